@@ -1,0 +1,2089 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Extra(_message.Message):
+    __slots__ = ("pointer", "json")
+    POINTER_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    pointer: str
+    json: str
+    def __init__(self, pointer: _Optional[str] = ..., json: _Optional[str] = ...) -> None: ...
+
+class TokenIds(_message.Message):
+    __slots__ = ("ids",)
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Prompt(_message.Message):
+    __slots__ = ("text", "texts", "tokens", "token_lists", "json")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_LISTS_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    tokens: _containers.RepeatedScalarFieldContainer[int]
+    token_lists: _containers.RepeatedCompositeFieldContainer[TokenIds]
+    json: str
+    def __init__(self, text: _Optional[str] = ..., texts: _Optional[_Iterable[str]] = ..., tokens: _Optional[_Iterable[int]] = ..., token_lists: _Optional[_Iterable[_Union[TokenIds, _Mapping]]] = ..., json: _Optional[str] = ...) -> None: ...
+
+class Vector(_message.Message):
+    __slots__ = ("float32s", "float64s", "integers", "base64", "json", "item", "integral")
+    FLOAT32S_FIELD_NUMBER: _ClassVar[int]
+    FLOAT64S_FIELD_NUMBER: _ClassVar[int]
+    INTEGERS_FIELD_NUMBER: _ClassVar[int]
+    BASE64_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    INTEGRAL_FIELD_NUMBER: _ClassVar[int]
+    float32s: _containers.RepeatedScalarFieldContainer[float]
+    float64s: _containers.RepeatedScalarFieldContainer[float]
+    integers: _containers.RepeatedScalarFieldContainer[int]
+    base64: str
+    json: str
+    item: Embedding
+    integral: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, float32s: _Optional[_Iterable[float]] = ..., float64s: _Optional[_Iterable[float]] = ..., integers: _Optional[_Iterable[int]] = ..., base64: _Optional[str] = ..., json: _Optional[str] = ..., item: _Optional[_Union[Embedding, _Mapping]] = ..., integral: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class MediaUrl(_message.Message):
+    __slots__ = ("nulls", "empties", "url", "detail", "format", "mime_type")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    url: str
+    detail: str
+    format: str
+    mime_type: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., url: _Optional[str] = ..., detail: _Optional[str] = ..., format: _Optional[str] = ..., mime_type: _Optional[str] = ...) -> None: ...
+
+class InputAudio(_message.Message):
+    __slots__ = ("nulls", "empties", "data", "format")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    data: str
+    format: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., data: _Optional[str] = ..., format: _Optional[str] = ...) -> None: ...
+
+class InputFile(_message.Message):
+    __slots__ = ("nulls", "empties", "file_id", "file_data", "filename", "file_url", "format", "mime_type")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    FILE_DATA_FIELD_NUMBER: _ClassVar[int]
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    FILE_URL_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    file_id: str
+    file_data: str
+    filename: str
+    file_url: str
+    format: str
+    mime_type: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., file_id: _Optional[str] = ..., file_data: _Optional[str] = ..., filename: _Optional[str] = ..., file_url: _Optional[str] = ..., format: _Optional[str] = ..., mime_type: _Optional[str] = ...) -> None: ...
+
+class CacheControl(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "ttl")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    ttl: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., ttl: _Optional[str] = ...) -> None: ...
+
+class ThinkingPart(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "text", "reference_ids")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    text: str
+    reference_ids: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., text: _Optional[str] = ..., reference_ids: _Optional[str] = ...) -> None: ...
+
+class ContentPart(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "text", "image_url", "image_url_object", "input_audio", "file", "refusal", "cache_control", "video_url", "video_url_object", "audio_url", "audio_url_object", "file_url", "file_url_object", "document_url", "document_url_object", "document_name", "input_video", "video", "image", "thinking", "thinking_list", "signature", "closed", "reference_ids", "annotations", "id", "name", "input", "content", "tool_use_id", "source", "title", "data", "file_id", "media_type", "mime_type", "prompt_cache_breakpoint")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_URL_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_URL_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_URL_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_URL_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_URL_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_URL_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    FILE_URL_FIELD_NUMBER: _ClassVar[int]
+    FILE_URL_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_URL_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_URL_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_NAME_FIELD_NUMBER: _ClassVar[int]
+    INPUT_VIDEO_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    THINKING_FIELD_NUMBER: _ClassVar[int]
+    THINKING_LIST_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATIONS_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    TOOL_USE_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_CACHE_BREAKPOINT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    text: str
+    image_url: str
+    image_url_object: MediaUrl
+    input_audio: InputAudio
+    file: InputFile
+    refusal: str
+    cache_control: CacheControl
+    video_url: str
+    video_url_object: MediaUrl
+    audio_url: str
+    audio_url_object: MediaUrl
+    file_url: str
+    file_url_object: MediaUrl
+    document_url: str
+    document_url_object: MediaUrl
+    document_name: str
+    input_video: str
+    video: str
+    image: str
+    thinking: str
+    thinking_list: _containers.RepeatedCompositeFieldContainer[ThinkingPart]
+    signature: str
+    closed: bool
+    reference_ids: str
+    annotations: str
+    id: str
+    name: str
+    input: str
+    content: str
+    tool_use_id: str
+    source: str
+    title: str
+    data: str
+    file_id: str
+    media_type: str
+    mime_type: str
+    prompt_cache_breakpoint: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., text: _Optional[str] = ..., image_url: _Optional[str] = ..., image_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., input_audio: _Optional[_Union[InputAudio, _Mapping]] = ..., file: _Optional[_Union[InputFile, _Mapping]] = ..., refusal: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., video_url: _Optional[str] = ..., video_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., audio_url: _Optional[str] = ..., audio_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., file_url: _Optional[str] = ..., file_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., document_url: _Optional[str] = ..., document_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., document_name: _Optional[str] = ..., input_video: _Optional[str] = ..., video: _Optional[str] = ..., image: _Optional[str] = ..., thinking: _Optional[str] = ..., thinking_list: _Optional[_Iterable[_Union[ThinkingPart, _Mapping]]] = ..., signature: _Optional[str] = ..., closed: _Optional[bool] = ..., reference_ids: _Optional[str] = ..., annotations: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., input: _Optional[str] = ..., content: _Optional[str] = ..., tool_use_id: _Optional[str] = ..., source: _Optional[str] = ..., title: _Optional[str] = ..., data: _Optional[str] = ..., file_id: _Optional[str] = ..., media_type: _Optional[str] = ..., mime_type: _Optional[str] = ..., prompt_cache_breakpoint: _Optional[str] = ...) -> None: ...
+
+class FunctionCall(_message.Message):
+    __slots__ = ("nulls", "empties", "name", "arguments", "arguments_json", "description", "parsed_arguments", "thought_signature")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PARSED_ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    THOUGHT_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    name: str
+    arguments: str
+    arguments_json: str
+    description: str
+    parsed_arguments: str
+    thought_signature: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., arguments: _Optional[str] = ..., arguments_json: _Optional[str] = ..., description: _Optional[str] = ..., parsed_arguments: _Optional[str] = ..., thought_signature: _Optional[str] = ...) -> None: ...
+
+class CustomCall(_message.Message):
+    __slots__ = ("nulls", "empties", "name", "input")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    name: str
+    input: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., input: _Optional[str] = ...) -> None: ...
+
+class ToolCall(_message.Message):
+    __slots__ = ("nulls", "empties", "index", "id", "type", "function", "custom", "extra_content", "thought_signature", "provider_specific_fields", "cache_control")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    THOUGHT_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_SPECIFIC_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    index: int
+    id: str
+    type: str
+    function: FunctionCall
+    custom: CustomCall
+    extra_content: str
+    thought_signature: str
+    provider_specific_fields: str
+    cache_control: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., id: _Optional[str] = ..., type: _Optional[str] = ..., function: _Optional[_Union[FunctionCall, _Mapping]] = ..., custom: _Optional[_Union[CustomCall, _Mapping]] = ..., extra_content: _Optional[str] = ..., thought_signature: _Optional[str] = ..., provider_specific_fields: _Optional[str] = ..., cache_control: _Optional[str] = ...) -> None: ...
+
+class ReasoningDetail(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "text", "summary", "summary_list", "data", "id", "format", "index", "signature")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_LIST_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    text: str
+    summary: str
+    summary_list: _containers.RepeatedCompositeFieldContainer[ThinkingPart]
+    data: str
+    id: str
+    format: str
+    index: int
+    signature: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., text: _Optional[str] = ..., summary: _Optional[str] = ..., summary_list: _Optional[_Iterable[_Union[ThinkingPart, _Mapping]]] = ..., data: _Optional[str] = ..., id: _Optional[str] = ..., format: _Optional[str] = ..., index: _Optional[int] = ..., signature: _Optional[str] = ...) -> None: ...
+
+class UrlCitation(_message.Message):
+    __slots__ = ("nulls", "empties", "start_index", "end_index", "title", "url", "content", "type")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    START_INDEX_FIELD_NUMBER: _ClassVar[int]
+    END_INDEX_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    start_index: int
+    end_index: int
+    title: str
+    url: str
+    content: str
+    type: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., start_index: _Optional[int] = ..., end_index: _Optional[int] = ..., title: _Optional[str] = ..., url: _Optional[str] = ..., content: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
+
+class Annotation(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "url_citation", "file_citation", "file", "index", "start_index", "end_index", "title", "url")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    URL_CITATION_FIELD_NUMBER: _ClassVar[int]
+    FILE_CITATION_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    START_INDEX_FIELD_NUMBER: _ClassVar[int]
+    END_INDEX_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    url_citation: UrlCitation
+    file_citation: str
+    file: str
+    index: int
+    start_index: int
+    end_index: int
+    title: str
+    url: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., url_citation: _Optional[_Union[UrlCitation, _Mapping]] = ..., file_citation: _Optional[str] = ..., file: _Optional[str] = ..., index: _Optional[int] = ..., start_index: _Optional[int] = ..., end_index: _Optional[int] = ..., title: _Optional[str] = ..., url: _Optional[str] = ...) -> None: ...
+
+class Audio(_message.Message):
+    __slots__ = ("nulls", "empties", "id", "data", "expires_at", "transcript", "voice", "format")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
+    VOICE_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    id: str
+    data: str
+    expires_at: int
+    transcript: str
+    voice: str
+    format: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., id: _Optional[str] = ..., data: _Optional[str] = ..., expires_at: _Optional[int] = ..., transcript: _Optional[str] = ..., voice: _Optional[str] = ..., format: _Optional[str] = ...) -> None: ...
+
+class ThinkingBlock(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "thinking", "signature", "data", "cache_control")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    THINKING_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    thinking: str
+    signature: str
+    data: str
+    cache_control: CacheControl
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., thinking: _Optional[str] = ..., signature: _Optional[str] = ..., data: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ...) -> None: ...
+
+class ImagePart(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "index", "image_url", "image_url_object")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_URL_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_URL_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    index: int
+    image_url: str
+    image_url_object: MediaUrl
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., index: _Optional[int] = ..., image_url: _Optional[str] = ..., image_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ...) -> None: ...
+
+class ChatTurn(_message.Message):
+    __slots__ = ("nulls", "empties", "role", "content", "content_list", "tool_calls", "tool_call_id", "name", "refusal", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "reasoning_details", "annotations", "function_call", "audio", "cache_control", "prefix", "thinking_blocks", "thinking", "thought_signature", "extra_content", "images", "partial", "provider_specific_fields", "reasoning_text", "reasoning_opaque", "encrypted_content", "executed_tools", "tool_name", "tools", "weight_int", "weight", "end_turn", "channel", "citations", "prompt_cache_breakpoint", "id", "metadata")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_LIST_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALL_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    REASONING_LIST_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_LIST_FIELD_NUMBER: _ClassVar[int]
+    REASONING_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATIONS_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_CALL_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    THINKING_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    THINKING_FIELD_NUMBER: _ClassVar[int]
+    THOUGHT_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_SPECIFIC_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TEXT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_OPAQUE_FIELD_NUMBER: _ClassVar[int]
+    ENCRYPTED_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    EXECUTED_TOOLS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_NAME_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_INT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    END_TURN_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    CITATIONS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_CACHE_BREAKPOINT_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    role: str
+    content: str
+    content_list: _containers.RepeatedCompositeFieldContainer[ContentPart]
+    tool_calls: _containers.RepeatedCompositeFieldContainer[ToolCall]
+    tool_call_id: str
+    name: str
+    refusal: str
+    reasoning: str
+    reasoning_list: _containers.RepeatedCompositeFieldContainer[ReasoningDetail]
+    reasoning_content: str
+    reasoning_content_list: _containers.RepeatedCompositeFieldContainer[ContentPart]
+    reasoning_details: _containers.RepeatedCompositeFieldContainer[ReasoningDetail]
+    annotations: _containers.RepeatedCompositeFieldContainer[Annotation]
+    function_call: FunctionCall
+    audio: Audio
+    cache_control: CacheControl
+    prefix: bool
+    thinking_blocks: _containers.RepeatedCompositeFieldContainer[ThinkingBlock]
+    thinking: str
+    thought_signature: str
+    extra_content: str
+    images: _containers.RepeatedCompositeFieldContainer[ImagePart]
+    partial: bool
+    provider_specific_fields: str
+    reasoning_text: str
+    reasoning_opaque: str
+    encrypted_content: str
+    executed_tools: str
+    tool_name: str
+    tools: str
+    weight_int: int
+    weight: float
+    end_turn: bool
+    channel: str
+    citations: str
+    prompt_cache_breakpoint: str
+    id: str
+    metadata: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., tool_call_id: _Optional[str] = ..., name: _Optional[str] = ..., refusal: _Optional[str] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., prefix: _Optional[bool] = ..., thinking_blocks: _Optional[_Iterable[_Union[ThinkingBlock, _Mapping]]] = ..., thinking: _Optional[str] = ..., thought_signature: _Optional[str] = ..., extra_content: _Optional[str] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., partial: _Optional[bool] = ..., provider_specific_fields: _Optional[str] = ..., reasoning_text: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ..., encrypted_content: _Optional[str] = ..., executed_tools: _Optional[str] = ..., tool_name: _Optional[str] = ..., tools: _Optional[str] = ..., weight_int: _Optional[int] = ..., weight: _Optional[float] = ..., end_turn: _Optional[bool] = ..., channel: _Optional[str] = ..., citations: _Optional[str] = ..., prompt_cache_breakpoint: _Optional[str] = ..., id: _Optional[str] = ..., metadata: _Optional[str] = ...) -> None: ...
+
+class StreamOptions(_message.Message):
+    __slots__ = ("nulls", "empties", "include_usage", "include_obfuscation", "continuous_usage_stats", "chunk_include_usage")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_USAGE_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_OBFUSCATION_FIELD_NUMBER: _ClassVar[int]
+    CONTINUOUS_USAGE_STATS_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_INCLUDE_USAGE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    include_usage: bool
+    include_obfuscation: bool
+    continuous_usage_stats: bool
+    chunk_include_usage: bool
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., include_usage: _Optional[bool] = ..., include_obfuscation: _Optional[bool] = ..., continuous_usage_stats: _Optional[bool] = ..., chunk_include_usage: _Optional[bool] = ...) -> None: ...
+
+class FunctionSpec(_message.Message):
+    __slots__ = ("nulls", "empties", "name", "description", "parameters", "strict", "returns", "response", "cache_control", "defer_loading")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    STRICT_FIELD_NUMBER: _ClassVar[int]
+    RETURNS_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    DEFER_LOADING_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    name: str
+    description: str
+    parameters: str
+    strict: bool
+    returns: str
+    response: str
+    cache_control: CacheControl
+    defer_loading: bool
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[str] = ..., strict: _Optional[bool] = ..., returns: _Optional[str] = ..., response: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., defer_loading: _Optional[bool] = ...) -> None: ...
+
+class CustomSpec(_message.Message):
+    __slots__ = ("nulls", "empties", "name", "description", "format")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    name: str
+    description: str
+    format: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., format: _Optional[str] = ...) -> None: ...
+
+class Tool(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "function", "custom", "cache_control", "name", "description", "parameters", "strict", "input_schema", "web_search", "retrieval", "server_label", "server_url", "allowed_tools", "require_approval", "headers", "google_search", "eager_input_streaming", "defer_loading", "max_uses", "user_location", "allowed_domains", "blocked_domains", "engine", "max_results")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    STRICT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    WEB_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    RETRIEVAL_FIELD_NUMBER: _ClassVar[int]
+    SERVER_LABEL_FIELD_NUMBER: _ClassVar[int]
+    SERVER_URL_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_TOOLS_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    GOOGLE_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    EAGER_INPUT_STREAMING_FIELD_NUMBER: _ClassVar[int]
+    DEFER_LOADING_FIELD_NUMBER: _ClassVar[int]
+    MAX_USES_FIELD_NUMBER: _ClassVar[int]
+    USER_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    MAX_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    function: FunctionSpec
+    custom: CustomSpec
+    cache_control: CacheControl
+    name: str
+    description: str
+    parameters: str
+    strict: bool
+    input_schema: str
+    web_search: str
+    retrieval: str
+    server_label: str
+    server_url: str
+    allowed_tools: str
+    require_approval: str
+    headers: str
+    google_search: str
+    eager_input_streaming: bool
+    defer_loading: bool
+    max_uses: int
+    user_location: str
+    allowed_domains: str
+    blocked_domains: str
+    engine: str
+    max_results: int
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., function: _Optional[_Union[FunctionSpec, _Mapping]] = ..., custom: _Optional[_Union[CustomSpec, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[str] = ..., strict: _Optional[bool] = ..., input_schema: _Optional[str] = ..., web_search: _Optional[str] = ..., retrieval: _Optional[str] = ..., server_label: _Optional[str] = ..., server_url: _Optional[str] = ..., allowed_tools: _Optional[str] = ..., require_approval: _Optional[str] = ..., headers: _Optional[str] = ..., google_search: _Optional[str] = ..., eager_input_streaming: _Optional[bool] = ..., defer_loading: _Optional[bool] = ..., max_uses: _Optional[int] = ..., user_location: _Optional[str] = ..., allowed_domains: _Optional[str] = ..., blocked_domains: _Optional[str] = ..., engine: _Optional[str] = ..., max_results: _Optional[int] = ...) -> None: ...
+
+class ToolChoice(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "function", "custom", "name", "mode", "tools", "allowed_tools", "disable_parallel_tool_use")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_TOOLS_FIELD_NUMBER: _ClassVar[int]
+    DISABLE_PARALLEL_TOOL_USE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    function: FunctionCall
+    custom: CustomCall
+    name: str
+    mode: str
+    tools: str
+    allowed_tools: str
+    disable_parallel_tool_use: bool
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., function: _Optional[_Union[FunctionCall, _Mapping]] = ..., custom: _Optional[_Union[CustomCall, _Mapping]] = ..., name: _Optional[str] = ..., mode: _Optional[str] = ..., tools: _Optional[str] = ..., allowed_tools: _Optional[str] = ..., disable_parallel_tool_use: _Optional[bool] = ...) -> None: ...
+
+class JsonSchema(_message.Message):
+    __slots__ = ("nulls", "empties", "name", "description", "schema", "strict")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    STRICT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    name: str
+    description: str
+    schema: str
+    strict: bool
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., schema: _Optional[str] = ..., strict: _Optional[bool] = ...) -> None: ...
+
+class ResponseFormat(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "json_schema", "schema", "grammar")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    GRAMMAR_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    json_schema: JsonSchema
+    schema: str
+    grammar: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., json_schema: _Optional[_Union[JsonSchema, _Mapping]] = ..., schema: _Optional[str] = ..., grammar: _Optional[str] = ...) -> None: ...
+
+class Prediction(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "content", "content_list")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_LIST_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    content: str
+    content_list: _containers.RepeatedCompositeFieldContainer[ContentPart]
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ...) -> None: ...
+
+class ReasoningOptions(_message.Message):
+    __slots__ = ("nulls", "empties", "effort", "max_tokens", "exclude", "enabled", "summary")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    EFFORT_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    effort: str
+    max_tokens: int
+    exclude: bool
+    enabled: bool
+    summary: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., effort: _Optional[str] = ..., max_tokens: _Optional[int] = ..., exclude: _Optional[bool] = ..., enabled: _Optional[bool] = ..., summary: _Optional[str] = ...) -> None: ...
+
+class ThinkingOptions(_message.Message):
+    __slots__ = ("nulls", "empties", "type", "budget_tokens", "clear_thinking", "display")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CLEAR_THINKING_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    type: str
+    budget_tokens: int
+    clear_thinking: bool
+    display: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., clear_thinking: _Optional[bool] = ..., display: _Optional[str] = ...) -> None: ...
+
+class ChatRequest(_message.Message):
+    __slots__ = ("nulls", "empties", "extra", "model", "messages", "stream", "stream_options", "temperature_int", "temperature", "top_p_int", "top_p", "max_tokens", "max_completion_tokens", "n", "stop", "stop_list", "seed", "presence_penalty_int", "presence_penalty", "frequency_penalty_int", "frequency_penalty", "logit_bias", "logprobs_bool", "logprobs_int", "top_logprobs", "tools", "tool_choice", "tool_choice_object", "parallel_tool_calls", "functions", "function_call", "function_call_object", "response_format", "user", "metadata", "store", "service_tier", "modalities", "audio", "prediction", "reasoning_effort", "verbosity", "web_search_options", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation", "top_k", "min_p_int", "min_p", "top_a_int", "top_a", "typical_p_int", "typical_p", "repetition_penalty_int", "repetition_penalty", "length_penalty_int", "length_penalty", "min_tokens", "stop_token_ids", "ignore_eos", "best_of", "echo", "skip_special_tokens", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "documents", "random_seed", "reasoning", "reasoning_format", "reasoning_split", "include_reasoning", "disable_reasoning", "clear_thinking", "thinking", "enable_thinking", "prompt_mode", "safe_prompt", "provider", "models", "route", "transforms", "plugins", "usage", "session_id", "search_parameters", "search_settings", "compound_custom", "citation_options", "cache_control", "extra_body", "extra_headers", "deferred", "guardrails", "system", "options", "format", "keep_alive", "timeout_int", "timeout", "max_retries", "request_id", "priority", "return_token_ids", "prompt_logprobs", "kv_transfer_params", "data_sources")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    STREAM_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_INT_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_INT_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_COMPLETION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    STOP_LIST_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    LOGIT_BIAS_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_BOOL_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_INT_FIELD_NUMBER: _ClassVar[int]
+    TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CHOICE_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CHOICE_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    PARALLEL_TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_CALL_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_CALL_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
+    MODALITIES_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    REASONING_EFFORT_FIELD_NUMBER: _ClassVar[int]
+    VERBOSITY_FIELD_NUMBER: _ClassVar[int]
+    WEB_SEARCH_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SAFETY_IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_CACHE_KEY_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_CACHE_RETENTION_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_CACHE_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    MODERATION_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    MIN_P_INT_FIELD_NUMBER: _ClassVar[int]
+    MIN_P_FIELD_NUMBER: _ClassVar[int]
+    TOP_A_INT_FIELD_NUMBER: _ClassVar[int]
+    TOP_A_FIELD_NUMBER: _ClassVar[int]
+    TYPICAL_P_INT_FIELD_NUMBER: _ClassVar[int]
+    TYPICAL_P_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    MIN_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    STOP_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    IGNORE_EOS_FIELD_NUMBER: _ClassVar[int]
+    BEST_OF_FIELD_NUMBER: _ClassVar[int]
+    ECHO_FIELD_NUMBER: _ClassVar[int]
+    SKIP_SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_JSON_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_REGEX_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_CHOICE_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_GRAMMAR_FIELD_NUMBER: _ClassVar[int]
+    CHAT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    CHAT_TEMPLATE_KWARGS_FIELD_NUMBER: _ClassVar[int]
+    ADD_GENERATION_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    CONTINUE_FINAL_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_SEED_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_SPLIT_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_REASONING_FIELD_NUMBER: _ClassVar[int]
+    DISABLE_REASONING_FIELD_NUMBER: _ClassVar[int]
+    CLEAR_THINKING_FIELD_NUMBER: _ClassVar[int]
+    THINKING_FIELD_NUMBER: _ClassVar[int]
+    ENABLE_THINKING_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_MODE_FIELD_NUMBER: _ClassVar[int]
+    SAFE_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    TRANSFORMS_FIELD_NUMBER: _ClassVar[int]
+    PLUGINS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    COMPOUND_CUSTOM_FIELD_NUMBER: _ClassVar[int]
+    CITATION_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_HEADERS_FIELD_NUMBER: _ClassVar[int]
+    DEFERRED_FIELD_NUMBER: _ClassVar[int]
+    GUARDRAILS_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_INT_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    RETURN_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    KV_TRANSFER_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    DATA_SOURCES_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    extra: _containers.RepeatedCompositeFieldContainer[Extra]
+    model: str
+    messages: _containers.RepeatedCompositeFieldContainer[ChatTurn]
+    stream: bool
+    stream_options: StreamOptions
+    temperature_int: int
+    temperature: float
+    top_p_int: int
+    top_p: float
+    max_tokens: int
+    max_completion_tokens: int
+    n: int
+    stop: str
+    stop_list: _containers.RepeatedScalarFieldContainer[str]
+    seed: int
+    presence_penalty_int: int
+    presence_penalty: float
+    frequency_penalty_int: int
+    frequency_penalty: float
+    logit_bias: str
+    logprobs_bool: bool
+    logprobs_int: int
+    top_logprobs: int
+    tools: _containers.RepeatedCompositeFieldContainer[Tool]
+    tool_choice: str
+    tool_choice_object: ToolChoice
+    parallel_tool_calls: bool
+    functions: _containers.RepeatedCompositeFieldContainer[FunctionSpec]
+    function_call: str
+    function_call_object: FunctionCall
+    response_format: ResponseFormat
+    user: str
+    metadata: str
+    store: bool
+    service_tier: str
+    modalities: _containers.RepeatedScalarFieldContainer[str]
+    audio: Audio
+    prediction: Prediction
+    reasoning_effort: str
+    verbosity: str
+    web_search_options: str
+    safety_identifier: str
+    prompt_cache_key: str
+    prompt_cache_retention: str
+    prompt_cache_options: str
+    moderation: str
+    top_k: int
+    min_p_int: int
+    min_p: float
+    top_a_int: int
+    top_a: float
+    typical_p_int: int
+    typical_p: float
+    repetition_penalty_int: int
+    repetition_penalty: float
+    length_penalty_int: int
+    length_penalty: float
+    min_tokens: int
+    stop_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    ignore_eos: bool
+    best_of: int
+    echo: bool
+    skip_special_tokens: bool
+    guided_json: str
+    guided_regex: str
+    guided_choice: str
+    guided_grammar: str
+    chat_template: str
+    chat_template_kwargs: str
+    add_generation_prompt: bool
+    continue_final_message: bool
+    documents: str
+    random_seed: int
+    reasoning: ReasoningOptions
+    reasoning_format: str
+    reasoning_split: bool
+    include_reasoning: bool
+    disable_reasoning: bool
+    clear_thinking: bool
+    thinking: ThinkingOptions
+    enable_thinking: bool
+    prompt_mode: str
+    safe_prompt: bool
+    provider: str
+    models: _containers.RepeatedScalarFieldContainer[str]
+    route: str
+    transforms: str
+    plugins: str
+    usage: str
+    session_id: str
+    search_parameters: str
+    search_settings: str
+    compound_custom: str
+    citation_options: str
+    cache_control: CacheControl
+    extra_body: str
+    extra_headers: str
+    deferred: bool
+    guardrails: str
+    system: str
+    options: str
+    format: str
+    keep_alive: str
+    timeout_int: int
+    timeout: float
+    max_retries: int
+    request_id: str
+    priority: int
+    return_token_ids: bool
+    prompt_logprobs: int
+    kv_transfer_params: str
+    data_sources: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[ChatTurn, _Mapping]]] = ..., stream: _Optional[bool] = ..., stream_options: _Optional[_Union[StreamOptions, _Mapping]] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., max_tokens: _Optional[int] = ..., max_completion_tokens: _Optional[int] = ..., n: _Optional[int] = ..., stop: _Optional[str] = ..., stop_list: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., logit_bias: _Optional[str] = ..., logprobs_bool: _Optional[bool] = ..., logprobs_int: _Optional[int] = ..., top_logprobs: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ..., tool_choice_object: _Optional[_Union[ToolChoice, _Mapping]] = ..., parallel_tool_calls: _Optional[bool] = ..., functions: _Optional[_Iterable[_Union[FunctionSpec, _Mapping]]] = ..., function_call: _Optional[str] = ..., function_call_object: _Optional[_Union[FunctionCall, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., user: _Optional[str] = ..., metadata: _Optional[str] = ..., store: _Optional[bool] = ..., service_tier: _Optional[str] = ..., modalities: _Optional[_Iterable[str]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., prediction: _Optional[_Union[Prediction, _Mapping]] = ..., reasoning_effort: _Optional[str] = ..., verbosity: _Optional[str] = ..., web_search_options: _Optional[str] = ..., safety_identifier: _Optional[str] = ..., prompt_cache_key: _Optional[str] = ..., prompt_cache_retention: _Optional[str] = ..., prompt_cache_options: _Optional[str] = ..., moderation: _Optional[str] = ..., top_k: _Optional[int] = ..., min_p_int: _Optional[int] = ..., min_p: _Optional[float] = ..., top_a_int: _Optional[int] = ..., top_a: _Optional[float] = ..., typical_p_int: _Optional[int] = ..., typical_p: _Optional[float] = ..., repetition_penalty_int: _Optional[int] = ..., repetition_penalty: _Optional[float] = ..., length_penalty_int: _Optional[int] = ..., length_penalty: _Optional[float] = ..., min_tokens: _Optional[int] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., ignore_eos: _Optional[bool] = ..., best_of: _Optional[int] = ..., echo: _Optional[bool] = ..., skip_special_tokens: _Optional[bool] = ..., guided_json: _Optional[str] = ..., guided_regex: _Optional[str] = ..., guided_choice: _Optional[str] = ..., guided_grammar: _Optional[str] = ..., chat_template: _Optional[str] = ..., chat_template_kwargs: _Optional[str] = ..., add_generation_prompt: _Optional[bool] = ..., continue_final_message: _Optional[bool] = ..., documents: _Optional[str] = ..., random_seed: _Optional[int] = ..., reasoning: _Optional[_Union[ReasoningOptions, _Mapping]] = ..., reasoning_format: _Optional[str] = ..., reasoning_split: _Optional[bool] = ..., include_reasoning: _Optional[bool] = ..., disable_reasoning: _Optional[bool] = ..., clear_thinking: _Optional[bool] = ..., thinking: _Optional[_Union[ThinkingOptions, _Mapping]] = ..., enable_thinking: _Optional[bool] = ..., prompt_mode: _Optional[str] = ..., safe_prompt: _Optional[bool] = ..., provider: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., route: _Optional[str] = ..., transforms: _Optional[str] = ..., plugins: _Optional[str] = ..., usage: _Optional[str] = ..., session_id: _Optional[str] = ..., search_parameters: _Optional[str] = ..., search_settings: _Optional[str] = ..., compound_custom: _Optional[str] = ..., citation_options: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., extra_body: _Optional[str] = ..., extra_headers: _Optional[str] = ..., deferred: _Optional[bool] = ..., guardrails: _Optional[str] = ..., system: _Optional[str] = ..., options: _Optional[str] = ..., format: _Optional[str] = ..., keep_alive: _Optional[str] = ..., timeout_int: _Optional[int] = ..., timeout: _Optional[float] = ..., max_retries: _Optional[int] = ..., request_id: _Optional[str] = ..., priority: _Optional[int] = ..., return_token_ids: _Optional[bool] = ..., prompt_logprobs: _Optional[int] = ..., kv_transfer_params: _Optional[str] = ..., data_sources: _Optional[str] = ...) -> None: ...
+
+class ChatReply(_message.Message):
+    __slots__ = ("nulls", "empties", "role", "content", "content_list", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "tool_calls", "refusal", "annotations", "reasoning_details", "function_call", "audio", "images", "thinking_blocks", "executed_tools", "extra_content", "thought_signature", "reasoning_text", "reasoning_opaque", "encrypted_content")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_LIST_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    REASONING_LIST_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_LIST_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATIONS_FIELD_NUMBER: _ClassVar[int]
+    REASONING_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_CALL_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    THINKING_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    EXECUTED_TOOLS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    THOUGHT_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TEXT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_OPAQUE_FIELD_NUMBER: _ClassVar[int]
+    ENCRYPTED_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    role: str
+    content: str
+    content_list: _containers.RepeatedCompositeFieldContainer[ContentPart]
+    reasoning: str
+    reasoning_list: _containers.RepeatedCompositeFieldContainer[ReasoningDetail]
+    reasoning_content: str
+    reasoning_content_list: _containers.RepeatedCompositeFieldContainer[ContentPart]
+    tool_calls: _containers.RepeatedCompositeFieldContainer[ToolCall]
+    refusal: str
+    annotations: _containers.RepeatedCompositeFieldContainer[Annotation]
+    reasoning_details: _containers.RepeatedCompositeFieldContainer[ReasoningDetail]
+    function_call: FunctionCall
+    audio: Audio
+    images: _containers.RepeatedCompositeFieldContainer[ImagePart]
+    thinking_blocks: _containers.RepeatedCompositeFieldContainer[ThinkingBlock]
+    executed_tools: str
+    extra_content: str
+    thought_signature: str
+    reasoning_text: str
+    reasoning_opaque: str
+    encrypted_content: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., refusal: _Optional[str] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., thinking_blocks: _Optional[_Iterable[_Union[ThinkingBlock, _Mapping]]] = ..., executed_tools: _Optional[str] = ..., extra_content: _Optional[str] = ..., thought_signature: _Optional[str] = ..., reasoning_text: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ..., encrypted_content: _Optional[str] = ...) -> None: ...
+
+class TopLogprob(_message.Message):
+    __slots__ = ("nulls", "empties", "token", "logprob_int", "logprob", "bytes", "token_id", "rank")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_INT_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    token: str
+    logprob_int: int
+    logprob: float
+    bytes: bytes
+    token_id: int
+    rank: int
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., token: _Optional[str] = ..., logprob_int: _Optional[int] = ..., logprob: _Optional[float] = ..., bytes: _Optional[bytes] = ..., token_id: _Optional[int] = ..., rank: _Optional[int] = ...) -> None: ...
+
+class TokenLogprob(_message.Message):
+    __slots__ = ("nulls", "empties", "token", "logprob_int", "logprob", "bytes", "top_logprobs", "token_id")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_INT_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    token: str
+    logprob_int: int
+    logprob: float
+    bytes: bytes
+    top_logprobs: _containers.RepeatedCompositeFieldContainer[TopLogprob]
+    token_id: int
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., token: _Optional[str] = ..., logprob_int: _Optional[int] = ..., logprob: _Optional[float] = ..., bytes: _Optional[bytes] = ..., top_logprobs: _Optional[_Iterable[_Union[TopLogprob, _Mapping]]] = ..., token_id: _Optional[int] = ...) -> None: ...
+
+class Logprobs(_message.Message):
+    __slots__ = ("nulls", "empties", "content", "refusal", "tokens", "token_ids", "token_logprobs", "top_logprobs", "text_offset")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    content: _containers.RepeatedCompositeFieldContainer[TokenLogprob]
+    refusal: _containers.RepeatedCompositeFieldContainer[TokenLogprob]
+    tokens: _containers.RepeatedScalarFieldContainer[str]
+    token_ids: str
+    token_logprobs: str
+    top_logprobs: str
+    text_offset: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., content: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., refusal: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., tokens: _Optional[_Iterable[str]] = ..., token_ids: _Optional[str] = ..., token_logprobs: _Optional[str] = ..., top_logprobs: _Optional[str] = ..., text_offset: _Optional[str] = ...) -> None: ...
+
+class ContentFilter(_message.Message):
+    __slots__ = ("nulls", "empties", "filtered", "severity", "detected", "citation", "details", "id")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    DETECTED_FIELD_NUMBER: _ClassVar[int]
+    CITATION_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    filtered: bool
+    severity: str
+    detected: bool
+    citation: str
+    details: str
+    id: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., filtered: _Optional[bool] = ..., severity: _Optional[str] = ..., detected: _Optional[bool] = ..., citation: _Optional[str] = ..., details: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
+
+class ErrorBody(_message.Message):
+    __slots__ = ("nulls", "empties", "message", "type", "param", "code", "code_int", "status", "status_int", "status_code", "failed_generation", "metadata", "innererror", "details", "object")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    PARAM_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    CODE_INT_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_INT_FIELD_NUMBER: _ClassVar[int]
+    STATUS_CODE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    INNERERROR_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    message: str
+    type: str
+    param: str
+    code: str
+    code_int: int
+    status: str
+    status_int: int
+    status_code: int
+    failed_generation: str
+    metadata: str
+    innererror: str
+    details: str
+    object: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., message: _Optional[str] = ..., type: _Optional[str] = ..., param: _Optional[str] = ..., code: _Optional[str] = ..., code_int: _Optional[int] = ..., status: _Optional[str] = ..., status_int: _Optional[int] = ..., status_code: _Optional[int] = ..., failed_generation: _Optional[str] = ..., metadata: _Optional[str] = ..., innererror: _Optional[str] = ..., details: _Optional[str] = ..., object: _Optional[str] = ...) -> None: ...
+
+class ContentFilterResults(_message.Message):
+    __slots__ = ("nulls", "empties", "hate", "self_harm", "sexual", "violence", "jailbreak", "profanity", "indirect_attack", "protected_material_text", "protected_material_code", "ungrounded_material", "custom_blocklists", "error")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    HATE_FIELD_NUMBER: _ClassVar[int]
+    SELF_HARM_FIELD_NUMBER: _ClassVar[int]
+    SEXUAL_FIELD_NUMBER: _ClassVar[int]
+    VIOLENCE_FIELD_NUMBER: _ClassVar[int]
+    JAILBREAK_FIELD_NUMBER: _ClassVar[int]
+    PROFANITY_FIELD_NUMBER: _ClassVar[int]
+    INDIRECT_ATTACK_FIELD_NUMBER: _ClassVar[int]
+    PROTECTED_MATERIAL_TEXT_FIELD_NUMBER: _ClassVar[int]
+    PROTECTED_MATERIAL_CODE_FIELD_NUMBER: _ClassVar[int]
+    UNGROUNDED_MATERIAL_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_BLOCKLISTS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    hate: ContentFilter
+    self_harm: ContentFilter
+    sexual: ContentFilter
+    violence: ContentFilter
+    jailbreak: ContentFilter
+    profanity: ContentFilter
+    indirect_attack: ContentFilter
+    protected_material_text: ContentFilter
+    protected_material_code: ContentFilter
+    ungrounded_material: ContentFilter
+    custom_blocklists: str
+    error: ErrorBody
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., hate: _Optional[_Union[ContentFilter, _Mapping]] = ..., self_harm: _Optional[_Union[ContentFilter, _Mapping]] = ..., sexual: _Optional[_Union[ContentFilter, _Mapping]] = ..., violence: _Optional[_Union[ContentFilter, _Mapping]] = ..., jailbreak: _Optional[_Union[ContentFilter, _Mapping]] = ..., profanity: _Optional[_Union[ContentFilter, _Mapping]] = ..., indirect_attack: _Optional[_Union[ContentFilter, _Mapping]] = ..., protected_material_text: _Optional[_Union[ContentFilter, _Mapping]] = ..., protected_material_code: _Optional[_Union[ContentFilter, _Mapping]] = ..., ungrounded_material: _Optional[_Union[ContentFilter, _Mapping]] = ..., custom_blocklists: _Optional[str] = ..., error: _Optional[_Union[ErrorBody, _Mapping]] = ...) -> None: ...
+
+class ChatChoice(_message.Message):
+    __slots__ = ("nulls", "empties", "index", "message", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "content_filter_results", "seed", "matched_stop", "matched_stop_int", "token_ids", "error")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    NATIVE_FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_INT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FILTER_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_STOP_INT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    index: int
+    message: ChatReply
+    logprobs: Logprobs
+    finish_reason: str
+    native_finish_reason: str
+    stop_reason: str
+    stop_reason_int: int
+    content_filter_results: ContentFilterResults
+    seed: str
+    matched_stop: str
+    matched_stop_int: int
+    token_ids: _containers.RepeatedScalarFieldContainer[int]
+    error: ErrorBody
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., message: _Optional[_Union[ChatReply, _Mapping]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., seed: _Optional[str] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., error: _Optional[_Union[ErrorBody, _Mapping]] = ...) -> None: ...
+
+class TokenDetails(_message.Message):
+    __slots__ = ("nulls", "empties", "cached_tokens", "audio_tokens", "reasoning_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens", "text_tokens", "image_tokens", "video_tokens", "cache_write_tokens", "cache_creation_tokens", "cache_creation_token_details")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_PREDICTION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_PREDICTION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CREATION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CREATION_TOKEN_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    cached_tokens: int
+    audio_tokens: int
+    reasoning_tokens: int
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+    text_tokens: int
+    image_tokens: int
+    video_tokens: int
+    cache_write_tokens: int
+    cache_creation_tokens: int
+    cache_creation_token_details: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., cached_tokens: _Optional[int] = ..., audio_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., accepted_prediction_tokens: _Optional[int] = ..., rejected_prediction_tokens: _Optional[int] = ..., text_tokens: _Optional[int] = ..., image_tokens: _Optional[int] = ..., video_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., cache_creation_tokens: _Optional[int] = ..., cache_creation_token_details: _Optional[str] = ...) -> None: ...
+
+class CostDetails(_message.Message):
+    __slots__ = ("nulls", "empties", "upstream_inference_cost_int", "upstream_inference_cost", "upstream_inference_prompt_cost_int", "upstream_inference_prompt_cost", "upstream_inference_completions_cost_int", "upstream_inference_completions_cost", "upstream_inference_input_cost_int", "upstream_inference_input_cost", "upstream_inference_output_cost_int", "upstream_inference_output_cost")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_COST_INT_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_COST_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_PROMPT_COST_INT_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_PROMPT_COST_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_COMPLETIONS_COST_INT_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_COMPLETIONS_COST_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_INPUT_COST_INT_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_INPUT_COST_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_OUTPUT_COST_INT_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_INFERENCE_OUTPUT_COST_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    upstream_inference_cost_int: int
+    upstream_inference_cost: float
+    upstream_inference_prompt_cost_int: int
+    upstream_inference_prompt_cost: float
+    upstream_inference_completions_cost_int: int
+    upstream_inference_completions_cost: float
+    upstream_inference_input_cost_int: int
+    upstream_inference_input_cost: float
+    upstream_inference_output_cost_int: int
+    upstream_inference_output_cost: float
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., upstream_inference_cost_int: _Optional[int] = ..., upstream_inference_cost: _Optional[float] = ..., upstream_inference_prompt_cost_int: _Optional[int] = ..., upstream_inference_prompt_cost: _Optional[float] = ..., upstream_inference_completions_cost_int: _Optional[int] = ..., upstream_inference_completions_cost: _Optional[float] = ..., upstream_inference_input_cost_int: _Optional[int] = ..., upstream_inference_input_cost: _Optional[float] = ..., upstream_inference_output_cost_int: _Optional[int] = ..., upstream_inference_output_cost: _Optional[float] = ...) -> None: ...
+
+class Usage(_message.Message):
+    __slots__ = ("nulls", "empties", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details", "cost_int", "cost", "cost_text", "cost_details", "is_byok", "prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "cached_tokens", "num_cached_tokens", "reasoning_tokens", "queue_time_int", "queue_time", "prompt_time_int", "prompt_time", "completion_time_int", "completion_time", "total_time_int", "total_time", "input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details", "cache_creation_input_tokens", "cache_read_input_tokens", "prompt_audio_seconds_int", "prompt_audio_seconds", "prompt_token_details", "request_count", "num_sources_used", "num_search_queries", "citation_tokens", "search_context_size", "cost_in_usd_ticks", "server_tool_use", "pydantic_ai_gateway")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    COST_INT_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    COST_TEXT_FIELD_NUMBER: _ClassVar[int]
+    COST_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    IS_BYOK_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_CACHE_HIT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_CACHE_MISS_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    NUM_CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_TIME_INT_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TIME_INT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TIME_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TIME_INT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TIME_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_TIME_INT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_TIME_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CREATION_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_READ_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_AUDIO_SECONDS_INT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_AUDIO_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_COUNT_FIELD_NUMBER: _ClassVar[int]
+    NUM_SOURCES_USED_FIELD_NUMBER: _ClassVar[int]
+    NUM_SEARCH_QUERIES_FIELD_NUMBER: _ClassVar[int]
+    CITATION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_CONTEXT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    COST_IN_USD_TICKS_FIELD_NUMBER: _ClassVar[int]
+    SERVER_TOOL_USE_FIELD_NUMBER: _ClassVar[int]
+    PYDANTIC_AI_GATEWAY_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: TokenDetails
+    completion_tokens_details: TokenDetails
+    cost_int: int
+    cost: float
+    cost_text: str
+    cost_details: CostDetails
+    is_byok: bool
+    prompt_cache_hit_tokens: int
+    prompt_cache_miss_tokens: int
+    cached_tokens: int
+    num_cached_tokens: int
+    reasoning_tokens: int
+    queue_time_int: int
+    queue_time: float
+    prompt_time_int: int
+    prompt_time: float
+    completion_time_int: int
+    completion_time: float
+    total_time_int: int
+    total_time: float
+    input_tokens: int
+    output_tokens: int
+    input_tokens_details: TokenDetails
+    output_tokens_details: TokenDetails
+    cache_creation_input_tokens: int
+    cache_read_input_tokens: int
+    prompt_audio_seconds_int: int
+    prompt_audio_seconds: float
+    prompt_token_details: str
+    request_count: int
+    num_sources_used: int
+    num_search_queries: int
+    citation_tokens: int
+    search_context_size: str
+    cost_in_usd_ticks: int
+    server_tool_use: str
+    pydantic_ai_gateway: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., prompt_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., completion_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., cost_int: _Optional[int] = ..., cost: _Optional[float] = ..., cost_text: _Optional[str] = ..., cost_details: _Optional[_Union[CostDetails, _Mapping]] = ..., is_byok: _Optional[bool] = ..., prompt_cache_hit_tokens: _Optional[int] = ..., prompt_cache_miss_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., num_cached_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., queue_time_int: _Optional[int] = ..., queue_time: _Optional[float] = ..., prompt_time_int: _Optional[int] = ..., prompt_time: _Optional[float] = ..., completion_time_int: _Optional[int] = ..., completion_time: _Optional[float] = ..., total_time_int: _Optional[int] = ..., total_time: _Optional[float] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., input_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., output_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., cache_creation_input_tokens: _Optional[int] = ..., cache_read_input_tokens: _Optional[int] = ..., prompt_audio_seconds_int: _Optional[int] = ..., prompt_audio_seconds: _Optional[float] = ..., prompt_token_details: _Optional[str] = ..., request_count: _Optional[int] = ..., num_sources_used: _Optional[int] = ..., num_search_queries: _Optional[int] = ..., citation_tokens: _Optional[int] = ..., search_context_size: _Optional[str] = ..., cost_in_usd_ticks: _Optional[int] = ..., server_tool_use: _Optional[str] = ..., pydantic_ai_gateway: _Optional[str] = ...) -> None: ...
+
+class XGroq(_message.Message):
+    __slots__ = ("nulls", "empties", "id", "seed", "usage", "error", "debug", "usage_breakdown")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    DEBUG_FIELD_NUMBER: _ClassVar[int]
+    USAGE_BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    id: str
+    seed: int
+    usage: Usage
+    error: str
+    debug: str
+    usage_breakdown: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., id: _Optional[str] = ..., seed: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., error: _Optional[str] = ..., debug: _Optional[str] = ..., usage_breakdown: _Optional[str] = ...) -> None: ...
+
+class PromptFilterResult(_message.Message):
+    __slots__ = ("nulls", "empties", "prompt_index", "content_filter_results", "content_filter_result")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FILTER_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FILTER_RESULT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    prompt_index: int
+    content_filter_results: ContentFilterResults
+    content_filter_result: ContentFilterResults
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., prompt_index: _Optional[int] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., content_filter_result: _Optional[_Union[ContentFilterResults, _Mapping]] = ...) -> None: ...
+
+class TimeInfo(_message.Message):
+    __slots__ = ("nulls", "empties", "queue_time_int", "queue_time", "prompt_time_int", "prompt_time", "completion_time_int", "completion_time", "total_time_int", "total_time", "created_int", "created")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_TIME_INT_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TIME_INT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TIME_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TIME_INT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TIME_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_TIME_INT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_TIME_FIELD_NUMBER: _ClassVar[int]
+    CREATED_INT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    queue_time_int: int
+    queue_time: float
+    prompt_time_int: int
+    prompt_time: float
+    completion_time_int: int
+    completion_time: float
+    total_time_int: int
+    total_time: float
+    created_int: int
+    created: float
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., queue_time_int: _Optional[int] = ..., queue_time: _Optional[float] = ..., prompt_time_int: _Optional[int] = ..., prompt_time: _Optional[float] = ..., completion_time_int: _Optional[int] = ..., completion_time: _Optional[float] = ..., total_time_int: _Optional[int] = ..., total_time: _Optional[float] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ...) -> None: ...
+
+class SearchResult(_message.Message):
+    __slots__ = ("nulls", "empties", "title", "url", "link", "date", "last_updated", "snippet", "content", "source", "icon", "media", "refer", "publish_date")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    DATE_FIELD_NUMBER: _ClassVar[int]
+    LAST_UPDATED_FIELD_NUMBER: _ClassVar[int]
+    SNIPPET_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    ICON_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_FIELD_NUMBER: _ClassVar[int]
+    REFER_FIELD_NUMBER: _ClassVar[int]
+    PUBLISH_DATE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    title: str
+    url: str
+    link: str
+    date: str
+    last_updated: str
+    snippet: str
+    content: str
+    source: str
+    icon: str
+    media: str
+    refer: str
+    publish_date: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., title: _Optional[str] = ..., url: _Optional[str] = ..., link: _Optional[str] = ..., date: _Optional[str] = ..., last_updated: _Optional[str] = ..., snippet: _Optional[str] = ..., content: _Optional[str] = ..., source: _Optional[str] = ..., icon: _Optional[str] = ..., media: _Optional[str] = ..., refer: _Optional[str] = ..., publish_date: _Optional[str] = ...) -> None: ...
+
+class ChatResponse(_message.Message):
+    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "provider", "x_groq", "usage_breakdown", "prompt_filter_results", "time_info", "citations", "search_results", "metadata", "error", "error_object", "request_id", "prompt", "prompt_logprobs", "prompt_token_ids", "kv_transfer_params", "request", "temperature_int", "temperature", "top_p_int", "top_p", "presence_penalty_int", "presence_penalty", "frequency_penalty_int", "frequency_penalty", "seed", "tools", "tool_choice", "tool_choice_object", "response_format")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_INT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CHOICES_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    X_GROQ_FIELD_NUMBER: _ClassVar[int]
+    USAGE_BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FILTER_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    TIME_INFO_FIELD_NUMBER: _ClassVar[int]
+    CITATIONS_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ERROR_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    KV_TRANSFER_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_INT_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_INT_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CHOICE_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CHOICE_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    extra: _containers.RepeatedCompositeFieldContainer[Extra]
+    id: str
+    object: str
+    created_int: int
+    created: float
+    model: str
+    choices: _containers.RepeatedCompositeFieldContainer[ChatChoice]
+    usage: Usage
+    service_tier: str
+    system_fingerprint: str
+    provider: str
+    x_groq: XGroq
+    usage_breakdown: str
+    prompt_filter_results: _containers.RepeatedCompositeFieldContainer[PromptFilterResult]
+    time_info: TimeInfo
+    citations: _containers.RepeatedScalarFieldContainer[str]
+    search_results: _containers.RepeatedCompositeFieldContainer[SearchResult]
+    metadata: str
+    error: str
+    error_object: ErrorBody
+    request_id: str
+    prompt: str
+    prompt_logprobs: str
+    prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    kv_transfer_params: str
+    request: str
+    temperature_int: int
+    temperature: float
+    top_p_int: int
+    top_p: float
+    presence_penalty_int: int
+    presence_penalty: float
+    frequency_penalty_int: int
+    frequency_penalty: float
+    seed: int
+    tools: _containers.RepeatedCompositeFieldContainer[Tool]
+    tool_choice: str
+    tool_choice_object: ToolChoice
+    response_format: ResponseFormat
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChatChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., usage_breakdown: _Optional[str] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., metadata: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., prompt_logprobs: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., kv_transfer_params: _Optional[str] = ..., request: _Optional[str] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ..., tool_choice_object: _Optional[_Union[ToolChoice, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ...) -> None: ...
+
+class ChatDelta(_message.Message):
+    __slots__ = ("nulls", "empties", "role", "content", "content_list", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "tool_calls", "refusal", "reasoning_details", "function_call", "annotations", "audio", "channel", "images", "executed_tools", "extra_content", "reasoning_opaque")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_LIST_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    REASONING_LIST_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_LIST_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    REASONING_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_CALL_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATIONS_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    EXECUTED_TOOLS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_OPAQUE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    role: str
+    content: str
+    content_list: _containers.RepeatedCompositeFieldContainer[ContentPart]
+    reasoning: str
+    reasoning_list: _containers.RepeatedCompositeFieldContainer[ReasoningDetail]
+    reasoning_content: str
+    reasoning_content_list: _containers.RepeatedCompositeFieldContainer[ContentPart]
+    tool_calls: _containers.RepeatedCompositeFieldContainer[ToolCall]
+    refusal: str
+    reasoning_details: _containers.RepeatedCompositeFieldContainer[ReasoningDetail]
+    function_call: FunctionCall
+    annotations: _containers.RepeatedCompositeFieldContainer[Annotation]
+    audio: Audio
+    channel: str
+    images: _containers.RepeatedCompositeFieldContainer[ImagePart]
+    executed_tools: str
+    extra_content: str
+    reasoning_opaque: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., refusal: _Optional[str] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., channel: _Optional[str] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., executed_tools: _Optional[str] = ..., extra_content: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ...) -> None: ...
+
+class ChunkChoice(_message.Message):
+    __slots__ = ("nulls", "empties", "index", "delta", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "content_filter_results", "token_ids", "matched_stop", "matched_stop_int")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    NATIVE_FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_INT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FILTER_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_STOP_INT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    index: int
+    delta: ChatDelta
+    logprobs: Logprobs
+    finish_reason: str
+    native_finish_reason: str
+    stop_reason: str
+    stop_reason_int: int
+    content_filter_results: ContentFilterResults
+    token_ids: _containers.RepeatedScalarFieldContainer[int]
+    matched_stop: str
+    matched_stop_int: int
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., delta: _Optional[_Union[ChatDelta, _Mapping]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., token_ids: _Optional[_Iterable[int]] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ...) -> None: ...
+
+class ChatChunk(_message.Message):
+    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "service_tier", "system_fingerprint", "choices", "usage", "obfuscation", "provider", "x_groq", "error", "error_object", "prompt_filter_results", "time_info", "citations", "search_results", "prompt_token_ids", "usage_breakdown")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_INT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    CHOICES_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    OBFUSCATION_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    X_GROQ_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ERROR_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FILTER_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    TIME_INFO_FIELD_NUMBER: _ClassVar[int]
+    CITATIONS_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    extra: _containers.RepeatedCompositeFieldContainer[Extra]
+    id: str
+    object: str
+    created_int: int
+    created: float
+    model: str
+    service_tier: str
+    system_fingerprint: str
+    choices: _containers.RepeatedCompositeFieldContainer[ChunkChoice]
+    usage: Usage
+    obfuscation: str
+    provider: str
+    x_groq: XGroq
+    error: str
+    error_object: ErrorBody
+    prompt_filter_results: _containers.RepeatedCompositeFieldContainer[PromptFilterResult]
+    time_info: TimeInfo
+    citations: _containers.RepeatedScalarFieldContainer[str]
+    search_results: _containers.RepeatedCompositeFieldContainer[SearchResult]
+    prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    usage_breakdown: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChunkChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., obfuscation: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., usage_breakdown: _Optional[str] = ...) -> None: ...
+
+class TextPart(_message.Message):
+    __slots__ = ("nulls", "empties", "text", "inline_data", "file_data")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    INLINE_DATA_FIELD_NUMBER: _ClassVar[int]
+    FILE_DATA_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    text: str
+    inline_data: str
+    file_data: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., text: _Optional[str] = ..., inline_data: _Optional[str] = ..., file_data: _Optional[str] = ...) -> None: ...
+
+class TextContent(_message.Message):
+    __slots__ = ("nulls", "empties", "parts", "role")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    parts: _containers.RepeatedCompositeFieldContainer[TextPart]
+    role: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., parts: _Optional[_Iterable[_Union[TextPart, _Mapping]]] = ..., role: _Optional[str] = ...) -> None: ...
+
+class EmbedContent(_message.Message):
+    __slots__ = ("nulls", "empties", "model", "content", "task_type", "title", "output_dimensionality", "embed_content_config")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    TASK_TYPE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_DIMENSIONALITY_FIELD_NUMBER: _ClassVar[int]
+    EMBED_CONTENT_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    model: str
+    content: TextContent
+    task_type: str
+    title: str
+    output_dimensionality: int
+    embed_content_config: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., model: _Optional[str] = ..., content: _Optional[_Union[TextContent, _Mapping]] = ..., task_type: _Optional[str] = ..., title: _Optional[str] = ..., output_dimensionality: _Optional[int] = ..., embed_content_config: _Optional[str] = ...) -> None: ...
+
+class EmbeddingRequest(_message.Message):
+    __slots__ = ("nulls", "empties", "extra", "model", "input", "encoding_format", "dimensions", "user", "input_type", "output_dimension", "output_dtype", "truncation", "truncate", "truncate_bool", "metadata", "extra_body", "provider", "normalize", "task", "late_chunking", "embedding_type", "priority", "texts", "inputs", "images", "embedding_types", "max_tokens", "requests", "content", "task_type", "title", "output_dimensionality", "embed_content_config", "instances", "parameters", "prompt", "options", "keep_alive")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_DTYPE_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATION_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATE_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATE_BOOL_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    NORMALIZE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    LATE_CHUNKING_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_TYPE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_TYPES_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    TASK_TYPE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_DIMENSIONALITY_FIELD_NUMBER: _ClassVar[int]
+    EMBED_CONTENT_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    extra: _containers.RepeatedCompositeFieldContainer[Extra]
+    model: str
+    input: Prompt
+    encoding_format: str
+    dimensions: int
+    user: str
+    input_type: str
+    output_dimension: int
+    output_dtype: str
+    truncation: bool
+    truncate: str
+    truncate_bool: bool
+    metadata: str
+    extra_body: str
+    provider: str
+    normalize: bool
+    task: str
+    late_chunking: bool
+    embedding_type: str
+    priority: int
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    inputs: Prompt
+    images: _containers.RepeatedScalarFieldContainer[str]
+    embedding_types: _containers.RepeatedScalarFieldContainer[str]
+    max_tokens: int
+    requests: _containers.RepeatedCompositeFieldContainer[EmbedContent]
+    content: TextContent
+    task_type: str
+    title: str
+    output_dimensionality: int
+    embed_content_config: str
+    instances: str
+    parameters: str
+    prompt: Prompt
+    options: str
+    keep_alive: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., model: _Optional[str] = ..., input: _Optional[_Union[Prompt, _Mapping]] = ..., encoding_format: _Optional[str] = ..., dimensions: _Optional[int] = ..., user: _Optional[str] = ..., input_type: _Optional[str] = ..., output_dimension: _Optional[int] = ..., output_dtype: _Optional[str] = ..., truncation: _Optional[bool] = ..., truncate: _Optional[str] = ..., truncate_bool: _Optional[bool] = ..., metadata: _Optional[str] = ..., extra_body: _Optional[str] = ..., provider: _Optional[str] = ..., normalize: _Optional[bool] = ..., task: _Optional[str] = ..., late_chunking: _Optional[bool] = ..., embedding_type: _Optional[str] = ..., priority: _Optional[int] = ..., texts: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Union[Prompt, _Mapping]] = ..., images: _Optional[_Iterable[str]] = ..., embedding_types: _Optional[_Iterable[str]] = ..., max_tokens: _Optional[int] = ..., requests: _Optional[_Iterable[_Union[EmbedContent, _Mapping]]] = ..., content: _Optional[_Union[TextContent, _Mapping]] = ..., task_type: _Optional[str] = ..., title: _Optional[str] = ..., output_dimensionality: _Optional[int] = ..., embed_content_config: _Optional[str] = ..., instances: _Optional[str] = ..., parameters: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., options: _Optional[str] = ..., keep_alive: _Optional[str] = ...) -> None: ...
+
+class Embedding(_message.Message):
+    __slots__ = ("nulls", "empties", "object", "index", "embedding", "values", "statistics", "shape", "encoding", "text")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    object: str
+    index: int
+    embedding: Vector
+    values: Vector
+    statistics: str
+    shape: str
+    encoding: str
+    text: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., object: _Optional[str] = ..., index: _Optional[int] = ..., embedding: _Optional[_Union[Vector, _Mapping]] = ..., values: _Optional[_Union[Vector, _Mapping]] = ..., statistics: _Optional[str] = ..., shape: _Optional[str] = ..., encoding: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class EmbeddingsByType(_message.Message):
+    __slots__ = ("nulls", "empties", "floats", "int8s", "uint8s", "binary", "ubinary", "base64")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    FLOATS_FIELD_NUMBER: _ClassVar[int]
+    INT8S_FIELD_NUMBER: _ClassVar[int]
+    UINT8S_FIELD_NUMBER: _ClassVar[int]
+    BINARY_FIELD_NUMBER: _ClassVar[int]
+    UBINARY_FIELD_NUMBER: _ClassVar[int]
+    BASE64_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    floats: _containers.RepeatedCompositeFieldContainer[Vector]
+    int8s: _containers.RepeatedCompositeFieldContainer[Vector]
+    uint8s: _containers.RepeatedCompositeFieldContainer[Vector]
+    binary: _containers.RepeatedCompositeFieldContainer[Vector]
+    ubinary: _containers.RepeatedCompositeFieldContainer[Vector]
+    base64: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., floats: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., int8s: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., uint8s: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., binary: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., ubinary: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., base64: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UsageMetadata(_message.Message):
+    __slots__ = ("nulls", "empties", "prompt_token_count", "total_token_count", "prompt_token_details", "prompt_tokens_details")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    prompt_token_count: int
+    total_token_count: int
+    prompt_token_details: str
+    prompt_tokens_details: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., prompt_token_count: _Optional[int] = ..., total_token_count: _Optional[int] = ..., prompt_token_details: _Optional[str] = ..., prompt_tokens_details: _Optional[str] = ...) -> None: ...
+
+class EmbeddingResponse(_message.Message):
+    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "data", "usage", "embeddings", "embeddings_object", "embedding", "embedding_object", "texts", "meta", "response_type", "usage_metadata", "metadata", "total_duration", "load_duration", "prompt_eval_count", "provider", "service_tier", "system_fingerprint", "request_id", "error", "error_object")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_INT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDINGS_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    META_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    USAGE_METADATA_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_DURATION_FIELD_NUMBER: _ClassVar[int]
+    LOAD_DURATION_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_EVAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ERROR_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    extra: _containers.RepeatedCompositeFieldContainer[Extra]
+    id: str
+    object: str
+    created_int: int
+    created: float
+    model: str
+    data: _containers.RepeatedCompositeFieldContainer[Embedding]
+    usage: Usage
+    embeddings: _containers.RepeatedCompositeFieldContainer[Vector]
+    embeddings_object: EmbeddingsByType
+    embedding: Vector
+    embedding_object: Embedding
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    meta: str
+    response_type: str
+    usage_metadata: UsageMetadata
+    metadata: str
+    total_duration: int
+    load_duration: int
+    prompt_eval_count: int
+    provider: str
+    service_tier: str
+    system_fingerprint: str
+    request_id: str
+    error: str
+    error_object: ErrorBody
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., data: _Optional[_Iterable[_Union[Embedding, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., embeddings: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., embeddings_object: _Optional[_Union[EmbeddingsByType, _Mapping]] = ..., embedding: _Optional[_Union[Vector, _Mapping]] = ..., embedding_object: _Optional[_Union[Embedding, _Mapping]] = ..., texts: _Optional[_Iterable[str]] = ..., meta: _Optional[str] = ..., response_type: _Optional[str] = ..., usage_metadata: _Optional[_Union[UsageMetadata, _Mapping]] = ..., metadata: _Optional[str] = ..., total_duration: _Optional[int] = ..., load_duration: _Optional[int] = ..., prompt_eval_count: _Optional[int] = ..., provider: _Optional[str] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., request_id: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ...) -> None: ...
+
+class GenerateRequest(_message.Message):
+    __slots__ = ("nulls", "empties", "extra", "model", "prompt", "prompt_token_ids", "input_ids", "text", "suffix", "temperature_int", "temperature", "max_tokens", "min_tokens", "top_p_int", "top_p", "top_k", "min_p_int", "min_p", "presence_penalty_int", "presence_penalty", "frequency_penalty_int", "frequency_penalty", "repetition_penalty_int", "repetition_penalty", "stop", "stop_list", "stop_token_ids", "ignore_eos", "seed", "n", "best_of", "logprobs_bool", "logprobs_int", "prompt_logprobs", "logit_bias", "echo", "stream", "stream_options", "skip_special_tokens", "return_token_ids", "response_format", "sampling_params", "user", "request_id", "priority", "metadata", "options", "system", "template", "context", "raw", "format", "images", "keep_alive", "kv_transfer_params")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_IDS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    SUFFIX_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_INT_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MIN_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_INT_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    MIN_P_INT_FIELD_NUMBER: _ClassVar[int]
+    MIN_P_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    STOP_LIST_FIELD_NUMBER: _ClassVar[int]
+    STOP_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    IGNORE_EOS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    BEST_OF_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_BOOL_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_INT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    LOGIT_BIAS_FIELD_NUMBER: _ClassVar[int]
+    ECHO_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    STREAM_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SKIP_SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    RETURN_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    RAW_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    KV_TRANSFER_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    extra: _containers.RepeatedCompositeFieldContainer[Extra]
+    model: str
+    prompt: Prompt
+    prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    input_ids: Prompt
+    text: Prompt
+    suffix: str
+    temperature_int: int
+    temperature: float
+    max_tokens: int
+    min_tokens: int
+    top_p_int: int
+    top_p: float
+    top_k: int
+    min_p_int: int
+    min_p: float
+    presence_penalty_int: int
+    presence_penalty: float
+    frequency_penalty_int: int
+    frequency_penalty: float
+    repetition_penalty_int: int
+    repetition_penalty: float
+    stop: str
+    stop_list: _containers.RepeatedScalarFieldContainer[str]
+    stop_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    ignore_eos: bool
+    seed: int
+    n: int
+    best_of: int
+    logprobs_bool: bool
+    logprobs_int: int
+    prompt_logprobs: int
+    logit_bias: str
+    echo: bool
+    stream: bool
+    stream_options: StreamOptions
+    skip_special_tokens: bool
+    return_token_ids: bool
+    response_format: ResponseFormat
+    sampling_params: str
+    user: str
+    request_id: str
+    priority: int
+    metadata: str
+    options: str
+    system: str
+    template: str
+    context: _containers.RepeatedScalarFieldContainer[int]
+    raw: bool
+    format: str
+    images: _containers.RepeatedScalarFieldContainer[str]
+    keep_alive: str
+    kv_transfer_params: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., input_ids: _Optional[_Union[Prompt, _Mapping]] = ..., text: _Optional[_Union[Prompt, _Mapping]] = ..., suffix: _Optional[str] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., min_tokens: _Optional[int] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., min_p_int: _Optional[int] = ..., min_p: _Optional[float] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., repetition_penalty_int: _Optional[int] = ..., repetition_penalty: _Optional[float] = ..., stop: _Optional[str] = ..., stop_list: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., ignore_eos: _Optional[bool] = ..., seed: _Optional[int] = ..., n: _Optional[int] = ..., best_of: _Optional[int] = ..., logprobs_bool: _Optional[bool] = ..., logprobs_int: _Optional[int] = ..., prompt_logprobs: _Optional[int] = ..., logit_bias: _Optional[str] = ..., echo: _Optional[bool] = ..., stream: _Optional[bool] = ..., stream_options: _Optional[_Union[StreamOptions, _Mapping]] = ..., skip_special_tokens: _Optional[bool] = ..., return_token_ids: _Optional[bool] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., sampling_params: _Optional[str] = ..., user: _Optional[str] = ..., request_id: _Optional[str] = ..., priority: _Optional[int] = ..., metadata: _Optional[str] = ..., options: _Optional[str] = ..., system: _Optional[str] = ..., template: _Optional[str] = ..., context: _Optional[_Iterable[int]] = ..., raw: _Optional[bool] = ..., format: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., keep_alive: _Optional[str] = ..., kv_transfer_params: _Optional[str] = ...) -> None: ...
+
+class GenerateChoice(_message.Message):
+    __slots__ = ("nulls", "empties", "index", "text", "token_ids", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "matched_stop", "matched_stop_int", "seed", "reasoning", "prompt_logprobs", "prompt_token_ids", "content_filter_results")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    NATIVE_FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_INT_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_STOP_INT_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FILTER_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    index: int
+    text: str
+    token_ids: _containers.RepeatedScalarFieldContainer[int]
+    logprobs: Logprobs
+    finish_reason: str
+    native_finish_reason: str
+    stop_reason: str
+    stop_reason_int: int
+    matched_stop: str
+    matched_stop_int: int
+    seed: int
+    reasoning: str
+    prompt_logprobs: str
+    prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    content_filter_results: ContentFilterResults
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ..., seed: _Optional[int] = ..., reasoning: _Optional[str] = ..., prompt_logprobs: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ...) -> None: ...
+
+class GenerateResponse(_message.Message):
+    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "text", "token_ids", "output_ids", "finish_reason", "stop_reason", "stop_reason_int", "logprobs", "choices", "usage", "service_tier", "system_fingerprint", "provider", "request_id", "meta_info", "metadata", "prompt_filter_results", "kv_transfer_params", "error", "error_object", "created_at", "response", "thinking", "done", "done_reason", "context", "total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_INT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_IDS_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_INT_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    CHOICES_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    META_INFO_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FILTER_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    KV_TRANSFER_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ERROR_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    THINKING_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    DONE_REASON_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_DURATION_FIELD_NUMBER: _ClassVar[int]
+    LOAD_DURATION_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_EVAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_EVAL_DURATION_FIELD_NUMBER: _ClassVar[int]
+    EVAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EVAL_DURATION_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    extra: _containers.RepeatedCompositeFieldContainer[Extra]
+    id: str
+    object: str
+    created_int: int
+    created: float
+    model: str
+    text: str
+    token_ids: _containers.RepeatedScalarFieldContainer[int]
+    output_ids: _containers.RepeatedScalarFieldContainer[int]
+    finish_reason: str
+    stop_reason: str
+    stop_reason_int: int
+    logprobs: Logprobs
+    choices: _containers.RepeatedCompositeFieldContainer[GenerateChoice]
+    usage: Usage
+    service_tier: str
+    system_fingerprint: str
+    provider: str
+    request_id: str
+    meta_info: str
+    metadata: str
+    prompt_filter_results: _containers.RepeatedCompositeFieldContainer[PromptFilterResult]
+    kv_transfer_params: str
+    error: str
+    error_object: ErrorBody
+    created_at: str
+    response: str
+    thinking: str
+    done: bool
+    done_reason: str
+    context: _containers.RepeatedScalarFieldContainer[int]
+    total_duration: int
+    load_duration: int
+    prompt_eval_count: int
+    prompt_eval_duration: int
+    eval_count: int
+    eval_duration: int
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., output_ids: _Optional[_Iterable[int]] = ..., finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., choices: _Optional[_Iterable[_Union[GenerateChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., provider: _Optional[str] = ..., request_id: _Optional[str] = ..., meta_info: _Optional[str] = ..., metadata: _Optional[str] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., kv_transfer_params: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., created_at: _Optional[str] = ..., response: _Optional[str] = ..., thinking: _Optional[str] = ..., done: _Optional[bool] = ..., done_reason: _Optional[str] = ..., context: _Optional[_Iterable[int]] = ..., total_duration: _Optional[int] = ..., load_duration: _Optional[int] = ..., prompt_eval_count: _Optional[int] = ..., prompt_eval_duration: _Optional[int] = ..., eval_count: _Optional[int] = ..., eval_duration: _Optional[int] = ...) -> None: ...
