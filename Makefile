@@ -1,0 +1,48 @@
+# The two commands: `make compare` runs the main job, `make test` the tests; both make .venv first if it is missing.
+#   make compare CORPUS=my.jsonl      your own traffic (several files: CORPUS="a.jsonl b.jsonl.gz")
+#   make compare ARGS="--rigorous"    more options of `serlab compare`
+PYTHON ?=
+CORPUS ?=
+ARGS ?=
+VENV := .venv
+STAMP := $(VENV)/.ready
+BIN := $(VENV)/bin
+
+.PHONY: compare test setup lint bench schemas clean help
+
+compare: $(STAMP)
+	@$(BIN)/serlab compare --quick $(foreach file,$(CORPUS),--corpus "$(file)") $(ARGS)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(ARGS)
+
+setup: $(STAMP)
+
+# The stamp is written last: a set-up that was interrupted is made anew.
+$(STAMP): requirements.lock pyproject.toml
+	@python=$$(sh scripts/find-python "$(PYTHON)") || exit 1; \
+	echo "serlab: making $(VENV) with $$python"; \
+	rm -rf $(VENV) && "$$python" -m venv $(VENV)
+	@echo "serlab: installing the pinned dependencies (about 600 MB of disk)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "serlab: ready, try $(BIN)/serlab list"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-json=benchmarks.json $(ARGS)
+
+schemas: $(STAMP)
+	$(BIN)/python schemas/generate.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+help:
+	@echo "make compare [CORPUS=FILE] [ARGS=...]  compare the codecs"
+	@echo "make test | setup | lint | bench | schemas | clean"

@@ -1,0 +1,119 @@
+"""The codec contract.
+
+A codec is one wire format bound to one kind of message: a frozen dataclass of functions, so that each stage can be
+timed alone and a variant is a `dataclasses.replace`.
+
+    encode = populate (message → library object) + serialize (library object → bytes)
+    decode = deserialize (bytes → library object) + convert (library object → message)
+    open   = a view where the format reads lazily (`view` is not None), else decode
+
+What comes back from `decode(encode(message))` equals the message; what a format cannot carry raises `EncodeError`.
+Bytes are one message, without a length prefix. Codecs hold no state between calls that one call could change for
+another, so one may be used by several threads.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from serlab.errors import DecodeError, EncodeError, SerlabError
+from serlab.messages import kind_of
+
+REFUSALS = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError, MemoryError)
+"""What libraries raise on a message or on bytes that they cannot take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One wire format bound to one kind of message.
+
+    Attributes:
+        name: the codec's name in the registry.
+        message: the kind: a message type's name, or "document".
+        version: the library's version.
+        populate: message → library object.
+        serialize: library object → bytes.
+        deserialize: bytes → library object.
+        convert: library object → message.
+        view: bytes → lazy reader with the message's attribute names; None where the format has none.
+        refusals: the exceptions with which the library refuses.
+    """
+
+    name: str
+    message: str
+    version: str
+    populate: Callable[[Any], Any]
+    serialize: Callable[[Any], bytes]
+    deserialize: Callable[[bytes], Any]
+    convert: Callable[[Any], Any]
+    view: Callable[[bytes], Any] | None = None
+    refusals: tuple[type[Exception], ...] = REFUSALS
+
+    def encode(self, message: Any) -> bytes:
+        """Turn a message into bytes.
+
+        Args:
+            message: of the kind that the codec is bound to.
+
+        Returns:
+            One message, no length prefix.
+
+        Raises:
+            EncodeError: the message is of another kind, or holds what the format cannot carry.
+        """
+        if self.message != "document" and type(message).__name__ != self.message:
+            raise EncodeError(f"{self.name}: expected a {self.message}, got a {kind_of(message)}")
+        try:
+            return self.serialize(self.populate(message))
+        except SerlabError:
+            raise
+        except self.refusals as error:
+            raise EncodeError(f"{self.name}: cannot carry this {self.message}: {reason(error)}") from error
+
+    def decode(self, data: bytes) -> Any:
+        """Turn bytes into the message that was encoded.
+
+        Args:
+            data: one message, no length prefix.
+
+        Returns:
+            A message equal to the one that was encoded.
+
+        Raises:
+            DecodeError: the bytes are not one whole message of this format.
+        """
+        try:
+            return self.convert(self.deserialize(data))
+        except SerlabError:
+            raise
+        except self.refusals as error:
+            raise DecodeError(self.refused(data, error)) from error
+
+    def open(self, data: bytes) -> Any:
+        """Give a lazy reader over the bytes, or the decoded message where the format has none.
+
+        Args:
+            data: one message, no length prefix; a view keeps it alive.
+
+        Returns:
+            An object with the message's attribute names.
+
+        Raises:
+            DecodeError: the bytes are not a message of this format.
+        """
+        if self.view is None:
+            return self.decode(data)
+        try:
+            return self.view(data)
+        except self.refusals as error:
+            raise DecodeError(self.refused(data, error)) from error
+
+    def refused(self, data: bytes, error: Exception) -> str:
+        """Say what was refused."""
+        return f"{self.name}: expected one whole {self.message}, got {len(data)} bytes that are not: {reason(error)}"
+
+
+def reason(error: Exception) -> str:
+    """Give a library's complaint in one line; many raise with an empty text."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,37 @@
+"""The stages that the schema-less formats share: message ↔ document, vectors in the form that a format wants."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from serlab.codecs.vectors import replace_vectors, vector_document
+from serlab.messages import from_document, to_document
+from serlab.messages.documents import converter
+
+Stage = Callable[[Any], Any]
+
+
+def document_stages(kind: str, write: Stage, read: Stage | None) -> tuple[Stage, Stage]:
+    """Give a format's populate and convert.
+
+    Args:
+        kind: a message type's name, or "document".
+        write: array → what stands in the document.
+        read: its inverse, where that is not a list of numbers.
+
+    Returns:
+        populate (message → document) and convert (document → message).
+    """
+    if kind != "EmbeddingResponse":
+        return to_document, converter(kind)
+    return partial(vector_document, write=write), partial(read_vectors, read=read)
+
+
+def read_vectors(document: Any, read: Stage | None) -> Any:
+    """Convert a response whose vectors a variant wrote in its own form."""
+    if read is not None:
+        replace_vectors(document, read)
+        if type(document) is dict and hasattr(document.get("embedding"), "tolist"):
+            # The one place whose type admits a list and no array.
+            document["embedding"] = document["embedding"].tolist()
+    return from_document("EmbeddingResponse", document)

@@ -1,0 +1,96 @@
+"""JSON text inside binary formats, and the check that JSON libraries leave out.
+
+orjson and msgspec write NaN and infinities as `null`, a silent change. A scan for `null` in the output is cheap and
+settles most messages; then the floats are searched at C speed in their marshalled form, and only a suspicion is
+confirmed by walking the values.
+"""
+
+import json
+import marshal
+import math
+from typing import Any
+
+import msgspec
+import orjson
+
+from serlab.errors import EncodeError
+
+NON_FINITE = (b"\xf0\x7f", b"\xf0\xff", b"\xf8\x7f", b"\xf8\xff")
+"""The last two bytes of little-endian infinities and quiet NaNs; none occurs in UTF-8 text."""
+
+
+def dumps(value: Any) -> str:
+    """Write a JSON value as compact text.
+
+    Args:
+        value: plain JSON values; integers of any size and lone surrogates are kept, as escapes.
+
+    Raises:
+        EncodeError: the value is not JSON (NaN, bytes, a non-string key).
+    """
+    try:
+        data = orjson.dumps(value)
+    except TypeError:
+        return dumps_exotic(value)
+    refuse_non_finite(data, value)
+    return data.decode()
+
+
+def dumps_exotic(value: Any) -> str:
+    """Write what orjson refuses and JSON allows: integers over 64 bits, lone surrogates, deep nesting."""
+    check_keys(value)
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EncodeError(f"a free-form value is not JSON: {error}") from error
+
+
+def check_keys(value: Any) -> None:
+    """Refuse keys that json.dumps would quietly turn into strings."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise EncodeError(f"an object key is {type(key).__name__} {key!r}; JSON keys are strings")
+            check_keys(item)
+    elif isinstance(value, list):
+        for item in value:
+            check_keys(item)
+
+
+def loads(text: str | bytes) -> Any:
+    """Read JSON text; integers stay exact at any size.
+
+    Args:
+        text: one JSON value.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        # Escaped lone surrogates are JSON by grammar; only the standard library reads them.
+        return json.loads(text)
+
+
+def refuse_non_finite(data: bytes, document: Any) -> None:
+    """Refuse a document whose NaN or infinity was written as `null`.
+
+    Args:
+        data: the JSON that was written.
+        document: the plain values that it was written from.
+
+    Raises:
+        EncodeError: there is such a number.
+    """
+    if b"null" not in data:
+        return
+    image = marshal.dumps(document, 2)
+    if any(mark in image for mark in NON_FINITE) and holds_non_finite(document):
+        raise EncodeError("the message holds NaN or an infinity; JSON has neither (RFC 8259, section 6)")
+
+
+def holds_non_finite(value: Any) -> bool:
+    """Search plain values for a NaN or an infinity."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(holds_non_finite, value.values()))
+    return isinstance(value, list) and any(map(holds_non_finite, value))

@@ -1,0 +1,74 @@
+"""JSON and MessagePack by msgspec, straight between bytes and the typed messages.
+
+- The library object is the message itself, so populate and convert cost nothing but vectors and `extra`.
+- A body with fields that the types do not know is read a second time as plain values, to fill `extra`.
+- JSON: NaN and infinities, which msgspec writes as null, are refused, as are lone surrogates.
+- MessagePack: integers beyond 64 bits and lone surrogates are refused; NaN and infinities are kept.
+
+Source: msgspec's documentation.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from serlab.codecs import vectors
+from serlab.codecs.base import Codec
+from serlab.codecs.documents import document_stages
+from serlab.codecs.jsontext import refuse_non_finite
+from serlab.codecs.msgpack import plain
+from serlab.messages import from_document, message_type, to_document
+from serlab.messages.vectors import pack_vectors
+
+
+def make(name: str, kind: str) -> Codec:
+    """Bind the codec to a kind of message."""
+    protocol: Any = msgspec.json if name.startswith("msgspec-json") else msgspec.msgpack
+    if name.endswith(("-base64", "-bin")) and kind == "EmbeddingResponse":
+        return make_variant(name, kind, protocol)
+    json = protocol is msgspec.json
+    encode = protocol.Encoder(enc_hook=vectors.numbers if json else plain).encode
+    if kind == "document":
+        return Codec(name, kind, msgspec.__version__, same_object, partial(write, encode, json), protocol.decode, same_object)
+    convert = pack_vectors if kind == "EmbeddingResponse" else same_object
+    read_typed = protocol.Decoder(message_type(kind)).decode
+    deserialize = partial(read, kind, read_typed, protocol.decode)
+    return Codec(name, kind, msgspec.__version__, without_extra, partial(write, encode, json), deserialize, convert)
+
+
+def make_variant(name: str, kind: str, protocol: Any) -> Codec:
+    """Bind a variant with vectors in another form: through the document."""
+    base64 = protocol is msgspec.json
+    forms = (vectors.to_base64, vectors.from_base64) if base64 else (vectors.to_bin, vectors.from_bin)
+    populate, convert = document_stages(kind, *forms)
+    return Codec(name, kind, msgspec.__version__, populate, protocol.encode, protocol.decode, convert)
+
+
+def same_object(message: Any) -> Any:
+    """Give the message back: it is the library's own object."""
+    return message
+
+
+def without_extra(message: Any) -> Any:
+    """Give the message, or the document it stands for if it carries unknown fields."""
+    return to_document(message) if message.extra else message
+
+
+def write(encode: Callable[[Any], bytes], json: bool, message: Any) -> bytes:
+    """Encode, and refuse what JSON cannot say."""
+    data = encode(message)
+    if json and b"null" in data:
+        refuse_non_finite(data, to_document(message))
+    return data
+
+
+def read(kind: str, typed: Callable[[bytes], Any], untyped: Callable[[bytes], Any], data: bytes) -> Any:
+    """Decode to the type, or through the document where the type does not cover it."""
+    try:
+        return typed(data)
+    except msgspec.ValidationError:
+        return from_document(kind, untyped(data))
+
+

@@ -1,0 +1,91 @@
+"""What all message types share: the base struct and the field kinds.
+
+A field may be absent (`UNSET`), null (`None`) or hold a value; the three stay different through every codec. The
+types are chosen so that msgspec's strict conversion never coerces: what converts at all converts without loss. So a
+number that may come as `1` or `1.0` is an `int | float`, integers are bounded to 64 bits, and unknown fields are an
+error that `from_document` turns into an entry of `extra`.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar, Union
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+T = TypeVar("T")
+
+Opt = Union[T, None, UnsetType]
+"""A field that may be absent (`UNSET`) or null (`None`)."""
+
+Int = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""A signed 64-bit integer, the widest that every format here carries."""
+
+Float = Annotated[float, Meta(ge=-1.7976931348623157e308, le=1.7976931348623157e308)]
+"""A finite IEEE 754 double: JSON has no NaN and no infinity (RFC 8259, section 6)."""
+
+Number = Int | Float
+"""A JSON number; `1` and `1.0` stay different."""
+
+Byte = Annotated[int, Meta(ge=0, le=255)]
+Token = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+
+Json = Annotated[Any, "json"]
+"""Any JSON value: a JSON Schema, metadata, provider settings. Schema codecs carry it as JSON text."""
+
+Bytes = Annotated[list[Byte], "bytes"]
+"""A token's UTF-8 bytes, as the API lists them: integers 0 to 255."""
+
+Tokens = Annotated[list[Token], "tokens"]
+"""Token ids; packed 32-bit integers in the binary formats."""
+
+Prompt = Annotated[str | list[Any], "prompt"]
+"""A string, a list of strings, token ids, or a list of token-id lists; packed as such in the binary formats."""
+
+Vector = Annotated[Any, "vector"]
+"""An embedding: numpy float32 where every value is exactly float32, float64 or int64 where not; a list where integers
+and floats are mixed; a string where the API sent base64."""
+
+Vectors = Annotated[list[Any], "vectors"]
+"""A list of `Vector`."""
+
+OneVector = Annotated[list[Any], "vector"]
+"""A `Vector` in a field that may hold an object instead."""
+
+Never = Annotated[Mapping[str, Any], Meta(min_length=1, max_length=0)]
+NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
+"""The `extra` of a message that its type covers: one object for all, which nobody can fill by accident."""
+
+
+class Part(
+    msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, kw_only=True, gc=False
+):
+    """A struct inside a message. Fields that a document did not have are `UNSET`."""
+
+
+class Message(Part, kw_only=True):
+    """A whole request, response or chunk.
+
+    `extra` holds what the types do not cover: JSON Pointer (RFC 6901) → value, from the root of the document. No
+    document can set it by name, since no value satisfies its wire type.
+    """
+
+    extra: Never = msgspec.field(default=NO_EXTRA, name="$extra")
+
+
+__all__ = [
+    "UNSET",
+    "Bytes",
+    "Float",
+    "Int",
+    "Json",
+    "Message",
+    "Number",
+    "OneVector",
+    "Opt",
+    "Part",
+    "Prompt",
+    "Tokens",
+    "Vector",
+    "Vectors",
+]

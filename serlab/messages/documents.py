@@ -1,0 +1,216 @@
+"""Document ↔ message, lossless.
+
+The types convert strictly and forbid unknown fields, so a document that converts has lost nothing: one C-speed call
+is both the conversion and the check. Only a document that does not convert is walked in Python; what does not fit
+goes to `extra` under its JSON Pointer, the rest converts.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+import numpy as np
+
+from serlab.errors import DocumentError, UnknownNameError
+from serlab.messages.base import Message, Part
+from serlab.messages.chat import ChatChunk, ChatRequest, ChatResponse
+from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
+from serlab.messages.generate import GenerateRequest, GenerateResponse
+from serlab.messages.pointer import apply_extra, token
+from serlab.messages.vectors import pack_vectors
+
+MESSAGE_TYPES: dict[str, type[Message]] = {
+    type_.__name__: type_
+    for type_ in (
+        ChatRequest,
+        ChatResponse,
+        ChatChunk,
+        EmbeddingRequest,
+        EmbeddingResponse,
+        GenerateRequest,
+        GenerateResponse,
+    )
+}
+"""The seven message types by name."""
+
+KINDS = (*MESSAGE_TYPES, "document")
+"""What a body can be: a message type's name, or `document` for any other JSON."""
+
+
+def message_type(kind: str | type) -> type[Message]:
+    """Look up a message type.
+
+    Args:
+        kind: its name or the type itself.
+
+    Raises:
+        UnknownNameError: there is no such message type.
+    """
+    name = kind if isinstance(kind, str) else kind.__name__
+    if name not in MESSAGE_TYPES:
+        raise UnknownNameError.of("message", name, KINDS)
+    return MESSAGE_TYPES[name]
+
+
+def from_document(kind: str | type, document: Any) -> Any:
+    """Make a message of a document; nothing of it is lost.
+
+    Args:
+        kind: the message type or its name; with "document" the document itself is the message.
+        document: plain JSON values as a JSON parser gives them.
+
+    Returns:
+        The message; what its type does not cover is in `extra`.
+
+    Raises:
+        DocumentError: the document is nested too deep to be walked.
+    """
+    return converter(kind if isinstance(kind, str) else kind.__name__)(document)
+
+
+@cache
+def converter(kind: str) -> Callable[[Any], Any]:
+    """Give `from_document` for one kind, without looking anything up at each call.
+
+    Args:
+        kind: a message type's name, or "document".
+
+    Raises:
+        UnknownNameError: there is no such kind.
+    """
+    if kind == "document":
+        return same_object
+    type_, strict = message_type(kind), msgspec.convert
+
+    def convert(document: Any) -> Any:
+        try:
+            return strict(document, type_)
+        except msgspec.ValidationError:
+            return fit(type_, document)
+        except RecursionError as error:
+            raise DocumentError(f"{kind}: the document is nested too deep; expected fewer levels") from error
+
+    if type_ is EmbeddingResponse:
+        return lambda document: pack_vectors(convert(document))
+    return convert
+
+
+def same_object(document: Any) -> Any:
+    """Give a document back: it is its own message."""
+    return document
+
+
+def fit(type_: type[Message], document: Any) -> Message:
+    """Convert what fits and put the rest into `extra`."""
+    extra: dict[str, Any] = {}
+    if type(document) is not dict:
+        return type_(extra={"": document})
+    message = msgspec.convert(keep_fitting(type_, document, "", extra), type_)
+    message.extra = extra
+    return message
+
+
+class Field(NamedTuple):
+    """What a field may hold: its type, and the struct inside it or inside its list."""
+
+    type: Any
+    struct: type[Part] | None
+    items: type[Part] | None
+
+
+@cache
+def fields_of(struct: type[Part]) -> dict[str, Field]:
+    """Read a struct's fields off its annotations."""
+    hints = get_type_hints(struct, include_extras=True)
+    return {name: field_of(hint) for name, hint in hints.items() if name != "extra"}
+
+
+def field_of(hint: Any) -> Field:
+    """Find the struct or the list of structs among the arms of a union."""
+    arms = union_arms(hint)
+    structs = [arm for arm in arms if isinstance(arm, type) and issubclass(arm, Part)]
+    items = [get_args(arm)[0] for arm in arms if get_origin(arm) is list]
+    items = [item for item in items if isinstance(item, type) and issubclass(item, Part)]
+    return Field(hint, structs[0] if structs else None, items[0] if items else None)
+
+
+def union_arms(hint: Any) -> tuple[Any, ...]:
+    """Give the arms of a union, or the one type that is none."""
+    if get_origin(hint) in (Union, UnionType):
+        return get_args(hint)
+    return (hint,)
+
+
+def keep_fitting(struct: type[Part], document: dict[str, Any], pointer: str, extra: dict[str, Any]) -> dict[str, Any]:
+    """Copy the fields that fit the struct; put the others into `extra`."""
+    kept: dict[str, Any] = {}
+    fields = fields_of(struct)
+    for name, value in document.items():
+        here = f"{pointer}/{token(name)}"
+        field = fields.get(name) if type(name) is str else None
+        if field is None:
+            extra[here] = value
+        elif field.struct and type(value) is dict:
+            kept[name] = keep_fitting(field.struct, value, here, extra)
+        elif field.items and type(value) is list:
+            kept[name] = [keep_item(field.items, item, f"{here}/{i}", extra) for i, item in enumerate(value)]
+        elif accepts(field.type, value):
+            kept[name] = value
+        else:
+            extra[here] = value
+    return kept
+
+
+def keep_item(struct: type[Part], value: Any, pointer: str, extra: dict[str, Any]) -> dict[str, Any]:
+    """Keep one element of a list; one that is no object leaves an empty struct in its place."""
+    if type(value) is dict:
+        return keep_fitting(struct, value, pointer, extra)
+    extra[pointer] = value
+    return {}
+
+
+def accepts(hint: Any, value: Any) -> bool:
+    """Tell whether a value converts to a field's type."""
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def to_document(message: Any) -> Any:
+    """Make the document that a message stands for.
+
+    Args:
+        message: a message, or plain JSON values, which are their own document.
+
+    Returns:
+        Plain JSON values in the API's wire shape; vectors as lists of numbers.
+    """
+    if not isinstance(message, Message):
+        return message
+    return with_extra(message, msgspec.to_builtins(message, enc_hook=plain))
+
+
+def with_extra(message: Message, document: dict[str, Any]) -> Any:
+    """Put `extra` back where it came from, in place."""
+    if not message.extra:
+        return document
+    del document["$extra"]
+    return apply_extra(document, message.extra)
+
+
+def plain(value: Any) -> Any:
+    """Give an array as a list; msgspec asks for this where it meets an unknown type."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a message holds a {type(value).__name__}; expected JSON values or a numpy array")
+
+
+def kind_of(message: Any) -> str:
+    """Name the kind of a message: its type's name, or "document" for plain JSON values."""
+    return type(message).__name__ if isinstance(message, Message) else "document"
+
+

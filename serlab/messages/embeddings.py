@@ -1,0 +1,178 @@
+"""Embedding messages: the OpenAI wire shape, and those of Cohere, Gemini and Ollama beside it.
+
+Source: the OpenAI, Cohere, Gemini (`embedContent`, `batchEmbedContents`), Voyage and Ollama API references.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from serlab.messages.base import UNSET, Int, Json, Message, Number, OneVector, Opt, Part, Prompt, Vector, Vectors
+from serlab.messages.common import ErrorBody, Usage
+
+
+class TextPart(Part):
+    """A piece of the text to embed (Gemini)."""
+
+    text: Opt[str] = UNSET
+    inlineData: Opt[Json] = UNSET
+    fileData: Opt[Json] = UNSET
+
+
+class TextContent(Part):
+    """The text to embed (Gemini)."""
+
+    parts: Opt[list[TextPart]] = UNSET
+    role: Opt[str] = UNSET
+
+
+class EmbedContent(Part):
+    """One request of a batch (Gemini)."""
+
+    model: Opt[str] = UNSET
+    content: Opt[TextContent] = UNSET
+    taskType: Opt[str] = UNSET
+    title: Opt[str] = UNSET
+    outputDimensionality: Opt[Int] = UNSET
+    embedContentConfig: Opt[Json] = UNSET
+
+
+class EmbeddingRequest(Message):
+    """A request for the vectors of some texts."""
+
+    model: Opt[str] = UNSET
+    input: Opt[Prompt] = UNSET
+    encoding_format: Opt[str] = UNSET
+    dimensions: Opt[Int] = UNSET
+    user: Opt[str] = UNSET
+    # Voyage, Mistral, NVIDIA, vLLM, OpenRouter
+    input_type: Opt[str] = UNSET
+    output_dimension: Opt[Int] = UNSET
+    output_dtype: Opt[str] = UNSET
+    truncation: Opt[bool] = UNSET
+    truncate: Opt[str | bool] = UNSET
+    metadata: Opt[Json] = UNSET
+    extra_body: Opt[Json] = UNSET
+    provider: Opt[Json] = UNSET
+    normalize: Opt[bool] = UNSET
+    task: Opt[str] = UNSET
+    late_chunking: Opt[bool] = UNSET
+    embedding_type: Opt[Json] = UNSET
+    priority: Opt[Int] = UNSET
+    # Cohere
+    texts: Opt[list[str]] = UNSET
+    inputs: Opt[Prompt] = UNSET
+    images: Opt[list[str]] = UNSET
+    embedding_types: Opt[list[str]] = UNSET
+    max_tokens: Opt[Int] = UNSET
+    # Gemini
+    requests: Opt[list[EmbedContent]] = UNSET
+    content: Opt[TextContent] = UNSET
+    taskType: Opt[str] = UNSET
+    title: Opt[str] = UNSET
+    outputDimensionality: Opt[Int] = UNSET
+    embedContentConfig: Opt[Json] = UNSET
+    instances: Opt[Json] = UNSET
+    parameters: Opt[Json] = UNSET
+    # Ollama
+    prompt: Opt[Prompt] = UNSET
+    options: Opt[Json] = UNSET
+    keep_alive: Opt[Json] = UNSET
+
+
+def equal_vectors(a: Any, b: Any) -> bool:
+    """Compare two vectors, arrays by type and bits.
+
+    Args:
+        a: a vector, or anything else that a field may hold.
+        b: the other one.
+
+    Returns:
+        Whether they are equal; arrays of different dtype are not, NaN equals NaN of the same bits.
+    """
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(equal_vectors, a, b))
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return False
+    return type(a) is type(b) and bool(a == b)
+
+
+class VectorPart(Part, eq=False):
+    """A struct with vectors in it, compared field by field since arrays have no single truth value."""
+
+    def __eq__(self, other: object) -> bool:
+        """Compare type and fields, arrays by their bits."""
+        if type(other) is not type(self):
+            return NotImplemented
+        names = self.__struct_fields__
+        return all(equal_vectors(getattr(self, name), getattr(other, name)) for name in names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Embedding(VectorPart, eq=False):
+    """One vector and where it belongs; Gemini calls the vector `values`."""
+
+    object: Opt[str] = UNSET
+    index: Opt[Int] = UNSET
+    embedding: Opt[Vector] = UNSET
+    values: Opt[Vector] = UNSET
+    statistics: Opt[Json] = UNSET
+    shape: Opt[Json] = UNSET
+    encoding: Opt[str] = UNSET
+    text: Opt[str] = UNSET
+
+
+class EmbeddingsByType(VectorPart, eq=False):
+    """Vectors of one batch by number type (Cohere)."""
+
+    float: Opt[Vectors] = UNSET
+    int8: Opt[Vectors] = UNSET
+    uint8: Opt[Vectors] = UNSET
+    binary: Opt[Vectors] = UNSET
+    ubinary: Opt[Vectors] = UNSET
+    base64: Opt[list[str]] = UNSET
+
+
+class UsageMetadata(Part):
+    """Token counts in Gemini's names."""
+
+    promptTokenCount: Opt[Int] = UNSET
+    totalTokenCount: Opt[Int] = UNSET
+    promptTokenDetails: Opt[Json] = UNSET
+    promptTokensDetails: Opt[Json] = UNSET
+
+
+class EmbeddingResponse(Message, eq=False):
+    """The vectors of some texts.
+
+    `data` is the OpenAI form. In `embeddings` stand a list of `Embedding` (Gemini), a list of vectors (Cohere v1,
+    Ollama) or vectors by type (Cohere v2); in `embedding` one vector (Ollama) or one `Embedding` (Gemini).
+    """
+
+    id: Opt[str] = UNSET
+    object: Opt[str] = UNSET
+    created: Opt[Number] = UNSET
+    model: Opt[str] = UNSET
+    data: Opt[list[Embedding]] = UNSET
+    usage: Opt[Usage] = UNSET
+    embeddings: Opt[Vectors | EmbeddingsByType] = UNSET
+    embedding: Opt[OneVector | Embedding] = UNSET
+    texts: Opt[list[str]] = UNSET
+    meta: Opt[Json] = UNSET
+    response_type: Opt[str] = UNSET
+    usageMetadata: Opt[UsageMetadata] = UNSET
+    metadata: Opt[Json] = UNSET
+    total_duration: Opt[Int] = UNSET
+    load_duration: Opt[Int] = UNSET
+    prompt_eval_count: Opt[Int] = UNSET
+    provider: Opt[str] = UNSET
+    service_tier: Opt[str] = UNSET
+    system_fingerprint: Opt[str] = UNSET
+    request_id: Opt[str] = UNSET
+    error: Opt[str | ErrorBody] = UNSET
+
+    __eq__ = VectorPart.__eq__
+    __hash__ = None  # type: ignore[assignment]
