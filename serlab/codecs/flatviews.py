@@ -5,7 +5,7 @@ vectors of numbers are read-only numpy arrays over the same bytes. A view keeps 
 read again at every touch.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from serlab.codecs.plan import Arm, PlanField, plan_of
 from serlab.generated import llm_fbs
 from serlab.generated.llm_ids import FIELD_IDS
 from serlab.messages import UNSET, Message
-from serlab.messages.base import Part
+from serlab.messages.base import NO_EXTRA, Part
 
 fbs: Any = llm_fbs
 Read = Callable[[Any], Any]
@@ -232,8 +232,10 @@ def read_vector(box: Any) -> Any:
     return text(box.Base64()) if box.Base64() is not None else jsontext.loads(box.Json())
 
 
-def read_extra(source: Any) -> dict[str, Any]:
+def read_extra(source: Any) -> Mapping[str, Any]:
     """Read the unknown fields."""
+    if source.ExtraIsNone():
+        return NO_EXTRA
     items = (source.Extra(i) for i in range(source.ExtraLength()))
     return {text(item.Pointer()): jsontext.loads(item.Json()) for item in items}
 

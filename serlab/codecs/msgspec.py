@@ -19,6 +19,7 @@ from serlab.codecs.base import Codec
 from serlab.codecs.documents import document_stages
 from serlab.codecs.jsontext import refuse_non_finite
 from serlab.codecs.msgpack import plain
+from serlab.messages.base import NO_EXTRA
 from serlab.messages import from_document, message_type, to_document
 from serlab.messages.vectors import pack_vectors
 
@@ -53,7 +54,7 @@ def same_object(message: Any) -> Any:
 
 def without_extra(message: Any) -> Any:
     """Give the message, or the document it stands for if it carries unknown fields."""
-    return to_document(message) if message.extra else message
+    return message if message.extra is NO_EXTRA else to_document(message)
 
 
 def write(encode: Callable[[Any], bytes], json: bool, message: Any) -> bytes:

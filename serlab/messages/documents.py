@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from serlab.errors import DocumentError, UnknownNameError
-from serlab.messages.base import Message, Part
+from serlab.messages.base import NO_EXTRA, Message, Part
 from serlab.messages.chat import ChatChunk, ChatRequest, ChatResponse
 from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
 from serlab.messages.generate import GenerateRequest, GenerateResponse
@@ -196,9 +196,9 @@ def to_document(message: Any) -> Any:
 
 def with_extra(message: Message, document: dict[str, Any]) -> Any:
     """Put `extra` back where it came from, in place."""
-    if not message.extra:
+    if message.extra is NO_EXTRA:
         return document
-    del document["$extra"]
+    document.pop("$extra", None)
     return apply_extra(document, message.extra)
 
 
