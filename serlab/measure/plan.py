@@ -1,0 +1,200 @@
+"""What a run measures: its options, its cells, and the names that make it possible to go on after a kill.
+
+A cell is what one fresh worker process measures. Its key is the same in every run with the same options, and so are
+the keys of its rows: a run that was killed and resumed ends with the rows that it would have had.
+
+    parity/WORKLOAD          every body through every codec; with sizes
+    memory/WORKLOAD          every codec, one tracker after another
+    time/WORKLOAD/PROCESS    every codec and operation of one workload, batches in random order
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from serlab import workloads
+from serlab.codecs import codec_info, codec_names
+from serlab.errors import MissingPackageError, UnknownNameError
+from serlab.measure.sample import Corpus, scan
+
+PARTS = ("size", "memory", "time")
+OPERATIONS = ("encode", "decode", "read-one", "populate", "serialize", "deserialize", "convert")
+DEFAULT_OPERATIONS = ("encode", "decode", "read-one")
+VARIANTS = ("json-base64", "orjson-base64", "msgspec-json-base64", "msgpack-bin", "msgspec-msgpack-bin")
+VARIANT_KIND = "EmbeddingResponse"
+"""The only kind that the variants write otherwise than the codec they come from."""
+BASELINE = "orjson"
+
+
+class Effort(NamedTuple):
+    """How much is measured.
+
+    Attributes:
+        processes: fresh processes per workload; the interval resamples these.
+        rounds: batches of each codec and operation in one process.
+        batch_ns: how long a batch should take; at least one pass over the workload's messages.
+        arm_ns: what one codec and operation may cost in one process; a slower one gets fewer batches, at least three.
+        sample_bodies: bodies of a corpus, per file and kind, that are timed and traced.
+        sample_bytes: their size as compact JSON.
+    """
+
+    processes: int
+    rounds: int
+    batch_ns: int
+    arm_ns: int
+    sample_bodies: int
+    sample_bytes: int
+
+
+EFFORTS = {
+    "quick": Effort(5, 11, 1_000_000, 40_000_000, 50, 1_000_000),
+    "default": Effort(10, 25, 2_000_000, 150_000_000, 200, 4_000_000),
+    "rigorous": Effort(20, 25, 2_000_000, 150_000_000, 200, 4_000_000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for; a resumed run must ask for the same.
+
+    Attributes:
+        codecs: names; empty means all that are installed, the variants only where they differ.
+        workloads: names; empty means all built-in ones, or none if there is a corpus.
+        corpora: paths.
+        operations: what is timed.
+        parts: any of `PARTS`.
+        effort: a key of `EFFORTS`.
+        seed: of the workloads, the sample and the order of the batches.
+        strict: refuse a corpus with a line that cannot be read.
+    """
+
+    codecs: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    corpora: tuple[str, ...] = ()
+    operations: tuple[str, ...] = DEFAULT_OPERATIONS
+    parts: tuple[str, ...] = PARTS
+    effort: str = "default"
+    seed: int = 0
+    strict: bool = False
+
+
+class Source(NamedTuple):
+    """A workload to measure: a built-in one, or the bodies of one kind in one corpus.
+
+    Attributes:
+        workload: its name in the rows.
+        kind: a message type's name, or "document".
+        corpus: where it comes from; None if it is built in.
+    """
+
+    workload: str
+    kind: str
+    corpus: Corpus | None
+
+
+class Cell(NamedTuple):
+    """What one worker measures.
+
+    Attributes:
+        part: "parity", "memory" or "time".
+        unit: the workload's name; for the parity of a corpus the file's, whose kinds are read in one go.
+        process: the worker's number.
+    """
+
+    part: str
+    unit: str
+    process: int = 0
+
+    @property
+    def key(self) -> str:
+        """Name the cell in the journal."""
+        return f"{self.part}/{self.unit}/{self.process}" if self.part == "time" else f"{self.part}/{self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cells of a run.
+
+    Attributes:
+        options: what the user asked for.
+        codecs: the codecs by name.
+        corpora: the corpora, scanned.
+        sources: the workloads by name.
+    """
+
+    options: Options
+    codecs: tuple[str, ...]
+    corpora: dict[str, Corpus]
+    sources: dict[str, Source]
+
+    @property
+    def effort(self) -> Effort:
+        """Look up how much is measured."""
+        return EFFORTS[self.options.effort]
+
+    def cells(self) -> list[Cell]:
+        """List the cells in the order in which they run."""
+        return list(self.iterate())
+
+    def iterate(self) -> Iterator[Cell]:
+        """Give parity first, for it decides who is measured; then process by process, so that drift meets all alike."""
+        built_in = [name for name, source in self.sources.items() if source.corpus is None]
+        yield from (Cell("parity", unit) for unit in (*built_in, *self.corpora))
+        if "memory" in self.options.parts:
+            yield from (Cell("memory", name) for name in self.sources)
+        if "time" in self.options.parts:
+            yield from (Cell("time", name, i) for i in range(self.effort.processes) for name in self.sources)
+
+    def codecs_for(self, kind: str) -> list[str]:
+        """List the codecs for a kind: the variants only where they differ, unless they were asked for."""
+        wanted = self.options.codecs or kind == VARIANT_KIND
+        return [name for name in self.codecs if wanted or name not in VARIANTS]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe the run for the journal, to be compared when it is resumed."""
+        given = asdict(self.options)
+        del given["corpora"]
+        digests = {name: corpus.sha256 for name, corpus in self.corpora.items()}
+        listed = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+        return {**listed, "codecs": list(self.codecs), "workloads": list(self.sources), "corpora": digests}
+
+
+def make_plan(options: Options) -> Plan:
+    """Check the options and work out the cells.
+
+    Args:
+        options: what the user asked for.
+
+    Raises:
+        UnknownNameError: there is no codec, workload or operation of that name.
+        MissingPackageError: a codec that was asked for is not installed.
+        CorpusError: a corpus cannot be read; with `strict`, a line of it.
+    """
+    check_names("operation", options.operations, OPERATIONS)
+    check_names("workload", options.workloads, workloads.names())
+    codecs = chosen_codecs(options.codecs)
+    effort = EFFORTS[options.effort]
+    named = () if options.corpora and not options.workloads else options.workloads or workloads.names()
+    sources = {name: Source(name, workloads.kind(name), None) for name in dict.fromkeys(named)}
+    corpora = scan(options.corpora, effort.sample_bodies, effort.sample_bytes, options.seed, options.strict)
+    for corpus in corpora.values():
+        sources |= {name: Source(name, kind, corpus) for kind, name in corpus.workloads().items()}
+    return Plan(options, codecs, corpora, sources)
+
+
+def check_names(what: str, names: tuple[str, ...], known: Any) -> None:
+    """Refuse a name that does not exist."""
+    for name in names:
+        if name not in known:
+            raise UnknownNameError.of(what, name, known)
+
+
+def chosen_codecs(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Resolve the codecs: all installed ones, or exactly those that were asked for."""
+    if not names:
+        return tuple(name for name in codec_names() if codec_info(name).version)
+    for name in dict.fromkeys(names):
+        info = codec_info(name)
+        if not info.version:
+            raise MissingPackageError(f"codec {name!r} needs {info.package}: {info.install}")
+    return tuple(dict.fromkeys(names))

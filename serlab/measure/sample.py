@@ -1,0 +1,149 @@
+"""Corpora for measuring: which kinds a file holds, and a bounded sample of each.
+
+Parity and size stream every body. Timing and memory need the same messages in hand in every process, so they take a
+seeded reservoir sample: each body of the file is equally likely to be in it, and it never grows with the file.
+
+Source: Vitter, Random Sampling with a Reservoir (1985), algorithm R.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from serlab.corpus import read
+from serlab.errors import CorpusError
+
+CHUNK = 1 << 20
+
+
+class Reservoir:
+    """Keeps a random sample of a stream of unknown length."""
+
+    def __init__(self, size: int, random: Random) -> None:
+        self.size = size
+        self.random = random
+        self.seen = 0
+        self.kept: list[tuple[int, str]] = []
+
+    def add(self, document: Any) -> None:
+        """Offer one document."""
+        self.seen += 1
+        if len(self.kept) < self.size:
+            self.kept.append((self.seen, compact(document)))
+            return
+        place = self.random.randrange(self.seen)
+        if place < self.size:
+            self.kept[place] = (self.seen, compact(document))
+
+    def take(self, limit: int) -> list[Any]:
+        """Give what fits into so many bytes, at least one document, in the order of the file."""
+        self.random.shuffle(self.kept)
+        taken, size = self.kept[:1], sum(len(text) for _, text in self.kept[:1])
+        for number, text in self.kept[1:]:
+            size += len(text)
+            if size > limit:
+                break
+            taken.append((number, text))
+        return [json.loads(text) for _, text in sorted(taken)]
+
+
+def compact(document: Any) -> str:
+    """Write a document as ASCII JSON, which keeps big integers and lone surrogates."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A scanned corpus.
+
+    Attributes:
+        name: the file's base name, made unique among the run's corpora.
+        file: path as the user gave it.
+        sha256: of the file's bytes.
+        kinds: how many bodies of each kind.
+        samples: kind → documents to time and trace.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    kinds: Counter[str]
+    samples: dict[str, list[Any]] = field(repr=False)
+
+    def workloads(self) -> dict[str, str]:
+        """Name the workload of each kind: the file, and the kind if there are several."""
+        if len(self.kinds) == 1:
+            return dict.fromkeys(self.kinds, self.name)
+        return {kind: f"{self.name}:{kind}" for kind in self.kinds}
+
+
+def scan(files: tuple[str, ...], bodies: int, size: int, seed: int, strict: bool) -> dict[str, Corpus]:
+    """Read corpora once.
+
+    Args:
+        files: paths.
+        bodies: documents to keep per file and kind.
+        size: bytes of compact JSON to keep per file and kind.
+        seed: of the sample.
+        strict: raise at the first line that cannot be read.
+
+    Returns:
+        Name → corpus.
+
+    Raises:
+        CorpusError: a file cannot be read or holds no body.
+    """
+    files = tuple(dict.fromkeys(files))
+    return {name: scan_one(name, file, bodies, size, seed, strict) for name, file in unique_names(files).items()}
+
+
+def unique_names(files: tuple[str, ...]) -> dict[str, str]:
+    """Name each file by its base name, or by its whole path where two have the same."""
+    bases = Counter(Path(file).name for file in files)
+    return {Path(file).name if bases[Path(file).name] == 1 else file: file for file in files}
+
+
+def scan_one(name: str, file: str, bodies: int, size: int, seed: int, strict: bool) -> Corpus:
+    """Count a corpus by kind and sample it."""
+    require_file(file)
+    reservoirs: dict[str, Reservoir] = {}
+    try:
+        for body in read(file, strict=strict):
+            if body.kind not in reservoirs:
+                reservoirs[body.kind] = Reservoir(bodies, Random(f"{name}/{body.kind}/{seed}"))
+            reservoirs[body.kind].add(body.document)
+    except CorpusError:
+        # A file that breaks off is measured as far as it can be read; the parity cell reports where it ends.
+        if strict or not reservoirs:
+            raise
+    if not reservoirs:
+        raise CorpusError(file, 0, "holds no body that can be read; `serlab check` lists the reasons")
+    kinds = Counter({kind: reservoir.seen for kind, reservoir in reservoirs.items()})
+    samples = {kind: reservoir.take(size) for kind, reservoir in reservoirs.items()}
+    return Corpus(name, file, digest(file), kinds, samples)
+
+
+def require_file(file: str) -> None:
+    """Refuse a path that is no readable file.
+
+    Raises:
+        CorpusError: with the system's reason.
+    """
+    try:
+        with Path(file).open("rb"):
+            return
+    except OSError as error:
+        raise CorpusError(file, 0, f"cannot be read: {error.strerror}") from error
+
+
+def digest(file: str) -> str:
+    """Hash a file's bytes, to notice that it changed before a run is resumed."""
+    sha256 = hashlib.sha256()
+    with Path(file).open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            sha256.update(chunk)
+    return sha256.hexdigest()

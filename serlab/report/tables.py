@@ -1,0 +1,167 @@
+"""Rows → the four tables: size, time, memory, summary."""
+
+from typing import Any
+
+import pandas as pd
+
+from serlab.stats import Estimate, geometric_mean, is_tie, paired_ratio
+
+AA = " (A/A)"
+"""Ends the name of the baseline's second arm."""
+
+NAMES = ("size", "time", "memory", "summary")
+OUTCOMES = {"refused": "refused", "changed": "changed", "no_schema": "no schema", "failed": "failed"}
+
+
+def baseline_of(rows: pd.DataFrame) -> str:
+    """Name the codec that the ratios stand on: the one with an A/A arm, else orjson, else the first."""
+    arms = [codec for codec in rows["codec"].unique() if codec.endswith(AA)]
+    if arms:
+        return str(arms[0]).removesuffix(AA)
+    codecs = list(rows["codec"].unique())
+    return "orjson" if "orjson" in codecs or not codecs else str(codecs[0])
+
+
+def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Build all tables.
+
+    Args:
+        rows: the tidy table.
+
+    Returns:
+        Table name → table, with units in the column names; empty where nothing was measured.
+    """
+    baseline = baseline_of(rows)
+    size, time, memory = size_table(rows, baseline), time_table(rows, baseline), memory_table(rows)
+    return {"size": size, "time": time, "memory": memory, "summary": summary_table(rows, size, time, memory)}
+
+
+def outcome(rows: pd.DataFrame, workload: str, codec: str) -> str:
+    """Tell why a codec has no figure on a workload; "" if every body came back equal."""
+    parity = rows[(rows["operation"] == "parity") & (rows["workload"] == workload) & (rows["codec"] == codec)]
+    bad = {row.metric for row in parity.itertuples() if row.metric in OUTCOMES and row.value}
+    return next((text for metric, text in OUTCOMES.items() if metric in bad), "")
+
+
+def size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Mean bytes per message, raw and compressed, and the raw size against the baseline."""
+    sizes = rows[rows["operation"] == "size"]
+    if sizes.empty:
+        return pd.DataFrame()
+    wide = sizes.pivot_table(index=["workload", "codec"], columns="metric", values="value", sort=False)
+    records: list[dict[str, Any]] = []
+    for workload, group in wide.groupby(level=0, sort=False):
+        base = group["raw"].get((workload, baseline), float("nan"))
+        for (_, codec), row in group.iterrows():  # type: ignore[misc]
+            cells = {f"{name}_bytes": row[name] for name in ("raw", "gzip", "zstd")}
+            records.append({"workload": workload, "codec": codec, **cells, "raw_ratio": row["raw"] / base})
+    return ordered(pd.DataFrame(records), "raw_bytes")
+
+
+def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Median time per message, its ratio to the baseline with interval, and whether that is a tie."""
+    times = rows[rows["metric"] == "time"]
+    if times.empty:
+        return pd.DataFrame()
+    records = []
+    for (workload, operation), group in times.groupby(["workload", "operation"], sort=False):
+        arms = {codec: dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in group.groupby("codec")}
+        base = arms.get(baseline, {})
+        control = paired_ratio(arms.get(baseline + AA, {}), base)
+        for codec, values in arms.items():
+            estimate = paired_ratio(values, base)
+            record = {"workload": workload, "operation": operation, "codec": codec}
+            record["time_ns"] = pd.Series(values).median()
+            records.append(record | ratio_columns(estimate, control, str(codec), baseline))
+    return ordered(pd.DataFrame(records), "time_ns", ["workload", "operation"])
+
+
+def ratio_columns(estimate: Estimate, control: Estimate, codec: str, baseline: str) -> dict[str, Any]:
+    """Spell out a ratio, and the A/A ratio of its group beside it."""
+    verdict = "baseline" if codec == baseline else "A/A" if codec.endswith(AA) else compare(estimate, control)
+    return {
+        "ratio": estimate.value,
+        "ratio_low": estimate.low,
+        "ratio_high": estimate.high,
+        "verdict": verdict,
+        "aa_low": control.low,
+        "aa_high": control.high,
+        "processes": estimate.n,
+    }
+
+
+def compare(estimate: Estimate, control: Estimate) -> str:
+    """Say faster, slower or tie."""
+    if is_tie(estimate, control):
+        return "tie"
+    return "faster" if estimate.value < 1 else "slower"
+
+
+def memory_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Allocations, bytes and peak per operation."""
+    figures = rows[rows["metric"].isin(["allocations", "bytes", "peak"])]
+    if figures.empty:
+        return pd.DataFrame()
+    index = ["workload", "operation", "codec"]
+    wide = figures.pivot_table(index=index, columns="metric", values="value", sort=False).reset_index()
+    wide = wide.rename(columns={"allocations": "allocations_per_op", "bytes": "bytes_per_op", "peak": "peak_bytes"})
+    columns = [*index, "allocations_per_op", "bytes_per_op", "peak_bytes"]
+    return ordered(wide[columns].rename_axis(columns=None), "bytes_per_op", ["workload", "operation"])
+
+
+def summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, memory: pd.DataFrame) -> pd.DataFrame:
+    """One row per workload and codec, and the geometric mean over the workloads that every codec carries."""
+    codecs = [codec for codec in rows["codec"].unique() if not codec.endswith(AA)]
+    pairs = rows[["workload", "codec"]].drop_duplicates()
+    records = []
+    for workload in pairs["workload"].unique():
+        present = set(pairs[pairs["workload"] == workload]["codec"])
+        for codec in (codec for codec in codecs if codec in present):
+            record = {"workload": workload, "codec": codec, "parity": outcome(rows, workload, codec) or "equal"}
+            records.append(record | summary_cells(workload, codec, size, time, memory))
+    table = pd.DataFrame(records)
+    return pd.concat([table, means(table)], ignore_index=True) if len(table) else table
+
+
+def summary_cells(
+    workload: str, codec: str, size: pd.DataFrame, time: pd.DataFrame, memory: pd.DataFrame
+) -> dict[str, Any]:
+    """Pick one codec's figures on one workload out of the other tables."""
+    cells: dict[str, Any] = {}
+    for row in pick(size, workload, codec):
+        cells |= {"raw_bytes": row.raw_bytes, "size_ratio": row.raw_ratio}
+    for row in pick(time, workload, codec):
+        name = row.operation.replace("-", "_")
+        cells |= {f"{name}_ns": row.time_ns, f"{name}_ratio": row.ratio, f"{name}_verdict": row.verdict}
+    for row in pick(memory, workload, codec):
+        cells[f"{row.operation}_allocations"] = row.allocations_per_op
+    return cells
+
+
+def pick(table: pd.DataFrame, workload: str, codec: str) -> Any:
+    """Give a table's rows for one workload and codec."""
+    if table.empty:
+        return ()
+    return table[(table["workload"] == workload) & (table["codec"] == codec)].itertuples()
+
+
+def means(table: pd.DataFrame) -> pd.DataFrame:
+    """Average each codec's ratios over the workloads that all full codecs carry."""
+    ratios = [column for column in table.columns if column.endswith("_ratio")]
+    counts = table.dropna(subset=ratios).groupby("codec")["workload"].nunique() if ratios else pd.Series(dtype=int)
+    if counts.empty or counts.max() < 2:
+        return pd.DataFrame()
+    full = counts[counts == counts.max()].index
+    records = []
+    for codec in (codec for codec in table["codec"].unique() if codec in full):
+        rows = table[table["codec"] == codec]
+        record: dict[str, Any] = {"workload": f"geometric mean of {counts.max()}", "codec": codec, "parity": ""}
+        records.append(record | {column: geometric_mean(list(rows[column].dropna())) for column in ratios})
+    return pd.DataFrame(records)
+
+
+def ordered(table: pd.DataFrame, by: str, groups: list[str] | None = None) -> pd.DataFrame:
+    """Order rows inside each group by a figure, groups as they came."""
+    keys = groups or ["workload"]
+    rank = table.groupby(keys, sort=False).ngroup()
+    return table.assign(_group=rank).sort_values(["_group", by], kind="stable", ignore_index=True).drop(columns="_group")

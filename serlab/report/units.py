@@ -1,0 +1,36 @@
+"""Figures as people read them: three significant digits and a unit."""
+
+import math
+from typing import Any
+
+TIME = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+SIZE = ((1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+
+
+def scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
+    """Write a figure in the largest unit that keeps it at 1 or more."""
+    if math.isnan(value):
+        return "–"
+    factor, unit = next((step for step in steps if abs(value) >= step[0]), steps[-1])
+    return f"{three_digits(value / factor)} {unit}"
+
+
+def three_digits(value: float) -> str:
+    """Write a number with three significant digits and no exponent."""
+    if value == 0 or math.isnan(value):
+        return "0" if value == 0 else "–"
+    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def show(column: str, value: Any) -> str:
+    """Write a table cell by the unit in its column's name."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if not isinstance(value, int | float):
+        return str(value)
+    if column.endswith("_ns"):
+        return scaled(value, TIME)
+    if column.endswith(("_bytes", "bytes_per_op")):
+        return scaled(value, SIZE)
+    return three_digits(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,202 @@
+"""The tidy table: one row is one figure; and the folder that a run leaves.
+
+    DIR/journal.jsonl      one line per finished cell, appended while the run goes; what `--resume` reads
+    DIR/environment.json   the machine, the versions and the options
+    DIR/results.parquet    all rows, written at the end
+    DIR/pyperf/CODEC.json  raw times, for pyperf's own tools
+    DIR/tables/            the tables
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from serlab.errors import ResultsError
+
+JOURNAL = "journal.jsonl"
+ENVIRONMENT = "environment.json"
+PARQUET = "results.parquet"
+
+
+class Row(NamedTuple):
+    """One figure.
+
+    Attributes:
+        run: the run's id.
+        codec: the codec's name; the baseline's second arm bears a name of its own.
+        codec_version: its library's version.
+        workload: a built-in workload or a corpus file.
+        message: the kind of message.
+        operation: encode, decode, read-one, a stage, size or parity.
+        metric: time, raw, gzip, zstd, allocations, bytes, peak, equal, refused, changed, no_schema.
+        unit: of the value.
+        process: the worker's number, from 0.
+        value: the figure.
+    """
+
+    run: str
+    codec: str
+    codec_version: str
+    workload: str
+    message: str
+    operation: str
+    metric: str
+    unit: str
+    process: int
+    value: float
+
+
+class Cell(NamedTuple):
+    """What one worker brought: its key, its rows, what it found amiss, and the pyperf runs."""
+
+    key: str
+    rows: list[Row]
+    findings: list[dict[str, Any]]
+    pyperf: list[dict[str, Any]]
+
+
+class Journal:
+    """The growing file of finished cells; a cell is there whole or not at all.
+
+    Args:
+        directory: the results folder, which must exist.
+
+    Raises:
+        ResultsError: the folder's journal is damaged before its last line.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / JOURNAL
+        self.cells = {cell.key: cell for cell in read_journal(self.path)}
+        drop_torn_line(self.path)
+
+    def append(self, cell: Cell) -> None:
+        """Write a finished cell and wait until it is on the disk.
+
+        Raises:
+            ResultsError: the disk is full or the folder cannot be written; nothing that stood there is lost.
+        """
+        line = json.dumps(cell._asdict()).encode() + b"\n"
+        try:
+            with self.path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ResultsError(f"{self.path}: cannot be written: {error.strerror}") from error
+        self.cells[cell.key] = cell
+
+
+def read_journal(path: Path) -> Iterator[Cell]:
+    """Read the finished cells; a last line that a kill cut short is passed over.
+
+    Raises:
+        ResultsError: another line is damaged.
+    """
+    if not path.exists():
+        return
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            value = json.loads(line)
+            yield Cell(value["key"], [Row(*row) for row in value["rows"]], value["findings"], value["pyperf"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ResultsError(f"{path}:{number}: damaged, {error}; start a new run in another folder") from error
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off what a kill left of an unfinished line, so that the next one starts afresh."""
+    if path.exists():
+        data = path.read_bytes()
+        if not data.endswith(b"\n"):
+            os.truncate(path, data.rfind(b"\n") + 1)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or, after a failure, as it was.
+
+    Raises:
+        ResultsError: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ResultsError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def frame(rows: Iterable[Row]) -> pd.DataFrame:
+    """Make the tidy table of rows, in an order that does not depend on when each was measured."""
+    table = pd.DataFrame(list(rows), columns=list(Row._fields))
+    return table.sort_values(list(Row._fields[:-1]), kind="stable", ignore_index=True)
+
+
+def write_results(directory: Path, cells: Iterable[Cell]) -> pd.DataFrame:
+    """Write results.parquet from the finished cells.
+
+    Args:
+        directory: the results folder.
+        cells: what the journal holds.
+
+    Returns:
+        The tidy table.
+
+    Raises:
+        ResultsError: the disk is full or the folder cannot be written.
+    """
+    table = frame(row for cell in cells for row in cell.rows)
+    buffer = table.to_parquet(index=False)
+    write_atomically(directory / PARQUET, buffer)
+    return table
+
+
+def load_results(directory: str | Path) -> pd.DataFrame:
+    """Read the tidy table of a run; of one that was stopped, what it has measured.
+
+    Args:
+        directory: a results folder.
+
+    Returns:
+        One row per figure, with the columns of `Row`.
+
+    Raises:
+        ResultsError: the folder holds no results.
+    """
+    folder = Path(directory)
+    try:
+        if (folder / PARQUET).exists():
+            return pd.read_parquet(folder / PARQUET)
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{folder / PARQUET}: damaged: {error}") from error
+    if not (folder / JOURNAL).exists():
+        raise ResultsError(f"{folder}: expected a results folder with {PARQUET}; make one with `serlab compare -o {folder}`")
+    return frame(row for cell in read_journal(folder / JOURNAL) for row in cell.rows)
+
+
+def load_findings(directory: str | Path) -> list[dict[str, Any]]:
+    """Read what a run found amiss: bodies refused or changed, corpus lines that cannot be read, workers that died."""
+    cells = read_journal(Path(directory) / JOURNAL)
+    return [finding for cell in cells for finding in cell.findings]
+
+
+def load_environment(directory: str | Path) -> dict[str, Any]:
+    """Read a run's environment record.
+
+    Raises:
+        ResultsError: there is none, or it is damaged.
+    """
+    path = Path(directory) / ENVIRONMENT
+    try:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path}: expected the environment of a run: {error}") from error
+    return record
