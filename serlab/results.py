@@ -1,10 +1,10 @@
 """The tidy table: one row is one figure; and the folder that a run leaves.
 
-    DIR/journal.jsonl      one line per finished cell, appended while the run goes; what `--resume` reads
-    DIR/environment.json   the machine, the versions and the options
-    DIR/results.parquet    all rows, written at the end
-    DIR/pyperf/CODEC.json  raw times, for pyperf's own tools
-    DIR/tables/            the tables
+DIR/journal.jsonl      one line per finished cell, appended while the run goes; what `--resume` reads
+DIR/environment.json   the machine, the versions and the options
+DIR/results.parquet    all rows, written at the end
+DIR/pyperf/CODEC.json  raw times, for pyperf's own tools
+DIR/tables/            the tables
 """
 
 import json
@@ -178,7 +178,9 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise ResultsError(f"{folder / PARQUET}: damaged: {error}") from error
     if not (folder / JOURNAL).exists():
-        raise ResultsError(f"{folder}: expected a results folder with {PARQUET}; make one with `serlab compare -o {folder}`")
+        raise ResultsError(
+            f"{folder}: expected a results folder with {PARQUET}; make one with `serlab compare -o {folder}`"
+        )
     return frame(row for cell in read_journal(folder / JOURNAL) for row in cell.rows)
 
 

@@ -17,6 +17,7 @@ from serlab.generated import llm_fbs
 from serlab.generated.llm_ids import FIELD_IDS
 from serlab.messages import UNSET, Message
 from serlab.messages.base import NO_EXTRA, Part
+from serlab.messages.embeddings import Embedding
 
 fbs: Any = llm_fbs
 Read = Callable[[Any], Any]
@@ -228,7 +229,7 @@ def read_vector(box: Any) -> Any:
             array = readonly(getattr(box, f"{camel(arm)}AsNumpy")())
             return array if box.IntegralIsNone() else boxes.vector_of(arm, array, box.IntegralAsNumpy())
     if box.Item() is not None:
-        return view_class(boxes.Embedding)(box.Item())
+        return view_class(Embedding)(box.Item())
     return text(box.Base64()) if box.Base64() is not None else jsontext.loads(box.Json())
 
 

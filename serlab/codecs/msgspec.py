@@ -19,8 +19,8 @@ from serlab.codecs.base import Codec
 from serlab.codecs.documents import document_stages
 from serlab.codecs.jsontext import refuse_non_finite
 from serlab.codecs.msgpack import plain
-from serlab.messages.base import NO_EXTRA
 from serlab.messages import from_document, message_type, to_document
+from serlab.messages.base import NO_EXTRA
 from serlab.messages.vectors import pack_vectors
 
 
@@ -32,7 +32,9 @@ def make(name: str, kind: str) -> Codec:
     json = protocol is msgspec.json
     encode = protocol.Encoder(enc_hook=vectors.numbers if json else plain).encode
     if kind == "document":
-        return Codec(name, kind, msgspec.__version__, same_object, partial(write, encode, json), protocol.decode, same_object)
+        return Codec(
+            name, kind, msgspec.__version__, same_object, partial(write, encode, json), protocol.decode, same_object
+        )
     convert = pack_vectors if kind == "EmbeddingResponse" else same_object
     read_typed = protocol.Decoder(message_type(kind)).decode
     deserialize = partial(read, kind, read_typed, protocol.decode)
@@ -71,5 +73,3 @@ def read(kind: str, typed: Callable[[bytes], Any], untyped: Callable[[bytes], An
         return typed(data)
     except msgspec.ValidationError:
         return from_document(kind, untyped(data))
-
-

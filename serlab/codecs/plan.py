@@ -59,9 +59,7 @@ def plan_field(name: str, hint: Any) -> PlanField:
     arms = [arm for arm in union_arms(hint) if arm is not type(None) and arm is not UnsetType]
     kinds = [kind_of_arm(arm) for arm in arms]
     schema_name = RENAMED.get(name, snake(name))
-    planned = [
-        Arm(kind, schema_name + suffix(kind, [other for other, _ in kinds]), struct) for kind, struct in kinds
-    ]
+    planned = [Arm(kind, schema_name + suffix(kind, [other for other, _ in kinds]), struct) for kind, struct in kinds]
     return PlanField(name, planned[0].name, tuple(planned))
 
 

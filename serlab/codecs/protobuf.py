@@ -23,6 +23,7 @@ from serlab.codecs.plan import LISTS, Arm, PlanField, choose_arm, plan_of, wrong
 from serlab.generated import llm_pb2
 from serlab.messages import UNSET, Message, message_type
 from serlab.messages.base import Part
+from serlab.messages.embeddings import Embedding
 
 pb: Any = llm_pb2
 Setter = Callable[[Any, Any], None]
@@ -221,7 +222,7 @@ def read_vector(box: Any) -> Any:
     """Read a Vector back."""
     for descriptor, content in box.ListFields():
         if descriptor.name == "item":
-            return reader(boxes.Embedding)(content)
+            return reader(Embedding)(content)
         return boxes.vector_of(descriptor.name, content, box.integral)
     raise ValueError("a Vector with nothing in it")
 

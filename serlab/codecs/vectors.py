@@ -63,7 +63,9 @@ def replace_in(value: Any, change: Callable[[Any], Any]) -> Any:
     if changed is not value:
         return changed
     if type(value) is dict:
-        return {key: replace_in(item, change) if type(item) in (dict, list, bytes) else item for key, item in value.items()}
+        return {
+            key: replace_in(item, change) if type(item) in (dict, list, bytes) else item for key, item in value.items()
+        }
     if type(value) is list and value and type(value[0]) in (dict, list, bytes):
         return [replace_in(item, change) for item in value]
     return value

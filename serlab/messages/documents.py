@@ -212,5 +212,3 @@ def plain(value: Any) -> Any:
 def kind_of(message: Any) -> str:
     """Name the kind of a message: its type's name, or "document" for plain JSON values."""
     return type(message).__name__ if isinstance(message, Message) else "document"
-
-

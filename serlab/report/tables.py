@@ -164,4 +164,6 @@ def ordered(table: pd.DataFrame, by: str, groups: list[str] | None = None) -> pd
     """Order rows inside each group by a figure, groups as they came."""
     keys = groups or ["workload"]
     rank = table.groupby(keys, sort=False).ngroup()
-    return table.assign(_group=rank).sort_values(["_group", by], kind="stable", ignore_index=True).drop(columns="_group")
+    return (
+        table.assign(_group=rank).sort_values(["_group", by], kind="stable", ignore_index=True).drop(columns="_group")
+    )

@@ -95,7 +95,10 @@ def image_request(random: Random) -> list[Any]:
     """Build a question about an image given as base64."""
     data = int(random.random() * 2**53).to_bytes(8, "big") + random.randbytes(IMAGE_BYTES - 8)
     url = f"data:image/jpeg;base64,{b64encode(data).decode()}"
-    parts = [{"type": "text", "text": sentence(random)}, {"type": "image_url", "image_url": {"url": url, "detail": "high"}}]
+    parts = [
+        {"type": "text", "text": sentence(random)},
+        {"type": "image_url", "image_url": {"url": url, "detail": "high"}},
+    ]
     return [{"model": MODEL, "messages": [turn("user", parts)], "max_tokens": 300}]
 
 
@@ -161,7 +164,12 @@ def logprob(random: Random) -> dict[str, Any]:
 
 def stream(random: Random) -> list[Any]:
     """Build the chunks of a streamed answer: the role, words, the finish reason, the usage."""
-    head = {"id": identifier(random, "chatcmpl-"), "object": "chat.completion.chunk", "created": CREATED, "model": MODEL}
+    head = {
+        "id": identifier(random, "chatcmpl-"),
+        "object": "chat.completion.chunk",
+        "created": CREATED,
+        "model": MODEL,
+    }
     head |= {"service_tier": "default", "system_fingerprint": identifier(random, "fp_", 10)}
     deltas = [{"role": "assistant", "content": "", "refusal": None}]
     deltas += [{"content": f" {word(random)}"} for _ in range(497)]

@@ -34,7 +34,7 @@ moon island foot yet busy test record boat common gold possible plane age dry wo
 shape yes cool miss brought heat snow bed bring sit perhaps fill east weight language among request response token model
 server latency cache index vector schema buffer message stream client budget invoice customer account policy deploy
 region cluster memory thread error retry timeout payload version field format column report summary review meeting
-""".split()
+""".split()  # noqa: SIM905, a list of strings would take one line a word
 CHINESE = (
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成"
     "方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实日军者意无力它与长把机十民第公此已工"
@@ -73,7 +73,9 @@ def english(random: Random, length: int) -> str:
         part = sentence(random)
         part += "\n\n" if random.random() < 0.12 else " "
         if random.random() < 0.06:
-            part += f"- **{word(random)}**: {word(random)} `{word(random)}_{word(random)}({int(random.random() * 1000)})`\n"
+            part += (
+                f"- **{word(random)}**: {word(random)} `{word(random)}_{word(random)}({int(random.random() * 1000)})`\n"
+            )
         parts.append(part)
         size += len(part)
     return "".join(parts)[:length]

@@ -1,0 +1,1 @@
+"""Parity, size, time and memory, each in fresh worker processes."""

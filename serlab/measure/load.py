@@ -1,0 +1,76 @@
+"""The messages of a workload, as a worker needs them."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from serlab import workloads
+from serlab.codecs import Codec, open_codec
+from serlab.messages import from_document, to_document
+from serlab.workloads import read_one
+
+Emit = Callable[[dict[str, Any]], None]
+"""Sends one record from a worker to the run."""
+
+
+class Bound(NamedTuple):
+    """A codec with the encoded messages of a workload."""
+
+    name: str
+    codec: Codec
+    encoded: list[bytes]
+
+
+def load_messages(job: dict[str, Any]) -> list[Any]:
+    """Build a job's messages: a built-in workload, or the sample that came with the job."""
+    if job["documents"] is None:
+        return workloads.build(job["workload"], job["seed"])
+    return [from_document(job["kind"], document) for document in job["documents"]]
+
+
+def load_documents(messages: list[Any]) -> list[Any]:
+    """Give the documents that must come back."""
+    return [to_document(message) for message in messages]
+
+
+def named_reader(kind: str, messages: list[Any]) -> Callable[[Any], Any] | None:
+    """Give the kind's field reader, if every message has the field."""
+    reader = read_one(kind)
+    if reader is None:
+        return None
+    try:
+        for message in messages:
+            reader(message)
+    except (LookupError, AttributeError, TypeError):
+        return None
+    return reader
+
+
+def row(job: dict[str, Any], codec: str, operation: str, metric: str, unit: str, value: float) -> dict[str, Any]:
+    """Make the record of one figure."""
+    place = {"workload": job["workload"], "message": job["kind"]}
+    return {"row": {**place, "codec": codec, "operation": operation, "metric": metric, "unit": unit, "value": value}}
+
+
+def finding(job: dict[str, Any], codec: str, outcome: str, reason: str) -> dict[str, Any]:
+    """Make the record of something amiss."""
+    return {"finding": {"workload": job["workload"], "codec": codec, "outcome": outcome, "reason": reason}}
+
+
+def bind(job: dict[str, Any], name: str, messages: list[Any]) -> Bound:
+    """Open a codec and encode a workload."""
+    codec = open_codec(name, job["kind"])
+    return Bound(name, codec, [codec.encode(message) for message in messages])
+
+
+def operation_of(codec: Codec, operation: str, reader: Any) -> Callable[[Any], Any]:
+    """Give the function that an operation times."""
+    if operation == "read-one":
+        return partial(read_field, codec.open, reader)
+    function: Callable[[Any], Any] = getattr(codec, operation)
+    return function
+
+
+def read_field(opened: Callable[[bytes], Any], reader: Callable[[Any], Any], data: bytes) -> Any:
+    """Open a message and read its named field."""
+    return reader(opened(data))

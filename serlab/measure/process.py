@@ -1,0 +1,151 @@
+"""Starting a worker, reading what it sends, and noticing how it ended."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from time import monotonic
+from typing import IO, Any
+
+import serlab
+from serlab.errors import WorkerError
+
+SILENCE_S = 300.0
+"""How long a worker may send nothing before it counts as hung."""
+
+
+class WorkerDied(WorkerError):
+    """A worker ended without having finished.
+
+    Args:
+        reason: how it ended.
+        at: the codec that it was at, "" if it had said nothing.
+    """
+
+    def __init__(self, reason: str, at: str) -> None:
+        super().__init__(f"{reason} at {at}" if at else reason)
+        self.at = at
+
+
+def run_worker(job: dict[str, Any], record: Callable[[dict[str, Any]], None], silence_s: float = SILENCE_S) -> None:
+    """Measure one cell in a fresh process.
+
+    Args:
+        job: what to measure.
+        record: called with each record that the worker sends.
+        silence_s: seconds without a record after which the worker is killed.
+
+    Raises:
+        WorkerDied: it died, hung or reported a failure.
+    """
+    at, finished = "", False
+    with TemporaryFile() as complaints, started(complaints) as process:
+        send(process, {"memory_bytes": physical_memory(), **job})
+        for line in lines(process, silence_s, lambda: at):
+            sent = parse(line, at)
+            at = sent.get("at", at)
+            finished = finished or "done" in sent
+            if "failed" in sent:
+                raise WorkerDied(sent["failed"], at)
+            record(sent)
+        if process.wait() or not finished:
+            raise WorkerDied(f"{ending(process.returncode)}{last_line(complaints)}", at)
+
+
+@contextmanager
+def started(complaints: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a worker in a process group of its own, and leave none of the group behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serlab.measure.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        env=environment(),
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+def environment() -> dict[str, str]:
+    """Fix the hash seed, and let the worker find the package that this process runs."""
+    given = {**os.environ, "PYTHONHASHSEED": "0"}
+    home = str(Path(serlab.__path__[0]).parent)
+    if home != sysconfig.get_paths()["purelib"]:
+        given["PYTHONPATH"] = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
+    return given
+
+
+def send(process: subprocess.Popen[bytes], job: dict[str, Any]) -> None:
+    """Hand over the job; a worker that is already dead is noticed when it is read from."""
+    assert process.stdin
+    with suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(job).encode() + b"\n")
+        process.stdin.flush()
+
+
+def lines(process: subprocess.Popen[bytes], silence_s: float, at: Callable[[], str]) -> Iterator[bytes]:
+    """Give whole lines as they come.
+
+    Raises:
+        WorkerDied: none came for too long.
+    """
+    assert process.stdout
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        deadline = monotonic() + silence_s
+        while True:
+            if not selector.select(max(0.0, deadline - monotonic())):
+                raise WorkerDied(f"no sign of life for {silence_s:g} s, killed", at())
+            chunk = os.read(process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                return
+            deadline = monotonic() + silence_s
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+
+
+def parse(line: bytes, at: str) -> dict[str, Any]:
+    """Read one record."""
+    try:
+        sent: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise WorkerDied(f"sent what is no record: {line[:80]!r}", at) from error
+    return sent
+
+
+def ending(status: int) -> str:
+    """Say how a process ended."""
+    if status >= 0:
+        return f"worker ended with status {status}"
+    name = signal.Signals(-status).name
+    return f"worker killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def last_line(complaints: IO[bytes]) -> str:
+    """Quote the last line that a worker wrote to standard error."""
+    complaints.seek(0, os.SEEK_END)
+    complaints.seek(max(0, complaints.tell() - 2000))
+    text = complaints.read().decode("utf-8", "replace").strip().splitlines()
+    return f": {text[-1].strip()[:200]}" if text else ""
+
+
+def physical_memory() -> int:
+    """Give the machine's memory in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

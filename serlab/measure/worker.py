@@ -1,0 +1,66 @@
+"""The worker: one fresh process that measures one cell.
+
+A job comes as one line of JSON on standard input, records leave as lines of JSON on standard output; the last one is
+`{"done": true}` or `{"failed": reason}`. Standard input stays open: when it closes, the run is gone, and the worker
+goes too.
+"""
+
+import json
+import os
+import sys
+import threading
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from serlab.codecs.base import reason
+from serlab.errors import SerlabError
+
+PARTS = {"parity": "bodies", "memory": "memory", "time": "time"}
+
+
+def main() -> int:
+    """Measure the job on standard input.
+
+    Returns:
+        The exit status: 0 done, 1 failed.
+    """
+    # What a codec prints must not get between the records.
+    channel = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)
+
+    def emit(record: dict[str, Any]) -> None:
+        channel.write(json.dumps(record) + "\n")
+        channel.flush()
+
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    limit_memory(job["memory_bytes"])
+    try:
+        # Each part imports its own tools, so that a timed process never holds a tracer.
+        import_module(f"serlab.measure.{PARTS[job['part']]}").run(job, emit)
+    except Exception as error:  # The run must hear of any failure; it is a finding there.
+        emit({"failed": str(error) if isinstance(error, SerlabError) else reason(error)})
+        return 1
+    emit({"done": True})
+    return 0
+
+
+def leave_with_parent() -> None:
+    """Wait until standard input closes, then end at once: nobody would read what is measured."""
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
+def limit_memory(size: int) -> None:
+    """Make a runaway allocation a MemoryError here before the machine has to kill something."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (size, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
