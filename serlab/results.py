@@ -51,8 +51,8 @@ class Row(NamedTuple):
     value: float
 
 
-class Cell(NamedTuple):
-    """What one worker brought: its key, its rows, what it found amiss, and the pyperf runs."""
+class Finished(NamedTuple):
+    """A finished cell: its key, its rows, what it found amiss, and its batches for pyperf."""
 
     key: str
     rows: list[Row]
@@ -75,7 +75,7 @@ class Journal:
         self.cells = {cell.key: cell for cell in read_journal(self.path)}
         drop_torn_line(self.path)
 
-    def append(self, cell: Cell) -> None:
+    def append(self, cell: Finished) -> None:
         """Write a finished cell and wait until it is on the disk.
 
         Raises:
@@ -92,7 +92,7 @@ class Journal:
         self.cells[cell.key] = cell
 
 
-def read_journal(path: Path) -> Iterator[Cell]:
+def read_journal(path: Path) -> Iterator[Finished]:
     """Read the finished cells; a last line that a kill cut short is passed over.
 
     Raises:
@@ -104,7 +104,7 @@ def read_journal(path: Path) -> Iterator[Cell]:
     for number, line in enumerate(lines[:-1], 1):
         try:
             value = json.loads(line)
-            yield Cell(value["key"], [Row(*row) for row in value["rows"]], value["findings"], value["pyperf"])
+            yield Finished(value["key"], [Row(*row) for row in value["rows"]], value["findings"], value["pyperf"])
         except (ValueError, KeyError, TypeError) as error:
             raise ResultsError(f"{path}:{number}: damaged, {error}; start a new run in another folder") from error
 
@@ -140,7 +140,7 @@ def frame(rows: Iterable[Row]) -> pd.DataFrame:
     return table.sort_values(list(Row._fields[:-1]), kind="stable", ignore_index=True)
 
 
-def write_results(directory: Path, cells: Iterable[Cell]) -> pd.DataFrame:
+def write_results(directory: Path, cells: Iterable[Finished]) -> pd.DataFrame:
     """Write results.parquet from the finished cells.
 
     Args:
@@ -202,3 +202,16 @@ def load_environment(directory: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path}: expected the environment of a run: {error}") from error
     return record
+
+
+def unfinished(parent: Path) -> Path | None:
+    """Find the newest results folder whose run was stopped.
+
+    Args:
+        parent: the folder that holds results folders.
+
+    Returns:
+        The folder; None if there is none.
+    """
+    begun = [path.parent for path in parent.glob(f"*/{ENVIRONMENT}") if not (path.parent / PARQUET).exists()]
+    return max(begun, key=lambda path: (path / ENVIRONMENT).stat().st_mtime, default=None)

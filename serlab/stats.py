@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+CONTROL = " (A/A)"
+"""Ends the name of the baseline's second arm."""
+
 RESAMPLES = 2000
 CONFIDENCE = 95
 """Percent of the resampled medians inside the interval."""

@@ -1,7 +1,7 @@
 """Every body of a workload or a corpus through every codec: parity and sizes in one pass, streamed."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -71,6 +71,25 @@ def check_item(codec: str, body: Item) -> Outcome:
     if body.reason:
         return Outcome("refused", body.reason, b"")
     return check(codec, body.kind, body.message, body.document)
+
+
+def weigh(body: Item, codecs: Iterable[str]) -> Iterator[tuple[dict[str, Any] | None, str]]:
+    """Weigh one body in several codecs.
+
+    Args:
+        body: the body.
+        codecs: names; one that has no schema for the body's kind is passed over.
+
+    Yields:
+        The sizes with file, line, kind and codec; or None and why there are none.
+    """
+    for codec in codecs:
+        outcome = check_item(codec, body)
+        if outcome.outcome == "equal":
+            place = {"file": body.file, "line": body.line, "kind": body.kind, "codec": codec}
+            yield {**place, **sizes(outcome.data)}, ""
+        elif outcome.outcome != "no_schema":
+            yield None, f"{body.file}:{body.line}: {outcome.outcome}: {outcome.reason}"
 
 
 class Tally:

@@ -1,12 +1,11 @@
 """The messages of a workload, as a worker needs them."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 from serlab import workloads
 from serlab.codecs import Codec, open_codec
-from serlab.messages import from_document, to_document
+from serlab.messages import from_document
 from serlab.workloads import read_one
 
 Emit = Callable[[dict[str, Any]], None]
@@ -26,11 +25,6 @@ def load_messages(job: dict[str, Any]) -> list[Any]:
     if job["documents"] is None:
         return workloads.build(job["workload"], job["seed"])
     return [from_document(job["kind"], document) for document in job["documents"]]
-
-
-def load_documents(messages: list[Any]) -> list[Any]:
-    """Give the documents that must come back."""
-    return [to_document(message) for message in messages]
 
 
 def named_reader(kind: str, messages: list[Any]) -> Callable[[Any], Any] | None:
@@ -61,16 +55,3 @@ def bind(job: dict[str, Any], name: str, messages: list[Any]) -> Bound:
     """Open a codec and encode a workload."""
     codec = open_codec(name, job["kind"])
     return Bound(name, codec, [codec.encode(message) for message in messages])
-
-
-def operation_of(codec: Codec, operation: str, reader: Any) -> Callable[[Any], Any]:
-    """Give the function that an operation times."""
-    if operation == "read-one":
-        return partial(read_field, codec.open, reader)
-    function: Callable[[Any], Any] = getattr(codec, operation)
-    return function
-
-
-def read_field(opened: Callable[[bytes], Any], reader: Callable[[Any], Any], data: bytes) -> Any:
-    """Open a message and read its named field."""
-    return reader(opened(data))

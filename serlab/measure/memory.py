@@ -113,11 +113,9 @@ def trace(call: Callable[[Any], Any], items: list[Any], passes: int, folder: Pat
     gc.collect()
     with memray.Tracker(capture, trace_python_allocators=True):
         run_passes(call, items, passes)
-    try:
-        with memray.FileReader(capture) as reader:
-            made = [
-                (one.n_allocations, one.size) for one in reader.get_allocation_records() if one.allocator not in FREES
-            ]
-            return Trace(sum(n for n, _ in made), sum(size for _, size in made), reader.metadata.peak_memory)
-    finally:
-        capture.unlink()
+    with memray.FileReader(capture) as reader:
+        records = reader.get_allocation_records()
+        made = [(one.n_allocations, one.size) for one in records if one.allocator not in FREES]
+        peak = reader.metadata.peak_memory
+    capture.unlink()
+    return Trace(sum(n for n, _ in made), sum(size for _, size in made), peak)

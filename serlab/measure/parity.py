@@ -1,46 +1,45 @@
 """Does what went in come out equal?"""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from serlab.codecs import Codec
-from serlab.errors import DecodeError, EncodeError
+from serlab.codecs import open_codec
+from serlab.codecs.base import reason
+from serlab.errors import NoSchemaError, SerlabError
 from serlab.messages import first_difference, same, to_document
 
 OUTCOMES = ("equal", "refused", "changed", "no_schema")
 
 
-class Parity(NamedTuple):
-    """The outcome for one body: equal, refused or changed, why, and its bytes."""
+class Outcome(NamedTuple):
+    """What became of one body in one codec: one of `OUTCOMES`, why, and the bytes that were written."""
 
     outcome: str
     reason: str
     data: bytes
 
 
-def check(codec: Codec, document: Any, message: Any) -> Parity:
-    """Take a message through a codec and compare strictly with the document it was made of.
+def check(codec: str, kind: str, message: Any, document: Any) -> Outcome:
+    """Take a message through a codec and compare strictly with the document that it was made of.
 
     Args:
-        codec: bound to the message's kind.
-        document: what the message was made of.
+        codec: the codec's name.
+        kind: the message's kind.
         message: the message.
+        document: plain JSON values.
+
+    Returns:
+        The outcome; an error of whatever type is a refusal, since a codec may come from elsewhere.
     """
     try:
-        data = codec.encode(message)
-        back = to_document(codec.decode(data))
-    except (EncodeError, DecodeError) as error:
-        return Parity("refused", str(error), b"")
+        bound = open_codec(codec, kind)
+        data = bound.encode(message)
+        back = to_document(bound.decode(data))
+    except NoSchemaError:
+        return Outcome("no_schema", f"{codec}: no schema for a {kind}", b"")
+    except SerlabError as error:
+        return Outcome("refused", str(error), b"")
+    except Exception as error:
+        return Outcome("refused", f"{codec}: raised what the contract does not allow: {reason(error)}", b"")
     if same(document, back):
-        return Parity("equal", "", data)
-    return Parity("changed", first_difference(document, back), data)
-
-
-def carried(codecs: dict[str, Codec], pairs: Iterable[tuple[Any, Any]]) -> dict[str, Codec]:
-    """Keep the codecs that carry every message; only these are timed."""
-    pairs = list(pairs)
-    return {
-        name: codec
-        for name, codec in codecs.items()
-        if all(check(codec, document, message).outcome == "equal" for document, message in pairs)
-    }
+        return Outcome("equal", "", data)
+    return Outcome("changed", f"{codec}: {first_difference(document, back)}", data)

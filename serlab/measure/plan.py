@@ -77,6 +77,12 @@ class Options:
     seed: int = 0
     strict: bool = False
 
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "Options":
+        """Read the options that `asdict` wrote into a run's environment."""
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
+        return cls(**values)
+
 
 class Source(NamedTuple):
     """A workload to measure: a built-in one, or the bodies of one kind in one corpus.
@@ -144,6 +150,15 @@ class Plan:
             yield from (Cell("memory", name) for name in self.sources)
         if "time" in self.options.parts:
             yield from (Cell("time", name, i) for i in range(self.effort.processes) for name in self.sources)
+
+    def cost(self, cell: Cell) -> float:
+        """Estimate a cell's seconds, to weigh the progress; only the ratios between cells count."""
+        if cell.part == "parity":
+            return 1.5
+        codecs = len(self.codecs_for(self.sources[cell.unit].kind))
+        if cell.part == "memory":
+            return 1.0 + 0.3 * codecs
+        return 1.0 + (codecs + 1) * len(self.options.operations) * self.effort.arm_ns / 1e9
 
     def codecs_for(self, kind: str) -> list[str]:
         """List the codecs for a kind: the variants only where they differ, unless they were asked for."""

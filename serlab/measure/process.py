@@ -48,13 +48,16 @@ def run_worker(job: dict[str, Any], record: Callable[[dict[str, Any]], None], si
     at, finished = "", False
     with TemporaryFile() as complaints, started(complaints) as process:
         send(process, {"memory_bytes": physical_memory(), **job})
-        for line in lines(process, silence_s, lambda: at):
-            sent = parse(line, at)
-            at = sent.get("at", at)
-            finished = finished or "done" in sent
-            if "failed" in sent:
-                raise WorkerDied(sent["failed"], at)
-            record(sent)
+        try:
+            for line in lines(process, silence_s):
+                sent = parse(line, at)
+                at = sent.get("at", at)
+                finished = finished or "done" in sent
+                if "failed" in sent:
+                    raise WorkerDied(sent["failed"], at)
+                record(sent)
+        except TimeoutError as error:
+            raise WorkerDied(str(error), at) from error
         if process.wait() or not finished:
             raise WorkerDied(f"{ending(process.returncode)}{last_line(complaints)}", at)
 
@@ -99,11 +102,11 @@ def send(process: subprocess.Popen[bytes], job: dict[str, Any]) -> None:
         process.stdin.flush()
 
 
-def lines(process: subprocess.Popen[bytes], silence_s: float, at: Callable[[], str]) -> Iterator[bytes]:
+def lines(process: subprocess.Popen[bytes], silence_s: float) -> Iterator[bytes]:
     """Give whole lines as they come.
 
     Raises:
-        WorkerDied: none came for too long.
+        TimeoutError: none came for too long.
     """
     assert process.stdout
     rest = b""
@@ -112,7 +115,7 @@ def lines(process: subprocess.Popen[bytes], silence_s: float, at: Callable[[], s
         deadline = monotonic() + silence_s
         while True:
             if not selector.select(max(0.0, deadline - monotonic())):
-                raise WorkerDied(f"no sign of life for {silence_s:g} s, killed", at())
+                raise TimeoutError(f"no sign of life for {silence_s:g} s, killed")
             chunk = os.read(process.stdout.fileno(), 1 << 16)
             if not chunk:
                 return

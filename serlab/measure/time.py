@@ -1,159 +1,161 @@
 """Time per message: all codecs of one workload side by side in one process, in short batches in random order.
 
-Source: interleaving after Kalibera and Jones, Rigorous benchmarking in reasonable time (2013); the batch length is
-long against the clock's resolution and short against what a shared machine does to its guests.
+A batch is long against the clock's resolution and short against what a shared machine does to its guests, so that
+every codec meets every state of the machine. The figure of a process is the median of its batches.
+
+Source: interleaving after Kalibera and Jones, Rigorous Benchmarking in Reasonable Time (2013).
 """
 
 import gc
-import io
 import os
-import time
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from statistics import median
-from typing import Any
+from time import perf_counter_ns
+from typing import Any, NamedTuple
 
 import pyperf
-from serlab.measure.jobs import Job, open_codecs, sample_messages
 
-from serlab.codecs import Codec, codec_info
-from serlab.measure.parity import carried
-from serlab.report.tables import AA
-from serlab.results import Row
-from serlab.workloads import read_one
+from serlab.measure.load import Bound, Emit, bind, finding, load_messages, named_reader, row
+from serlab.measure.parity import check
+from serlab.messages import to_document
+from serlab.stats import CONTROL
 
-BATCH_NS = 2_000_000
-BASELINE = "orjson"
-
-Arms = dict[str, tuple[Callable[[Any], Any], list[Any]]]
-"""Arm name → the function to time and what it is called with."""
+LEAST_BATCHES = 3
+"""Of an arm so slow that it would use up its time at once; a median of fewer says nothing."""
 
 
-def measure(job: Job) -> dict[str, Any]:
-    """Time every operation of a workload."""
-    pairs = sample_messages(job)
-    codecs = carried(open_codecs(job), pairs)
-    messages = [message for _, message in pairs]
-    rows: list[Row] = []
-    suites: list[dict[str, Any]] = []
+class Arm(NamedTuple):
+    """A codec in one operation: what is called, with what, and how often in a batch.
+
+    Attributes:
+        name: the codec's name, or the baseline's with `CONTROL`.
+        call: the function that is timed.
+        items: its arguments, one per message.
+        fresh: makes an argument of an item before the clock starts, where a call may use up what it is given: convert
+            may fill in the library's object and hand it on.
+        loops: passes over the items in a batch.
+        batches: how many batches are timed.
+    """
+
+    name: str
+    call: Callable[[Any], Any]
+    items: list[Any]
+    fresh: Callable[[Any], Any] | None = None
+    loops: int = 1
+    batches: int = 1
+
+
+def run(job: dict[str, Any], emit: Emit) -> None:
+    """Time every operation of a workload.
+
+    Args:
+        job: workload, kind, seed, documents, codecs, operations, baseline, process, effort (rounds, batch_ns, arm_ns).
+        emit: receives rows, findings and the batches for pyperf.
+    """
+    messages = load_messages(job)
+    codecs = [bind(job, name, messages) for name in job["codecs"] if carries(job, name, messages, emit)]
+    # What was loaded stays out of every collection; collections inside a batch would hit whoever is running.
     gc.collect()
     gc.freeze()
     gc.disable()
-    for operation in job.operations:
-        arms = arms_of(operation, codecs, messages, job.kind)
-        for name, values in interleave(arms, job).items():
-            rows.append(row_of(job, name, operation, median(values)))
-            if not name.endswith(AA):
-                suites.append({"codec": name, "run": pyperf_run(job, name, operation, values)})
-    return {"rows": rows, "findings": [], "pyperf": suites}
+    random = Random(f"{job['seed']}/{job['process']}/{job['workload']}")
+    emit({"metadata": metadata()})
+    for operation in job["operations"]:
+        arms = arms_of(job, operation, codecs, messages, emit)
+        for name, values in interleave(arms, random).items():
+            emit(row(job, name, operation, "time", "ns", median(values)))
+            emit({"batches": {"codec": name, "operation": operation, "loops": loops_of(arms, name), "values": values}})
 
 
-def arms_of(operation: str, codecs: dict[str, Codec], messages: list[Any], kind: str) -> Arms:
-    """Prepare what each codec does in an operation; the baseline enters twice, under two names."""
-    arms: Arms = {}
-    for name, codec in codecs.items():
-        prepared = prepare(operation, codec, messages, kind)
-        if prepared is not None:
-            arms[name] = prepared
-    baseline = BASELINE if BASELINE in arms else next(iter(arms), "")
-    if baseline:
-        arms[baseline + AA] = arms[baseline]
-    return arms
-
-
-def prepare(
-    operation: str, codec: Codec, messages: list[Any], kind: str
-) -> tuple[Callable[[Any], Any], list[Any]] | None:
-    """Give an operation's function and its inputs; None where the kind has no field to read."""
-    if operation == "encode":
-        return codec.encode, messages
-    if operation == "populate":
-        return codec.populate, messages
-    if operation == "serialize":
-        return codec.serialize, [codec.populate(message) for message in messages]
-    data = [codec.encode(message) for message in messages]
-    if operation == "decode":
-        return codec.decode, data
-    if operation == "deserialize":
-        return codec.deserialize, data
-    if operation == "convert":
-        return codec.convert, [codec.deserialize(item) for item in data]
-    return prepare_read_one(codec, data, kind)
-
-
-def prepare_read_one(codec: Codec, data: list[bytes], kind: str) -> tuple[Callable[[Any], Any], list[Any]] | None:
-    """Give the function that opens the bytes and reads the kind's field, and the bodies that have that field."""
-    read = read_one(kind)
-    if read is None:
-        return None
-
-    def open_and_read(item: bytes) -> Any:
-        return read(codec.open(item))
-
-    readable = [item for item in data if can_read(open_and_read, item)]
-    return (open_and_read, readable) if readable else None
-
-
-def can_read(read: Callable[[bytes], Any], item: bytes) -> bool:
-    """Tell whether a body has the field: an error body has no choices."""
-    try:
-        read(item)
-    except (IndexError, TypeError, AttributeError):
-        return False
+def carries(job: dict[str, Any], name: str, messages: list[Any], emit: Emit) -> bool:
+    """Check parity before timing; what a codec does not carry becomes a finding."""
+    emit({"at": name})
+    for message in messages:
+        outcome = check(name, job["kind"], message, to_document(message))
+        if outcome.outcome != "equal":
+            emit(finding(job, name, outcome.outcome, outcome.reason))
+            return False
     return True
 
 
-def interleave(arms: Arms, job: Job) -> dict[str, list[float]]:
+def arms_of(job: dict[str, Any], operation: str, codecs: list[Bound], messages: list[Any], emit: Emit) -> list[Arm]:
+    """Prepare and calibrate each codec; the baseline enters twice, under two names."""
+    arms = []
+    reader = named_reader(job["kind"], messages)
+    for bound in codecs:
+        if operation == "read-one" and reader is None:
+            continue
+        emit({"at": bound.name})
+        arm = calibrate(job["effort"], prepare(operation, bound, messages, reader))
+        arms.append(arm)
+        if bound.name == job["baseline"]:
+            arms.append(arm._replace(name=bound.name + CONTROL))
+    emit({"at": ""})
+    return arms
+
+
+def prepare(operation: str, bound: Bound, messages: list[Any], reader: Callable[[Any], Any] | None) -> Arm:
+    """Give a codec's arm in an operation, not calibrated yet."""
+    name, codec, encoded = bound
+    if operation == "read-one":
+        return Arm(name, partial(read_field, codec.open, reader), encoded)
+    if operation == "convert":
+        return Arm(name, codec.convert, encoded, codec.deserialize)
+    if operation == "serialize":
+        return Arm(name, codec.serialize, list(map(codec.populate, messages)))
+    inputs = {"encode": messages, "populate": messages, "decode": encoded, "deserialize": encoded}
+    return Arm(name, getattr(codec, operation), inputs[operation])
+
+
+def read_field(opened: Callable[[bytes], Any], reader: Any, data: bytes) -> Any:
+    """Open a message and read its named field."""
+    return reader(opened(data))
+
+
+def calibrate(effort: dict[str, int], arm: Arm) -> Arm:
+    """Choose how many passes make a batch and how many batches the arm gets; this warms it up as well."""
+    elapsed = max(1, min(batch(arm) for _ in range(2)))
+    loops = max(1, round(effort["batch_ns"] / elapsed))
+    affordable = effort["arm_ns"] // (elapsed * loops)
+    return arm._replace(loops=loops, batches=max(LEAST_BATCHES, min(effort["rounds"], affordable)))
+
+
+def interleave(arms: list[Arm], random: Random) -> dict[str, list[float]]:
     """Time all arms, batch by batch in random order.
 
     Returns:
-        Arm → nanoseconds per message of each batch.
+        Arm's name → nanoseconds per message of each batch.
     """
-    loops = {name: calibrate(*arm) for name, arm in arms.items()}
-    values: dict[str, list[float]] = {name: [] for name in arms}
-    random = Random(f"{job.seed}/{job.process}/{job.workload}")
-    names = list(arms)
-    for _ in range(job.rounds):
-        random.shuffle(names)
-        for name in names:
-            function, items = arms[name]
-            values[name].append(batch(function, items, loops[name]) / (loops[name] * len(items)))
+    values: dict[str, list[float]] = {arm.name: [] for arm in arms}
+    for turn in range(max((arm.batches for arm in arms), default=0)):
+        due = [arm for arm in arms if turn < arm.batches]
+        random.shuffle(due)
+        for arm in due:
+            values[arm.name].append(batch(arm) / (arm.loops * len(arm.items)))
     return values
 
 
-def calibrate(function: Callable[[Any], Any], items: list[Any]) -> int:
-    """Find how many passes over the items make a batch; this warms the arm up as well."""
-    elapsed = max(1, min(batch(function, items, 1) for _ in range(2)))
-    return max(1, round(BATCH_NS / elapsed))
-
-
-def batch(function: Callable[[Any], Any], items: list[Any], loops: int) -> int:
+def batch(arm: Arm) -> int:
     """Time one batch in nanoseconds."""
-    passes = range(loops)
-    start = time.perf_counter_ns()
+    call, items, passes = arm.call, arm.items, range(arm.loops)
+    if arm.fresh is not None:
+        items, passes = [arm.fresh(item) for _ in passes for item in items], range(1)
+    start = perf_counter_ns()
     for _ in passes:
         for item in items:
-            function(item)
-    return time.perf_counter_ns() - start
+            call(item)
+    return perf_counter_ns() - start
 
 
-def row_of(job: Job, name: str, operation: str, value: float) -> Row:
-    """Make the row of one arm."""
-    version = codec_info(name.removesuffix(AA)).version
-    return Row(job.run, name, version, job.workload, job.kind, operation, "time", "ns", job.process, value)
+def loops_of(arms: list[Arm], name: str) -> list[int]:
+    """Give an arm's passes and the messages in a pass."""
+    arm = next(arm for arm in arms if arm.name == name)
+    return [arm.loops, len(arm.items)]
 
 
-def pyperf_run(job: Job, name: str, operation: str, values: list[float]) -> str:
-    """Give the batches as a pyperf benchmark of one run, with this process's metadata."""
-    info = codec_info(name)
-    metadata = {"name": f"{job.workload}/{operation}", "unit": "second", "codec_version": info.version or "?"}
-    metadata |= {"gc": "frozen and disabled", "hash_seed": os.environ.get("PYTHONHASHSEED", "")}
-    run = pyperf.Run([value / 1e9 for value in values], metadata=metadata, collect_metadata=True)
-    return benchmark_json(pyperf.Benchmark([run]))
-
-
-def benchmark_json(benchmark: Any) -> str:
-    """Write a pyperf benchmark as JSON text; a stream is the one way that pyperf offers."""
-    stream = io.StringIO()
-    benchmark.dump(stream)
-    return stream.getvalue()
+def metadata() -> dict[str, Any]:
+    """Collect what pyperf records about this process, and what it does not: the state of the collector, the seed."""
+    collected = dict(pyperf.Run([1.0], collect_metadata=True).get_metadata())
+    return {**collected, "gc": "frozen and disabled", "hash_seed": os.environ.get("PYTHONHASHSEED", "random")}

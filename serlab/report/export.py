@@ -117,7 +117,7 @@ def to_json(table: pd.DataFrame, caption: str) -> str:
 
 
 def to_tex(table: pd.DataFrame, caption: str) -> str:
-    """Write a LaTeX table in the style of booktabs, to be `\\input` by a document that loads booktabs and longtable."""
+    """Write a LaTeX table in the style of booktabs, to be included by a document that loads booktabs and longtable."""
     if table.empty:
         return f"% {tex(caption)}\n{NOTHING}\n"
     align = "".join("r" if is_number(table[column]) else "l" for column in table.columns)

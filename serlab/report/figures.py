@@ -45,7 +45,7 @@ def draw_panel(axis: Any, table: pd.DataFrame) -> None:
     """Draw one group: a point with its interval per codec, and the A/A band."""
     codecs = table[~table["verdict"].isin(["A/A"])].sort_values("codec", ascending=False)
     for i, row in enumerate(codecs.itertuples()):
-        error = [[max(0.0, row.ratio - row.ratio_low)], [max(0.0, row.ratio_high - row.ratio)]]  # type: ignore[operator]
+        error = [[row.ratio - row.ratio_low], [row.ratio_high - row.ratio]]  # type: ignore[operator]
         axis.errorbar(row.ratio, i, xerr=error, fmt="o", ms=5, capsize=3, color=COLOURS[i % len(COLOURS)])
         axis.annotate(f"{row.ratio:.2g}×", (row.ratio, i), (0, 6), textcoords="offset points", ha="center", fontsize=8)
     axis.axvline(1, color="#888888", lw=1, zorder=0)

@@ -4,10 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.stats import Estimate, geometric_mean, is_tie, paired_ratio
-
-AA = " (A/A)"
-"""Ends the name of the baseline's second arm."""
+from serlab.stats import CONTROL, Estimate, geometric_mean, is_tie, paired_ratio
 
 NAMES = ("size", "time", "memory", "summary")
 OUTCOMES = {"refused": "refused", "changed": "changed", "no_schema": "no schema", "failed": "failed"}
@@ -15,10 +12,10 @@ OUTCOMES = {"refused": "refused", "changed": "changed", "no_schema": "no schema"
 
 def baseline_of(rows: pd.DataFrame) -> str:
     """Name the codec that the ratios stand on: the one with an A/A arm, else orjson, else the first."""
-    arms = [codec for codec in rows["codec"].unique() if codec.endswith(AA)]
+    arms = [codec for codec in rows["codec"].unique() if codec.endswith(CONTROL)]
     if arms:
-        return str(arms[0]).removesuffix(AA)
-    codecs = list(rows["codec"].unique())
+        return str(arms[0]).removesuffix(CONTROL)
+    codecs: list[str] = list(rows["codec"].unique())
     return "orjson" if "orjson" in codecs or not codecs else str(codecs[0])
 
 
@@ -52,9 +49,9 @@ def size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     records: list[dict[str, Any]] = []
     for workload, group in wide.groupby(level=0, sort=False):
         base = group["raw"].get((workload, baseline), float("nan"))
-        for (_, codec), row in group.iterrows():  # type: ignore[misc]
+        for key, row in group.iterrows():
             cells = {f"{name}_bytes": row[name] for name in ("raw", "gzip", "zstd")}
-            records.append({"workload": workload, "codec": codec, **cells, "raw_ratio": row["raw"] / base})
+            records.append({"workload": workload, "codec": key[1], **cells, "raw_ratio": row["raw"] / base})  # type: ignore[index]
     return ordered(pd.DataFrame(records), "raw_bytes")
 
 
@@ -67,7 +64,7 @@ def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     for (workload, operation), group in times.groupby(["workload", "operation"], sort=False):
         arms = {codec: dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in group.groupby("codec")}
         base = arms.get(baseline, {})
-        control = paired_ratio(arms.get(baseline + AA, {}), base)
+        control = paired_ratio(arms.get(baseline + CONTROL, {}), base)
         for codec, values in arms.items():
             estimate = paired_ratio(values, base)
             record = {"workload": workload, "operation": operation, "codec": codec}
@@ -78,7 +75,7 @@ def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 def ratio_columns(estimate: Estimate, control: Estimate, codec: str, baseline: str) -> dict[str, Any]:
     """Spell out a ratio, and the A/A ratio of its group beside it."""
-    verdict = "baseline" if codec == baseline else "A/A" if codec.endswith(AA) else compare(estimate, control)
+    verdict = "baseline" if codec == baseline else "A/A" if codec.endswith(CONTROL) else compare(estimate, control)
     return {
         "ratio": estimate.value,
         "ratio_low": estimate.low,
@@ -111,7 +108,7 @@ def memory_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, memory: pd.DataFrame) -> pd.DataFrame:
     """One row per workload and codec, and the geometric mean over the workloads that every codec carries."""
-    codecs = [codec for codec in rows["codec"].unique() if not codec.endswith(AA)]
+    codecs = [codec for codec in rows["codec"].unique() if not codec.endswith(CONTROL)]
     pairs = rows[["workload", "codec"]].drop_duplicates()
     records = []
     for workload in pairs["workload"].unique():

@@ -3,23 +3,25 @@
 from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from serlab.report.tables import baseline_of, build_tables
 from serlab.report.units import show
 
-COLUMNS = (
-    ("size_ratio", "size", None),
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("size_ratio", "size", ""),
     ("encode_ratio", "encode", "encode_verdict"),
     ("decode_ratio", "decode", "decode_verdict"),
     ("read_one_ratio", "read one", "read_one_verdict"),
-    ("decode_allocations", "allocations", None),
+    ("decode_allocations", "allocs", ""),
 )
+"""Column of the summary, its heading, and the column that says whether it is a tie."""
 
 
 def terminal_tables(rows: pd.DataFrame) -> list[Table]:
-    """Build the summary, one block per workload.
+    """Build the summary, one block per workload, the fastest codec first.
 
     Args:
         rows: the tidy table of a run.
@@ -30,38 +32,48 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     summary = build_tables(rows)["summary"]
     if summary.empty:
         return []
-    columns = [entry for entry in COLUMNS if entry[0] in summary.columns]
-    table = Table(title=title_of(rows, columns), title_justify="left", header_style="bold", pad_edge=False)
-    table.add_column("workload", no_wrap=True)
-    table.add_column("codec", no_wrap=True)
+    columns = [column for column in COLUMNS if column[0] in summary.columns]
+    table = Table(title=legend(rows, columns), title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("workload, codec", no_wrap=True)
     for _, heading, _ in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     for workload, group in summary.groupby("workload", sort=False):
-        add_group(table, str(workload), group, columns)
+        add_group(table, str(workload), ranked(group), columns)
     return [table]
 
 
-def title_of(rows: pd.DataFrame, columns: list[tuple[str, str, str | None]]) -> str:
-    """Explain the figures in two lines."""
+def legend(rows: pd.DataFrame, columns: list[tuple[str, str, str]]) -> str:
+    """Explain the figures."""
     base = baseline_of(rows)
-    text = f"Ratios to {base}: 0.50 is half the bytes or half the time. Bold is the best."
-    return f"{text}\n= is a tie with {base}, no difference beyond the machine's noise."
+    shown = [heading for _, heading, _ in columns]
+    text = f"Ratios to {base}: 0.50 is half the bytes or time. Bold is the best."
+    if any(verdict for _, _, verdict in columns):
+        text += f"\n= is a tie with {base}: inside the machine's noise."
+    if "allocs" in shown:
+        text += "\nallocs is how many allocations one decode makes."
+    return text
 
 
-def add_group(table: Table, workload: str, group: pd.DataFrame, columns: list[Any]) -> None:
-    """Add a workload's codecs; its name stands in the first row only."""
+def ranked(group: pd.DataFrame) -> pd.DataFrame:
+    """Order codecs by the time of one encode and one decode, or by size where no time was measured."""
+    times = [name for name in ("encode_ns", "decode_ns", "encode_ratio", "decode_ratio") if name in group.columns]
+    by = group[times].sum(axis=1, min_count=1) if times else group.get("size_ratio", group["codec"])
+    return group.assign(_rank=by).sort_values("_rank", kind="stable").drop(columns="_rank")
+
+
+def add_group(table: Table, workload: str, group: pd.DataFrame, columns: list[tuple[str, str, str]]) -> None:
+    """Add a workload's name and its codecs."""
     best = {name: group[name].min() for name, _, _ in columns}
+    table.add_row(Text(workload, style="bold"))
     for i, row in enumerate(group.to_dict("records")):
-        cells: list[Text | str] = [workload if i == 0 else "", str(row["codec"])]
-        cells += [cell_of(row, name, verdict, best[name]) for name, _, verdict in columns]
+        cells = [cell_of(row, name, verdict, best[name]) for name, _, verdict in columns]
         if row["parity"] not in ("", "equal"):
-            cells[2] = Text(row["parity"], style="yellow")
-        table.add_row(*cells, end_section=i == len(group) - 1)
+            cells[0] = Text(str(row["parity"]), style="yellow")
+        table.add_row(f"  {row['codec']}", *cells, end_section=i == len(group) - 1)
 
 
-def cell_of(row: dict[Any, Any], name: str, verdict: str | None, best: float) -> Text:
+def cell_of(row: dict[Any, Any], name: str, verdict: str, best: float) -> Text:
     """Write one figure: bold where it is the best, `=` where it ties with the baseline."""
     value = row[name]
-    text = show(name, value)
-    tie = verdict is not None and row.get(verdict) == "tie"
-    return Text(f"{text} {'=' if tie else ' '}" if verdict else text, style="bold" if value == best else "")
+    mark = " =" if verdict and row.get(verdict) == "tie" else "  " if verdict else ""
+    return Text(show(name, value) + mark, style="bold" if value == best else "")

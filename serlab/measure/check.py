@@ -1,0 +1,125 @@
+"""Parity of every body of recorded traffic through every codec, and what the types do not know of it."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from serlab.errors import CorpusError
+from serlab.measure.bodies import Item, built_in, check_item, recorded
+from serlab.measure.parity import OUTCOMES
+from serlab.messages import Message
+
+MOST_FINDINGS = 3
+"""Bodies that are named for each codec and outcome; the counts tell of the rest."""
+
+MOST_UNREADABLE = 100
+
+INDEX = re.compile(r"/\d+(?=/|$)")
+
+
+class Report:
+    """What a check found; grows as bodies are added.
+
+    Attributes:
+        bodies: how many were checked.
+        kinds: kind → how many.
+        codecs: codec → outcome → how many.
+        unknown_fields: JSON Pointer with `*` for list positions → how often a body had a field there that its type
+            does not cover.
+        findings: the first bodies of each codec and outcome that did not come back equal, with the reason.
+        unreadable: the first lines that could not be read, with the reason.
+        unreadable_lines: how many there were.
+    """
+
+    def __init__(self, codecs: Iterable[str]) -> None:
+        self.bodies = 0
+        self.kinds: Counter[str] = Counter()
+        self.codecs = {name: dict.fromkeys(OUTCOMES, 0) for name in codecs}
+        self.unknown_fields: Counter[str] = Counter()
+        self.findings: list[dict[str, Any]] = []
+        self.unreadable: list[CorpusError] = []
+        self.unreadable_lines = 0
+        self.bytes: Counter[str] = Counter()
+        self.extra_bytes: Counter[str] = Counter()
+
+    def add(self, body: Item) -> None:
+        """Check one body through every codec."""
+        self.bodies += 1
+        self.kinds[body.kind] += 1
+        if isinstance(body.message, Message):
+            self.weigh_extra(body)
+        for codec, counts in self.codecs.items():
+            outcome = check_item(codec, body)
+            counts[outcome.outcome] += 1
+            if outcome.outcome in ("refused", "changed") and counts[outcome.outcome] <= MOST_FINDINGS:
+                place = {"codec": codec, "outcome": outcome.outcome, "file": body.file, "line": body.line}
+                self.findings.append({**place, "kind": body.kind, "reason": outcome.reason})
+
+    def cannot_read(self, error: CorpusError) -> None:
+        """Count a line that cannot be read; only the first ones are kept, since a whole file may be of another kind."""
+        self.unreadable_lines += 1
+        if self.unreadable_lines <= MOST_UNREADABLE:
+            self.unreadable.append(error)
+
+    def weigh_extra(self, body: Item) -> None:
+        """Count the bytes of a body as compact JSON, and those of the fields that its type does not cover."""
+        self.bytes[body.kind] += json_size(body.document)
+        for pointer, value in body.message.extra.items():
+            self.unknown_fields[INDEX.sub("/*", pointer)] += 1
+            self.extra_bytes[body.kind] += json_size(value) + json_size(pointer.rpartition("/")[2])
+
+    @property
+    def extra_share(self) -> dict[str, float]:
+        """Give, for each kind with a type, the share of its bytes that travels in `extra`."""
+        return {kind: self.extra_bytes[kind] / size for kind, size in self.bytes.items()}
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether every line was read and every body came back equal from every codec that has a schema for it."""
+        return not self.unreadable and not self.findings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the report as JSON values, the unknown fields by frequency."""
+        return {
+            "bodies": self.bodies,
+            "kinds": dict(self.kinds),
+            "codecs": self.codecs,
+            "unknown_fields": dict(self.unknown_fields.most_common()),
+            "extra_share": self.extra_share,
+            "findings": self.findings,
+            "unreadable_lines": self.unreadable_lines,
+            "unreadable": [vars(error) for error in self.unreadable],
+        }
+
+
+def json_size(value: Any) -> int:
+    """Count the bytes of a value as compact JSON; what msgspec refuses (a lone surrogate) counts as escaped text."""
+    try:
+        return len(msgspec.json.encode(value))
+    except (TypeError, ValueError, OverflowError):
+        return len(ascii(value))
+
+
+def bodies_of(
+    files: Iterable[str], workloads: Iterable[str], seed: int, strict: bool, report: Report
+) -> Iterator[Item]:
+    """Give the bodies of built-in workloads, then of corpora; lines that cannot be read go to the report.
+
+    Args:
+        files: corpora.
+        workloads: names of built-in workloads.
+        seed: of the built-in workloads.
+        strict: raise at the first line that cannot be read.
+        report: receives what cannot be read.
+
+    Raises:
+        CorpusError: with `strict`, a line or file cannot be read.
+        UnknownNameError: there is no such workload.
+    """
+    for name in workloads:
+        yield from built_in(name, seed)
+    for file in files:
+        yield from recorded(file, strict, report.cannot_read)

@@ -1,0 +1,99 @@
+"""The record of where and with what a run was made."""
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from serlab.codecs import codec_info
+from serlab.measure.plan import Plan
+from serlab.measure.process import physical_memory
+
+LIBRARIES = ("msgspec", "numpy", "zstandard", "memray", "pyperf")
+"""What every figure rests on beside the codecs' own libraries."""
+
+SAME_ON_RESUME = ("cpu", "cores", "os", "python", "versions", "plan")
+"""A run must not go on where one of these has changed: its rows would not be of one kind."""
+
+
+def environment(plan: Plan) -> dict[str, Any]:
+    """Describe this machine, the versions and the options.
+
+    Args:
+        plan: what is to be measured.
+
+    Returns:
+        JSON values; `run` is the run's id, the time of its start.
+    """
+    return {
+        "run": datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
+        "cpu": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "memory_bytes": physical_memory(),
+        "os": f"{platform.system()} {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "versions": versions(plan.codecs),
+        "serlab": metadata.version("serlab"),
+        "git_commit": git_commit(),
+        "load_average": list(os.getloadavg()),
+        "gc": "frozen and disabled while timing, disabled while tracing",
+        "hash_seed": 0,
+        "seed": plan.options.seed,
+        "processes": plan.effort.processes,
+        "command": sys.argv,
+        "options": asdict(plan.options),
+        "plan": plan.fingerprint(),
+    }
+
+
+def versions(codecs: tuple[str, ...]) -> dict[str, str]:
+    """List the versions of the codecs' libraries and of what every figure rests on."""
+    infos = [codec_info(name) for name in codecs]
+    packages = {info.package: info.version for info in infos if info.package}
+    return packages | {name: metadata.version(name) for name in LIBRARIES if name not in packages}
+
+
+def cpu_model() -> str:
+    """Name the processor; what the system calls it where the kernel does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def git_commit() -> str:
+    """Name the commit of the checkout that serlab runs from, with `+` if it was changed; "" outside of one."""
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return ""
+    try:
+        head = git(here, "rev-parse", "HEAD")
+        return head + ("+" if git(here, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Ask git."""
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Name what differs between two runs that must be one, as `what: before, now`."""
+    found = []
+    for key in SAME_ON_RESUME:
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+            found += [f"{name}: was {before.get(name)!r}, is {now.get(name)!r}" for name in names]
+        elif before != now:
+            found.append(f"{key}: was {before!r}, is {now!r}")
+    return found

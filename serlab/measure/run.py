@@ -1,0 +1,202 @@
+"""A whole run: cell after cell, each in a fresh process, each kept as soon as it is finished.
+
+What a kill leaves is a journal of finished cells. A resumed run measures the others, so that it ends with the rows
+that an undisturbed run has. A worker that dies costs the codec that it was at, on that workload; the rest of the cell
+is measured again without it.
+"""
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from serlab.codecs import codec_info
+from serlab.errors import ResultsError
+from serlab.measure.environment import differences, environment
+from serlab.measure.parity import OUTCOMES
+from serlab.measure.plan import BASELINE, Cell, Plan, Source
+from serlab.measure.process import WorkerDied, run_worker
+from serlab.measure.suites import write_suites
+from serlab.results import ENVIRONMENT, Finished, Journal, Row, load_environment, write_atomically, write_results
+from serlab.stats import CONTROL
+
+Progress = Callable[[Cell], None]
+"""Called when a cell is finished, or found finished already."""
+
+FAILED = "failed"
+"""The outcome of a codec whose worker died."""
+
+LOCK = ".lock"
+
+
+def measure(plan: Plan, directory: Path, resume: bool, progress: Progress) -> pd.DataFrame:
+    """Measure all cells of a plan that the folder does not hold yet, then write the results.
+
+    Args:
+        plan: what to measure.
+        directory: the results folder; made if it is missing.
+        resume: go on with a run that was stopped.
+        progress: called after each cell.
+
+    Returns:
+        The tidy table.
+
+    Raises:
+        ResultsError: the folder holds a run and `resume` is false, or one that was made otherwise, or is in use, or
+            cannot be written.
+    """
+    with locked(directory):
+        record = begin(plan, directory, resume)
+        journal = Journal(directory)
+        for cell in plan.cells():
+            if cell.key not in journal.cells:
+                journal.append(finish(plan, cell, record["run"], journal))
+            progress(cell)
+        write_suites(directory, journal.cells.values())
+        return write_results(directory, journal.cells.values())
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep two runs from writing into one folder."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise ResultsError(
+            f"{directory}: another serlab is writing there; wait for it or choose another folder"
+        ) from error
+    except OSError as error:
+        raise ResultsError(f"{directory}: cannot be written: {error.strerror}") from error
+
+
+def begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
+    """Write the environment of a new run, or check that a stopped one may go on here."""
+    record = environment(plan)
+    if not (directory / ENVIRONMENT).exists():
+        write_atomically(directory / ENVIRONMENT, json.dumps(record, indent=1).encode())
+        return record
+    if not resume:
+        raise ResultsError(f"{directory}: holds a run already; --resume goes on with it, -o DIR starts another")
+    old = load_environment(directory)
+    found = differences(old, record)
+    if found:
+        listed = "; ".join(found)
+        raise ResultsError(
+            f"{directory}: cannot go on, since it was made otherwise ({listed}); start another with -o DIR"
+        )
+    return old
+
+
+def finish(plan: Plan, cell: Cell, run: str, journal: Journal) -> Finished:
+    """Measure one cell; again without a codec that killed its worker."""
+    lost: list[Finished] = []
+    without: set[str] = set()
+    while True:
+        collector = Collector(cell, run)
+        try:
+            run_worker(job_of(plan, cell, journal, without), collector.record)
+        except WorkerDied as error:
+            without.add(error.at)
+            lost.append(failure(plan, cell, run, error))
+            if error.at:
+                continue
+            collector = Collector(cell, run)
+        return merge(cell, [*lost, collector.finished()])
+
+
+def merge(cell: Cell, parts: list[Finished]) -> Finished:
+    """Put together what the attempts at a cell brought."""
+    rows = [row for part in parts for row in part.rows]
+    findings = [finding for part in parts for finding in part.findings]
+    return Finished(cell.key, rows, findings, [batches for part in parts for batches in part.pyperf])
+
+
+class Collector:
+    """Gathers a worker's records into a finished cell."""
+
+    def __init__(self, cell: Cell, run: str) -> None:
+        self.cell = cell
+        self.run = run
+        self.rows: list[Row] = []
+        self.findings: list[dict[str, Any]] = []
+        self.batches: list[dict[str, Any]] = []
+        self.metadata: dict[str, Any] = {}
+
+    def record(self, sent: dict[str, Any]) -> None:
+        """Take one record in."""
+        if "row" in sent:
+            self.rows.append(row_of(self.run, self.cell.process, sent["row"]))
+        elif "finding" in sent:
+            self.findings.append({"part": self.cell.part, **sent["finding"]})
+        elif "metadata" in sent:
+            self.metadata = sent["metadata"]
+        elif "batches" in sent:
+            name = f"{self.cell.unit}/{sent['batches']['operation']}"
+            self.batches.append({**sent["batches"], "name": name, "metadata": self.metadata})
+
+    def finished(self) -> Finished:
+        """Give the cell."""
+        return Finished(self.cell.key, self.rows, self.findings, self.batches)
+
+
+def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
+    """Complete a worker's row with what the worker does not know."""
+    version = codec_info(fields["codec"].removesuffix(CONTROL)).version
+    return Row(run=run, codec_version=version, process=process, **fields)
+
+
+def failure(plan: Plan, cell: Cell, run: str, error: WorkerDied) -> Finished:
+    """Record that a codec killed its worker, on each workload of the cell; "" stands for all codecs."""
+    sources = sources_of(plan, cell)
+    reason = f"{cell.key}: {error}"
+    findings = [{"part": cell.part, "workload": source.workload, "codec": error.at, "outcome": FAILED, "reason": reason}
+                for source in sources]  # fmt: skip
+    fields = [
+        {"workload": source.workload, "message": source.kind, "codec": error.at} for source in sources if error.at
+    ]
+    count = {"operation": "parity", "metric": FAILED, "unit": "bodies", "value": 1}
+    return Finished(cell.key, [row_of(run, cell.process, {**place, **count}) for place in fields], findings, [])
+
+
+def sources_of(plan: Plan, cell: Cell) -> list[Source]:
+    """List the workloads of a cell: one, or for the parity of a corpus one for each kind in it."""
+    if cell.part == "parity" and cell.unit in plan.corpora:
+        return [source for source in plan.sources.values() if source.corpus is plan.corpora[cell.unit]]
+    return [plan.sources[cell.unit]]
+
+
+def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[str, Any]:
+    """Tell a worker what to do."""
+    job = {"part": cell.part, "unit": cell.unit, "seed": plan.options.seed, "process": cell.process}
+    sources = sources_of(plan, cell)
+    chosen = {source.kind: keep(plan.codecs_for(source.kind), without) for source in sources}
+    if cell.part == "parity":
+        corpus = sources[0].corpus
+        places = {source.kind: source.workload for source in sources}
+        size = "size" in plan.options.parts
+        return job | {"file": corpus.file if corpus else None, "workloads": places, "codecs": chosen, "size": size}
+    source = sources[0]
+    able = keep(chosen[source.kind], without | unable(journal, source.workload))
+    documents = source.corpus.samples[source.kind] if source.corpus else None
+    job |= {"workload": source.workload, "kind": source.kind, "documents": documents, "codecs": able}
+    baseline = BASELINE if BASELINE in able else next(iter(able), "")
+    return job | {"operations": plan.options.operations, "baseline": baseline, "effort": plan.effort._asdict()}
+
+
+def keep(names: list[str], without: set[str]) -> list[str]:
+    """Leave out what is not to be measured."""
+    return [name for name in names if name not in without]
+
+
+def unable(journal: Journal, workload: str) -> set[str]:
+    """List the codecs that get no figure on a workload: they refused or changed a body, or killed a worker."""
+    bad = {*OUTCOMES[1:], FAILED}
+    rows = (row for cell in journal.cells.values() for row in cell.rows)
+    return {row.codec for row in rows if row.workload == workload and row.metric in bad and row.value}

@@ -1,0 +1,61 @@
+"""Raw times as pyperf suites: one file per codec, the same benchmark names in each.
+
+So `pyperf compare_to pyperf/orjson.json pyperf/msgpack.json`, `pyperf stats` and `pyperf hist` work on a run. Every
+run carries the metadata that its own worker collected, or pyperf refuses to merge them.
+"""
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyperf
+
+from serlab.codecs import codec_info
+from serlab.results import Finished, write_atomically
+from serlab.stats import CONTROL
+
+FOLDER = "pyperf"
+
+
+def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
+    """Write a run's suites.
+
+    Args:
+        directory: the results folder.
+        cells: what the journal holds.
+
+    Returns:
+        The files, `pyperf/CODEC.json`; the baseline's second arm is a codec of its own here.
+
+    Raises:
+        ResultsError: the disk is full or the folder cannot be written.
+    """
+    runs: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for cell in cells:
+        for batches in cell.pyperf:
+            runs[batches["codec"]][batches["name"]].append(run_of(batches))
+    written = []
+    for codec, benchmarks in sorted(runs.items()):
+        path = directory / FOLDER / f"{codec.replace(CONTROL, '-control')}.json"
+        suite = pyperf.BenchmarkSuite([pyperf.Benchmark(benchmark) for benchmark in benchmarks.values()])
+        write_atomically(path, suite_bytes(suite))
+        written.append(path)
+    return written
+
+
+def run_of(batches: dict[str, Any]) -> Any:
+    """Make a pyperf run of one worker's batches."""
+    loops, items = batches["loops"]
+    info = codec_info(batches["codec"].removesuffix(CONTROL))
+    metadata = {**batches["metadata"], "name": batches["name"], "unit": "second", "loops": loops, "inner_loops": items}
+    metadata["codec_version"] = info.version or "unknown"
+    return pyperf.Run([value / 1e9 for value in batches["values"]], metadata=metadata, collect_metadata=False)
+
+
+def suite_bytes(suite: Any) -> bytes:
+    """Write a suite as JSON; pyperf takes a text stream."""
+    stream = io.StringIO()
+    suite.dump(stream)
+    return stream.getvalue().encode()

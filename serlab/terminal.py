@@ -1,0 +1,107 @@
+"""What the command shows to people."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from serlab import workloads
+from serlab.codecs import codec_info, codec_names
+from serlab.measure.check import Report
+from serlab.measure.parity import OUTCOMES
+from serlab.messages import KINDS
+from serlab.report import terminal_tables
+
+MOST_FIELDS = 20
+MOST_FINDINGS = 20
+
+
+def inventory() -> dict[str, Any]:
+    """List what there is as JSON values."""
+    codecs = [codec_info(name)._asdict() for name in codec_names()]
+    built_in = [{"name": name, "message": work.kind, "description": work.description} for name, work in built()]
+    return {"codecs": codecs, "messages": list(KINDS), "workloads": built_in}
+
+
+def built() -> Any:
+    """Give the built-in workloads with their names."""
+    return workloads.WORKLOADS.items()
+
+
+def show_inventory(console: Console, found: dict[str, Any]) -> None:
+    """Show codecs, messages and workloads."""
+    rows = [
+        [
+            codec["name"],
+            codec["version"] or codec["install"],
+            yes(codec["schema"]),
+            yes(codec["lazy"]),
+            codec["description"],
+        ]
+        for codec in found["codecs"]
+    ]
+    show_table(console, "Codecs", ("codec", "version", "schema", "view", "what"), rows)
+    console.print(f"\n[bold]Messages[/bold] {', '.join(found['messages'])}\n", highlight=False)
+    rows = [[work["name"], work["message"], work["description"]] for work in found["workloads"]]
+    show_table(console, "Workloads", ("workload", "message", "what"), rows)
+
+
+def yes(value: bool) -> str:
+    """Write a capability."""
+    return "yes" if value else ""
+
+
+def show_table(console: Console, title: str, heads: tuple[str, ...], rows: list[list[str]], numbers: int = 0) -> None:
+    """Show a plain table; the last `numbers` columns are figures."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="right" if i >= len(heads) - numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+def show_check(console: Console, report: Report) -> None:
+    """Show what a check found: outcomes by codec, unknown fields, the share of `extra`, and each finding."""
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.most_common()) or "none"
+    console.print(f"{report.bodies:,} bodies: {kinds}", highlight=False)
+    rows = [[name, *(f"{counts[outcome]:,}" for outcome in OUTCOMES)] for name, counts in report.codecs.items()]
+    show_table(console, "", ("codec", "equal", "refused", "changed", "no schema"), rows, numbers=4)
+    fields = report.unknown_fields.most_common(MOST_FIELDS)
+    if fields:
+        rows = [[pointer or "(the whole body)", f"{count:,}"] for pointer, count in fields]
+        show_table(console, "Fields that the types do not know", ("pointer", "times"), rows, numbers=1)
+        tell_rest(console, len(report.unknown_fields) - len(fields), "fields")
+    if report.extra_share:
+        rows = [[kind, f"{share:.3%}"] for kind, share in report.extra_share.items()]
+        show_table(console, "Share of the bytes that travels in extra", ("message", "share"), rows, numbers=1)
+    for finding in report.findings:
+        place = f"{finding['file']}:{finding['line']}"
+        console.print(f"{finding['outcome']}: {place}: {finding['reason']}", markup=False, highlight=False)
+    for error in report.unreadable[:MOST_FINDINGS]:
+        console.print(f"cannot be read: {error}", markup=False, highlight=False)
+    tell_rest(
+        console, report.unreadable_lines - min(MOST_FINDINGS, len(report.unreadable)), "lines that cannot be read"
+    )
+
+
+def tell_rest(console: Console, count: int, what: str) -> None:
+    """Say that a list goes on."""
+    if count > 0:
+        console.print(f"… and {count:,} more {what}", highlight=False)
+
+
+def show_results(console: Console, table: pd.DataFrame, directory: Path) -> None:
+    """Show a run's summary, what it found amiss, and where the rest is."""
+    for block in terminal_tables(table):
+        console.print(block)
+    findings = table.attrs["findings"]
+    for finding in findings[:MOST_FINDINGS]:
+        label = finding["outcome"].replace("_", " ")
+        console.print(f"{label}: {finding['workload']}: {finding['reason']}", markup=False, highlight=False)
+    tell_rest(console, len(findings) - MOST_FINDINGS, "findings")
+    console.print(f"Tables with units, intervals and versions: {directory / 'tables'}", highlight=False, soft_wrap=True)
+    console.print(f"All rows: {directory / 'results.parquet'}", highlight=False, soft_wrap=True)
