@@ -62,8 +62,8 @@ def without_extra(message: Any) -> Any:
 def write(encode: Callable[[Any], bytes], json: bool, message: Any) -> bytes:
     """Encode, and refuse what JSON cannot say."""
     data = encode(message)
-    if json and b"null" in data:
-        refuse_non_finite(data, to_document(message))
+    if json:
+        refuse_non_finite(data, message)
     return data
 
 
