@@ -95,7 +95,7 @@ def check(
     from serlab.terminal import show_check
 
     report = Report(chosen_codecs(split(codec)))
-    for body in bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report):
+    for body in shown(bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report)):
         report.add(body)
     print(json.dumps(report.to_dict())) if as_json else show_check(Console(), report)
     if not report.is_clean:
@@ -232,6 +232,16 @@ def run(
         raise typer.Exit(FINDING)
 
 
+def shown(bodies: Iterable[Any]) -> Iterable[Any]:
+    """Show how many bodies were read, in a terminal; their number is not known beforehand."""
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), MofNCompleteColumn(), TextColumn("bodies"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield from progress.track(bodies)
+
+
 def split(names: Iterable[str] | None) -> tuple[str, ...]:
     """Take `--codec a,b` as well as `--codec a --codec b`."""
     return tuple(name for given in names or () for name in given.split(",") if name)
@@ -284,7 +294,7 @@ def print_sizes(
     names = chosen_codecs(split(codec))
     report = Report(names)
     found = False
-    for body in bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report):
+    for body in shown(bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report)):
         for line, problem in weigh(body, names):
             print(json.dumps(line)) if line else print(f"serlab: {problem}", file=sys.stderr)
             found = found or not line

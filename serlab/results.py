@@ -200,7 +200,7 @@ def load_environment(directory: str | Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: expected the environment of a run: {error}") from error
+        raise ResultsError(f"{directory}: not a results folder; {ENVIRONMENT} cannot be read: {error}") from error
     return record
 
 

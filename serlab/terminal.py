@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -56,7 +57,8 @@ def yes(value: bool) -> str:
 
 def show_table(console: Console, title: str, heads: tuple[str, ...], rows: list[list[str]], numbers: int = 0) -> None:
     """Show a plain table; the last `numbers` columns are figures."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
+    look = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, pad_edge=False, **look)  # type: ignore[arg-type]
     for i, head in enumerate(heads):
         table.add_column(head, justify="right" if i >= len(heads) - numbers else "left", overflow="fold")
     for row in rows:
@@ -82,7 +84,7 @@ def show_check(console: Console, report: Report) -> None:
         place = f"{finding['file']}:{finding['line']}"
         console.print(f"{finding['outcome']}: {place}: {finding['reason']}", markup=False, highlight=False)
     for error in report.unreadable[:MOST_FINDINGS]:
-        console.print(f"cannot be read: {error}", markup=False, highlight=False)
+        console.print(f"unreadable: {error}", markup=False, highlight=False)
     tell_rest(
         console, report.unreadable_lines - min(MOST_FINDINGS, len(report.unreadable)), "lines that cannot be read"
     )
@@ -98,7 +100,8 @@ def show_results(console: Console, table: pd.DataFrame, directory: Path) -> None
     """Show a run's summary, what it found amiss, and where the rest is."""
     for block in terminal_tables(table):
         console.print(block)
-    findings = table.attrs["findings"]
+    # The summary says "no schema" itself; it is no fault of a body or a codec.
+    findings = [finding for finding in table.attrs["findings"] if finding["outcome"] != "no_schema"]
     for finding in findings[:MOST_FINDINGS]:
         label = finding["outcome"].replace("_", " ")
         console.print(f"{label}: {finding['workload']}: {finding['reason']}", markup=False, highlight=False)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from serlab.errors import CorpusError
 from serlab.measure.bodies import Item, built_in, check_item, recorded
 from serlab.measure.parity import OUTCOMES
+from serlab.measure.sample import require_file
 from serlab.messages import Message
 
 MOST_FINDINGS = 3
@@ -104,21 +105,23 @@ def json_size(value: Any) -> int:
 
 
 def bodies_of(
-    files: Iterable[str], workloads: Iterable[str], seed: int, strict: bool, report: Report
+    files: Collection[str], workloads: Iterable[str], seed: int, strict: bool, report: Report
 ) -> Iterator[Item]:
     """Give the bodies of built-in workloads, then of corpora; lines that cannot be read go to the report.
 
     Args:
-        files: corpora.
+        files: corpora, each of which must be there.
         workloads: names of built-in workloads.
         seed: of the built-in workloads.
         strict: raise at the first line that cannot be read.
         report: receives what cannot be read.
 
     Raises:
-        CorpusError: with `strict`, a line or file cannot be read.
+        CorpusError: a file cannot be opened; with `strict`, also a line that cannot be read.
         UnknownNameError: there is no such workload.
     """
+    for file in files:
+        require_file(file)
     for name in workloads:
         yield from built_in(name, seed)
     for file in files:

@@ -55,3 +55,8 @@ def bind(job: dict[str, Any], name: str, messages: list[Any]) -> Bound:
     """Open a codec and encode a workload."""
     codec = open_codec(name, job["kind"])
     return Bound(name, codec, [codec.encode(message) for message in messages])
+
+
+def read_field(opened: Callable[[bytes], Any], reader: Any, data: bytes) -> Any:
+    """Open a message and read its named field."""
+    return reader(opened(data))

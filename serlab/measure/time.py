@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pyperf
 
-from serlab.measure.load import Bound, Emit, bind, finding, load_messages, named_reader, row
+from serlab.measure.load import Bound, Emit, bind, finding, load_messages, named_reader, read_field, row
 from serlab.measure.parity import check
 from serlab.messages import to_document
 from serlab.stats import CONTROL
@@ -107,11 +107,6 @@ def prepare(operation: str, bound: Bound, messages: list[Any], reader: Callable[
         return Arm(name, codec.serialize, list(map(codec.populate, messages)))
     inputs = {"encode": messages, "populate": messages, "decode": encoded, "deserialize": encoded}
     return Arm(name, getattr(codec, operation), inputs[operation])
-
-
-def read_field(opened: Callable[[bytes], Any], reader: Any, data: bytes) -> Any:
-    """Open a message and read its named field."""
-    return reader(opened(data))
 
 
 def calibrate(effort: dict[str, int], arm: Arm) -> Arm:

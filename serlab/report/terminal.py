@@ -33,7 +33,7 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     if summary.empty:
         return []
     columns = [column for column in COLUMNS if column[0] in summary.columns]
-    table = Table(title=legend(rows, columns), title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=legend(rows, columns), title_justify="left", title_style="", box=box.SIMPLE_HEAD)
     table.add_column("workload, codec", no_wrap=True)
     for _, heading, _ in columns:
         table.add_column(heading, justify="right", no_wrap=True)

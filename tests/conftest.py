@@ -1,0 +1,86 @@
+"""Fixtures that several test modules share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CODECS = '''
+import os, signal, time
+from dataclasses import replace
+from serlab.codecs import open_codec
+
+
+def lossy(name, kind):
+    """Drops the sampling temperature."""
+    codec = open_codec("json", kind)
+
+    def populate(message):
+        document = codec.populate(message)
+        document.pop("temperature", None)
+        return document
+
+    return replace(codec, name=name, populate=populate)
+
+
+def crash(name, kind):
+    """Kills its own process."""
+    return replace(open_codec("json", kind), name=name, deserialize=lambda data: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def wild(name, kind):
+    """Raises what no codec may raise."""
+    def serialize(document):
+        raise ZeroDivisionError("planted")
+
+    return replace(open_codec("json", kind), name=name, serialize=serialize)
+
+
+def slow(name, kind):
+    """Decodes like orjson and then waits for half as long again, by the clock."""
+    codec = open_codec("orjson", kind)
+
+    def deserialize(data):
+        start = time.perf_counter_ns()
+        found = codec.deserialize(data)
+        end = time.perf_counter_ns() + (time.perf_counter_ns() - start)
+        while time.perf_counter_ns() < end:
+            continue
+        return found
+
+    return replace(codec, name=name, deserialize=deserialize)
+'''
+
+
+@pytest.fixture(scope="session")
+def plugin_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with an installed distribution that brings codecs by entry points."""
+    home = tmp_path_factory.mktemp("plugins")
+    (home / "planted_codecs.py").write_text(CODECS)
+    info = home / "planted_codecs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted-codecs\nVersion: 1.0\n")
+    names = ("lossy", "crash", "wild", "slow")
+    points = "".join(f"{name} = planted_codecs:{name}\n" for name in names)
+    (info / "entry_points.txt").write_text(f"[serlab.codecs]\n{points}")
+    return home
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def serlab(tmp_path: Path) -> Run:
+    """Give a function that runs the installed command in an empty folder."""
+    command = Path(sys.executable).with_name("serlab")
+
+    def run(*arguments: str, plugins: Path | None = None, **options: object) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "COLUMNS": "80"} | ({"PYTHONPATH": str(plugins)} if plugins else {})
+        settings = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 300}
+        return subprocess.run([str(command), *arguments], **(settings | options))  # type: ignore[call-overload]
+
+    return run

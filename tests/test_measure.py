@@ -1,0 +1,201 @@
+"""What each part of a measurement does with known input."""
+
+import gzip
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import zstandard
+
+from serlab import build, open_codec, to_document
+from serlab.measure import bodies, memory, time
+from serlab.measure.check import Report, bodies_of
+from serlab.measure.parity import check
+from serlab.measure.plan import EFFORTS
+from serlab.measure.process import WorkerDied, run_worker
+from serlab.measure.sample import Reservoir, scan
+from serlab.measure.size import MeanSizes, sizes
+from serlab.progress import Ticker
+from serlab.stats import CONTROL
+
+EFFORT = EFFORTS["quick"]._replace(rounds=3, batch_ns=50_000, arm_ns=1_000_000)._asdict()
+
+
+def job(workload: str, codecs: list[str], **fields: Any) -> dict[str, Any]:
+    """Describe a cell as the run does."""
+    kind = type(build(workload)[0]).__name__
+    given = {"workload": workload, "unit": workload, "kind": kind, "seed": 0, "process": 0, "documents": None}
+    return {**given, "codecs": codecs, "operations": ["encode"], "baseline": "orjson", "effort": EFFORT, **fields}
+
+
+def rows_of(sent: list[dict[str, Any]]) -> dict[tuple[str, str, str], float]:
+    """Index the rows among a worker's records."""
+    rows = [record["row"] for record in sent if "row" in record]
+    return {(row["codec"], row["operation"], row["metric"]): row["value"] for row in rows}
+
+
+def test_parity_is_strict_about_types() -> None:
+    """`1` and `1.0` are different, and the place is named."""
+    message = build("chat-turn")[0]
+    document = to_document(message)
+    assert check("orjson", "ChatRequest", message, document).outcome == "equal"
+    outcome = check("orjson", "ChatRequest", message, {**document, "top_p": 1})
+    assert outcome.outcome == "changed" and "/top_p: expected int 1, got float 1.0" in outcome.reason
+    assert check("protobuf", "document", {}, {}).outcome == "no_schema"
+
+
+def test_sizes_are_those_of_the_file_that_the_tools_would_write(tmp_path: Path) -> None:
+    """Raw is the length on the disk; gzip and zstd unpack to the same bytes."""
+    data = open_codec("json", "ChatRequest").encode(build("rag-request")[0])
+    (tmp_path / "body").write_bytes(data)
+    found = sizes(data)
+    assert found["raw"] == (tmp_path / "body").stat().st_size
+    assert found["gzip"] == len(gzip.compress(data, 6)) and found["zstd"] == len(zstandard.compress(data, 3))
+
+
+def test_mean_sizes_are_means() -> None:
+    """Each message counts once."""
+    mean = MeanSizes()
+    for size in (1, 2, 6):
+        mean.add({"raw": size, "gzip": 2 * size, "zstd": 0})
+    assert mean.means() == {"raw": 3.0, "gzip": 6.0, "zstd": 0.0}
+
+
+def test_the_parity_pass_counts_every_body_and_weighs_the_equal_ones() -> None:
+    """A workload of 500 chunks has 500 outcomes, and one mean."""
+    sent: list[dict[str, Any]] = []
+    given = {"unit": "stream", "file": None, "workloads": {"ChatChunk": "stream"}, "seed": 0, "size": True}
+    bodies.run(given | {"codecs": {"ChatChunk": ["orjson"]}}, sent.append)
+    found = rows_of(sent)
+    assert found["orjson", "parity", "equal"] == 500 and found["orjson", "parity", "changed"] == 0
+    encode = open_codec("orjson", "ChatChunk").encode
+    assert found["orjson", "size", "raw"] == sum(len(encode(chunk)) for chunk in build("stream")) / 500
+
+
+def test_time_measures_every_codec_and_the_baseline_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each arm gives a median and its batches; values are nanoseconds per message."""
+    monkeypatch.setattr(time.gc, "freeze", lambda: None)
+    monkeypatch.setattr(time.gc, "disable", lambda: None)
+    sent: list[dict[str, Any]] = []
+    operations = ["encode", "decode", "read-one", "populate", "serialize", "deserialize", "convert"]
+    time.run(job("tool-call-response", ["orjson", "msgspec-json"], operations=operations), sent.append)
+    found = rows_of(sent)
+    assert {codec for codec, _, _ in found} == {"orjson", "msgspec-json", "orjson" + CONTROL}
+    assert {operation for _, operation, _ in found} == set(operations)
+    assert all(50 < value < 5_000_000 for (_, name, _), value in found.items() if name in ("encode", "decode"))
+    batches = [record["batches"] for record in sent if "batches" in record]
+    assert all(len(one["values"]) >= 3 and one["loops"][0] >= 1 for one in batches) and len(batches) == 21
+
+
+def test_stages_that_use_up_their_input_get_a_fresh_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A convert that fills in the library's object sees a new object at every call."""
+    seen: set[int] = set()
+    kept: list[Any] = []
+
+    def convert(given: list[int]) -> None:
+        assert id(given) not in seen
+        seen.add(id(given))
+        kept.append(given)
+
+    arm = time.calibrate({"batch_ns": 1, "arm_ns": 1, "rounds": 3}, time.Arm("x", convert, [b"a", b"b"], lambda _: [0]))
+    time.interleave([arm._replace(loops=4)], Random(0))
+    assert len(seen) >= 3 * 4 * 2
+
+
+def test_allocations_of_a_known_function_are_exact(tmp_path: Path) -> None:
+    """Three buffers of 5,000 bytes are three allocations of 5,033 bytes, the header of a bytes object included."""
+    byte = b"x"
+
+    def allocate(_: object) -> None:
+        kept = byte * 5000
+        byte * 5000
+        del kept
+        byte * 5000
+
+    found = memory.per_operation(allocate, [None, None], 8, tmp_path)
+    assert found == {"allocations": 3.0, "bytes": 3 * 5_033.0, "peak": 2 * 5_033.0}
+    nothing = memory.per_operation(lambda _: None, [None], 8, tmp_path)
+    assert nothing["allocations"] == nothing["bytes"] == 0.0 and nothing["peak"] < 1000
+
+
+def test_two_memory_runs_agree_exactly() -> None:
+    """Fresh processes count the same allocations, to the last one."""
+
+    def measured() -> dict[tuple[str, str, str], float]:
+        sent: list[dict[str, Any]] = []
+        run_worker({"part": "memory", **job("tool-call-response", ["orjson", "protobuf", "msgpack"])}, sent.append)
+        return {key: value for key, value in rows_of(sent).items() if key[2] != "peak"}
+
+    first = measured()
+    assert first == measured() and len(first) == 12
+
+
+def test_a_worker_that_is_silent_is_killed() -> None:
+    """The run does not hang with it."""
+    with pytest.raises(WorkerDied, match=r"no sign of life for 0\.001 s"):
+        run_worker({"part": "memory", **job("chat-turn", ["orjson"])}, lambda sent: None, silence_s=0.001)
+
+
+def test_a_worker_that_fails_says_why() -> None:
+    """Its own error arrives."""
+    with pytest.raises(WorkerDied, match="no workload named 'nowhere'"):
+        run_worker({"part": "time", **job("chat-turn", []), "workload": "nowhere"}, lambda sent: None)
+
+
+def test_a_reservoir_is_seeded_and_bounded() -> None:
+    """The same stream gives the same sample, in the order of the file; each part of the file may be in it."""
+
+    def sample(seed: int) -> list[Any]:
+        reservoir = Reservoir(10, Random(seed))
+        for i in range(1000):
+            reservoir.add(i)
+        return reservoir.take(1_000_000)
+
+    assert sample(1) == sample(1) != sample(2) and len(sample(1)) == 10 and sample(1) == sorted(sample(1))
+    assert max(sample(seed)[-1] for seed in range(20)) > 900
+
+
+def test_a_scanned_corpus_names_a_workload_for_each_kind(tmp_path: Path) -> None:
+    """Two files of one name get their paths as names."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "t.jsonl").write_text('{"x": 1}\n{"model": "m", "messages": []}\n')
+    one = scan((str(tmp_path / "a/t.jsonl"),), 5, 1000, 0, False)
+    assert one["t.jsonl"].workloads() == {"document": "t.jsonl:document", "ChatRequest": "t.jsonl:ChatRequest"}
+    two = scan(tuple(str(tmp_path / name / "t.jsonl") for name in "ab"), 5, 1000, 0, False)
+    assert list(two) == [str(tmp_path / name / "t.jsonl") for name in "ab"]
+
+
+def test_check_counts_list_positions_as_one_field(tmp_path: Path) -> None:
+    """`/messages/0/x` and `/messages/1/x` are `/messages/*/x`."""
+    (tmp_path / "c.jsonl").write_text(
+        '{"model": "m", "messages": [{"role": "user", "x": 1}, {"role": "user", "x": 2}]}'
+    )
+    report = Report(["json"])
+    for body in bodies_of([str(tmp_path / "c.jsonl")], [], 0, True, report):
+        report.add(body)
+    assert report.unknown_fields == {"/messages/*/x": 2} and report.is_clean
+
+
+def test_progress_estimates_from_what_was_spent(capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of the cost done after ten seconds leaves ten."""
+    from rich.console import Console
+
+    from serlab.measure.plan import Options, make_plan
+
+    plan = make_plan(Options(codecs=("orjson",), workloads=("chat-turn",), effort="quick"))
+    now = [0.0]
+    with Ticker(plan, Console(), clock=lambda: now[0]) as ticker:
+        total = sum(map(plan.cost, plan.cells()))
+        spent = 0.0
+        for cell in plan.cells():
+            spent += plan.cost(cell)
+            now[0] = 20 * spent / total
+            ticker.finished(cell)
+            left = ticker.remaining()
+            assert left == f"0:{round(20 - now[0]):02d} left"
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == f"{len(plan.cells())}/{len(plan.cells())} time/chat-turn/4, 0:00 left"
+    )

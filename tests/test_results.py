@@ -1,0 +1,70 @@
+"""The journal and the tidy table."""
+
+from pathlib import Path
+
+import pytest
+
+from serlab.errors import ResultsError
+from serlab.results import Finished, Journal, Row, load_results, unfinished, write_results
+
+ROW = Row("r", "json", "3", "w", "ChatRequest", "encode", "time", "ns", 0, 1.5)
+
+
+def cell(key: str, *rows: Row) -> Finished:
+    """Make a finished cell."""
+    return Finished(key, list(rows), [{"outcome": "refused"}], [])
+
+
+def test_a_journal_gives_back_what_was_appended(tmp_path: Path) -> None:
+    """A new journal of the same folder holds the same cells."""
+    Journal(tmp_path).append(cell("a", ROW, ROW._replace(process=1)))
+    assert Journal(tmp_path).cells == {"a": cell("a", ROW, ROW._replace(process=1))}
+
+
+def test_a_torn_last_line_is_dropped_and_the_next_starts_afresh(tmp_path: Path) -> None:
+    """What a kill left unfinished is as if it had not been."""
+    Journal(tmp_path).append(cell("a", ROW))
+    with (tmp_path / "journal.jsonl").open("ab") as file:
+        file.write(b'{"key": "b", "rows": [')
+    journal = Journal(tmp_path)
+    journal.append(cell("c", ROW))
+    assert list(Journal(tmp_path).cells) == ["a", "c"]
+
+
+def test_damage_before_the_last_line_is_an_error(tmp_path: Path) -> None:
+    """It names file and line and what to do."""
+    (tmp_path / "journal.jsonl").write_text('{"key": 1}\n')
+    with pytest.raises(ResultsError, match=r"journal.jsonl:1: damaged.*another folder"):
+        Journal(tmp_path)
+
+
+def test_rows_come_in_an_order_of_their_own(tmp_path: Path) -> None:
+    """The table does not depend on when a cell was measured."""
+    one, two = cell("a", ROW), cell("b", ROW._replace(codec="a", process=3))
+    assert write_results(tmp_path, [one, two]).equals(write_results(tmp_path, [two, one]))
+    assert load_results(tmp_path)["codec"].tolist() == ["a", "json"]
+
+
+def test_a_stopped_run_can_be_read(tmp_path: Path) -> None:
+    """Without results.parquet the journal is read."""
+    Journal(tmp_path).append(cell("a", ROW))
+    assert load_results(tmp_path)["value"].tolist() == [1.5]
+
+
+def test_a_folder_without_results_is_an_error(tmp_path: Path) -> None:
+    """So is a damaged table."""
+    with pytest.raises(ResultsError, match="make one with `serlab compare"):
+        load_results(tmp_path)
+    (tmp_path / "results.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ResultsError, match="damaged"):
+        load_results(tmp_path)
+
+
+def test_the_newest_stopped_run_is_found(tmp_path: Path) -> None:
+    """A finished one does not count."""
+    assert unfinished(tmp_path) is None
+    for name in ("done", "stopped"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "environment.json").touch()
+    (tmp_path / "done" / "results.parquet").touch()
+    assert unfinished(tmp_path) == tmp_path / "stopped"

@@ -1,0 +1,58 @@
+"""Ratios, intervals and ties."""
+
+import math
+
+import numpy as np
+import pytest
+
+from serlab.stats import Estimate, geometric_mean, is_tie, paired_ratio
+
+
+def test_the_ratio_is_the_median_over_processes() -> None:
+    """Each process gives one ratio; what only one arm measured is left out."""
+    values = {0: 2.0, 1: 9.0, 2: 4.0, 3: 7.0}
+    baseline = {0: 1.0, 1: 3.0, 2: 2.0, 4: 1.0}
+    estimate = paired_ratio(values, baseline)
+    assert (estimate.value, estimate.n) == (2.0, 3)
+    assert 2.0 <= estimate.low <= estimate.value <= estimate.high <= 3.0
+
+
+def test_a_common_factor_of_a_process_cancels() -> None:
+    """A process on a slow machine slows both arms."""
+    baseline = {i: 10.0**i for i in range(8)}
+    estimate = paired_ratio({i: 1.5 * value for i, value in baseline.items()}, baseline)
+    assert estimate.low == pytest.approx(1.5) and estimate.high == pytest.approx(1.5)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """Of 200 runs of ten processes with a true median ratio of 1, at least 90 % cover it."""
+    random = np.random.default_rng(1)
+    runs = (dict(enumerate(np.exp(random.normal(0, 0.02, 10)))) for _ in range(200))
+    estimates = [paired_ratio(run, dict.fromkeys(range(10), 1.0)) for run in runs]
+    assert sum(estimate.low <= 1.0 <= estimate.high for estimate in estimates) >= 180
+
+
+def test_no_common_process_gives_no_figure() -> None:
+    """It is not a number, and a tie."""
+    estimate = paired_ratio({0: 1.0}, {1: 1.0})
+    assert math.isnan(estimate.value) and is_tie(estimate, estimate)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "control", "tie"),
+    [
+        (Estimate(1.1, 1.05, 1.2, 10), Estimate(1.0, 0.98, 1.02, 10), False),
+        (Estimate(1.1, 0.99, 1.2, 10), Estimate(1.0, 0.98, 1.02, 10), True),
+        (Estimate(1.03, 1.02, 1.04, 10), Estimate(1.0, 0.95, 1.05, 10), True),
+        (Estimate(0.97, 0.96, 0.98, 10), Estimate(0.96, 0.95, 0.97, 10), True),
+        (Estimate(1.1, 1.05, 1.2, 10), Estimate(math.nan, math.nan, math.nan, 0), False),
+    ],
+)
+def test_a_difference_inside_the_noise_is_a_tie(estimate: Estimate, control: Estimate, tie: bool) -> None:
+    """A tie's interval holds 1, or its ratio lies inside what the machine shows between equal things."""
+    assert is_tie(estimate, control) is tie
+
+
+def test_twice_as_fast_and_half_as_fast_cancel_out() -> None:
+    """The mean of ratios is geometric."""
+    assert geometric_mean([2.0, 0.5]) == pytest.approx(1.0) and math.isnan(geometric_mean([]))
