@@ -164,6 +164,8 @@ def test_a_figure_is_drawn(rows: pd.DataFrame, tmp_path: Path) -> None:
         ("time_ns", 0.5, "0.500 ns"),
         ("raw_bytes", 2_500_000.0, "2.50 MB"),
         ("ratio", 0.06, "0.0600"),
+        ("ratio", 0.99997, "1.00"),
+        ("ratio", 1234.5, "1,234"),
         ("allocations_per_op", 12018.0, "12,018"),
         ("ratio", float("nan"), "–"),
         ("verdict", "tie", "tie"),

@@ -74,7 +74,7 @@ def caption_of(environment: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
     return (
         f"Run {environment['run']} on {environment['cpu']}, {environment['cores']} cores, {environment['os']}, "
-        f"Python {environment['python']}; {environment['processes']} processes per figure; {versions}."
+        f"{environment['python']}; {environment['processes']} processes per figure; {versions}."
     )
 
 

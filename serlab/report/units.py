@@ -16,11 +16,12 @@ def scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
 
 
 def three_digits(value: float) -> str:
-    """Write a number with three significant digits and no exponent."""
+    """Write a number with three significant digits at least and no exponent."""
     if value == 0 or math.isnan(value):
         return "0" if value == 0 else "–"
-    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{decimals}f}"
+    # The exponent of the rounded value, so that 0.9999 is 1.00 and not 1.000; whole digits are all kept.
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    return f"{value:,.{max(0, 2 - exponent)}f}"
 
 
 def show(column: str, value: Any) -> str:

@@ -1,0 +1,125 @@
+"""What a format cannot carry is refused with EncodeError, never changed without notice."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serlab.codecs import codec_names, open_codec
+from serlab.errors import EncodeError
+from serlab.messages import ChatRequest, EmbeddingResponse, from_document
+from serlab.messages.embeddings import Embedding
+
+ALL = codec_names()
+JSON = [name for name in ALL if "json" in name]
+MESSAGEPACK = [name for name in ALL if "msgpack" in name]
+SCHEMA = ["protobuf", "flatbuffers"]
+NAN, INFINITY = float("nan"), float("inf")
+
+
+def refuses(codec: str, message: Any) -> None:
+    """Expect an EncodeError that names what was wrong."""
+    with pytest.raises(EncodeError) as caught:
+        open_codec(codec, type(message).__name__).encode(message)
+    assert len(str(caught.value)) > 20
+
+
+@pytest.mark.parametrize("codec", JSON)
+@pytest.mark.parametrize("number", [NAN, INFINITY, -INFINITY])
+def test_json_refuses_a_number_that_is_not_finite(codec: str, number: float) -> None:
+    """In a field and in a free-form value, beside a null or not."""
+    refuses(codec, ChatRequest(temperature=number))
+    refuses(codec, ChatRequest(metadata={"a": [None, number]}))
+
+
+@pytest.mark.parametrize("codec", [name for name in JSON if not name.endswith("base64")])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_vector_of_json_numbers_refuses_what_is_not_finite(codec: str, dtype: str) -> None:
+    """Numbers are written one by one; base64 has the bits of NaN."""
+    refuses(codec, EmbeddingResponse(data=[Embedding(embedding=np.array([1, NAN], dtype))]))
+
+
+@pytest.mark.parametrize("codec", SCHEMA)
+@pytest.mark.parametrize("number", [NAN, INFINITY])
+def test_free_form_value_refuses_a_number_that_is_not_finite(codec: str, number: float) -> None:
+    """A free-form value travels as JSON text."""
+    refuses(codec, ChatRequest(metadata={"a": [number]}))
+
+
+@pytest.mark.parametrize("codec", [name for name in ALL if name not in ("json", "json-base64")])
+def test_text_with_a_lone_surrogate_is_refused(codec: str) -> None:
+    """Only the standard library's escapes carry what is not UTF-8."""
+    refuses(codec, ChatRequest(model="\ud800"))
+
+
+@pytest.mark.parametrize("codec", [*(name for name in JSON if name.startswith("orjson")), *MESSAGEPACK])
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1])
+def test_integer_beyond_64_bits_is_refused(codec: str, number: int) -> None:
+    """Neither orjson nor MessagePack has wider integers."""
+    refuses(codec, from_document("ChatRequest", {"metadata": {"id": number}}))
+
+
+@pytest.mark.parametrize("codec", SCHEMA)
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_integer_field_refuses_what_its_type_cannot_hold(codec: str, number: int) -> None:
+    """The schema's integers have 64 bits."""
+    refuses(codec, ChatRequest(max_tokens=number))
+
+
+@pytest.mark.parametrize("codec", SCHEMA)
+@pytest.mark.parametrize(
+    "message",
+    [ChatRequest(model=3), ChatRequest(max_tokens=True), ChatRequest(stream=1), ChatRequest(max_tokens=1.0)],
+    ids=["int-for-text", "bool-for-int", "int-for-bool", "float-for-int"],
+)
+def test_schema_codec_refuses_a_value_of_another_type(codec: str, message: Any) -> None:
+    """Nothing is coerced; a document would have put the value into `extra`."""
+    refuses(codec, message)
+
+
+@pytest.mark.parametrize("codec", [name for name in JSON if not name.startswith("msgspec-json")] + SCHEMA)
+def test_bytes_are_refused(codec: str) -> None:
+    """JSON has no bytes, and base64 text would come back as text."""
+    refuses(codec, ChatRequest(metadata={"a": b"\x00"}))
+
+
+@pytest.mark.parametrize("codec", MESSAGEPACK)
+def test_message_pack_carries_bytes(codec: str) -> None:
+    """MessagePack has them."""
+    bound, message = open_codec(codec, "ChatRequest"), ChatRequest(metadata={"a": b"\x00"})
+    assert bound.decode(bound.encode(message)) == message
+
+
+@pytest.mark.parametrize("codec", ["orjson", "orjson-base64", *SCHEMA])
+def test_key_that_is_not_a_string_is_refused(codec: str) -> None:
+    """JSON keys are strings; `1` and `"1"` would fall together."""
+    refuses(codec, ChatRequest(metadata={1: "a"}))
+
+
+@pytest.mark.parametrize("codec", ALL)
+def test_message_of_another_kind_is_refused(codec: str) -> None:
+    """A codec is bound to one kind."""
+    with pytest.raises(EncodeError, match="expected a ChatResponse, got a ChatRequest"):
+        open_codec(codec, "ChatResponse").encode(ChatRequest(model="m"))
+
+
+@pytest.mark.parametrize("codec", [name for name in ALL if name.endswith(("-base64", "-bin"))])
+def test_variant_refuses_what_it_would_read_back_as_a_vector(codec: str) -> None:
+    """An API's own object of the form that the variant writes is not taken for an array."""
+    form = {"dtype": "float32", "base64": "AACAPw=="} if "json" in codec else {"dtype": "float32", "bin": b"\0\0\0\0"}
+    refuses(codec, from_document("EmbeddingResponse", {"data": [{"embedding": form}]}))
+    refuses(codec, from_document("EmbeddingResponse", {"data": [form]}))
+    refuses(codec, from_document("EmbeddingResponse", {"embeddings": form}))
+
+
+@pytest.mark.parametrize("codec", ALL)
+def test_values_nested_too_deep_are_refused(codec: str) -> None:
+    """A recursion limit is an EncodeError, as is a document that cannot be walked."""
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    try:
+        refuses(codec, ChatRequest(metadata=deep))
+    finally:
+        while deep:
+            deep = deep.pop()
