@@ -6,33 +6,30 @@ A line holds one of
 - a pair: `{"request": …, "response": …}`;
 - a JSON string with a whole SSE body: each event is a body, `[DONE]` ends it.
 
-A file may also be one raw SSE body. `.gz` and `.zst` are read as they stream; no file is held whole. A line that is
-not JSON is reported with file, line and reason, and the rest is read.
+A file may also be raw SSE, one stream or several. `.gz` and `.zst` are read as they stream; no file is held whole. A
+line that is not JSON is reported with file, line and reason, and the rest is read. Of a duplicate key the last value
+wins, as in every parser here.
 
 Source: RFC 8259; the OpenAI Batch API guide; the WHATWG standard, server-sent events.
 """
 
-import gzip
-import io
 import json
 import math
-import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
-import zstandard
 
+from serlab import sse
 from serlab.errors import CorpusError
 from serlab.recognise import recognise
+from serlab.streams import MAX_LINE, numbered_lines
 
 OnError = Callable[[CorpusError], None]
-SSE_START = re.compile(rb"(data|event|id|retry)\s?:|:")
-MAX_LINE = 1 << 30
-"""Bytes in one line; a longer one is no message, and would be held whole."""
+Lines = Iterator[tuple[int, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ def read(path: str | Path, *, strict: bool = False, on_error: OnError | None = N
     """Read a corpus, one body at a time.
 
     Args:
-        path: a file of JSON lines or one SSE body; `.gz` or `.zst` by its name.
+        path: a file of JSON lines or of raw SSE; `.gz` or `.zst` by its name.
         strict: raise at the first line that cannot be read.
         on_error: called with each such line otherwise.
 
@@ -74,11 +71,17 @@ def read(path: str | Path, *, strict: bool = False, on_error: OnError | None = N
     """
     file = str(path)
     report = fail if strict else on_error or ignore
-    for number, line in numbered_lines(file):
-        try:
+    lines = readable_lines(file, report)
+    # The first line tells raw SSE, which takes all the lines after it, from JSON lines.
+    for number, line in lines:
+        if sse.START.match(line):
+            yield from recorded_streams(file, chain([(number, line)], lines), report)
+        elif line.strip():
             yield from bodies_of_line(file, number, line, report)
-        except CorpusError as error:
-            report(error)
+            break
+    for number, line in lines:
+        if line.strip():
+            yield from bodies_of_line(file, number, line, report)
 
 
 def fail(error: CorpusError) -> NoReturn:
@@ -90,79 +93,64 @@ def ignore(error: CorpusError) -> None:
     """Go on; the caller did not ask to hear of lines that cannot be read."""
 
 
-def numbered_lines(file: str) -> Iterator[tuple[int, bytes]]:
-    """Give the lines that hold something, each with its number; a raw SSE file is one line."""
-    number = 0
-    try:
-        with open_stream(file) as stream:
-            first = True
-            while line := stream.readline(MAX_LINE):
-                number += 1
-                line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if not line.strip():
-                    continue
-                if first and SSE_START.match(line):
-                    yield number, line + stream.read()
-                    return
-                first = False
-                yield number, line
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        place = f" after line {number}" if number else ""
-        raise CorpusError(file, 0, f"cannot be read{place}: {text}") from error
-
-
-def open_stream(file: str) -> IO[bytes]:
-    """Open a file for reading bytes, decompressing by its name."""
-    if file.endswith(".gz"):
-        return io.BufferedReader(gzip.open(file))  # type: ignore[arg-type]
-    raw = Path(file).open("rb")
-    if file.endswith(".zst"):
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True, closefd=True)
-        return io.BufferedReader(WholeFrames(reader, raw))  # type: ignore[arg-type]
-    return raw
-
-
-class WholeFrames(io.RawIOBase):
-    """Reads a zstd stream and refuses one that ends inside a frame, which the library passes over in silence."""
-
-    def __init__(self, reader: Any, raw: IO[bytes]) -> None:
-        self.reader = reader
-        self.raw = raw
-        self.got = 0
-
-    def readable(self) -> bool:
-        """Tell that this is a stream to read from."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with decompressed bytes."""
-        data = self.reader.read(len(buffer))
-        buffer[: len(data)] = data
-        self.got += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        """Close the file below."""
-        self.raw.close()
-        super().close()
+def readable_lines(file: str, report: OnError) -> Lines:
+    """Give a file's lines and report those that are too long."""
+    for number, line in numbered_lines(file):
+        if line is None:
+            report(CorpusError(file, number, f"longer than {MAX_LINE:,} bytes; expected one message in a line"))
+        else:
+            yield number, line
 
 
 def bodies_of_line(file: str, number: int, line: bytes, report: OnError) -> Iterator[Body]:
-    """Unwrap what one line holds."""
-    if SSE_START.match(line):
-        text = line.decode("utf-8", "replace")
-        yield from sse_bodies(file, number, text, report)
+    """Unwrap what one line holds; report it if it is not JSON."""
+    if sse.START.match(line):
+        yield from bodies_of_events(file, sse.events([(number, line)]), report)
         return
-    value = parse(file, number, line)
-    if type(value) is str and is_sse(value):
-        yield from sse_bodies(file, number, value, report)
+    try:
+        value = parse(file, number, line)
+    except CorpusError as error:
+        report(error)
         return
     for part, hint in unwrap(value):
-        if type(part) is str and is_sse(part):
-            yield from sse_bodies(file, number, part, report)
+        if type(part) is str and sse.is_stream(part):
+            yield from bodies_of_events(file, sse.events(sse.lines_of(part, number)), report)
         else:
             yield Body(file, number, recognise(part, hint), part)
+
+
+def recorded_streams(file: str, lines: Lines, report: OnError) -> Iterator[Body]:
+    """Give the bodies of a raw SSE file, which may hold several streams one after another."""
+    events = sse.events(lines)
+    for event in events:
+        yield from bodies_of_events(file, chain([event], events), report)
+
+
+def bodies_of_events(file: str, events: Iterable[sse.Event], report: OnError) -> Iterator[Body]:
+    """Give each event of one stream as a body; an event that is not JSON is reported."""
+    hint = ""
+    for number, data in events:
+        if data == sse.DONE:
+            return
+        try:
+            document = parse(file, number, data)
+        except CorpusError as error:
+            report(CorpusError(file, number, f"an SSE event: {error.reason}"))
+            continue
+        kind = recognise(document, hint)
+        hint = kind if kind in ("ChatChunk", "GenerateResponse") else hint
+        yield Body(file, number, kind, document)
+
+
+ANSWERS = {
+    "ChatRequest": "ChatResponse",
+    "EmbeddingRequest": "EmbeddingResponse",
+    "GenerateRequest": "GenerateResponse",
+}
+"""Kind of a request → kind of what answers it."""
+
+REQUESTS = {"/chat/completions": "ChatRequest", "/embeddings": "EmbeddingRequest", "/completions": "GenerateRequest"}
+"""End of an address → the kind that it takes."""
 
 
 def unwrap(value: Any) -> Iterator[tuple[Any, str]]:
@@ -173,19 +161,12 @@ def unwrap(value: Any) -> Iterator[tuple[Any, str]]:
         yield value["body"], hint_of_url(value["url"])
     elif value.keys() >= {"custom_id", "response"} and is_batch_result(value["response"]):
         yield value["response"]["body"], "ChatResponse"
-    elif value.keys() >= {"request", "response"} and "choices" not in value and "object" not in value:
+    elif value.keys() >= {"request", "response"} and not value.keys() & {"choices", "object"}:
         kind = recognise(value["request"])
         yield value["request"], kind
         yield value["response"], ANSWERS.get(kind, "")
     else:
         yield value, ""
-
-
-ANSWERS = {
-    "ChatRequest": "ChatResponse",
-    "EmbeddingRequest": "EmbeddingResponse",
-    "GenerateRequest": "GenerateResponse",
-}
 
 
 def is_batch_result(response: Any) -> bool:
@@ -195,43 +176,8 @@ def is_batch_result(response: Any) -> bool:
 
 def hint_of_url(url: Any) -> str:
     """Name the kind that an address takes."""
-    endings = {"/chat/completions": "ChatRequest", "/embeddings": "EmbeddingRequest", "/completions": "GenerateRequest"}
-    return next((kind for end, kind in endings.items() if str(url).endswith(end)), "")
-
-
-def is_sse(text: str) -> bool:
-    """Tell a whole SSE body from any other string."""
-    return bool(SSE_START.match(text.lstrip().encode("utf-8", "replace")[:64])) and "data:" in text
-
-
-def sse_bodies(file: str, number: int, text: str, report: OnError) -> Iterator[Body]:
-    """Give each event's data as a body; an event that is not JSON is reported."""
-    hint = ""
-    for data in sse_events(text):
-        if data.strip() == "[DONE]":
-            return
-        try:
-            document = parse(file, number, data.encode("utf-8", "surrogatepass"))
-        except CorpusError as error:
-            report(CorpusError(file, number, f"an SSE event: {error.reason}"))
-            continue
-        kind = recognise(document, hint)
-        hint = kind if kind in ("ChatChunk", "GenerateResponse") else hint
-        yield Body(file, number, kind, document)
-
-
-def sse_events(text: str) -> Iterator[str]:
-    """Split an SSE body into the data of its events."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    data: list[str] = []
-    for line in [*lines, ""]:
-        if line:
-            field, _, value = line.partition(":")
-            if field == "data":
-                data.append(value.removeprefix(" "))
-        elif data:
-            yield "\n".join(data)
-            data = []
+    path = str(url).partition("?")[0]
+    return next((kind for end, kind in REQUESTS.items() if path.endswith(end)), "")
 
 
 def parse(file: str, number: int, data: bytes) -> Any:
@@ -242,7 +188,7 @@ def parse(file: str, number: int, data: bytes) -> Any:
     """
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # The standard library reads the rarities that are JSON, and words what is wrong with the rest.
         return parse_slowly(file, number, data)
 

@@ -1,0 +1,35 @@
+"""Corpora of a few bodies, and what it takes to read them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from serlab.corpus import Body, read
+from serlab.errors import CorpusError
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+ANSWER = {"object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": "ho"}}]}
+
+CHUNK = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "h"}}]}
+
+TEXTS = {"model": "text-embedding-3-small", "input": ["a"]}
+
+EVENTS = f"data: {json.dumps(CHUNK)}\n\ndata: {json.dumps(CHUNK)}\n\ndata: [DONE]\n\n"
+
+
+def line(value: Any) -> bytes:
+    """Write one JSON line."""
+    return json.dumps(value).encode() + b"\n"
+
+
+def read_bytes(tmp_path: Path, data: bytes, name: str = "corpus.jsonl") -> tuple[list[Body], list[CorpusError]]:
+    """Read a file of these bytes; give its bodies and what was reported."""
+    path, errors = tmp_path / name, []  # type: Path, list[CorpusError]
+    path.write_bytes(data)
+    return list(read(path, on_error=errors.append)), errors
+
+
+def kinds(bodies: list[Body]) -> list[str]:
+    """Name the kinds in order."""
+    return [body.kind for body in bodies]
