@@ -77,7 +77,7 @@ class UnknownNameError(SerlabError, LookupError):
         """
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         return cls(f"no {what} named {name!r}{hint} Known: {', '.join(names)}")
 
 

@@ -146,7 +146,7 @@ def bind(name: str, kind: str) -> Codec:
     try:
         make = plugins()[name].load() if name in plugins() else import_module(module_of(name)).make
     except ImportError as error:
-        raise MissingPackageError(f"codec {name!r} needs {info.package}: {info.install}") from error
+        raise MissingPackageError(f"codec {name!r} needs {info.package}: {info.install} ({error})") from error
     codec: Codec = make(name, kind)
     return codec
 

@@ -7,16 +7,17 @@ timed alone and a variant is a `dataclasses.replace`.
     decode = deserialize (bytes → library object) + convert (library object → message)
     open   = a view where the format reads lazily (`view` is not None), else decode
 
-What comes back from `decode(encode(message))` equals the message; what a format cannot carry raises `EncodeError`.
-Bytes are one message, without a length prefix. Codecs hold no state between calls that one call could change for
-another, so one may be used by several threads.
+A message holds JSON values: object keys are strings, and vectors stand in the form that `from_document` gives them.
+What comes back from `decode(encode(message))` equals it; what a format cannot carry raises `EncodeError`. Bytes are one
+message, without a length prefix. Codecs hold no state between calls that one call could change for another, so one may
+be used by several threads.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from serlab.errors import DecodeError, EncodeError, SerlabError
+from serlab.errors import DecodeError, DocumentError, EncodeError
 from serlab.messages import kind_of
 
 REFUSALS = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError, MemoryError)
@@ -65,9 +66,9 @@ class Codec:
             raise EncodeError(f"{self.name}: expected a {self.message}, got a {kind_of(message)}")
         try:
             return self.serialize(self.populate(message))
-        except SerlabError:
+        except EncodeError:
             raise
-        except self.refusals as error:
+        except self.refused_by() as error:
             raise EncodeError(f"{self.name}: cannot carry this {self.message}: {reason(error)}") from error
 
     def decode(self, data: bytes) -> Any:
@@ -84,9 +85,9 @@ class Codec:
         """
         try:
             return self.convert(self.deserialize(data))
-        except SerlabError:
+        except DecodeError:
             raise
-        except self.refusals as error:
+        except self.refused_by() as error:
             raise DecodeError(self.refused(data, error)) from error
 
     def open(self, data: bytes) -> Any:
@@ -105,8 +106,12 @@ class Codec:
             return self.decode(data)
         try:
             return self.view(data)
-        except self.refusals as error:
+        except self.refused_by() as error:
             raise DecodeError(self.refused(data, error)) from error
+
+    def refused_by(self) -> tuple[type[Exception], ...]:
+        """List the exceptions that mean a refusal: the library's and that of the documents."""
+        return (DocumentError, *self.refusals)
 
     def refused(self, data: bytes, error: Exception) -> str:
         """Say what was refused."""

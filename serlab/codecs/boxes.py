@@ -7,7 +7,11 @@ import numpy as np
 from serlab.codecs import jsontext
 from serlab.messages.embeddings import Embedding
 
-ARRAYS = {"float32s": np.dtype("<f4"), "float64s": np.dtype("<f8"), "integers": np.dtype("<i8")}
+ARRAYS: dict[str, np.dtype[Any]] = {
+    "float32s": np.dtype("<f4"),
+    "float64s": np.dtype("<f8"),
+    "integers": np.dtype("<i8"),
+}
 """Vector arm → the dtype of its packed numbers."""
 
 ARM_OF_DTYPE = {dtype: arm for arm, dtype in ARRAYS.items()}

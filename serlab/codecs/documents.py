@@ -24,7 +24,7 @@ def document_stages(kind: str, write: Stage, read: Stage | None) -> tuple[Stage,
     """
     if kind != "EmbeddingResponse":
         return to_document, converter(kind)
-    return partial(vector_document, write=write), partial(read_vectors, read=read)
+    return partial(vector_document, write=write, read=read), partial(read_vectors, read=read)
 
 
 def read_vectors(document: Any, read: Stage | None) -> Any:

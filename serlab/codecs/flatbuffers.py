@@ -27,6 +27,7 @@ from serlab.generated import llm_fbs
 from serlab.generated.llm_ids import FIELD_IDS
 from serlab.messages import UNSET, Message, message_type
 from serlab.messages.base import Part
+from serlab.messages.embeddings import Embedding
 
 fbs: Any = llm_fbs
 Build = Callable[[Any, Any], Any]
@@ -186,7 +187,7 @@ def write_vector(builder: Any, value: Any) -> Any:
         fbs.VectorAddFloat64s(builder, numbers)
         return fbs.VectorEnd(builder)
     if arm == "item":
-        written = writer(type(content))(builder, content)
+        written = writer(Embedding)(builder, content)
     else:
         written = builder.CreateNumpyVector(content) if arm in boxes.ARRAYS else builder.CreateString(content)
     return write_table(builder, "Vector", arm, written)

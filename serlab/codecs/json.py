@@ -1,7 +1,9 @@
 """JSON by the standard library.
 
 - Text is UTF-8, not escaped; a message with a lone surrogate is written with escapes instead, and so kept.
-- NaN and infinities are refused both ways (RFC 8259, section 6).
+- NaN and infinities are refused both ways (RFC 8259, section 6); a number beyond the range of a double reads as an
+  infinity, as Python reads it.
+- An object key that is not a string, which no document has, becomes one without notice.
 - Integers of any size are exact; of a duplicate key the last value wins.
 
 Source: RFC 8259.

@@ -85,11 +85,19 @@ def refuse_non_finite(data: bytes, message: Any) -> None:
     """
     if b"null" not in data:
         return
-    image = pack(message)
-    # One byte is found much faster than two; packed integers may look like a mark, so a suspicion is confirmed.
-    suspicious = PACKED_FLOAT in image and any(mark in image for mark in PACKED_MARKS)
-    if suspicious and holds_non_finite(to_document(message)):
+    if may_hold_non_finite(message) and holds_non_finite(to_document(message)):
         raise EncodeError("the message holds NaN or an infinity; JSON has neither (RFC 8259, section 6)")
+
+
+def may_hold_non_finite(message: Any) -> bool:
+    """Look for the mark of a NaN or an infinity in the message's MessagePack."""
+    try:
+        image = pack(message)
+    except OverflowError:
+        # An integer beyond 64 bits, which JSON has and MessagePack has not.
+        return True
+    # One byte is found much faster than two; packed integers may look like a mark, so a suspicion is confirmed.
+    return PACKED_FLOAT in image and any(mark in image for mark in PACKED_MARKS)
 
 
 def holds_non_finite(value: Any) -> bool:

@@ -2,8 +2,11 @@
 
 - The library object is the message itself, so populate and convert cost nothing but vectors and `extra`.
 - A body with fields that the types do not know is read a second time as plain values, to fill `extra`.
-- JSON: NaN and infinities, which msgspec writes as null, are refused, as are lone surrogates.
-- MessagePack: integers beyond 64 bits and lone surrogates are refused; NaN and infinities are kept.
+- JSON: NaN and infinities, which msgspec writes as null, are refused, as are lone surrogates. Integers of any
+  size are exact.
+- JSON: bytes become base64 text and object keys that are not strings become strings without notice; no document has
+  either.
+- MessagePack: integers beyond 64 bits and lone surrogates are refused; NaN, infinities and bytes are kept.
 
 Source: msgspec's documentation.
 """
@@ -18,7 +21,6 @@ from serlab.codecs import vectors
 from serlab.codecs.base import Codec
 from serlab.codecs.documents import document_stages
 from serlab.codecs.jsontext import refuse_non_finite
-from serlab.codecs.msgpack import plain
 from serlab.messages import from_document, message_type, to_document
 from serlab.messages.base import NO_EXTRA
 from serlab.messages.vectors import pack_vectors
@@ -30,7 +32,7 @@ def make(name: str, kind: str) -> Codec:
     if name.endswith(("-base64", "-bin")) and kind == "EmbeddingResponse":
         return make_variant(name, kind, protocol)
     json = protocol is msgspec.json
-    encode = protocol.Encoder(enc_hook=vectors.numbers if json else plain).encode
+    encode = protocol.Encoder(enc_hook=vectors.numbers if json else vectors.plain).encode
     if kind == "document":
         return Codec(
             name, kind, msgspec.__version__, same_object, partial(write, encode, json), protocol.decode, same_object

@@ -3,6 +3,7 @@
 - NaN and infinities, which orjson writes as null, are refused.
 - Integers beyond 64 bits and lone surrogates are refused; read from elsewhere, an integer beyond 64 bits becomes a
   float without notice (orjson's own behaviour).
+- Values nested deeper than 254 levels are refused.
 - float32 vectors are written as the doubles they equal: orjson's shortest float32 form would read back as other
   doubles.
 

@@ -9,8 +9,10 @@ import re
 from functools import cache
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
+from msgspec import UnsetType
+
 from serlab.errors import EncodeError
-from serlab.messages.base import Part, UnsetType
+from serlab.messages.base import Part
 from serlab.messages.documents import union_arms
 from serlab.messages.pointer import brief
 

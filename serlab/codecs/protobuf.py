@@ -155,7 +155,7 @@ def fill_vector(box: Any, value: Any) -> None:
     """Fill a Vector: packed numbers, base64 text, an object with a vector, or JSON."""
     arm, content, integral = boxes.vector_arm(value)
     if arm == "item":
-        box.item.CopyFrom(writer(type(content))(content))
+        box.item.CopyFrom(writer(Embedding)(content))
     elif arm in boxes.ARRAYS:
         # A list of Python numbers is taken twice as fast as an array of numpy scalars.
         getattr(box, arm).extend(content.tolist())

@@ -14,39 +14,40 @@ import numpy as np
 
 from serlab.errors import EncodeError
 from serlab.messages import EmbeddingResponse
-from serlab.messages.documents import with_extra
+from serlab.messages.documents import NOT_JSON, with_extra
 
 DTYPES = {"float32": "<f4", "float64": "<f8", "int64": "<i8"}
-PLACE = "$array"
-"""Marks where an array goes while the rest of a message becomes plain values."""
+CONTAINERS = {dict, list, bytes, np.ndarray}
+
+Form = Callable[[Any], Any]
+"""Changes a vector, and gives anything else back as it is."""
 
 
-def vector_document(message: EmbeddingResponse, write: Callable[[np.ndarray], Any]) -> Any:
+def vector_document(message: EmbeddingResponse, write: Form, read: Form | None) -> Any:
     """Make the document of a response with its vectors in the form that a format wants.
 
     Args:
         message: the response.
         write: array → what stands in the document.
+        read: its inverse, where that is not a list of numbers.
+
+    Raises:
+        EncodeError: where a vector belongs stands something that would be read back as one.
     """
-    arrays: list[Any] = []
 
-    def place(array: Any) -> dict[str, int]:
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"a vector is a {type(array).__name__}; expected a numpy array, a list or base64 text")
-        arrays.append(write(array))
-        return {PLACE: len(arrays) - 1}
+    def change(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return write(value)
+        if read is not None and read(value) is not value:
+            raise EncodeError("a vector's place holds what this variant writes for an array; send it as numbers")
+        return value
 
-    document = msgspec.to_builtins(message, enc_hook=place)
-    replace_vectors(document, lambda value: arrays[value[PLACE]] if is_marked(value, PLACE) else value)
-    return with_extra(message, document)
-
-
-def is_marked(value: Any, mark: str) -> bool:
-    """Tell an object that stands for an array from anything that an API sends."""
-    return type(value) is dict and mark in value
+    document = with_extra(message, msgspec.to_builtins(message, builtin_types=(*NOT_JSON, np.ndarray)))
+    replace_vectors(document, change)
+    return document
 
 
-def replace_vectors(document: Any, change: Callable[[Any], Any]) -> None:
+def replace_vectors(document: Any, change: Form) -> None:
     """Apply `change` in every place where a response may hold a vector, in place."""
     if type(document) is not dict:
         return
@@ -57,16 +58,14 @@ def replace_vectors(document: Any, change: Callable[[Any], Any]) -> None:
         document["data"] = replace_in(document["data"], change)
 
 
-def replace_in(value: Any, change: Callable[[Any], Any]) -> Any:
+def replace_in(value: Any, change: Form) -> Any:
     """Change one vector, or those of a list, of an object with vectors, or of a batch by type."""
     changed = change(value)
     if changed is not value:
         return changed
     if type(value) is dict:
-        return {
-            key: replace_in(item, change) if type(item) in (dict, list, bytes) else item for key, item in value.items()
-        }
-    if type(value) is list and value and type(value[0]) in (dict, list, bytes):
+        return {key: replace_in(item, change) if type(item) in CONTAINERS else item for key, item in value.items()}
+    if type(value) is list and not CONTAINERS.isdisjoint(map(type, value)):
         return [replace_in(item, change) for item in value]
     return value
 
@@ -81,11 +80,16 @@ def refuse_non_finite_array(array: np.ndarray) -> None:
         raise EncodeError("a vector holds NaN or an infinity; JSON has neither (RFC 8259, section 6)")
 
 
+def plain(array: np.ndarray) -> list[Any]:
+    """Write an array as MessagePack numbers; MessagePack has NaN."""
+    values: list[Any] = array.tolist()
+    return values
+
+
 def numbers(array: np.ndarray) -> list[Any]:
     """Write an array as JSON numbers."""
     refuse_non_finite_array(array)
-    values: list[Any] = array.tolist()
-    return values
+    return plain(array)
 
 
 def to_base64(array: np.ndarray) -> dict[str, str]:
@@ -96,7 +100,7 @@ def to_base64(array: np.ndarray) -> dict[str, str]:
 
 def from_base64(value: Any) -> Any:
     """Read what `to_base64` wrote; anything else is given back."""
-    if is_marked(value, "base64") and "dtype" in value:
+    if type(value) is dict and value.keys() == {"dtype", "base64"}:
         return np.frombuffer(b64decode(value["base64"], validate=True), DTYPES[value["dtype"]])
     return value
 
@@ -112,6 +116,6 @@ def from_bin(value: Any) -> Any:
     """Read what `to_bin` wrote, without a copy; anything else is given back."""
     if type(value) is bytes:
         return np.frombuffer(value, "<f4")
-    if is_marked(value, "bin") and "dtype" in value:
+    if type(value) is dict and value.keys() == {"dtype", "bin"}:
         return np.frombuffer(value["bin"], DTYPES[value["dtype"]])
     return value

@@ -49,7 +49,7 @@ and floats are mixed; a string where the API sent base64."""
 Vectors = Annotated[list[Any], "vectors"]
 """A list of `Vector`."""
 
-OneVector = Annotated[list[Any], "vector"]
+OneVector = Annotated[str | list[Any], "vector"]
 """A `Vector` in a field that may hold an object instead."""
 
 Never = Annotated[Mapping[str, Any], Meta(min_length=1, max_length=0)]

@@ -38,6 +38,12 @@ MESSAGE_TYPES: dict[str, type[Message]] = {
 KINDS = (*MESSAGE_TYPES, "document")
 """What a body can be: a message type's name, or `document` for any other JSON."""
 
+NOT_JSON = (bytes, bytearray, memoryview)
+"""What msgspec would turn into text without notice; left as it is, a format carries it or refuses it."""
+
+DOES_NOT_FIT = (msgspec.ValidationError, UnicodeEncodeError)
+"""What msgspec raises on a value of another type, and on an object key with a lone surrogate."""
+
 
 def message_type(kind: str | type) -> type[Message]:
     """Look up a message type.
@@ -87,7 +93,7 @@ def converter(kind: str) -> Callable[[Any], Any]:
     def convert(document: Any) -> Any:
         try:
             return strict(document, type_)
-        except msgspec.ValidationError:
+        except DOES_NOT_FIT:
             return fit(type_, document)
         except RecursionError as error:
             raise DocumentError(f"{kind}: the document is nested too deep; expected fewer levels") from error
@@ -175,7 +181,7 @@ def accepts(hint: Any, value: Any) -> bool:
     """Tell whether a value converts to a field's type."""
     try:
         msgspec.convert(value, hint)
-    except msgspec.ValidationError:
+    except DOES_NOT_FIT:
         return False
     return True
 
@@ -188,10 +194,17 @@ def to_document(message: Any) -> Any:
 
     Returns:
         Plain JSON values in the API's wire shape; vectors as lists of numbers.
+
+    Raises:
+        DocumentError: the message holds what JSON has not or is nested too deep, or its `extra` belongs to another.
     """
     if not isinstance(message, Message):
         return message
-    return with_extra(message, msgspec.to_builtins(message, enc_hook=plain))
+    try:
+        document = msgspec.to_builtins(message, builtin_types=NOT_JSON, enc_hook=plain)
+    except RecursionError as error:
+        raise DocumentError(f"{kind_of(message)}: nested too deep; expected fewer levels") from error
+    return with_extra(message, document)
 
 
 def with_extra(message: Message, document: dict[str, Any]) -> Any:
@@ -206,7 +219,7 @@ def plain(value: Any) -> Any:
     """Give an array as a list; msgspec asks for this where it meets an unknown type."""
     if isinstance(value, np.ndarray):
         return value.tolist()
-    raise TypeError(f"a message holds a {type(value).__name__}; expected JSON values or a numpy array")
+    raise DocumentError(f"a message holds a {type(value).__name__}; expected JSON values or a numpy array")
 
 
 def kind_of(message: Any) -> str:

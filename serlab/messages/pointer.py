@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from math import copysign
 from typing import Any
 
+from serlab.errors import DocumentError
+
 
 def token(name: object) -> str:
     """Escape one object key for a JSON Pointer: `~` is `~0`, `/` is `~1`."""
@@ -30,21 +32,29 @@ def apply_extra(document: Any, extra: Mapping[str, Any]) -> Any:
         The document with the values in it.
 
     Raises:
-        LookupError: a pointer's parent is not there.
+        DocumentError: a pointer's parent is not there, as in a message that came from a stranger.
     """
     for pointer, value in extra.items():
         if not pointer:
             document = value
             continue
-        *parents, last = tokens(pointer)
-        here = document
-        for name in parents:
-            here = here[int(name)] if isinstance(here, list) else here[name]
-        if isinstance(here, list):
-            here[int(last)] = value
-        else:
-            here[last] = value
+        try:
+            set_at(document, tokens(pointer), value)
+        except (LookupError, ValueError, TypeError) as error:
+            raise DocumentError(f"extra: nothing in the message holds {brief(pointer)}") from error
     return document
+
+
+def set_at(document: Any, path: list[str], value: Any) -> None:
+    """Set the value that a pointer's keys lead to, in place."""
+    *parents, last = path
+    here = document
+    for name in parents:
+        here = here[int(name)] if isinstance(here, list) else here[name]
+    if isinstance(here, list):
+        here[int(last)] = value
+    else:
+        here[last] = value
 
 
 def same(a: Any, b: Any) -> bool:

@@ -68,7 +68,7 @@ def item(value: Any, change: Callable[[Any], Any]) -> Any:
         return change(value)
     try:
         embedding = msgspec.convert(value, Embedding)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
         return value
     return map_embedding(embedding, change)
 

@@ -1,8 +1,9 @@
 """Named, seeded messages of one kind, and the field that `read-one` reads.
 
 The same name and seed give the same messages on every machine: only `random.Random.random` is used, whose values are
-fixed by the Python documentation. The text is synthetic; see `serlab.workloads.text` for what that means for
-compressed sizes.
+fixed by the Python documentation, and of arithmetic only what IEEE 754 rounds correctly. `**` on floats asks the C
+library, and `sum` of floats adds otherwise since Python 3.12. The text is synthetic; see `serlab.workloads.text` for
+what that means for compressed sizes.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """Chat workloads: requests, responses and a stream, in the shape that the APIs send."""
 
 import json
+import struct
 from base64 import b64encode
 from collections.abc import Callable
 from random import Random
@@ -93,13 +94,18 @@ def rag_request(random: Random) -> list[Any]:
 
 def image_request(random: Random) -> list[Any]:
     """Build a question about an image given as base64."""
-    data = int(random.random() * 2**53).to_bytes(8, "big") + random.randbytes(IMAGE_BYTES - 8)
-    url = f"data:image/jpeg;base64,{b64encode(data).decode()}"
+    url = f"data:image/jpeg;base64,{b64encode(noise(random, IMAGE_BYTES)).decode()}"
     parts = [
         {"type": "text", "text": sentence(random)},
         {"type": "image_url", "image_url": {"url": url, "detail": "high"}},
     ]
     return [{"model": MODEL, "messages": [turn("user", parts)], "max_tokens": 300}]
+
+
+def noise(random: Random, size: int) -> bytes:
+    """Draw bytes that do not compress, as those of a JPEG; `size` is a multiple of 4."""
+    draw = random.random
+    return struct.pack(f">{size // 4}I", *[int(draw() * 2**32) for _ in range(size // 4)])
 
 
 def usage(prompt: int, completion: int) -> dict[str, Any]:
@@ -158,8 +164,8 @@ def logprobs_response(random: Random) -> list[Any]:
 
 def logprob(random: Random) -> dict[str, Any]:
     """Build one token with its log probability and bytes."""
-    token = f" {word(random)}"
-    return {"token": token, "logprob": -12.5 * random.random() ** 3, "bytes": list(token.encode())}
+    token, share = f" {word(random)}", random.random()
+    return {"token": token, "logprob": -12.5 * share * share * share, "bytes": list(token.encode())}
 
 
 def stream(random: Random) -> list[Any]:

@@ -1,0 +1,5 @@
+"""Write the golden bytes again."""
+
+from tests.golden import write
+
+write()

@@ -1,0 +1,97 @@
+"""Imports go one way, and importing serlab loads no codec's library."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serlab import codecs
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted(path for path in (ROOT / "serlab").rglob("*.py") if "generated" not in path.parts)
+
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "messages": set(),
+    "results": set(),
+    "stats": set(),
+    "codecs": {"messages", "generated"},
+    "workloads": {"messages"},
+    "recognise": set(),
+    "sse": set(),
+    "streams": set(),
+    "corpus": {"messages", "recognise", "sse", "streams"},
+    "measure": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
+    "service": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
+    "report": {"results", "stats"},
+    "decide": {"results", "stats"},
+}
+"""Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may
+import anything, and only what is at the top may import it."""
+
+LIBRARIES = {"orjson", "msgpack", "google.protobuf", "flatbuffers", "grpc", "pandas", "pyarrow", "memray", "pyperf"}
+
+
+def part(module: str) -> str:
+    """Name the part of serlab that a module belongs to; "" for the package itself, which only re-exports."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def name_of(path: Path) -> str:
+    """Name the module in a file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """List the modules of serlab that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            yield from (
+                [f"serlab.{alias.name}" for alias in node.names] if node.module == "serlab" else [node.module or ""]
+            )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: name_of(path))
+def test_module_imports_only_what_its_layer_may(path: Path) -> None:
+    """The table above is the design's."""
+    own = part(name_of(path))
+    used = {part(module) for module in imported(path) if module.partition(".")[0] == "serlab"} - {own, "errors", ""}
+    if own in LAYERS:
+        assert used - LAYERS[own] == set()
+
+
+def test_every_layer_that_is_built_is_found() -> None:
+    """So that a renamed folder does not slip through."""
+    found = {part(name_of(path)) for path in MODULES}
+    assert set(LAYERS) - found <= {"service", "decide"}
+
+
+@pytest.mark.parametrize("module", ["serlab", "serlab.codecs", "serlab.messages", "serlab.workloads"])
+def test_import_loads_no_codec_library(module: str) -> None:
+    """A codec's library is loaded when it is opened, so one that is broken or missing harms no other."""
+    code = f"import sys, {module}\nprint(*sorted({LIBRARIES!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_opening_a_codec_loads_its_library_and_no_others() -> None:
+    """The standard library's codec needs none at all."""
+    code = "import sys\nfrom serlab.codecs import open_codec\nopen_codec('json', 'ChatRequest')\n"
+    code += f"print(*sorted({LIBRARIES!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", codecs.BUILT_IN)
+def test_registry_names_a_module_for_every_codec(name: str) -> None:
+    """Each has `make`, and a docstring that lists its deviations."""
+    path = ROOT / "serlab" / "codecs" / f"{codecs.BUILT_IN[name].module}.py"
+    tree = ast.parse(path.read_text())
+    assert "make" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert (ast.get_docstring(tree) or "").count("\n- ") >= 2

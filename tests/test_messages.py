@@ -1,0 +1,157 @@
+"""The typed messages and the strict comparison of documents."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from serlab.errors import DocumentError, UnknownNameError
+from serlab.messages import (
+    MESSAGE_TYPES,
+    UNSET,
+    ChatRequest,
+    EmbeddingResponse,
+    apply_extra,
+    first_difference,
+    from_document,
+    kind_of,
+    message_type,
+    same,
+    to_document,
+)
+from serlab.messages.embeddings import Embedding
+from serlab.messages.vectors import pack_vector
+
+DIFFERENT: list[tuple[Any, Any]] = [
+    (1, 1.0),
+    (True, 1),
+    (0.0, -0.0),
+    (None, ""),
+    ([], {}),
+    ([1], [1, 1]),
+    ({"a": 1}, {}),
+]
+DIFFERENT += [({"a": None}, {}), ("é", "e\u0301"), (2**53, 2**53 + 1), (0.1, 0.1 + 2**-56)]
+
+
+@pytest.mark.parametrize(("a", "b"), DIFFERENT, ids=str)
+def test_documents_that_are_not_the_same_json_differ(a: Any, b: Any) -> None:
+    """On the surface and inside; the difference is named with its pointer."""
+    for one, other in ((a, b), (b, a), ([{"x/y": a}], [{"x/y": b}])):
+        assert not same(one, other)
+        assert "expected" in first_difference(one, other)
+    assert first_difference([{"x/y": a}], [{"x/y": b}]).startswith("/0/x~1y")
+
+
+def test_order_of_keys_does_not_count_and_nan_is_itself() -> None:
+    """RFC 8259 gives objects no order; a codec that kept a NaN lost nothing."""
+    assert same({"a": 1, "b": [float("nan")]}, {"b": [float("nan")], "a": 1})
+
+
+def test_absent_null_and_empty_differ() -> None:
+    """UNSET, None and the empty value."""
+    assert from_document("ChatRequest", {}).stop is UNSET
+    assert from_document("ChatRequest", {"stop": None}).stop is None
+    assert from_document("ChatRequest", {"stop": []}).stop == []
+    assert from_document("ChatRequest", {"stop": ""}).stop == ""
+
+
+@pytest.mark.parametrize("pointer", ["/messages/3/x", "/model/x", "/no/x", "/messages/x/y"])
+def test_extra_of_another_message_is_a_document_error(pointer: str) -> None:
+    """As it may come from a stranger's bytes."""
+    message = ChatRequest(model="m", messages=[], extra={pointer: 1})
+    with pytest.raises(DocumentError, match="nothing in the message holds"):
+        to_document(message)
+
+
+def test_pointer_escapes_slash_and_tilde() -> None:
+    """RFC 6901."""
+    document = {"a/b": {"~": 1}}
+    message = from_document("ChatRequest", document)
+    assert list(message.extra) == ["/a~1b"]
+    assert apply_extra({"a/b": {}}, {"/a~1b/~0": 1}) == document
+
+
+def test_value_of_a_wrong_type_travels_alone_in_extra() -> None:
+    """Its neighbours stay typed."""
+    message = from_document("ChatRequest", {"model": "m", "messages": [{"role": 1, "content": "x"}, 5]})
+    assert message.model == "m"
+    assert message.messages[0].content == "x"
+    assert dict(message.extra) == {"/messages/0/role": 1, "/messages/1": 5}
+
+
+def test_value_that_is_not_json_has_no_document() -> None:
+    """An object of a library's own is refused by its type."""
+    with pytest.raises(DocumentError, match="a message holds a object; expected JSON values"):
+        to_document(ChatRequest(metadata={"a": object()}))
+
+
+@pytest.mark.parametrize("kind", MESSAGE_TYPES)
+def test_message_nested_too_deep_has_no_document(kind: str) -> None:
+    """A recursion limit never comes out as it is."""
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    try:
+        with pytest.raises(DocumentError, match="nested too deep"):
+            to_document(from_document(kind, {"metadata": deep}))
+    finally:
+        while deep:
+            deep = deep.pop()
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([0.5, 1.0], "float32"),
+        ([0.1], "float64"),
+        ([1e300], "float64"),
+        ([1, 2**63 - 1], "int64"),
+        ([1, 2.0], None),
+        ([2**63], None),
+        ([True, False], None),
+        ([], None),
+        ("AACAPw==", None),
+    ],
+)
+def test_vector_becomes_the_narrowest_array_that_holds_it(values: Any, dtype: str | None) -> None:
+    """What no array holds exactly stays as it is."""
+    packed = pack_vector(values)
+    assert packed is values if dtype is None else packed.dtype.name == dtype
+    assert dtype is None or same(packed.tolist(), values)
+
+
+def test_responses_compare_arrays_by_type_and_bits() -> None:
+    """float32 and float64 of equal values differ, as do 0.0 and -0.0; NaN is itself."""
+
+    def response(values: list[float], dtype: str) -> EmbeddingResponse:
+        return EmbeddingResponse(data=[Embedding(embedding=np.array(values, dtype))])
+
+    assert response([float("nan")], "f4") == response([float("nan")], "f4")
+    assert response([1.0], "f4") != response([1.0], "f8")
+    assert response([0.0], "f4") != response([-0.0], "f4")
+    assert response([1.0], "f4") != ChatRequest()
+
+
+@pytest.mark.parametrize("type_", MESSAGE_TYPES.values(), ids=MESSAGE_TYPES)
+def test_message_type_goes_by_its_name(type_: type) -> None:
+    """By name and by type, and a message knows its kind."""
+    assert message_type(type_) is message_type(type_.__name__) is type_
+    assert kind_of(type_()) == type_.__name__
+    assert kind_of({"a": 1}) == "document"
+
+
+def test_unknown_message_type_suggests_the_nearest() -> None:
+    """As every name does."""
+    with pytest.raises(UnknownNameError, match="did you mean 'ChatChunk'"):
+        message_type("ChatChunks")
+
+
+def test_misspelt_field_of_a_message_is_an_error() -> None:
+    """A message is typed: a typo does not go unnoticed into `extra`."""
+    with pytest.raises(TypeError, match="Unexpected keyword argument 'modle'"):
+        ChatRequest(modle="m")  # type: ignore[call-arg]
+    with pytest.raises(AttributeError):
+        ChatRequest().modle = "m"  # type: ignore[attr-defined]
+    assert msgspec.structs.fields(ChatRequest)[-1].name != "modle"
