@@ -22,6 +22,7 @@ LAYERS: dict[str, set[str]] = {
     "workloads": {"messages"},
     "recognise": set(),
     "sse": set(),
+    "frames": set(),
     "streams": set(),
     "corpus": {"messages", "recognise", "sse", "streams"},
     "measure": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
