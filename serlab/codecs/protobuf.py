@@ -19,7 +19,19 @@ from google.protobuf.message import EncodeError as LibraryEncodeError
 
 from serlab.codecs import boxes, jsontext
 from serlab.codecs.base import REFUSALS, Codec
-from serlab.codecs.plan import LISTS, Arm, PlanField, choose_arm, plan_of, wrong_type
+from serlab.codecs.plan import (
+    LISTS,
+    Arm,
+    Misfit,
+    PlanField,
+    check_items,
+    choose_arm,
+    json_reader,
+    json_writer,
+    plan_of,
+    spare_of,
+    wrong_type,
+)
 from serlab.generated import llm_pb2
 from serlab.messages import UNSET, Message, message_type
 from serlab.messages.base import Part
@@ -66,7 +78,10 @@ def writer(type_: type[Part]) -> Getter:
             setter = by_type.get(type(value), rest)
             if setter is None:
                 raise wrong_type(type_, field, value)
-            setter(target, value)
+            try:
+                setter(target, value)
+            except Misfit:
+                setter_of(spare_of(field))(target, value)
         if root and message.extra:
             write_extra(target, message.extra)
         return target
@@ -95,7 +110,8 @@ def setter_of(arm: Arm) -> Setter:
         write = lazily(writer, arm.struct)
         return lambda target, value: getattr(target, name).CopyFrom(write(value))
     if arm.kind == "json":
-        return lambda target, value: setattr(target, name, jsontext.dumps(value))
+        dumps = json_writer(arm)
+        return lambda target, value: setattr(target, name, dumps(value))
     if arm.kind in BOXES:
         fill = BOXES[arm.kind]
         return lambda target, value: fill(getattr(target, name), value)
@@ -106,11 +122,12 @@ def list_setter(arm: Arm) -> Setter:
     """Build the setter of a list; an empty one is only a number in `empties`, or empty bytes."""
     name = arm.name
     if arm.kind == "bytes":
-        return lambda target, value: setattr(target, name, bytes(value))
+        return lambda target, value: set_bytes(target, name, value)
     append = appender(arm)
 
     def set_list(target: Any, value: list[Any]) -> None:
         if value:
+            check_items(arm, value)
             append(getattr(target, name), value)
         else:
             target.empties.append(target.DESCRIPTOR.fields_by_name[name].number)
@@ -125,7 +142,24 @@ def appender(arm: Arm) -> Setter:
     if arm.kind == "structs" and arm.struct is not None:
         write = lazily(writer, arm.struct)
         return lambda repeated, items: repeated.extend([write(item) for item in items])
-    return lambda repeated, items: repeated.extend(items)
+    return append_tokens if arm.kind == "tokens" else lambda repeated, items: repeated.extend(items)
+
+
+def set_bytes(target: Any, name: str, values: list[Any]) -> None:
+    """Set a list of bytes; what is no byte goes to the spare arm."""
+    try:
+        setattr(target, name, bytes(values))
+    except (TypeError, ValueError) as error:
+        raise Misfit from error
+
+
+def append_tokens(repeated: Any, ids: list[Any]) -> None:
+    """Fill a list of token ids; wide or nested ones go to the spare arm."""
+    try:
+        repeated.extend(ids)
+    except (TypeError, ValueError) as error:
+        del repeated[:]
+        raise Misfit from error
 
 
 def append_vectors(repeated: Any, vectors: list[Any]) -> None:
@@ -199,6 +233,8 @@ def getter_of(arm: Arm) -> Getter:
     if arm.struct is not None:
         read = lazily(reader, arm.struct)
         return read if arm.kind == "struct" else lambda items: [read(item) for item in items]
+    if arm.kind == "json":
+        return json_reader(arm)
     return READERS.get(arm.kind, same_object)
 
 
@@ -228,7 +264,6 @@ def read_vector(box: Any) -> Any:
 
 
 READERS: dict[str, Getter] = {
-    "json": jsontext.loads,
     "strs": list,
     "tokens": list,
     "bytes": list,
