@@ -372,11 +372,6 @@ class ChatDelta(Part):
     reasoning_text: Opt[Text] = UNSET
     thinking_blocks: Opt[list[ThinkingBlock]] = UNSET
     token_id: Opt[Int] = UNSET
-    graph_data: Opt[Json] = UNSET
-    llm_data: Opt[Json] = UNSET
-    image_data: Opt[Json] = UNSET
-    translation_data: Opt[Json] = UNSET
-    web_search_data: Opt[Json] = UNSET
 
 
 class FunctionSpec(Part):
@@ -739,10 +734,8 @@ class ChunkChoice(Part):
     matched_stop: Opt[str | Int] = UNSET
     message: Opt[ChatReply] = UNSET
     text: Opt[Text] = UNSET
-    seed: Opt[Json] = UNSET
     prompt_token_ids: Opt[Tokens] = UNSET
-    content_filter_offsets: Opt[Json] = UNSET
-    trace_details: Opt[Json] = UNSET
+    seed: Opt[Json] = UNSET
 
 
 class XGroq(Part):
@@ -822,7 +815,5 @@ class ChatChunk(Message):
     search_results: Opt[list[SearchResult]] = UNSET
     prompt_token_ids: Opt[Tokens] = UNSET
     usage_breakdown: Opt[Json] = UNSET
-    moderation: Opt[Json] = UNSET
     timings: Opt[Json] = UNSET
-    web_search: Opt[Json] = UNSET
     p: Opt[str] = UNSET
