@@ -12965,43 +12965,8 @@ class ChatDelta(object):
             return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
         return None
 
-    # ChatDelta
-    def GraphData(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(58))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
-    # ChatDelta
-    def LlmData(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(60))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
-    # ChatDelta
-    def ImageData(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(62))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
-    # ChatDelta
-    def TranslationData(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(64))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
-    # ChatDelta
-    def WebSearchData(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(66))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
 def ChatDeltaStart(builder):
-    builder.StartObject(32)
+    builder.StartObject(27)
 
 def ChatDeltaAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -13110,21 +13075,6 @@ def ChatDeltaStartThinkingBlocksVector(builder, numElems):
 
 def ChatDeltaAddTokenId(builder, tokenId):
     builder.PrependInt64Slot(26, tokenId, None)
-
-def ChatDeltaAddGraphData(builder, graphData):
-    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(graphData), 0)
-
-def ChatDeltaAddLlmData(builder, llmData):
-    builder.PrependUOffsetTRelativeSlot(28, flatbuffers.number_types.UOffsetTFlags.py_type(llmData), 0)
-
-def ChatDeltaAddImageData(builder, imageData):
-    builder.PrependUOffsetTRelativeSlot(29, flatbuffers.number_types.UOffsetTFlags.py_type(imageData), 0)
-
-def ChatDeltaAddTranslationData(builder, translationData):
-    builder.PrependUOffsetTRelativeSlot(30, flatbuffers.number_types.UOffsetTFlags.py_type(translationData), 0)
-
-def ChatDeltaAddWebSearchData(builder, webSearchData):
-    builder.PrependUOffsetTRelativeSlot(31, flatbuffers.number_types.UOffsetTFlags.py_type(webSearchData), 0)
 
 def ChatDeltaEnd(builder):
     return builder.EndObject()
@@ -13336,15 +13286,8 @@ class ChunkChoice(object):
         return None
 
     # ChunkChoice
-    def Seed(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
-    # ChunkChoice
     def PromptTokenIds(self, j):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
         if o != 0:
             a = self._tab.Vector(o)
             return self._tab.Get(flatbuffers.number_types.Int32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
@@ -13352,46 +13295,39 @@ class ChunkChoice(object):
 
     # ChunkChoice
     def PromptTokenIdsAsNumpy(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
         if o != 0:
             return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Int32Flags, o)
         return 0
 
     # ChunkChoice
     def PromptTokenIdsLength(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
     # ChunkChoice
     def PromptTokenIdsIsNone(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
         return o == 0
 
     # ChunkChoice
     def PromptTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChunkChoice
+    def Seed(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
         if o != 0:
             return self._tab.String(o + self._tab.Pos)
         return None
 
-    # ChunkChoice
-    def ContentFilterOffsets(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
-    # ChunkChoice
-    def TraceDetails(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
 def ChunkChoiceStart(builder):
-    builder.StartObject(24)
+    builder.StartObject(22)
 
 def ChunkChoiceAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -13456,23 +13392,17 @@ def ChunkChoiceAddText(builder, text):
 def ChunkChoiceAddTextJson(builder, textJson):
     builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
 
-def ChunkChoiceAddSeed(builder, seed):
-    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(seed), 0)
-
 def ChunkChoiceAddPromptTokenIds(builder, promptTokenIds):
-    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIds), 0)
+    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIds), 0)
 
 def ChunkChoiceStartPromptTokenIdsVector(builder, numElems):
     return builder.StartVector(4, numElems, 4)
 
 def ChunkChoiceAddPromptTokenIdsJson(builder, promptTokenIdsJson):
-    builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
+    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
 
-def ChunkChoiceAddContentFilterOffsets(builder, contentFilterOffsets):
-    builder.PrependUOffsetTRelativeSlot(22, flatbuffers.number_types.UOffsetTFlags.py_type(contentFilterOffsets), 0)
-
-def ChunkChoiceAddTraceDetails(builder, traceDetails):
-    builder.PrependUOffsetTRelativeSlot(23, flatbuffers.number_types.UOffsetTFlags.py_type(traceDetails), 0)
+def ChunkChoiceAddSeed(builder, seed):
+    builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(seed), 0)
 
 def ChunkChoiceEnd(builder):
     return builder.EndObject()
@@ -13821,35 +13751,21 @@ class ChatChunk(object):
         return None
 
     # ChatChunk
-    def Moderation(self):
+    def Timings(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(58))
         if o != 0:
             return self._tab.String(o + self._tab.Pos)
         return None
 
     # ChatChunk
-    def Timings(self):
+    def P(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(60))
         if o != 0:
             return self._tab.String(o + self._tab.Pos)
         return None
 
-    # ChatChunk
-    def WebSearch(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(62))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
-    # ChatChunk
-    def P(self):
-        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(64))
-        if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
-
 def ChatChunkStart(builder):
-    builder.StartObject(31)
+    builder.StartObject(29)
 
 def ChatChunkAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -13953,17 +13869,11 @@ def ChatChunkAddCitationsJson(builder, citationsJson):
 def ChatChunkAddPromptTokenIdsJson(builder, promptTokenIdsJson):
     builder.PrependUOffsetTRelativeSlot(26, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
 
-def ChatChunkAddModeration(builder, moderation):
-    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(moderation), 0)
-
 def ChatChunkAddTimings(builder, timings):
-    builder.PrependUOffsetTRelativeSlot(28, flatbuffers.number_types.UOffsetTFlags.py_type(timings), 0)
-
-def ChatChunkAddWebSearch(builder, webSearch):
-    builder.PrependUOffsetTRelativeSlot(29, flatbuffers.number_types.UOffsetTFlags.py_type(webSearch), 0)
+    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(timings), 0)
 
 def ChatChunkAddP(builder, p):
-    builder.PrependUOffsetTRelativeSlot(30, flatbuffers.number_types.UOffsetTFlags.py_type(p), 0)
+    builder.PrependUOffsetTRelativeSlot(28, flatbuffers.number_types.UOffsetTFlags.py_type(p), 0)
 
 def ChatChunkEnd(builder):
     return builder.EndObject()

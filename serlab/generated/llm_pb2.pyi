@@ -2085,7 +2085,7 @@ class ChatResponse(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChatChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., usage_breakdown: _Optional[str] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., metadata: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., prompt_logprobs: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., kv_transfer_params: _Optional[str] = ..., request: _Optional[str] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ..., tool_choice_object: _Optional[_Union[ToolChoice, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., id_json: _Optional[str] = ..., created_text: _Optional[str] = ..., citations_json: _Optional[str] = ..., error_json: _Optional[str] = ..., prompt_token_ids_json: _Optional[str] = ..., seed_json: _Optional[str] = ..., response_format_json: _Optional[str] = ..., moderation: _Optional[str] = ..., timings: _Optional[str] = ..., web_search: _Optional[str] = ..., related_questions: _Optional[str] = ..., message: _Optional[str] = ..., message_json: _Optional[str] = ..., result: _Optional[str] = ..., prompt_text: _Optional[str] = ..., prompt_text_json: _Optional[str] = ..., openrouter_metadata: _Optional[str] = ...) -> None: ...
 
 class ChatDelta(_message.Message):
-    __slots__ = ("nulls", "empties", "role", "content", "content_list", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "tool_calls", "refusal", "reasoning_details", "function_call", "annotations", "audio", "channel", "images", "executed_tools", "extra_content", "reasoning_opaque", "content_json", "reasoning_json", "reasoning_content_json", "refusal_json", "reasoning_text", "reasoning_text_json", "thinking_blocks", "token_id", "graph_data", "llm_data", "image_data", "translation_data", "web_search_data")
+    __slots__ = ("nulls", "empties", "role", "content", "content_list", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "tool_calls", "refusal", "reasoning_details", "function_call", "annotations", "audio", "channel", "images", "executed_tools", "extra_content", "reasoning_opaque", "content_json", "reasoning_json", "reasoning_content_json", "refusal_json", "reasoning_text", "reasoning_text_json", "thinking_blocks", "token_id")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -2114,11 +2114,6 @@ class ChatDelta(_message.Message):
     REASONING_TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
     THINKING_BLOCKS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
-    GRAPH_DATA_FIELD_NUMBER: _ClassVar[int]
-    LLM_DATA_FIELD_NUMBER: _ClassVar[int]
-    IMAGE_DATA_FIELD_NUMBER: _ClassVar[int]
-    TRANSLATION_DATA_FIELD_NUMBER: _ClassVar[int]
-    WEB_SEARCH_DATA_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     role: str
@@ -2147,15 +2142,10 @@ class ChatDelta(_message.Message):
     reasoning_text_json: str
     thinking_blocks: _containers.RepeatedCompositeFieldContainer[ThinkingBlock]
     token_id: int
-    graph_data: str
-    llm_data: str
-    image_data: str
-    translation_data: str
-    web_search_data: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., refusal: _Optional[str] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., channel: _Optional[str] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., executed_tools: _Optional[str] = ..., extra_content: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ..., content_json: _Optional[str] = ..., reasoning_json: _Optional[str] = ..., reasoning_content_json: _Optional[str] = ..., refusal_json: _Optional[str] = ..., reasoning_text: _Optional[str] = ..., reasoning_text_json: _Optional[str] = ..., thinking_blocks: _Optional[_Iterable[_Union[ThinkingBlock, _Mapping]]] = ..., token_id: _Optional[int] = ..., graph_data: _Optional[str] = ..., llm_data: _Optional[str] = ..., image_data: _Optional[str] = ..., translation_data: _Optional[str] = ..., web_search_data: _Optional[str] = ...) -> None: ...
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., refusal: _Optional[str] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., channel: _Optional[str] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., executed_tools: _Optional[str] = ..., extra_content: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ..., content_json: _Optional[str] = ..., reasoning_json: _Optional[str] = ..., reasoning_content_json: _Optional[str] = ..., refusal_json: _Optional[str] = ..., reasoning_text: _Optional[str] = ..., reasoning_text_json: _Optional[str] = ..., thinking_blocks: _Optional[_Iterable[_Union[ThinkingBlock, _Mapping]]] = ..., token_id: _Optional[int] = ...) -> None: ...
 
 class ChunkChoice(_message.Message):
-    __slots__ = ("nulls", "empties", "index", "delta", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "content_filter_results", "token_ids", "matched_stop", "matched_stop_int", "index_json", "logprobs_json", "finish_reason_json", "token_ids_json", "message", "text", "text_json", "seed", "prompt_token_ids", "prompt_token_ids_json", "content_filter_offsets", "trace_details")
+    __slots__ = ("nulls", "empties", "index", "delta", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "content_filter_results", "token_ids", "matched_stop", "matched_stop_int", "index_json", "logprobs_json", "finish_reason_json", "token_ids_json", "message", "text", "text_json", "prompt_token_ids", "prompt_token_ids_json", "seed")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -2176,11 +2166,9 @@ class ChunkChoice(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
-    SEED_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
-    CONTENT_FILTER_OFFSETS_FIELD_NUMBER: _ClassVar[int]
-    TRACE_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     index: int
@@ -2201,15 +2189,13 @@ class ChunkChoice(_message.Message):
     message: ChatReply
     text: str
     text_json: str
-    seed: str
     prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
     prompt_token_ids_json: str
-    content_filter_offsets: str
-    trace_details: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., delta: _Optional[_Union[ChatDelta, _Mapping]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., token_ids: _Optional[_Iterable[int]] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ..., index_json: _Optional[str] = ..., logprobs_json: _Optional[str] = ..., finish_reason_json: _Optional[str] = ..., token_ids_json: _Optional[str] = ..., message: _Optional[_Union[ChatReply, _Mapping]] = ..., text: _Optional[str] = ..., text_json: _Optional[str] = ..., seed: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_token_ids_json: _Optional[str] = ..., content_filter_offsets: _Optional[str] = ..., trace_details: _Optional[str] = ...) -> None: ...
+    seed: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., delta: _Optional[_Union[ChatDelta, _Mapping]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., token_ids: _Optional[_Iterable[int]] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ..., index_json: _Optional[str] = ..., logprobs_json: _Optional[str] = ..., finish_reason_json: _Optional[str] = ..., token_ids_json: _Optional[str] = ..., message: _Optional[_Union[ChatReply, _Mapping]] = ..., text: _Optional[str] = ..., text_json: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_token_ids_json: _Optional[str] = ..., seed: _Optional[str] = ...) -> None: ...
 
 class ChatChunk(_message.Message):
-    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "service_tier", "system_fingerprint", "choices", "usage", "obfuscation", "provider", "x_groq", "error", "error_object", "prompt_filter_results", "time_info", "citations", "search_results", "prompt_token_ids", "usage_breakdown", "id_json", "created_text", "error_json", "citations_json", "prompt_token_ids_json", "moderation", "timings", "web_search", "p")
+    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "service_tier", "system_fingerprint", "choices", "usage", "obfuscation", "provider", "x_groq", "error", "error_object", "prompt_filter_results", "time_info", "citations", "search_results", "prompt_token_ids", "usage_breakdown", "id_json", "created_text", "error_json", "citations_json", "prompt_token_ids_json", "timings", "p")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
@@ -2238,9 +2224,7 @@ class ChatChunk(_message.Message):
     ERROR_JSON_FIELD_NUMBER: _ClassVar[int]
     CITATIONS_JSON_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
-    MODERATION_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
-    WEB_SEARCH_FIELD_NUMBER: _ClassVar[int]
     P_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
@@ -2270,11 +2254,9 @@ class ChatChunk(_message.Message):
     error_json: str
     citations_json: str
     prompt_token_ids_json: str
-    moderation: str
     timings: str
-    web_search: str
     p: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChunkChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., obfuscation: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., usage_breakdown: _Optional[str] = ..., id_json: _Optional[str] = ..., created_text: _Optional[str] = ..., error_json: _Optional[str] = ..., citations_json: _Optional[str] = ..., prompt_token_ids_json: _Optional[str] = ..., moderation: _Optional[str] = ..., timings: _Optional[str] = ..., web_search: _Optional[str] = ..., p: _Optional[str] = ...) -> None: ...
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChunkChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., obfuscation: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., usage_breakdown: _Optional[str] = ..., id_json: _Optional[str] = ..., created_text: _Optional[str] = ..., error_json: _Optional[str] = ..., citations_json: _Optional[str] = ..., prompt_token_ids_json: _Optional[str] = ..., timings: _Optional[str] = ..., p: _Optional[str] = ...) -> None: ...
 
 class TextPart(_message.Message):
     __slots__ = ("nulls", "empties", "text", "inline_data", "file_data", "text_json")
