@@ -19,3 +19,19 @@ old bytes. A cell says `reads`, `loses` (a value that was written is absent, wit
 without an error and is not the right one) or `refuses`. Its schemas are made at run time, without a compiler, and its
 fields are optional; a reader's type for JSON and MessagePack is strict and ignores what it does not know.
 """
+
+from serlab.fidelity.cells import Cell, EvolutionCell
+from serlab.fidelity.evolution import evolution_cells
+from serlab.fidelity.export import write_matrices
+from serlab.fidelity.matrix import chosen, fidelity_cells
+from serlab.fidelity.terminal import show_matrices
+
+__all__ = [
+    "Cell",
+    "EvolutionCell",
+    "chosen",
+    "evolution_cells",
+    "fidelity_cells",
+    "show_matrices",
+    "write_matrices",
+]
