@@ -54,7 +54,7 @@ BUILT_IN: dict[str, Entry] = {
     "orjson": Entry("orjson", "orjson", False, False, "JSON by orjson"),
     "msgpack": Entry("msgpack", "msgpack", False, False, "MessagePack by msgpack-python"),
     "protobuf": Entry("protobuf", "protobuf", True, False, "Protocol Buffers by upb, schemas/llm.proto"),
-    "flatbuffers": Entry("flatbuffers", "flatbuffers", True, True, "FlatBuffers, schemas/llm.fbs"),
+    "flatbuffers": Entry("flatofficial", "flatbuffers", True, True, "FlatBuffers, schemas/llm.fbs"),
     "msgspec-json": Entry("msgspec", "msgspec", False, False, "JSON by msgspec, typed"),
     "msgspec-msgpack": Entry("msgspec", "msgspec", False, False, "MessagePack by msgspec, typed"),
     "json-base64": Entry("json", "", False, False, "json with vectors as base64"),

@@ -21,10 +21,10 @@ from flatbuffers.builder import BuilderSizeError, OffsetArithmeticError
 
 from serlab.codecs import boxes, jsontext
 from serlab.codecs.base import REFUSALS, Codec
-from serlab.codecs.flatviews import View, view_type
+from serlab.codecs.flatofficialviews import View, view_type
 from serlab.codecs.plan import Arm, PlanField, choose_arm, plan_of, wrong_type
 from serlab.generated import llm_fbs
-from serlab.generated.llm_ids import FIELD_IDS
+from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import UNSET, Message, message_type
 from serlab.messages.base import Part
 from serlab.messages.embeddings import Embedding
@@ -68,7 +68,7 @@ def camel(name: str) -> str:
 def writer(type_: type[Part]) -> Build:
     """Build the function that writes a struct as a table and gives its offset."""
     name = type_.__name__
-    steps = [(field.name, FIELD_IDS[name][field.schema_name], *builds(name, field), field) for field in plan_of(type_)]
+    steps = [(field.name, LAYOUT[name][field.schema_name][0], *builds(name, field), field) for field in plan_of(type_)]
     add_nulls = getattr(fbs, f"{name}AddNulls")
     start, end = getattr(fbs, f"{name}Start"), getattr(fbs, f"{name}End")
     root = issubclass(type_, Message)
