@@ -1,0 +1,102 @@
+"""FlatBuffers in pure Python, with schemas/llm.fbs: a generated writer and readers, lazy views, a verifier.
+
+- Absent and empty stay apart by themselves; `nulls` lists the ids of fields that are explicitly null.
+- JSON Schemas, metadata and other values without a fixed shape travel as JSON text.
+- Token ids and vectors are packed; `open` gives them as numpy arrays over the bytes. Unknown fields are in `extra`.
+- Lone surrogates in text are refused: strings are UTF-8.
+- `decode` and `open` check every offset, bound, alignment, vtable and string, and what the message would take in
+  memory, against `Limits`; what does not hold is a DecodeError. `flatbuffers-unverified` leaves that out: for bytes
+  that one's own program wrote. A view reads JSON text when it is touched; what is no JSON raises DecodeError then.
+- It reads the buffers of every FlatBuffers library, and those of newer and older schemas: unknown slots are passed
+  over, missing ones are absent.
+- Short texts that recur are written once, as the format allows; a token's `bytes` share the text of the token.
+
+Source: the FlatBuffers internals page; flatbuffers::Verifier.
+"""
+
+from functools import partial
+from importlib.metadata import version
+from struct import error as StructError
+from typing import Any
+
+from serlab.codecs.base import REFUSALS, Codec
+from serlab.codecs.flat.readers import read_root, root_of
+from serlab.codecs.flat.view import View, view_class
+from serlab.codecs.flat.walk import Walk, wrong
+from serlab.codecs.flat.writer import writer
+from serlab.limits import DEFAULT_LIMITS, Limits
+from serlab.messages import message_type
+
+
+def make(name: str, kind: str, limits: Limits = DEFAULT_LIMITS) -> Codec:
+    """Bind the codec to a kind of message.
+
+    Args:
+        name: "flatbuffers", or "flatbuffers-unverified" for the variant that trusts its bytes.
+        kind: the message type's name.
+        limits: the bounds that bytes are verified against.
+    """
+    type_ = message_type(kind)
+    verified = not name.endswith("-unverified")
+    read = partial(decode_verified, kind, limits) if verified else partial(decode_unverified, kind)
+    view = partial(open_verified, kind, limits) if verified else partial(open_unverified, kind)
+    refusals = (*REFUSALS, StructError, BufferError)
+    return Codec(name, kind, version("serlab"), writer(type_), b"".join, bytes_of, read, view, refusals=refusals)
+
+
+def bytes_of(data: Any) -> bytes:
+    """Give bytes as they are and copy any other buffer, so that nobody can change what is being read."""
+    return data if type(data) is bytes else bytes(data)
+
+
+def buffer_of(data: Any) -> Any:
+    """Give bytes as they are, and a read-only view of the bytes of any other buffer."""
+    return data if type(data) is bytes else memoryview(data).cast("B").toreadonly()
+
+
+def decode_verified(kind: str, limits: Limits, data: bytes) -> Any:
+    """Read a message, checking while reading."""
+    check_length(data, limits)
+    return read_root("decode", kind, Walk(data, limits))
+
+
+def decode_unverified(kind: str, data: bytes) -> Any:
+    """Read a message from bytes that are known to be good."""
+    return read_root("trust", kind, Walk(data, DEFAULT_LIMITS))
+
+
+def open_verified(kind: str, limits: Limits, data: Any) -> View:
+    """Verify bytes once and give a view, which then reads without checks."""
+    buffer = buffer_of(data)
+    verify(kind, buffer, limits)
+    return open_unverified(kind, buffer)
+
+
+def open_unverified(kind: str, data: Any) -> View:
+    """Give a view over bytes that are known to be good, such as those that `verify` has passed."""
+    buffer = buffer_of(data)
+    return view_class(kind)(buffer, root_of(buffer, kind))
+
+
+def verify(kind: str, data: Any, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Check that bytes are a message, in one pass, without making it.
+
+    Bytes that passed may then be opened by `flatbuffers-unverified` as often as one likes.
+
+    Args:
+        kind: the message type's name.
+        data: one message, no length prefix: any buffer.
+        limits: the bounds.
+
+    Raises:
+        DecodeError: they are not, or go beyond a limit; the text names the table, the place and what was wrong.
+    """
+    buffer = buffer_of(data)
+    check_length(buffer, limits)
+    read_root("verify", kind, Walk(buffer, limits))
+
+
+def check_length(data: Any, limits: Limits) -> None:
+    """Refuse a message that is longer than the limit."""
+    if len(data) > limits.max_bytes:
+        raise wrong(f"limit max_bytes: expected at most {limits.max_bytes:,} bytes, got {len(data):,}")
