@@ -17,7 +17,7 @@ from serlab.codecs.flat.assemble import source_for_any, source_for_vtable
 from serlab.codecs.flat.source import choose, define
 from serlab.codecs.flat.tables import Nulls, TableInfo, places_in, tables
 from serlab.codecs.flat.templates import MODES, STRINGS, Mode, dispatchers
-from serlab.codecs.flat.walk import Read, Walk, bad, bad_end, bad_offset, i32, two_u16, u32
+from serlab.codecs.flat.walk import NEW_VTABLE_ITEMS, Read, Walk, bad, bad_end, bad_offset, i32, two_u16, u32
 from serlab.errors import DecodeError
 
 MAX_VTABLES = 32
@@ -78,6 +78,7 @@ class Readers:
         vtable = walk.vtable_at(place, info.name)
         read = self.found[info.name].get(vtable)
         if read is None:
+            walk.items -= NEW_VTABLE_ITEMS
             with self.lock:
                 read = self.make(info, vtable)
         walk.readers[place * len(tables()) + info.index] = read

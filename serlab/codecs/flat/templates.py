@@ -151,7 +151,7 @@ p_{i} = t + {o} + a_{i}
 VECTOR = """\
 n_{i}, = u32(buf, p_{i})
 p_{i} += 4
-e_{i} = p_{i} + {width} * n_{i}
+e_{i} = p_{i} + {times}n_{i}
 """
 
 TEXT_END = """\
@@ -184,7 +184,8 @@ def emit(info: TableInfo, slot: Slot, o: str, mode: Mode) -> Emitted:
     def lines(*templates: str) -> str:
         text = choose("".join(templates), check=mode.check)
         aligned = f" or p_{i} & 7" if width == 8 else ""
-        return text.format(i=i, o=o, table=info.name, width=width, aligned=aligned)
+        times = f"{width} * " if width > 1 else ""
+        return text.format(i=i, o=o, table=info.name, aligned=aligned, times=times)
 
     if slot.kind == "scalar":
         return Emitted(lines(EIGHT) if slot.size == 8 else "", "", f"x_{i}")

@@ -11,6 +11,21 @@ EXACT_FROM = 4096
 """JSON text from here on is weighed by its brackets and commas, since real text becomes a fifth of the worst."""
 
 
+DTYPES: dict[str, np.dtype[Any]] = {
+    "b": np.dtype("i1"),
+    "B": np.dtype("u1"),
+    "h": np.dtype("<i2"),
+    "H": np.dtype("<u2"),
+    "i": np.dtype("<i4"),
+    "I": np.dtype("<u4"),
+    "q": np.dtype("<i8"),
+    "Q": np.dtype("<u8"),
+    "f": np.dtype("<f4"),
+    "d": np.dtype("<f8"),
+}
+"""`struct` format → dtype. numpy's own reading of "q" is another type than int64, equal to it but printed otherwise."""
+
+
 def array_over(buffer: Any, start: int, count: int, format_: str) -> np.ndarray:
     """Lay a read-only array over a vector's numbers.
 
@@ -21,10 +36,10 @@ def array_over(buffer: Any, start: int, count: int, format_: str) -> np.ndarray:
         format_: their `struct` format.
     """
     if not count:
-        array = np.empty(0, f"<{format_}")
+        array = np.empty(0, DTYPES[format_])
         array.flags.writeable = False
         return array
-    return np.frombuffer(buffer, f"<{format_}", count, start)
+    return np.frombuffer(buffer, DTYPES[format_], count, start)
 
 
 def copied(buffer: Any, start: int, count: int, format_: str) -> np.ndarray:

@@ -182,8 +182,6 @@ def field_property(name: str) -> property:
             if found is None:
                 return view._shape.absent(view._buffer, view._place, name)
             return found[1](view._buffer, view._place + found[0])
-        except DecodeError:
-            raise
         except DAMAGE as error:
             raise bad(f"{view._info.name}.{name}", view._place, reason(error)) from error
 

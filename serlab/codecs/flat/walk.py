@@ -14,8 +14,11 @@ u32 = Struct("<I").unpack_from
 i32 = Struct("<i").unpack_from
 two_u16 = Struct("<HH").unpack_from
 
-VTABLE_ITEMS = 8
-"""A vtable counts as so many items: checking it takes about as long as reading them."""
+NEW_VTABLE_ITEMS = 16
+"""A vtable that was never seen counts as so many items: checking it takes about as long as reading them."""
+
+FREE_ITEMS = 4096
+"""Items that any buffer may have, however short."""
 
 Read = Callable[[Any, int, "Walk"], Any]
 """(buffer, position of a table, walk) → its content."""
@@ -31,18 +34,21 @@ class Walk:
     Attributes:
         end: its length.
         depth: levels left.
-        items: tables and list elements left.
+        items: tables and list elements left, of those allowed.
+        allowed: what `items` started from.
         size: bytes left that the message may take.
         readers: (position of a vtable × number of tables + number of the table) → reader.
     """
 
-    __slots__ = ("buffer", "depth", "end", "items", "limits", "readers", "size")
+    __slots__ = ("allowed", "buffer", "depth", "end", "items", "limits", "readers", "size")
 
     def __init__(self, buffer: Any, limits: Limits) -> None:
         self.buffer, self.limits = buffer, limits
         self.end = len(buffer)
         self.depth = limits.max_depth
-        self.items = limits.max_items
+        # Each item is pointed at by 4 bytes of its own, unless what holds it is itself pointed at several times. So
+        # the length bounds the items, and offsets that share whole trees to make a small buffer vast are noticed soon.
+        self.items = self.allowed = min(limits.max_items, self.end // 4 + FREE_ITEMS)
         self.size = limits.max_materialized_bytes
         self.readers: dict[int, Read] = {}
 
@@ -61,12 +67,14 @@ class Walk:
         length, size = two_u16(self.buffer, place)
         if length < 4 or length & 1 or place + length > self.end or size < 4:
             raise bad(table, place, f"expected a vtable, got one of {length} bytes for a table of {size}")
-        self.items -= VTABLE_ITEMS
+        self.items -= 1
         return bytes(self.buffer[place : place + length])
 
     def check(self) -> None:
         """Refuse to go on when a limit is used up."""
-        for left, name in ((self.depth, "max_depth"), (self.items, "max_items"), (self.size, "max_materialized_bytes")):
+        if self.items < 0:
+            raise wrong(f"limit max_items: expected at most {self.allowed:,} in {self.end:,} bytes, got more")
+        for left, name in ((self.depth, "max_depth"), (self.size, "max_materialized_bytes")):
             if left < 0:
                 raise wrong(f"limit {name}: expected at most {getattr(self.limits, name):,}, got more")
 
