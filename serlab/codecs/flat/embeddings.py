@@ -22,9 +22,10 @@ FIELDS = ("object", "index", "embedding")
 """What an item of the common form holds: text, an integer, a float32 array."""
 
 SOURCE = """\
-def put_embeddings(write, items, out, pos, seen, Embedding=Embedding, ndarray=ndarray, FLOAT32=FLOAT32, pack=pack):
+def put_embeddings(write, items, out, pos, seen, ndarray=ndarray, FLOAT32=FLOAT32, STRIDES=(4,), UNSET=UNSET):
     places = []
     item_vtable = vector_vtable = 0
+    text = None
     for m in items:
         if type(m) is not Embedding:
             raise TypeError(f"a list of Embedding holds a {type(m).__name__}")
@@ -38,7 +39,6 @@ def put_embeddings(write, items, out, pos, seen, Embedding=Embedding, ndarray=nd
             if not item_vtable:
                 item_vtable, pos = put_vtable(ITEM, out, pos, seen)
                 vector_vtable, pos = put_vtable(VECTOR, out, pos, seen)
-                text = None
             if o != text:
                 place, pos = put_text(o.encode(), out, pos, seen)
                 text = o
@@ -47,7 +47,8 @@ def put_embeddings(write, items, out, pos, seen, Embedding=Embedding, ndarray=nd
             if not pos & 4:
                 out.append(ZEROS)
                 pos += 4
-            out += v, pack(item_vtable - pos, VALUES, vector_vtable - pos + START, 4, n)
+            out.append(v)
+            out.append(pack(item_vtable - pos, VALUES, vector_vtable - pos + START, 4, n))
         else:
             pos = write(m, out, pos, seen)
         places.append(pos)
@@ -67,7 +68,7 @@ def embeddings_writer() -> Write:
     source = source.replace("START", str(item.size)).replace("SIZE", str(item.size + vector.size + 4))
     pack = Struct(item.format + vector.format.lstrip("<") + "I").pack
     namespace: dict[str, Any] = {"PURPOSE": "writer", "Embedding": Embedding, "ndarray": np.ndarray, "UNSET": UNSET}
-    namespace |= {"FLOAT32": FLOAT32, "STRIDES": (4,), "ITEM": item, "VECTOR": vector, "ZEROS": ZEROS, "pack": pack}
+    namespace |= {"FLOAT32": FLOAT32, "ITEM": item, "VECTOR": vector, "ZEROS": ZEROS, "pack": pack}
     namespace |= {"put_vtable": put_vtable, "put_text": put_text, "put_offsets": put_offsets}
     function: Write = define("put_embeddings", source, namespace)
     return function
