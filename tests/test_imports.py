@@ -15,10 +15,11 @@ MODULES = sorted(path for path in (ROOT / "serlab").rglob("*.py") if "generated"
 
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "limits": set(),
     "messages": set(),
     "results": set(),
     "stats": set(),
-    "codecs": {"messages", "generated"},
+    "codecs": {"messages", "generated", "limits"},
     "workloads": {"messages"},
     "recognise": set(),
     "sse": set(),

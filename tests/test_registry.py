@@ -83,15 +83,24 @@ def test_unknown_kind_suggests_the_nearest() -> None:
     assert all(kind in str(caught.value) for kind in KINDS)
 
 
-@pytest.mark.parametrize("package", ["orjson", "msgpack", "google.protobuf", "flatbuffers"])
-def test_missing_package_is_answered_with_the_install_command(package: str) -> None:
+LIBRARIES = {
+    "orjson": "orjson",
+    "msgpack": "msgpack",
+    "google.protobuf": "protobuf",
+    "flatbuffers": "flatbuffers-official",
+}
+"""Package → a codec that needs it."""
+
+
+@pytest.mark.parametrize(("package", "codec"), LIBRARIES.items())
+def test_missing_package_is_answered_with_the_install_command(package: str, codec: str) -> None:
     """The error is an ImportError too, and the other codecs work."""
     name = package.removeprefix("google.")
     code = f"import sys; sys.modules[{package!r}] = None\nfrom serlab.codecs import open_codec\n"
     code += "open_codec('msgspec-msgpack', 'GenerateRequest')\n" if name != "orjson" else ""
-    code += f"try:\n    open_codec({name!r}, 'ChatRequest')\nexcept ImportError as error:\n    print(repr(error))"
+    code += f"try:\n    open_codec({codec!r}, 'ChatRequest')\nexcept ImportError as error:\n    print(repr(error))"
     done = run(code)
-    assert f"MissingPackageError(\"codec '{name}' needs {name}: pip install {name} (import of " in done.stdout, (
+    assert f"MissingPackageError(\"codec '{codec}' needs {name}: pip install {name} (import of " in done.stdout, (
         done.stderr
     )
 

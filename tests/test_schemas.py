@@ -9,7 +9,7 @@ import pytest
 
 from serlab.codecs.plan import Arm, plan_of, structs_of
 from serlab.generated import llm_fbs, llm_pb2, llm_pb2_grpc
-from serlab.generated.llm_ids import FIELD_IDS
+from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import MESSAGE_TYPES, Message
 from serlab.messages.base import Part
 
@@ -47,7 +47,7 @@ FLATBUFFERS = {
 
 
 @pytest.mark.parametrize(
-    "module", ["__init__.py", "llm_pb2.py", "llm_pb2.pyi", "llm_pb2_grpc.py", "llm_fbs.py", "llm_ids.py"]
+    "module", ["__init__.py", "llm_pb2.py", "llm_pb2.pyi", "llm_pb2_grpc.py", "llm_fbs.py", "llm_layout.py"]
 )
 def test_generated_module_is_what_the_compilers_write(module: str, regenerated: Path) -> None:
     """Nobody edited it, and nobody changed a schema without `make schemas`."""
@@ -125,14 +125,20 @@ def test_schemas_have_the_types_and_their_helpers_only(tables: Any) -> None:
     """No message and no table is left behind by a type that is gone."""
     names = {type_.__name__ for type_ in TYPES} | HELPERS
     assert set(llm_pb2.DESCRIPTOR.message_types_by_name) == names
-    assert set(tables) == set(FIELD_IDS) == names
+    assert set(tables) == set(LAYOUT) == names
     assert all(hasattr(llm_fbs, name) for name in names)
 
 
 def test_field_ids_count_up_in_the_order_of_the_table(tables: Any) -> None:
     """`nulls` on the wire holds these ids."""
     expected = {table: {name: id_ for id_, name in enumerate(fields)} for table, fields in tables.items()}
-    assert expected == FIELD_IDS
+    assert expected == {table: {name: id_ for name, (id_, _) in slots.items()} for table, slots in LAYOUT.items()}
+
+
+def test_layout_names_the_types_of_the_schema(tables: Any) -> None:
+    """The binary schema says what its source says."""
+    expected = {table: {name: type_.split()[0] for name, type_ in fields.items()} for table, fields in tables.items()}
+    assert expected == {table: {name: type_ for name, (_, type_) in slots.items()} for table, slots in LAYOUT.items()}
 
 
 def test_service_has_its_three_calls() -> None:

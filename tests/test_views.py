@@ -39,14 +39,14 @@ def test_materialized_vector_outlives_its_bytes(codec: str) -> None:
     assert not seen.flags.writeable
 
 
-@pytest.mark.parametrize("codec", LAZY)
+@pytest.mark.parametrize("codec", ["flatbuffers-official", "flatbuffers-unverified"])
 def test_view_reads_only_the_field_that_is_touched(codec: str) -> None:
-    """A damaged field does no harm to the others."""
+    """A damaged field does no harm to the others, where nothing is verified beforehand."""
     bound = open_codec(codec, "ChatRequest")
     data = bound.encode(from_document("ChatRequest", {"model": "m-1", "user": "damaged"}))
     view = bound.open(data.replace(b"damaged", b"\xff\xff\xff\xff\xff\xff\xff"))
     assert view.model == "m-1"
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(ValueError, match="can't decode"):
         view.user  # noqa: B018, touching it is the test
 
 

@@ -31,12 +31,17 @@ def dumps(value: Any) -> str:
     Raises:
         EncodeError: the value is not JSON (NaN, bytes, a non-string key).
     """
+    return dump_bytes(value).decode()
+
+
+def dump_bytes(value: Any) -> bytes:
+    """Write a JSON value as compact text in UTF-8; see `dumps`."""
     try:
         data = orjson.dumps(value)
     except TypeError:
-        return dumps_exotic(value)
+        return dumps_exotic(value).encode()
     refuse_non_finite(data, value)
-    return data.decode()
+    return data
 
 
 def dumps_exotic(value: Any) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from serlab.codecs import boxes, jsontext
 from serlab.codecs.plan import Arm, PlanField, json_reader, plan_of
 from serlab.generated import llm_fbs
-from serlab.generated.llm_ids import FIELD_IDS
+from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import UNSET, Message
 from serlab.messages.base import NO_EXTRA, Part
 from serlab.messages.embeddings import Embedding
@@ -126,7 +126,7 @@ def view_type(type_: type[Part]) -> Callable[[bytes], View]:
 def field_reader(table: str, field: PlanField) -> Read:
     """Build the reader of one field: the first arm that is there, else null or absent."""
     arms = [arm_reader(arm) for arm in field.arms]
-    id_ = FIELD_IDS[table][field.schema_name]
+    id_ = LAYOUT[table][field.schema_name][0]
 
     def read(source: Any) -> Any:
         for arm in arms:

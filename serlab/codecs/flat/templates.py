@@ -1,0 +1,225 @@
+"""Generate the functions that read tables: with and without checks, with and without values.
+
+One template serves all uses, so that `decode` checks exactly what the verifier checks:
+
+| mode | checks | values | for |
+|---|---|---|---|
+| decode | yes | yes | `decode` |
+| verify | yes | no | `open` |
+| trust | no | yes | `decode` of `flatbuffers-unverified` |
+| copy | no | yes | `materialize` of a view, over any buffer |
+
+For each vtable that a table comes with, a function is compiled that takes all slots by one `struct` unpack. A table
+that comes with ever new vtables is read by a general function, so that a stranger cannot make it compile without end.
+
+Source: the FlatBuffers internals page; flatbuffers::Verifier.
+"""
+
+from typing import NamedTuple
+
+from serlab.codecs.flat.layout import OFFSETS, SIZES, Slot
+from serlab.codecs.flat.source import choose
+from serlab.codecs.flat.tables import TableInfo
+
+
+class Mode(NamedTuple):
+    """What the generated functions do: check, make values, take any buffer and not only bytes."""
+
+    name: str
+    check: bool
+    value: bool
+    any: bool
+
+
+MODES = {
+    "decode": Mode("decode", True, True, False),
+    "verify": Mode("verify", True, False, True),
+    "trust": Mode("trust", False, True, False),
+    "copy": Mode("copy", False, True, True),
+}
+
+ONE = """\
+def read_{table}(buf, t, walk):
+@check     walk.depth -= 1
+@check     walk.items -= 1
+@check     if walk.depth < 0 or walk.items < 0:
+@check         walk.check()
+    v = t - i32(buf, t)[0]
+    read = walk.readers.get(v * {count} + {index})
+    if read is None:
+        read = find_{table}(walk, v)
+@check     value = read(buf, t, walk)
+@check     walk.depth += 1
+@check     return value
+@!check     return read(buf, t, walk)
+"""
+"""Read a table through its vtable."""
+
+MANY = """\
+def list_{table}(buf, p, walk):
+    n, = u32(buf, p)
+    place = p + 4
+@check     if place + 4 * n > walk.end:
+@check         raise bad_end("{table}", "a list", p, place + 4 * n)
+@check     walk.depth -= 1
+@check     walk.items -= n
+@check     walk.size -= 8 * n
+@check     if walk.depth < 0 or walk.items < 0 or walk.size < 0:
+@check         walk.check()
+    readers = walk.readers
+@value     values = []
+    for a in unpack_from("<%dI" % n, buf, place):
+        t = place + a
+@check         if a & 3 or not a:
+@check             raise bad_offset("{table}", "a list", place)
+        v = t - i32(buf, t)[0]
+        read = readers.get(v * {count} + {index})
+        if read is None:
+            read = find_{table}(walk, v)
+@value         values.append(read(buf, t, walk))
+@!value         read(buf, t, walk)
+        place += 4
+@check     walk.depth += 1
+@value     return values
+"""
+"""Read a vector of tables."""
+
+STRINGS = """\
+def read_strings(buf, p, walk):
+    n, = u32(buf, p)
+    place = p + 4
+@check     if place + 4 * n > walk.end:
+@check         raise bad_end("a list", "text", p, place + 4 * n)
+@check     walk.items -= n
+@check     walk.size -= 64 * n
+@value     values = []
+    for a in unpack_from("<%dI" % n, buf, place):
+        p = place + a
+        n, = u32(buf, p)
+        p += 4
+        e = p + n
+@check         if a & 3 or not a:
+@check             raise bad_offset("a list", "text", place)
+@check         if e >= walk.end or buf[e]:
+@check             raise bad_end("a list", "text", p, e)
+@check         walk.size -= n
+@check         if walk.items < 0 or walk.size < 0:
+@check             walk.check()
+@any         s = str(buf[p:e], "utf-8")
+@!any         s = buf[p:e].decode()
+@value         values.append(s)
+        place += 4
+@value     return values
+"""
+"""Read a vector of strings."""
+
+
+def dispatchers(info: TableInfo, count: int, mode: Mode) -> dict[str, str]:
+    """Generate the functions that read one table and a vector of such tables.
+
+    Args:
+        info: the table.
+        count: the number of tables in the schema.
+        mode: what the functions do.
+
+    Returns:
+        Function name → source.
+    """
+    words = {"table": info.name, "count": str(count), "index": str(info.index)}
+    found = {}
+    for name, template in ((f"read_{info.name}", ONE), (f"list_{info.name}", MANY)):
+        for word, text in words.items():
+            template = template.replace(f"{{{word}}}", text)
+        found[name] = choose(template, check=mode.check, value=mode.value)
+    return found
+
+
+class Emitted(NamedTuple):
+    """The lines of one slot: where its content is, what it will take, and its value."""
+
+    locate: str
+    size: str
+    value: str
+
+
+POINTER = """\
+p_{i} = t + {o} + a_{i}
+@check if a_{i} & 3 or not a_{i}:
+@check     raise bad_offset("{table}", "{i}", t + {o})
+"""
+
+VECTOR = """\
+n_{i}, = u32(buf, p_{i})
+p_{i} += 4
+e_{i} = p_{i} + {times}n_{i}
+"""
+
+TEXT_END = """\
+@check if e_{i} >= walk.end or buf[e_{i}]:
+@check     raise bad_end("{table}", "{i}", p_{i}, e_{i})
+"""
+
+VECTOR_END = """\
+@check if e_{i} > walk.end{aligned}:
+@check     raise bad_end("{table}", "{i}", p_{i}, e_{i})
+"""
+
+EIGHT = """\
+@check if (t + {o}) & 7:
+@check     raise bad("{table}", t, "{i}: expected a number at a multiple of 8")
+"""
+
+
+def emit(info: TableInfo, slot: Slot, o: str, mode: Mode) -> Emitted:
+    """Generate the lines for one slot.
+
+    Args:
+        info: the table.
+        slot: the slot.
+        o: its distance from the table's start: a number or a variable.
+        mode: what the function does.
+    """
+    width, i = SIZES.get(slot.element, 1), slot.name
+
+    def lines(*templates: str) -> str:
+        text = choose("".join(templates), check=mode.check)
+        aligned = f" or p_{i} & 7" if width == 8 else ""
+        times = f"{width} * " if width > 1 else ""
+        return text.format(i=i, o=o, table=info.name, aligned=aligned, times=times)
+
+    if slot.kind == "scalar":
+        return Emitted(lines(EIGHT) if slot.size == 8 else "", "", f"x_{i}")
+    if slot.kind in ("str", "json"):
+        content = f"buf[p_{i}:e_{i}]"
+        text = f'str({content}, "utf-8")' if mode.any else f"{content}.decode()"
+        size = f"n_{i} + 56" if slot.kind == "str" else f"weigh_json(bytes({content}))"
+        loads = f"loads_{info.name}_{i}" if i in info.mixed else "loads"
+        value = f"{loads}({text})" if slot.kind == "json" and mode.value else text
+        return Emitted(lines(POINTER, VECTOR, TEXT_END), size, value)
+    if slot.kind in ("numbers", "nulls"):
+        return emit_numbers(info, slot, lines(POINTER, VECTOR, VECTOR_END), mode)
+    call = "read_strings" if slot.kind == "strs" else f"list_{slot.target}"
+    call = {"table": f"read_{slot.target}", "extra": "list_Extra"}.get(slot.kind, call)
+    value = f"{call}(buf, p_{i}, walk)"
+    return Emitted(lines(POINTER), "56", f"dict({value})" if slot.kind == "extra" and mode.value else value)
+
+
+def emit_numbers(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> Emitted:
+    """Generate the lines for a vector of numbers: an array in a Vector, a list elsewhere, names for `nulls`."""
+    width, i = SIZES[slot.element], slot.name
+    if slot.kind == "nulls":
+        return Emitted(locate, "", f"nulls[bytes(buf[p_{i}:e_{i}])]")
+    if info.name == "Vector" and slot.name != "integral":
+        value, size = f"copied(buf, p_{i}, n_{i}, {slot.element!r})", f"{width} * n_{i} + 112"
+    elif slot.element == "B":
+        value, size = f"list(buf[p_{i}:e_{i}])", f"8 * n_{i} + 56"
+    else:
+        value, size = f"listed(buf, p_{i}, n_{i}, {slot.element!r})", f"36 * n_{i} + 56"
+    if slot.name == "integral" and not mode.value:
+        return Emitted(locate, size, f"mixed(copied(buf, p_float64s, n_float64s, 'd'), {value})")
+    return Emitted(locate, size, value if mode.value else "")
+
+
+def is_offset(slot: Slot) -> bool:
+    """Tell whether a slot holds an offset."""
+    return slot.kind in OFFSETS
