@@ -60,7 +60,7 @@ def test_growth_is_what_an_operation_leaves_behind(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", codec_names())
 def test_ten_thousand_operations_leave_no_growth(name: str, tmp_path: Path) -> None:
-    """Less than 4 bytes an operation, which is less than the smallest object."""
+    """At most 13 bytes an operation, which is less than the smallest object."""
     codec = open_codec(name, "EmbeddingRequest")
     message = from_document("EmbeddingRequest", {"model": "m", "novel": 1})
     data = codec.encode(message)

@@ -13,6 +13,7 @@ from serlab.measure.load import Bound
 from serlab.measure.operations import OTHER_MODEL, Work, arm_of, floors_of, misdone, pass_stream, route
 from serlab.measure.paths import STEPS, choose, first_misread, follow, leaf_paths, strings, touch, visit_of
 from serlab.messages import from_document
+from serlab.workloads import WORKLOADS
 from tests.documents import DOCUMENTS
 
 REQUEST = {
@@ -151,6 +152,14 @@ def test_every_default_codec_does_what_is_timed(operation: str) -> None:
         assert arm.messages == 5
         for item in arm.items:
             arm.call(item)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_every_default_codec_reads_the_named_field(workload: str) -> None:
+    """Also where it is a list of structs, which a view gives as views."""
+    for name in ("orjson", "protobuf", "flatbuffers"):
+        work = work_of(workload, name)
+        assert misdone("read-one", work.codecs[0], work) == ""
 
 
 def test_a_stream_is_put_together() -> None:

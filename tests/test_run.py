@@ -215,7 +215,7 @@ def test_compare_gives_a_tidy_frame(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_variants_stand_only_where_they_differ() -> None:
     """Without a choice the variants join for vectors only; asked for by name they join everywhere."""
     plan = make_plan(Options(workloads=("chat-turn", "embeddings")))
-    # The variants that keep nothing differ in time only, and little.
+    # The variants that keep nothing differ in time only.
     assert "msgpack-fresh" not in plan.codecs_for("EmbeddingResponse")
     assert "msgpack-bin" in plan.codecs_for("EmbeddingResponse") and "msgpack-bin" not in plan.codecs_for("ChatRequest")
     assert make_plan(Options(codecs=("msgpack-bin",))).codecs_for("ChatRequest") == ["msgpack-bin"]

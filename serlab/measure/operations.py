@@ -19,7 +19,19 @@ from serlab.codecs import Codec
 from serlab.measure.arms import Arm
 from serlab.measure.floors import copy_arm, strings_arm
 from serlab.measure.load import Bound, named_reader, read_field
-from serlab.measure.paths import STEPS, Path, choose, first_misread, follow, leaf_paths, listed, touch, visit_of
+from serlab.measure.paths import (
+    STEPS,
+    Path,
+    choose,
+    first_misread,
+    follow,
+    leaf_paths,
+    listed,
+    steps_of,
+    touch,
+    visit_of,
+    walk,
+)
 from serlab.messages import UNSET, first_difference, to_document
 
 OTHER_MODEL = "another-model"
@@ -160,7 +172,9 @@ def misdone(operation: str, bound: Bound, work: Work) -> str:
 
 
 def misread(expected: Any, got: Any) -> str:
-    """Compare one field."""
+    """Compare one field, leaf by leaf where it has some."""
+    if steps_of(expected, plain=False):
+        return first_misread(got, expected, walk(expected, (), plain=False))
     same = repr(listed(expected)) == repr(listed(got))
     return "" if same else f"expected {expected!r:.60}, got {got!r:.60}"
 

@@ -28,7 +28,10 @@ VARIANTS = ("json-base64", "orjson-base64", "msgspec-json-base64", "msgpack-bin"
 VARIANT_KIND = "EmbeddingResponse"
 """The only kind that the variants write otherwise than the codec they come from."""
 FRESH = ("json-fresh", "msgpack-fresh", "msgspec-json-fresh", "msgspec-msgpack-fresh")
-"""Variants that keep nothing between messages: within 15 % of the codec they come from, so measured on request only."""
+"""Variants that keep nothing between messages, and write the same bytes; measured on request only. On chunks of a
+stream the codec that keeps its encoder takes 0.65 (json), 0.8 to 0.9 (msgspec) and 0.94 (msgpack) of their time to
+encode, on 90 kB as much.
+"""
 BASELINE = "orjson"
 
 
