@@ -29,9 +29,7 @@ Workloads = Annotated[list[str] | None, typer.Option("--workload", metavar="NAME
 Corpora = Annotated[
     list[str] | None, typer.Option("--corpus", metavar="FILE", help="Recorded traffic, .jsonl[.gz|.zst]; repeat.")
 ]
-Operations = Annotated[
-    list[str] | None, typer.Option("--operation", metavar="NAME", help="encode, decode, read-one or a stage; repeat.")
-]
+Operations = Annotated[list[str] | None, typer.Option("--operation", metavar="NAME", help="See `serlab list`; repeat.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer processes and batches: minutes, wider intervals.")]
 Rigorous = Annotated[bool, typer.Option("--rigorous", help="More processes: narrower intervals.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="The results folder.")]
@@ -41,6 +39,12 @@ Resume = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Of workloads, samples and the order of batches.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first corpus line that cannot be read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
+Gc = Annotated[str, typer.Option("--gc", metavar="frozen|on", help="Python's collector while timing.")]
+Pin = Annotated[bool, typer.Option("--pin", help="Keep each timing worker on one processor.")]
+BatchMs = Annotated[float, typer.Option("--batch-ms", metavar="MS", help="Length of a batch; 0: as the effort says.")]
+TimeLimit = Annotated[float, typer.Option("--time-limit", metavar="S", help="A worker may be at one step so long.")]
+MemoryLimit = Annotated[int, typer.Option("--memory-limit", metavar="MB", help="Of a worker; 0: the machine's memory.")]
+Flamegraph = Annotated[bool, typer.Option("--flamegraph", help="Write memray's flame graphs to DIR/flamegraphs.")]
 RESULTS = Path("results")
 FINDING, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -134,10 +138,17 @@ def time(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    gc: Gc = "frozen",
+    pin: Pin = False,
+    batch_ms: BatchMs = 0.0,
+    time_limit: TimeLimit = 300.0,
+    memory_limit: MemoryLimit = 0,
     as_json: AsJson = False,
 ) -> None:
     """Measure time per message and its ratio to the baseline. With --json, one line for each figure."""
-    run(("time",), codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
+    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms}
+    more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
+    run(("time",), codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)
 
 
 @app.command()
@@ -151,10 +162,14 @@ def memory(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    flamegraph: Flamegraph = False,
+    time_limit: TimeLimit = 300.0,
+    memory_limit: MemoryLimit = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Count allocations, bytes and peak per operation. With --json, one line for each figure."""
-    run(("memory",), codec, workload, corpus, (), quick, rigorous, output, resume, seed, strict, as_json)
+    """Count allocations, bytes and peak per operation, and what a result keeps. With --json, a line for each figure."""
+    more: dict[str, Any] = {"flamegraph": flamegraph, "time_limit_s": time_limit, "memory_limit_mb": memory_limit}
+    run(("memory",), codec, workload, corpus, (), quick, rigorous, output, resume, seed, strict, as_json, **more)
 
 
 @app.command()
@@ -169,11 +184,19 @@ def compare(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    gc: Gc = "frozen",
+    pin: Pin = False,
+    batch_ms: BatchMs = 0.0,
+    flamegraph: Flamegraph = False,
+    time_limit: TimeLimit = 300.0,
+    memory_limit: MemoryLimit = 0,
     as_json: AsJson = False,
 ) -> None:
     """Measure size, time and memory together: the main job. With --json, one line for each figure."""
     parts = ("size", "memory", "time")
-    run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
+    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "flamegraph": flamegraph}
+    more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
+    run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)
 
 
 @app.command()
@@ -218,17 +241,18 @@ def run(
     seed: int,
     strict: bool,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Measure some parts and show the results."""
     from serlab.comparison import run_plan
-    from serlab.measure.plan import DEFAULT_OPERATIONS, Options, make_plan
+    from serlab.measure.plan import Options, make_plan
     from serlab.terminal import show_results
 
     if quick and rigorous:
         raise typer.BadParameter("--quick and --rigorous exclude each other")
     effort = "quick" if quick else "rigorous" if rigorous else "default"
-    names = (split(codec), split(workload), split_files(corpus), split(operation) or DEFAULT_OPERATIONS)
-    options = Options(*names, parts, effort, seed, strict)
+    names = (split(codec), split(workload), split_files(corpus), split(operation))
+    options = Options(*names, parts, effort, seed, strict, **settings)
     directory = choose_folder(output, resume)
     if resume:
         options = recorded_options(directory, options, parts)

@@ -4,11 +4,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
-from serlab.measure.plan import DEFAULT_OPERATIONS, EFFORTS, PARTS, Options, Plan, check_names, make_plan
+from serlab.measure.plan import EFFORTS, PARTS, Options, Plan, check_names, make_plan
 from serlab.measure.run import measure
 from serlab.progress import Ticker
 from serlab.report import write_tables
@@ -23,7 +24,7 @@ def compare(
     workloads: Names = None,
     corpus: Names = None,
     *,
-    operations: Sequence[str] = DEFAULT_OPERATIONS,
+    operations: Sequence[str] = (),
     parts: Sequence[str] = PARTS,
     effort: str = "quick",
     seed: int = 0,
@@ -31,6 +32,7 @@ def compare(
     directory: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    **settings: Any,
 ) -> pd.DataFrame:
     """Measure codecs on workloads and recorded traffic; works in a notebook cell.
 
@@ -38,7 +40,7 @@ def compare(
         codecs: names; None means all that are installed.
         workloads: names; None means all built-in ones, or none if there is a corpus.
         corpus: paths of recorded traffic, see `serlab.corpus`.
-        operations: what is timed, any of encode, decode, read-one, populate, serialize, deserialize, convert.
+        operations: what is timed, see `serlab.measure.plan.OPERATIONS`; empty means what the effort says.
         parts: any of size, memory, time; parity is always checked.
         effort: quick, default or rigorous.
         seed: of the workloads, the sample of a corpus and the order of batches.
@@ -46,6 +48,7 @@ def compare(
         directory: the results folder; None keeps no files.
         resume: go on with a run that was stopped in `directory`.
         progress: show a progress bar, in a notebook too.
+        settings: gc, pin, batch_ms, time_limit_s, memory_limit_mb, flamegraph, see `serlab.measure.plan.Options`.
 
     Returns:
         The tidy table, one row per figure, see `serlab.results.Row`; `attrs` holds the environment and the findings.
@@ -59,7 +62,7 @@ def compare(
     check_names("part", tuple(parts), PARTS)
     check_names("effort", (effort,), EFFORTS)
     chosen = (names_of(codecs), names_of(workloads), names_of(corpus))
-    plan = make_plan(Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict))
+    plan = make_plan(Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict, **settings))
     with folder(directory) as path:
         return run_plan(plan, path, resume, Console() if progress else None)
 

@@ -15,6 +15,12 @@ import numpy as np
 CONTROL = " (A/A)"
 """Ends the name of the baseline's second arm."""
 
+FLOOR = "floor: "
+"""Begins the name of an arm that is no codec: what no codec can beat."""
+
+FLOOR_COPY = FLOOR + "copy"
+FLOOR_STRINGS = FLOOR + "strings"
+
 RESAMPLES = 2000
 CONFIDENCE = 95
 """Percent of the resampled medians inside the interval."""

@@ -13,6 +13,7 @@ from serlab import workloads
 from serlab.codecs import codec_info, codec_names
 from serlab.measure.check import Report
 from serlab.measure.parity import OUTCOMES
+from serlab.measure.plan import OPERATIONS
 from serlab.messages import KINDS
 from serlab.report import terminal_tables
 
@@ -24,7 +25,7 @@ def inventory() -> dict[str, Any]:
     """List what there is as JSON values."""
     codecs = [codec_info(name)._asdict() for name in codec_names()]
     built_in = [{"name": name, "message": work.kind, "description": work.description} for name, work in built()]
-    return {"codecs": codecs, "messages": list(KINDS), "workloads": built_in}
+    return {"codecs": codecs, "messages": list(KINDS), "workloads": built_in, "operations": list(OPERATIONS)}
 
 
 def built() -> Any:
@@ -46,6 +47,7 @@ def show_inventory(console: Console, found: dict[str, Any]) -> None:
     ]
     show_table(console, "Codecs", ("codec", "version", "schema", "view", "what"), rows)
     console.print(f"\n[bold]Messages[/bold] {', '.join(found['messages'])}\n", highlight=False)
+    console.print(f"[bold]Operations[/bold] {', '.join(found['operations'])}\n", highlight=False)
     rows = [[work["name"], work["message"], work["description"]] for work in found["workloads"]]
     show_table(console, "Workloads", ("workload", "message", "what"), rows)
 

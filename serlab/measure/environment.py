@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from serlab.codecs import codec_info
+from serlab.measure.arms import WARM_UP_BATCHES
 from serlab.measure.plan import Plan
 from serlab.measure.process import physical_memory
+from serlab.measure.settings import DESCRIPTIONS
 
 LIBRARIES = ("msgspec", "numpy", "zstandard", "memray", "pyperf")
 """What every figure rests on beside the codecs' own libraries."""
@@ -41,8 +43,13 @@ def environment(plan: Plan) -> dict[str, Any]:
         "serlab": metadata.version("serlab"),
         "git_commit": git_commit(),
         "load_average": list(os.getloadavg()),
-        "gc": "frozen and disabled while timing, disabled while tracing",
+        "gc": DESCRIPTIONS[plan.options.gc],
         "hash_seed": 0,
+        "affinity": "each timing worker on one processor, in turn" if plan.options.pin else "left to the system",
+        "warm_up_batches": WARM_UP_BATCHES,
+        "effort": plan.effort._asdict(),
+        "time_limit_s": plan.options.time_limit_s,
+        "memory_limit_bytes": plan.options.memory_limit_mb * 10**6 or physical_memory(),
         "seed": plan.options.seed,
         "processes": plan.effort.processes,
         "command": sys.argv,

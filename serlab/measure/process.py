@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import serlab
 from serlab.errors import WorkerError
+from serlab.measure.mark import read_mark, shared_mark
 
 SILENCE_S = 300.0
 """How long a worker may send nothing before it counts as hung."""
@@ -46,24 +47,24 @@ def run_worker(job: dict[str, Any], record: Callable[[dict[str, Any]], None], si
         WorkerDied: it died, hung or reported a failure.
     """
     at, finished = "", False
-    with TemporaryFile() as complaints, started(complaints) as process:
-        send(process, {"memory_bytes": physical_memory(), **job})
+    with TemporaryFile() as complaints, shared_mark() as mark, started(complaints, mark) as process:
+        send(process, {"memory_bytes": physical_memory(), **job, "mark": mark})
         try:
             for line in lines(process, silence_s):
                 sent = parse(line, at)
                 at = sent.get("at", at)
                 finished = finished or "done" in sent
                 if "failed" in sent:
-                    raise WorkerDied(sent["failed"], at)
+                    raise WorkerDied(sent["failed"], read_mark(mark) or at)
                 record(sent)
         except TimeoutError as error:
-            raise WorkerDied(str(error), at) from error
+            raise WorkerDied(str(error), read_mark(mark) or at) from error
         if process.wait() or not finished:
-            raise WorkerDied(f"{ending(process.returncode)}{last_line(complaints)}", at)
+            raise WorkerDied(f"{ending(process.returncode)}{last_line(complaints)}", read_mark(mark) or at)
 
 
 @contextmanager
-def started(complaints: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def started(complaints: IO[bytes], mark: int) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker in a process group of its own, and leave none of the group behind."""
     process = subprocess.Popen(
         [sys.executable, "-m", "serlab.measure.worker"],
@@ -72,6 +73,7 @@ def started(complaints: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
         stderr=complaints,
         env=environment(),
         start_new_session=True,
+        pass_fds=(mark,),
     )
     try:
         yield process

@@ -14,15 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.codecs import codec_info
 from serlab.errors import ResultsError
 from serlab.measure.environment import differences, environment
+from serlab.measure.load import version_of
 from serlab.measure.parity import OUTCOMES
 from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.suites import write_suites
 from serlab.results import ENVIRONMENT, Finished, Journal, Row, load_environment, write_atomically, write_results
-from serlab.stats import CONTROL
 
 Progress = Callable[[Cell], None]
 """Called when a cell is finished, or found finished already."""
@@ -54,7 +53,7 @@ def measure(plan: Plan, directory: Path, resume: bool, progress: Progress) -> pd
         journal = Journal(directory)
         for cell in plan.cells():
             if cell.key not in journal.cells:
-                journal.append(finish(plan, cell, record["run"], journal))
+                journal.append(finish(plan, cell, record["run"], journal, directory))
             progress(cell)
         write_suites(directory, journal.cells.values())
         return write_results(directory, journal.cells.values())
@@ -94,18 +93,19 @@ def begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
     return old
 
 
-def finish(plan: Plan, cell: Cell, run: str, journal: Journal) -> Finished:
+def finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) -> Finished:
     """Measure one cell; again without a codec that killed its worker."""
     lost: list[Finished] = []
     without: set[str] = set()
     while True:
         collector = Collector(cell, run)
         try:
-            run_worker(job_of(plan, cell, journal, without), collector.record)
+            job = job_of(plan, cell, journal, without) | {"folder": str(directory)}
+            run_worker(job, collector.record, plan.options.time_limit_s)
         except WorkerDied as error:
-            without.add(error.at)
             lost.append(failure(plan, cell, run, error))
-            if error.at:
+            if error.at and error.at not in without:
+                without.add(error.at)
                 continue
             collector = Collector(cell, run)
         return merge(cell, [*lost, collector.finished()])
@@ -148,8 +148,7 @@ class Collector:
 
 def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
     """Complete a worker's row with what the worker does not know."""
-    version = codec_info(fields["codec"].removesuffix(CONTROL)).version
-    return Row(run=run, codec_version=version, process=process, **fields)
+    return Row(run=run, codec_version=version_of(fields["codec"]), process=process, **fields)
 
 
 def failure(plan: Plan, cell: Cell, run: str, error: WorkerDied) -> Finished:
@@ -174,7 +173,10 @@ def sources_of(plan: Plan, cell: Cell) -> list[Source]:
 
 def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[str, Any]:
     """Tell a worker what to do."""
-    job = {"part": cell.part, "unit": cell.unit, "seed": plan.options.seed, "process": cell.process}
+    options = plan.options
+    job = {"part": cell.part, "unit": cell.unit, "seed": options.seed, "process": cell.process}
+    job |= {"gc": options.gc, "pin": options.pin, "flamegraph": options.flamegraph}
+    job |= {"memory_bytes": options.memory_limit_mb * 10**6} if options.memory_limit_mb else {}
     sources = sources_of(plan, cell)
     chosen = {source.kind: keep(plan.codecs_for(source.kind), without) for source in sources}
     if cell.part == "parity":
@@ -187,7 +189,7 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
     documents = source.corpus.samples[source.kind] if source.corpus else None
     job |= {"workload": source.workload, "kind": source.kind, "documents": documents, "codecs": able}
     baseline = BASELINE if BASELINE in able else next(iter(able), "")
-    return job | {"operations": plan.options.operations, "baseline": baseline, "effort": plan.effort._asdict()}
+    return job | {"operations": plan.effort.operations, "baseline": baseline, "effort": plan.effort._asdict()}
 
 
 def keep(names: list[str], without: set[str]) -> list[str]:

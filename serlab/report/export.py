@@ -86,7 +86,7 @@ def shown(table: pd.DataFrame) -> list[list[str]]:
 
 def heading(column: str) -> str:
     """Write a column's name for reading: the unit stands in the cells."""
-    return column.removesuffix("_ns").replace("_", " ")
+    return "× floor" if column == "times_floor" else column.removesuffix("_ns").replace("_", " ")
 
 
 def to_markdown(table: pd.DataFrame, caption: str) -> str:
