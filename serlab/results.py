@@ -28,12 +28,14 @@ class Row(NamedTuple):
 
     Attributes:
         run: the run's id.
-        codec: the codec's name; the baseline's second arm bears a name of its own.
+        codec: the codec's name; the baseline's second arm bears a name of its own, and so do the arms of another
+            environment.
         codec_version: its library's version.
         workload: a built-in workload or a corpus file.
         message: the kind of message.
         operation: encode, decode, read-one, a stage, size or parity.
-        metric: time, raw, gzip, zstd, allocations, bytes, peak, equal, refused, changed, no_schema.
+        metric: time, time-again (of a second process, where two environments are paired), raw, gzip, zstd,
+            allocations, bytes, peak, equal, refused, changed, no_schema.
         unit: of the value.
         process: the worker's number, from 0.
         value: the figure.

@@ -66,6 +66,7 @@ class Options:
         effort: a key of `EFFORTS`.
         seed: of the workloads, the sample and the order of the batches.
         strict: refuse a corpus with a line that cannot be read.
+        base: another environment, whose codecs are timed in pairs with these; "" is none.
     """
 
     codecs: tuple[str, ...] = ()
@@ -76,6 +77,7 @@ class Options:
     effort: str = "default"
     seed: int = 0
     strict: bool = False
+    base: str = ""
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Options":

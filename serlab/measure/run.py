@@ -16,13 +16,15 @@ import pandas as pd
 
 from serlab.codecs import codec_info
 from serlab.errors import ResultsError
+from serlab.measure.base import base_of
 from serlab.measure.environment import differences, environment
+from serlab.measure.pairing import run_paired
 from serlab.measure.parity import OUTCOMES
 from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.suites import write_suites
 from serlab.results import ENVIRONMENT, Finished, Journal, Row, load_environment, write_atomically, write_results
-from serlab.stats import CONTROL
+from serlab.stats import BASE, CONTROL
 
 Progress = Callable[[Cell], None]
 """Called when a cell is finished, or found finished already."""
@@ -100,10 +102,14 @@ def finish(plan: Plan, cell: Cell, run: str, journal: Journal) -> Finished:
     without: set[str] = set()
     while True:
         collector = Collector(cell, run)
+        job = job_of(plan, cell, journal, without)
         try:
-            run_worker(job_of(plan, cell, journal, without), collector.record)
+            if plan.options.base and cell.part == "time":
+                run_paired(base_of(plan.options.base), job, collector.record)
+            else:
+                run_worker(job, collector.record)
         except WorkerDied as error:
-            without.add(error.at)
+            without.add(error.at.removesuffix(BASE))
             lost.append(failure(plan, cell, run, error))
             if error.at:
                 continue
@@ -139,7 +145,7 @@ class Collector:
             self.metadata = sent["metadata"]
         elif "batches" in sent:
             name = f"{self.cell.unit}/{sent['batches']['operation']}"
-            self.batches.append({**sent["batches"], "name": name, "metadata": self.metadata})
+            self.batches.append({"metadata": self.metadata, **sent["batches"], "name": name})
 
     def finished(self) -> Finished:
         """Give the cell."""
@@ -148,8 +154,9 @@ class Collector:
 
 def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
     """Complete a worker's row with what the worker does not know."""
-    version = codec_info(fields["codec"].removesuffix(CONTROL)).version
-    return Row(run=run, codec_version=version, process=process, **fields)
+    if "codec_version" not in fields:
+        fields = {**fields, "codec_version": codec_info(fields["codec"].removesuffix(CONTROL).removesuffix(BASE)).version}
+    return Row(run=run, process=process, **fields)
 
 
 def failure(plan: Plan, cell: Cell, run: str, error: WorkerDied) -> Finished:
@@ -199,4 +206,4 @@ def unable(journal: Journal, workload: str) -> set[str]:
     """List the codecs that get no figure on a workload: they refused or changed a body, or killed a worker."""
     bad = {*OUTCOMES[1:], FAILED}
     rows = (row for cell in journal.cells.values() for row in cell.rows)
-    return {row.codec for row in rows if row.workload == workload and row.metric in bad and row.value}
+    return {row.codec.removesuffix(BASE) for row in rows if row.workload == workload and row.metric in bad and row.value}

@@ -14,7 +14,7 @@ import pyperf
 
 from serlab.codecs import codec_info
 from serlab.results import Finished, write_atomically
-from serlab.stats import CONTROL
+from serlab.stats import BASE, CONTROL
 
 FOLDER = "pyperf"
 
@@ -38,7 +38,7 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
             runs[batches["codec"]][batches["name"]].append(run_of(batches))
     written = []
     for codec, benchmarks in sorted(runs.items()):
-        path = directory / FOLDER / f"{codec.replace(CONTROL, '-control')}.json"
+        path = directory / FOLDER / f"{codec.replace(BASE, '-base').replace(CONTROL, '-control')}.json"
         suite = pyperf.BenchmarkSuite([pyperf.Benchmark(benchmark) for benchmark in benchmarks.values()])
         write_atomically(path, suite_bytes(suite))
         written.append(path)
@@ -48,9 +48,9 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
 def run_of(batches: dict[str, Any]) -> Any:
     """Make a pyperf run of one worker's batches."""
     loops, items = batches["loops"]
-    info = codec_info(batches["codec"].removesuffix(CONTROL))
     metadata = {**batches["metadata"], "name": batches["name"], "unit": "second", "loops": loops, "inner_loops": items}
-    metadata["codec_version"] = info.version or "unknown"
+    if "codec_version" not in metadata:
+        metadata["codec_version"] = codec_info(batches["codec"].removesuffix(CONTROL)).version or "unknown"
     return pyperf.Run([value / 1e9 for value in batches["values"]], metadata=metadata, collect_metadata=False)
 
 

@@ -26,6 +26,10 @@ LEAST_BATCHES = 3
 """Of an arm so slow that it would use up its time at once; a median of fewer says nothing."""
 
 
+Turn = Callable[[], object]
+"""Called before each round of batches; another process may measure until it returns."""
+
+
 class Arm(NamedTuple):
     """A codec in one operation: what is called, with what, and how often in a batch.
 
@@ -47,12 +51,13 @@ class Arm(NamedTuple):
     batches: int = 1
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: dict[str, Any], emit: Emit, turn: Turn | None = None) -> None:
     """Time every operation of a workload.
 
     Args:
         job: workload, kind, seed, documents, codecs, operations, baseline, process, effort (rounds, batch_ns, arm_ns).
         emit: receives rows, findings and the batches for pyperf.
+        turn: waits for this process's turn, where several measure by turns.
     """
     messages = load_messages(job)
     codecs = [bind(job, name, messages) for name in job["codecs"] if carries(job, name, messages, emit)]
@@ -64,7 +69,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     emit({"metadata": metadata()})
     for operation in job["operations"]:
         arms = arms_of(job, operation, codecs, messages, emit)
-        for name, values in interleave(arms, random).items():
+        for name, values in interleave(arms, random, turn).items():
             emit(row(job, name, operation, "time", "ns", median(values)))
             emit({"batches": {"codec": name, "operation": operation, "loops": loops_of(arms, name), "values": values}})
 
@@ -117,7 +122,7 @@ def calibrate(effort: dict[str, int], arm: Arm) -> Arm:
     return arm._replace(loops=loops, batches=max(LEAST_BATCHES, min(effort["rounds"], affordable)))
 
 
-def interleave(arms: list[Arm], random: Random) -> dict[str, list[float]]:
+def interleave(arms: list[Arm], random: Random, wait: Turn | None = None) -> dict[str, list[float]]:
     """Time all arms, batch by batch in random order.
 
     Returns:
@@ -127,6 +132,8 @@ def interleave(arms: list[Arm], random: Random) -> dict[str, list[float]]:
     for turn in range(max((arm.batches for arm in arms), default=0)):
         due = [arm for arm in arms if turn < arm.batches]
         random.shuffle(due)
+        if wait:
+            wait()
         for arm in due:
             values[arm.name].append(batch(arm) / (arm.loops * len(arm.items)))
     return values
