@@ -1,7 +1,7 @@
 """The serlab command: one thin function per subcommand.
 
-Exit status: 0 fine; 1 a finding (a body refused or changed, a line that cannot be read, a worker that died);
-2 usage, or input that cannot be used; 130 interrupted.
+Exit status: 0 fine; 1 a finding (a body refused or changed, a line that cannot be read, a worker that died, a figure
+that became worse at the gate); 2 usage, or input that cannot be used; 130 interrupted.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from serlab import judging
 from serlab.errors import ResultsError, SerlabError
 
 app = typer.Typer(
@@ -41,6 +42,10 @@ Resume = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Of workloads, samples and the order of batches.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first corpus line that cannot be read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
+Base = Annotated[
+    str, typer.Option("--base", metavar="VENV", help="Another environment: time its codecs in pairs with these.")
+]
+Parts = Annotated[list[str] | None, typer.Option("--part", metavar="NAME", help="size, memory or time; repeat.")]
 RESULTS = Path("results")
 FINDING, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -134,10 +139,11 @@ def time(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    base: Base = "",
     as_json: AsJson = False,
 ) -> None:
     """Measure time per message and its ratio to the baseline. With --json, one line for each figure."""
-    run(("time",), codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
+    run(("time",), codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, base)
 
 
 @app.command()
@@ -169,11 +175,16 @@ def compare(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    base: Base = "",
+    part: Parts = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure size, time and memory together: the main job. With --json, one line for each figure."""
-    parts = ("size", "memory", "time")
-    run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
+    from serlab.measure.plan import PARTS, check_names
+
+    parts = split(part) or PARTS
+    check_names("part", parts, PARTS)
+    run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, base)
 
 
 @app.command()
@@ -189,6 +200,10 @@ def report(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A resu
     console.print(f"{len(written)} files in {directory / 'tables'}", highlight=False)
 
 
+app.command()(judging.diff)
+app.command()(judging.gate)
+
+
 def run(
     parts: tuple[str, ...],
     codec: list[str] | None,
@@ -202,6 +217,7 @@ def run(
     seed: int,
     strict: bool,
     as_json: bool,
+    base: str = "",
 ) -> None:
     """Measure some parts and show the results."""
     from serlab.comparison import run_plan
@@ -212,7 +228,7 @@ def run(
         raise typer.BadParameter("--quick and --rigorous exclude each other")
     effort = "quick" if quick else "rigorous" if rigorous else "default"
     names = (split(codec), split(workload), split_files(corpus), split(operation) or DEFAULT_OPERATIONS)
-    options = Options(*names, parts, effort, seed, strict)
+    options = Options(*names, parts, effort, seed, strict, base)
     directory = choose_folder(output, resume)
     if resume:
         options = recorded_options(directory, options, parts)

@@ -34,7 +34,7 @@ class Row(NamedTuple):
         workload: a built-in workload or a corpus file.
         message: the kind of message.
         operation: encode, decode, read-one, a stage, size or parity.
-        metric: time, time-again (of a second process, where two environments are paired), raw, gzip, zstd,
+        metric: time, time-paired and time-again (where two environments are paired), raw, gzip, zstd,
             allocations, bytes, peak, equal, refused, changed, no_schema.
         unit: of the value.
         process: the worker's number, from 0.

@@ -18,6 +18,12 @@ CONTROL = " (A/A)"
 BASE = " (base)"
 """Ends the name of a codec that another environment ran, before `CONTROL`."""
 
+PAIRED = "time-paired"
+"""The metric of the times that two environments are compared by."""
+
+AGAIN = "time-again"
+"""The metric of the same in a second process of this environment: the A/A control of the pairs."""
+
 RESAMPLES = 2000
 CONFIDENCE = 95
 """Percent of the resampled medians inside the interval."""

@@ -79,7 +79,8 @@ def serlab(tmp_path: Path) -> Run:
     command = Path(sys.executable).with_name("serlab")
 
     def run(*arguments: str, plugins: Path | None = None, **options: object) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "COLUMNS": "80"} | ({"PYTHONPATH": str(plugins)} if plugins else {})
+        path = os.pathsep.join(filter(None, [str(plugins or ""), os.environ.get("PYTHONPATH", "")]))
+        environment = {**os.environ, "COLUMNS": "80", "PYTHONPATH": path}
         settings = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 300}
         return subprocess.run([str(command), *arguments], **(settings | options))  # type: ignore[call-overload]
 

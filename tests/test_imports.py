@@ -28,6 +28,7 @@ LAYERS: dict[str, set[str]] = {
     "measure": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
     "service": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
     "report": {"results", "stats"},
+    "verdicts": {"results", "stats", "report"},
     "decide": {"results", "stats"},
 }
 """Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may

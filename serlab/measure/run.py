@@ -155,7 +155,10 @@ class Collector:
 def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
     """Complete a worker's row with what the worker does not know."""
     if "codec_version" not in fields:
-        fields = {**fields, "codec_version": codec_info(fields["codec"].removesuffix(CONTROL).removesuffix(BASE)).version}
+        fields = {
+            **fields,
+            "codec_version": codec_info(fields["codec"].removesuffix(CONTROL).removesuffix(BASE)).version,
+        }
     return Row(run=run, process=process, **fields)
 
 
@@ -206,4 +209,6 @@ def unable(journal: Journal, workload: str) -> set[str]:
     """List the codecs that get no figure on a workload: they refused or changed a body, or killed a worker."""
     bad = {*OUTCOMES[1:], FAILED}
     rows = (row for cell in journal.cells.values() for row in cell.rows)
-    return {row.codec.removesuffix(BASE) for row in rows if row.workload == workload and row.metric in bad and row.value}
+    return {
+        row.codec.removesuffix(BASE) for row in rows if row.workload == workload and row.metric in bad and row.value
+    }
