@@ -1,7 +1,7 @@
 """The serlab command: one thin function per subcommand.
 
-Exit status: 0 fine; 1 a finding (a body refused or changed, a line that cannot be read, a worker that died);
-2 usage, or input that cannot be used; 130 interrupted.
+Exit status: 0 fine; 1 a finding (a body refused or changed, a line that cannot be read, a worker that died, a figure
+that became worse at the gate); 2 usage, or input that cannot be used; 130 interrupted.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from serlab import judging
 from serlab.errors import ResultsError, SerlabError
 
 app = typer.Typer(
@@ -45,6 +46,10 @@ BatchMs = Annotated[float, typer.Option("--batch-ms", metavar="MS", help="Length
 TimeLimit = Annotated[float, typer.Option("--time-limit", metavar="S", help="A worker may be at one step so long.")]
 MemoryLimit = Annotated[int, typer.Option("--memory-limit", metavar="MB", help="Of a worker; 0: the machine's memory.")]
 Flamegraph = Annotated[bool, typer.Option("--flamegraph", help="Write memray's flame graphs to DIR/flamegraphs.")]
+Base = Annotated[
+    str, typer.Option("--base", metavar="VENV", help="Another environment: time its codecs in pairs with these.")
+]
+Parts = Annotated[list[str] | None, typer.Option("--part", metavar="NAME", help="size, memory or time; repeat.")]
 RESULTS = Path("results")
 FINDING, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -143,10 +148,11 @@ def time(
     batch_ms: BatchMs = 0.0,
     time_limit: TimeLimit = 300.0,
     memory_limit: MemoryLimit = 0,
+    base: Base = "",
     as_json: AsJson = False,
 ) -> None:
     """Measure time per message and its ratio to the baseline. With --json, one line for each figure."""
-    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms}
+    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "base": base}
     more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
     run(("time",), codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)
 
@@ -190,11 +196,16 @@ def compare(
     flamegraph: Flamegraph = False,
     time_limit: TimeLimit = 300.0,
     memory_limit: MemoryLimit = 0,
+    base: Base = "",
+    part: Parts = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure size, time and memory together: the main job. With --json, one line for each figure."""
-    parts = ("size", "memory", "time")
-    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "flamegraph": flamegraph}
+    from serlab.measure.plan import PARTS, check_names
+
+    parts = split(part) or PARTS
+    check_names("part", parts, PARTS)
+    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "flamegraph": flamegraph, "base": base}
     more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
     run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)
 
@@ -226,6 +237,10 @@ def fidelity(codec: Codecs = None, output: Output = None, as_json: AsJson = Fals
         print(json.dumps(found))
     else:
         show_matrices(Console(), cells, evolution)
+
+
+app.command()(judging.diff)
+app.command()(judging.gate)
 
 
 def run(

@@ -29,6 +29,7 @@ def compare(
     effort: str = "quick",
     seed: int = 0,
     strict: bool = False,
+    base: str | Path = "",
     directory: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -45,6 +46,7 @@ def compare(
         effort: quick, default or rigorous.
         seed: of the workloads, the sample of a corpus and the order of batches.
         strict: raise at the first corpus line that cannot be read.
+        base: the virtual environment whose codecs are timed in pairs with these.
         directory: the results folder; None keeps no files.
         resume: go on with a run that was stopped in `directory`.
         progress: show a progress bar, in a notebook too.
@@ -58,11 +60,13 @@ def compare(
         MissingPackageError: a codec that was asked for is not installed.
         CorpusError: a corpus cannot be read.
         ResultsError: the folder holds another run, or cannot be written.
+        InterpreterError: the other environment cannot be measured with.
     """
     check_names("part", tuple(parts), PARTS)
     check_names("effort", (effort,), EFFORTS)
     chosen = (names_of(codecs), names_of(workloads), names_of(corpus))
-    plan = make_plan(Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict, **settings))
+    chosen_options = Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict, base=str(base), **settings)
+    plan = make_plan(chosen_options)
     with folder(directory) as path:
         return run_plan(plan, path, resume, Console() if progress else None)
 

@@ -15,7 +15,7 @@ from serlab.measure.check import Report
 from serlab.measure.parity import OUTCOMES
 from serlab.measure.plan import OPERATIONS
 from serlab.messages import KINDS
-from serlab.report import terminal_tables
+from serlab.report import paired_lines, terminal_tables
 
 MOST_FIELDS = 20
 MOST_FINDINGS = 20
@@ -102,6 +102,8 @@ def show_results(console: Console, table: pd.DataFrame, directory: Path) -> None
     """Show a run's summary, what it found amiss, and where the rest is."""
     for block in terminal_tables(table):
         console.print(block)
+    for line in paired_lines(table):
+        console.print(line, markup=False, highlight=False)
     # The summary says "no schema" itself; it is no fault of a body or a codec.
     findings = [finding for finding in table.attrs["findings"] if finding["outcome"] != "no_schema"]
     for finding in findings[:MOST_FINDINGS]:

@@ -51,22 +51,28 @@ def calibrate(effort: Mapping[str, int], arm: Arm) -> Arm:
     return arm._replace(loops=loops, batches=max(LEAST_BATCHES, min(effort["rounds"], affordable)))
 
 
-def interleave(arms: list[Arm], random: Random, mark: Mark | None = None) -> dict[str, list[float]]:
+def interleave(
+    arms: list[Arm], random: Random, mark: Mark | None = None, turn: Callable[[], object] | None = None
+) -> dict[str, list[float]]:
     """Time all arms, batch by batch in random order.
 
     Args:
         arms: what is timed, calibrated.
         random: the order.
         mark: told before each batch whose it is, so that a death has a name.
+        turn: called before each round; another process may measure until it returns.
 
     Returns:
         Arm's name → nanoseconds per message of each batch.
     """
     mark = mark or open_mark(None)
     values: dict[str, list[float]] = {arm.name: [] for arm in arms}
-    for turn in range(max((arm.batches for arm in arms), default=0)):
-        due = [arm for arm in arms if turn < arm.batches]
+    for number in range(max((arm.batches for arm in arms), default=0)):
+        due = [arm for arm in arms if number < arm.batches]
         random.shuffle(due)
+        if turn:
+            mark("")
+            turn()
         for arm in due:
             mark(arm.name)
             values[arm.name].append(batch(arm) / (arm.loops * arm.messages))

@@ -84,6 +84,7 @@ class Options:
         time_limit_s: how long a worker may be at one step before it is killed.
         memory_limit_mb: address space of a worker; 0 means the machine's memory.
         flamegraph: write memray's flame graphs beside the figures of memory.
+        base: another environment, whose codecs are timed in pairs with these; "" is none.
     """
 
     codecs: tuple[str, ...] = ()
@@ -100,6 +101,7 @@ class Options:
     time_limit_s: float = 300.0
     memory_limit_mb: int = 0
     flamegraph: bool = False
+    base: str = ""
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Options":

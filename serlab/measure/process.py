@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import serlab
 from serlab.errors import WorkerError
@@ -32,22 +32,43 @@ class WorkerDied(WorkerError):
 
     def __init__(self, reason: str, at: str) -> None:
         super().__init__(f"{reason} at {at}" if at else reason)
+        self.reason = reason
         self.at = at
 
 
-def run_worker(job: dict[str, Any], record: Callable[[dict[str, Any]], None], silence_s: float = SILENCE_S) -> None:
+class Interpreter(NamedTuple):
+    """A Python that runs workers, with the environment variables that they get."""
+
+    executable: str
+    environment: dict[str, str]
+
+
+def run_worker(
+    job: dict[str, Any],
+    record: Callable[[dict[str, Any]], None],
+    silence_s: float = SILENCE_S,
+    interpreter: Interpreter | None = None,
+    descriptors: tuple[int, ...] = (),
+) -> None:
     """Measure one cell in a fresh process.
 
     Args:
         job: what to measure.
         record: called with each record that the worker sends.
         silence_s: seconds without a record after which the worker is killed.
+        interpreter: the Python that runs it; None means this one.
+        descriptors: open files that it inherits.
 
     Raises:
         WorkerDied: it died, hung or reported a failure.
     """
     at, finished = "", False
-    with TemporaryFile() as complaints, shared_mark() as mark, started(complaints, mark) as process:
+    interpreter = interpreter or Interpreter(sys.executable, environment())
+    with (
+        TemporaryFile() as complaints,
+        shared_mark() as mark,
+        started(complaints, interpreter, (*descriptors, mark)) as process,
+    ):
         send(process, {"memory_bytes": physical_memory(), **job, "mark": mark})
         try:
             for line in lines(process, silence_s):
@@ -64,16 +85,19 @@ def run_worker(job: dict[str, Any], record: Callable[[dict[str, Any]], None], si
 
 
 @contextmanager
-def started(complaints: IO[bytes], mark: int) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    complaints: IO[bytes], interpreter: Interpreter, descriptors: tuple[int, ...]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker in a process group of its own, and leave none of the group behind."""
+    # -P, or a folder named serlab where the user stands would be measured in place of what is installed.
     process = subprocess.Popen(
-        [sys.executable, "-m", "serlab.measure.worker"],
+        [interpreter.executable, "-P", "-m", "serlab.measure.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,
-        env=environment(),
+        env=interpreter.environment,
         start_new_session=True,
-        pass_fds=(mark,),
+        pass_fds=descriptors,
     )
     try:
         yield process

@@ -15,13 +15,16 @@ from typing import Any
 import pandas as pd
 
 from serlab.errors import ResultsError
+from serlab.measure.base import base_of
 from serlab.measure.environment import differences, environment
 from serlab.measure.load import version_of
+from serlab.measure.pairing import run_paired
 from serlab.measure.parity import OUTCOMES
 from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.suites import write_suites
 from serlab.results import ENVIRONMENT, Finished, Journal, Row, load_environment, write_atomically, write_results
+from serlab.stats import BASE
 
 Progress = Callable[[Cell], None]
 """Called when a cell is finished, or found finished already."""
@@ -99,13 +102,17 @@ def finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) 
     without: set[str] = set()
     while True:
         collector = Collector(cell, run)
+        job = job_of(plan, cell, journal, without) | {"folder": str(directory)}
         try:
-            job = job_of(plan, cell, journal, without) | {"folder": str(directory)}
-            run_worker(job, collector.record, plan.options.time_limit_s)
+            if plan.options.base and cell.part == "time":
+                run_paired(base_of(plan.options.base), job, collector.record, plan.options.time_limit_s)
+            else:
+                run_worker(job, collector.record, plan.options.time_limit_s)
         except WorkerDied as error:
             lost.append(failure(plan, cell, run, error))
-            if error.at and error.at not in without:
-                without.add(error.at)
+            codec = error.at.removesuffix(BASE)
+            if codec and codec not in without:
+                without.add(codec)
                 continue
             collector = Collector(cell, run)
         return merge(cell, [*lost, collector.finished()])
@@ -139,7 +146,7 @@ class Collector:
             self.metadata = sent["metadata"]
         elif "batches" in sent:
             name = f"{self.cell.unit}/{sent['batches']['operation']}"
-            self.batches.append({**sent["batches"], "name": name, "metadata": self.metadata})
+            self.batches.append({"metadata": self.metadata, **sent["batches"], "name": name})
 
     def finished(self) -> Finished:
         """Give the cell."""
@@ -148,7 +155,8 @@ class Collector:
 
 def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
     """Complete a worker's row with what the worker does not know."""
-    return Row(run=run, codec_version=version_of(fields["codec"]), process=process, **fields)
+    version = fields.get("codec_version") or version_of(fields["codec"].removesuffix(BASE))
+    return Row(**{**fields, "run": run, "process": process, "codec_version": version})
 
 
 def failure(plan: Plan, cell: Cell, run: str, error: WorkerDied) -> Finished:
@@ -201,4 +209,6 @@ def unable(journal: Journal, workload: str) -> set[str]:
     """List the codecs that get no figure on a workload: they refused or changed a body, or killed a worker."""
     bad = {*OUTCOMES[1:], FAILED}
     rows = (row for cell in journal.cells.values() for row in cell.rows)
-    return {row.codec for row in rows if row.workload == workload and row.metric in bad and row.value}
+    return {
+        row.codec.removesuffix(BASE) for row in rows if row.workload == workload and row.metric in bad and row.value
+    }

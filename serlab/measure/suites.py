@@ -14,7 +14,7 @@ import pyperf
 
 from serlab.measure.load import version_of
 from serlab.results import Finished, write_atomically
-from serlab.stats import CONTROL
+from serlab.stats import BASE, CONTROL
 
 FOLDER = "pyperf"
 
@@ -38,7 +38,8 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
             runs[batches["codec"]][batches["name"]].append(run_of(batches))
     written = []
     for codec, benchmarks in sorted(runs.items()):
-        path = directory / FOLDER / f"{codec.replace(CONTROL, '-control').replace(': ', '-')}.json"
+        name = codec.replace(BASE, "-base").replace(CONTROL, "-control").replace(": ", "-")
+        path = directory / FOLDER / f"{name}.json"
         suite = pyperf.BenchmarkSuite([pyperf.Benchmark(benchmark) for benchmark in benchmarks.values()])
         write_atomically(path, suite_bytes(suite))
         written.append(path)
@@ -49,7 +50,8 @@ def run_of(batches: dict[str, Any]) -> Any:
     """Make a pyperf run of one worker's batches."""
     loops, items = batches["loops"]
     metadata = {**batches["metadata"], "name": batches["name"], "unit": "second", "loops": loops, "inner_loops": items}
-    metadata["codec_version"] = version_of(batches["codec"]) or "unknown"
+    if "codec_version" not in metadata:
+        metadata["codec_version"] = version_of(batches["codec"]) or "unknown"
     return pyperf.Run([value / 1e9 for value in batches["values"]], metadata=metadata, collect_metadata=False)
 
 

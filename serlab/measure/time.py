@@ -4,7 +4,7 @@ The figure of a process is the median of its batches, see `serlab.measure.arms`.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from statistics import median
 from typing import Any
@@ -21,14 +21,18 @@ from serlab.measure.settings import DESCRIPTIONS, pin, settle_gc
 from serlab.messages import to_document
 from serlab.stats import CONTROL, FLOOR
 
+Turn = Callable[[], object]
+"""Called before each round of batches; another process may measure until it returns."""
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+
+def run(job: dict[str, Any], emit: Emit, turn: Turn | None = None) -> None:
     """Time every operation of a workload.
 
     Args:
         job: workload, kind, seed, documents, codecs, operations, baseline, process, effort (rounds, batch_ns, arm_ns),
             gc and pin (see `serlab.measure.settings`), mark (a file descriptor).
         emit: receives rows, findings and the batches for pyperf.
+        turn: waits for this process's turn, where several measure by turns.
     """
     if job["pin"]:
         pin(job["process"])
@@ -41,7 +45,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     emit({"metadata": metadata(job["gc"])})
     for operation in (name for wanted in job["operations"] for name in work.names(wanted)):
         arms = arms_of(job, operation, work, emit)
-        for name, values in interleave(arms, random, mark).items():
+        for name, values in interleave(arms, random, mark, turn).items():
             emit(row(job, name, operation, "time", "ns", median(values)))
             emit({"batches": {"codec": name, "operation": operation, "loops": loops_of(arms, name), "values": values}})
 

@@ -16,7 +16,7 @@ from typing import Any
 from serlab.codecs.base import reason
 from serlab.errors import SerlabError
 
-PARTS = {"parity": "bodies", "memory": "memory", "time": "time"}
+PARTS = {"parity": "bodies", "memory": "memory", "time": "time", "turns": "turns"}
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.report.tables import NAMES, build_tables
+from serlab.report.tables import build_tables
 from serlab.report.units import show
 from serlab.results import load_environment, load_results, write_atomically
 
@@ -22,6 +22,7 @@ TITLES = {
     "time": "Median time per message",
     "memory": "Memory per operation",
     "summary": "Summary: ratios below 1 are smaller or faster than the baseline",
+    "paired": "Head against base: ratios below 1 are faster in this environment than in the other",
 }
 TEX_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -60,7 +61,7 @@ def write_tables(directory: str | Path) -> list[Path]:
     environment = load_environment(folder)
     tables = build_tables(load_results(folder))
     written = []
-    for name in NAMES:
+    for name in tables:
         for suffix, write in FORMATS.items():
             path = folder / "tables" / f"{name}.{suffix}"
             text = write(tables[name], f"{TITLES[name]}. {caption_of(environment)}")

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from serlab.report.floors import floor_values
+from serlab.report.paired import own, paired_table
 from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, is_tie, paired_ratio
 
 NAMES = ("size", "time", "memory", "summary")
@@ -37,11 +38,15 @@ def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         rows: the tidy table.
 
     Returns:
-        Table name → table, with units in the column names; empty where nothing was measured.
+        Table name → table, with units in the column names; empty where nothing was measured. `paired` is there only if
+        two environments were timed.
     """
+    paired = paired_table(rows)
+    rows = own(rows)
     baseline = baseline_of(rows)
     size, time, memory = size_table(rows, baseline), time_table(rows, baseline), memory_table(rows)
-    return {"size": size, "time": time, "memory": memory, "summary": summary_table(rows, size, time, memory)}
+    tables = {"size": size, "time": time, "memory": memory, "summary": summary_table(rows, size, time, memory)}
+    return tables if paired.empty else tables | {"paired": paired}
 
 
 def outcome(rows: pd.DataFrame, workload: str, codec: str) -> str:
