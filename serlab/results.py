@@ -32,8 +32,9 @@ class Row(NamedTuple):
         codec_version: its library's version.
         workload: a built-in workload or a corpus file.
         message: the kind of message.
-        operation: encode, decode, read-one, a stage, size or parity.
-        metric: time, raw, gzip, zstd, allocations, bytes, peak, equal, refused, changed, no_schema.
+        operation: encode, decode, read-one, a stage, size or parity; under load with how, as in `encode/threads=2`.
+        metric: time, raw, gzip, zstd, allocations, bytes, peak, equal, refused, changed, no_schema, rate, byte-rate,
+            lag-p50, lag-p99, lag-max, lag-rate.
         unit: of the value.
         process: the worker's number, from 0.
         value: the figure.

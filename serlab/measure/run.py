@@ -17,6 +17,7 @@ import pandas as pd
 from serlab.codecs import codec_info
 from serlab.errors import ResultsError
 from serlab.measure.environment import differences, environment
+from serlab.measure.gil import FLOORS
 from serlab.measure.parity import OUTCOMES
 from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
@@ -148,7 +149,8 @@ class Collector:
 
 def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
     """Complete a worker's row with what the worker does not know."""
-    version = codec_info(fields["codec"].removesuffix(CONTROL)).version
+    name = fields["codec"].removesuffix(CONTROL)
+    version = "" if name in FLOORS else codec_info(name).version
     return Row(run=run, codec_version=version, process=process, **fields)
 
 
