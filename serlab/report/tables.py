@@ -1,9 +1,10 @@
-"""Rows → the four tables: size, time, memory, summary."""
+"""Rows → the four tables: size, time, memory, summary; and those of the load parts where they were measured."""
 
 from typing import Any
 
 import pandas as pd
 
+from serlab.report.load import METRICS, load_tables
 from serlab.stats import CONTROL, Estimate, geometric_mean, is_tie, paired_ratio
 
 NAMES = ("size", "time", "memory", "summary")
@@ -26,11 +27,13 @@ def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         rows: the tidy table.
 
     Returns:
-        Table name → table, with units in the column names; empty where nothing was measured.
+        Table name → table, with units in the column names; empty where nothing was measured, and those of the load
+        parts only where they were.
     """
     baseline = baseline_of(rows)
     size, time, memory = size_table(rows, baseline), time_table(rows, baseline), memory_table(rows)
-    return {"size": size, "time": time, "memory": memory, "summary": summary_table(rows, size, time, memory)}
+    summary = summary_table(rows[~rows["metric"].isin(METRICS)], size, time, memory)
+    return {"size": size, "time": time, "memory": memory, "summary": summary, **load_tables(rows, baseline)}
 
 
 def outcome(rows: pd.DataFrame, workload: str, codec: str) -> str:
