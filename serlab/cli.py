@@ -41,6 +41,7 @@ Resume = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Of workloads, samples and the order of batches.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first corpus line that cannot be read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
+Load = Annotated[bool, typer.Option("--load", help="Throughput and event-loop lag as well; takes much longer.")]
 RESULTS = Path("results")
 FINDING, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -158,7 +159,7 @@ def memory(
 
 
 @app.command()
-def compare(
+def throughput(
     codec: Codecs = None,
     workload: Workloads = None,
     corpus: Corpora = None,
@@ -171,8 +172,31 @@ def compare(
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
+    """Measure messages/s by processes and threads, and the lag of an event loop. With --json, one line per figure."""
+    from serlab.measure.pace import LOAD_OPERATIONS, LOAD_PARTS
+    from serlab.measure.plan import check_names
+
+    check_names("operation under load", split(operation), LOAD_OPERATIONS)
+    run(LOAD_PARTS, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
+
+
+@app.command()
+def compare(
+    codec: Codecs = None,
+    workload: Workloads = None,
+    corpus: Corpora = None,
+    operation: Operations = None,
+    quick: Quick = False,
+    rigorous: Rigorous = False,
+    output: Output = None,
+    resume: Resume = False,
+    seed: Seed = 0,
+    strict: Strict = False,
+    as_json: AsJson = False,
+    load: Load = False,
+) -> None:
     """Measure size, time and memory together: the main job. With --json, one line for each figure."""
-    parts = ("size", "memory", "time")
+    parts = ("size", "memory", "time", "throughput", "lag") if load else ("size", "memory", "time")
     run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
 
 
