@@ -21,7 +21,7 @@ LOAD_WORKLOADS = (
 BATCHES_PER_WINDOW = 10
 """A window is this many batches of the time part, 10 or 20 ms: short, so that all arms meet every state of the machine;
 longer than CPython's 5 ms between two threads."""
-LEAST_WINDOWS = 3
+LEAST_WINDOWS, MOST_WINDOWS = 3, 5
 
 TICK_NS = 1_000_000
 """Period of the ticker that sees the loop's lag."""
@@ -44,12 +44,12 @@ def window_ns(effort: Mapping[str, int]) -> int:
 
 def windows(effort: Mapping[str, int]) -> int:
     """Give the number of throughput windows of each arm in one worker."""
-    return max(LEAST_WINDOWS, effort["arm_ns"] // window_ns(effort))
+    return min(MOST_WINDOWS, max(LEAST_WINDOWS, effort["arm_ns"] // window_ns(effort)))
 
 
 def lag_windows(effort: Mapping[str, int]) -> int:
     """Give the number of lag windows of each arm in one worker."""
-    return 1 if effort["arm_ns"] < 100_000_000 else 3
+    return 1 if effort["arm_ns"] < 100_000_000 else 2
 
 
 def load_cost(part: str, codecs: int, operations: int, effort: Mapping[str, int]) -> float:
