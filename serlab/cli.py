@@ -50,6 +50,7 @@ Base = Annotated[
     str, typer.Option("--base", metavar="VENV", help="Another environment: time its codecs in pairs with these.")
 ]
 Parts = Annotated[list[str] | None, typer.Option("--part", metavar="NAME", help="size, memory or time; repeat.")]
+Load = Annotated[bool, typer.Option("--load", help="Throughput and event-loop lag as well; takes much longer.")]
 RESULTS = Path("results")
 FINDING, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -179,6 +180,28 @@ def memory(
 
 
 @app.command()
+def throughput(
+    codec: Codecs = None,
+    workload: Workloads = None,
+    corpus: Corpora = None,
+    operation: Operations = None,
+    quick: Quick = False,
+    rigorous: Rigorous = False,
+    output: Output = None,
+    resume: Resume = False,
+    seed: Seed = 0,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure messages/s by processes and threads, and the lag of an event loop. With --json, one line per figure."""
+    from serlab.measure.pace import LOAD_OPERATIONS, LOAD_PARTS
+    from serlab.measure.plan import check_names
+
+    check_names("operation under load", split(operation), LOAD_OPERATIONS)
+    run(LOAD_PARTS, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
+
+
+@app.command()
 def compare(
     codec: Codecs = None,
     workload: Workloads = None,
@@ -198,13 +221,15 @@ def compare(
     memory_limit: MemoryLimit = 0,
     base: Base = "",
     part: Parts = None,
+    load: Load = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure size, time and memory together: the main job. With --json, one line for each figure."""
+    from serlab.measure.pace import LOAD_PARTS
     from serlab.measure.plan import PARTS, check_names
 
-    parts = split(part) or PARTS
-    check_names("part", parts, PARTS)
+    parts = split(part) or (*PARTS, *(LOAD_PARTS if load else ()))
+    check_names("part", parts, (*PARTS, *LOAD_PARTS))
     more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "flamegraph": flamegraph, "base": base}
     more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
     run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)

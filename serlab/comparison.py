@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from serlab.measure.pace import LOAD_PARTS
 from serlab.measure.plan import EFFORTS, PARTS, Options, Plan, check_names, make_plan
 from serlab.measure.run import measure
 from serlab.progress import Ticker
@@ -42,7 +43,7 @@ def compare(
         workloads: names; None means all built-in ones, or none if there is a corpus.
         corpus: paths of recorded traffic, see `serlab.corpus`.
         operations: what is timed, see `serlab.measure.plan.OPERATIONS`; empty means what the effort says.
-        parts: any of size, memory, time; parity is always checked.
+        parts: any of size, memory, time, and on request throughput, lag; parity is always checked.
         effort: quick, default or rigorous.
         seed: of the workloads, the sample of a corpus and the order of batches.
         strict: raise at the first corpus line that cannot be read.
@@ -62,7 +63,7 @@ def compare(
         ResultsError: the folder holds another run, or cannot be written.
         InterpreterError: the other environment cannot be measured with.
     """
-    check_names("part", tuple(parts), PARTS)
+    check_names("part", tuple(parts), (*PARTS, *LOAD_PARTS))
     check_names("effort", (effort,), EFFORTS)
     chosen = (names_of(codecs), names_of(workloads), names_of(corpus))
     chosen_options = Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict, base=str(base), **settings)

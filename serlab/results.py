@@ -34,9 +34,11 @@ class Row(NamedTuple):
         codec_version: its library's version.
         workload: a built-in workload or a corpus file.
         message: the kind of message.
-        operation: encode, decode, open, read-one, a step of the access curve, relay, stream, a stage, size or parity.
+        operation: encode, decode, open, read-one, a step of the access curve, relay, stream, a stage, size or parity;
+            under load with how, as in `encode/threads=2`.
         metric: time, time-paired and time-again (where two environments are paired), raw, gzip, zstd, allocations,
-            bytes, peak, growth, retained, equal, refused, changed, no_schema, failed.
+            bytes, peak, growth, retained, rate, byte-rate, lag-p50, lag-p99, lag-max, lag-rate, equal, refused,
+            changed, no_schema, failed.
         unit: of the value.
         process: the worker's number, from 0.
         value: the figure.

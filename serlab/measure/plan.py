@@ -6,15 +6,17 @@ the keys of its rows: a run that was killed and resumed ends with the rows that 
     parity/WORKLOAD          every body through every codec; with sizes
     memory/WORKLOAD          every codec, one tracker after another
     time/WORKLOAD/PROCESS    every codec and operation of one workload, batches in random order
+    throughput/WORKLOAD/PROCESS, lag/WORKLOAD/PROCESS    the machine and an event loop under load, on request
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names
 from serlab.errors import MissingPackageError, UnknownNameError
+from serlab.measure.pace import LOAD_OPERATIONS, LOAD_PARTS, LOAD_WORKLOADS, load_cost
 from serlab.measure.sample import Corpus, scan
 from serlab.measure.settings import GC
 
@@ -74,7 +76,7 @@ class Options:
         workloads: names; empty means all built-in ones, or none if there is a corpus.
         corpora: paths.
         operations: what is timed, any of `OPERATIONS`; empty means what the effort says.
-        parts: any of `PARTS`.
+        parts: any of `PARTS` and `LOAD_PARTS`.
         effort: a key of `EFFORTS`.
         seed: of the workloads, the sample and the order of the batches.
         strict: refuse a corpus with a line that cannot be read.
@@ -128,7 +130,7 @@ class Cell(NamedTuple):
     """What one worker measures.
 
     Attributes:
-        part: "parity", "memory" or "time".
+        part: "parity", "memory", "time" or one of `LOAD_PARTS`.
         unit: the workload's name; for the parity of a corpus the file's, whose kinds are read in one go.
         process: the worker's number.
     """
@@ -140,7 +142,8 @@ class Cell(NamedTuple):
     @property
     def key(self) -> str:
         """Name the cell in the journal."""
-        return f"{self.part}/{self.unit}/{self.process}" if self.part == "time" else f"{self.part}/{self.unit}"
+        once = f"{self.part}/{self.unit}"
+        return f"{once}/{self.process}" if self.part in ("time", *LOAD_PARTS) else once
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,8 @@ class Plan:
             yield from (Cell("memory", name) for name in self.sources)
         if "time" in self.options.parts:
             yield from (Cell("time", name, i) for i in range(self.effort.processes) for name in self.sources)
+        for part in (part for part in LOAD_PARTS if part in self.options.parts):
+            yield from (Cell(part, name, i) for i in range(self.effort.processes) for name in self.sources)
 
     def cost(self, cell: Cell) -> float:
         """Estimate a cell's seconds, to weigh the progress; only the ratios between cells count."""
@@ -186,6 +191,9 @@ class Plan:
         codecs = len(self.codecs_for(self.sources[cell.unit].kind))
         if cell.part == "memory":
             return 1.0 + 0.3 * codecs
+        if cell.part in LOAD_PARTS:
+            operations = len({*LOAD_OPERATIONS} & {*self.effort.operations})
+            return load_cost(cell.part, codecs, operations, self.effort._asdict())
         rows = sum(ROWS_OF.get(operation, 1) for operation in self.effort.operations)
         return 1.0 + (codecs + 2) * rows * self.effort.arm_ns / 1e9
 
@@ -221,12 +229,17 @@ def make_plan(options: Options) -> Plan:
     check_names("workload", options.workloads, workloads.names())
     codecs = chosen_codecs(options.codecs)
     effort = EFFORTS[options.effort]
-    named = () if options.corpora and not options.workloads else options.workloads or workloads.names()
+    named = () if options.corpora and not options.workloads else options.workloads or default_workloads(options)
     sources = {name: Source(name, workloads.kind(name), None) for name in dict.fromkeys(named)}
     corpora = scan(options.corpora, effort.sample_bodies, effort.sample_bytes, options.seed, options.strict)
     for corpus in corpora.values():
         sources |= {name: Source(name, kind, corpus) for kind, name in corpus.workloads().items()}
     return Plan(options, codecs, corpora, sources)
+
+
+def default_workloads(options: Options) -> Iterable[str]:
+    """Give what is measured where nothing is named: all workloads, a selection where only the load parts are wanted."""
+    return LOAD_WORKLOADS if {*options.parts} <= {*LOAD_PARTS} else workloads.names()
 
 
 def check_names(what: str, names: tuple[str, ...], known: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from serlab.report.load import TITLES as LOAD_TITLES
 from serlab.report.tables import build_tables
 from serlab.report.units import show
 from serlab.results import load_environment, load_results, write_atomically
@@ -23,6 +24,7 @@ TITLES = {
     "memory": "Memory per operation",
     "summary": "Summary: ratios below 1 are smaller or faster than the baseline",
     "paired": "Head against base: ratios below 1 are faster in this environment than in the other",
+    **LOAD_TITLES,
 }
 TEX_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -61,10 +63,10 @@ def write_tables(directory: str | Path) -> list[Path]:
     environment = load_environment(folder)
     tables = build_tables(load_results(folder))
     written = []
-    for name in tables:
+    for name, table in tables.items():
         for suffix, write in FORMATS.items():
             path = folder / "tables" / f"{name}.{suffix}"
-            text = write(tables[name], f"{TITLES[name]}. {caption_of(environment)}")
+            text = write(table, f"{TITLES[name]}. {caption_of(environment)}")
             write_atomically(path, text.encode())
             written.append(path)
     return written

@@ -1,10 +1,11 @@
-"""Rows → the four tables: size, time, memory, summary."""
+"""Rows → the four tables: size, time, memory, summary; and those of the load parts where they were measured."""
 
 from typing import Any
 
 import pandas as pd
 
 from serlab.report.floors import floor_values
+from serlab.report.load import METRICS, load_tables
 from serlab.report.paired import own, paired_table
 from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, is_tie, paired_ratio
 
@@ -39,13 +40,14 @@ def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
     Returns:
         Table name → table, with units in the column names; empty where nothing was measured. `paired` is there only if
-        two environments were timed.
+        two environments were timed, `throughput` and `lag` only where they were measured.
     """
     paired = paired_table(rows)
     rows = own(rows)
     baseline = baseline_of(rows)
     size, time, memory = size_table(rows, baseline), time_table(rows, baseline), memory_table(rows)
-    tables = {"size": size, "time": time, "memory": memory, "summary": summary_table(rows, size, time, memory)}
+    summary = summary_table(rows[~rows["metric"].isin(METRICS)], size, time, memory)
+    tables = {"size": size, "time": time, "memory": memory, "summary": summary, **load_tables(rows, baseline)}
     return tables if paired.empty else tables | {"paired": paired}
 
 
