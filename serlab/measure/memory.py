@@ -120,7 +120,7 @@ def operations_of(bound: Bound, messages: list[Any]) -> dict[str, tuple[Callable
 
 def passes_for(size: int) -> int:
     """Choose N by the bytes of a pass: large bodies allocate so much that few passes show it."""
-    return 2 if size > 100_000 else 4 if size > 10_000 else 16
+    return 1 if size > 50_000 else 4 if size > 10_000 else 16
 
 
 def per_operation(call: Callable[[Any], Any], items: list[Any], passes: int, folder: Path) -> dict[str, float]:
