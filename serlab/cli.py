@@ -189,6 +189,22 @@ def report(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A resu
     console.print(f"{len(written)} files in {directory / 'tables'}", highlight=False)
 
 
+@app.command()
+def fidelity(codec: Codecs = None, output: Output = None, as_json: AsJson = False) -> None:
+    """Try what each codec keeps, refuses or changes, and what each format makes of a changed schema."""
+    from serlab.fidelity import chosen, evolution_cells, fidelity_cells, show_matrices, write_matrices
+
+    names = chosen(split(codec))
+    cells, evolution = fidelity_cells(names), evolution_cells(names)
+    if output is not None:
+        write_matrices(output, cells, evolution)
+    if as_json:
+        found = {"fidelity": [cell._asdict() for cell in cells], "evolution": [cell._asdict() for cell in evolution]}
+        print(json.dumps(found))
+    else:
+        show_matrices(Console(), cells, evolution)
+
+
 def run(
     parts: tuple[str, ...],
     codec: list[str] | None,

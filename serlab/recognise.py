@@ -3,8 +3,8 @@
 Several APIs share field names (`messages`, `input`, `choices`), so each rule asks for what the message type has and
 for the absence of what only another API has. A body that fits no rule is a `document`.
 
-Source: the OpenAI (chat completions, completions, embeddings, responses), Anthropic (messages), Gemini, Cohere and
-Ollama API references.
+Source: the OpenAI (chat completions, completions, embeddings, responses), Anthropic (messages), Bedrock (converse),
+Gemini, Cohere and Ollama API references.
 """
 
 import re
@@ -23,6 +23,9 @@ ANTHROPIC_KEYS = {"system", "anthropic_version", "anthropic_beta", "stop_sequenc
 ANTHROPIC_KEYS |= {"mcp_servers", "context_management", "betas"}
 ANTHROPIC_PARTS = {"tool_use", "tool_result", "redacted_thinking", "container_upload", "server_tool_use"}
 ANTHROPIC_PARTS |= {"search_result", "compaction"}
+CONVERSE_KEYS = {"inferenceConfig", "toolConfig", "additionalModelRequestFields", "guardrailConfig", "schemaVersion"}
+"""Beside `messages` these make a request to Bedrock's Converse API."""
+
 ANTHROPIC_TOOL = re.compile(r"\w+_20\d{6}")
 """The type of a tool that Anthropic runs, which ends in a date."""
 
@@ -136,7 +139,7 @@ def recognise_request(document: dict[str, Any]) -> str:
 
 def is_chat_request(document: dict[str, Any]) -> bool:
     """Tell a chat-completions request from an Anthropic one."""
-    if not is_turns(document["messages"]) or is_surely_anthropic(document):
+    if not is_turns(document["messages"]) or is_surely_anthropic(document) or CONVERSE_KEYS & document.keys():
         return False
     if is_surely_chat(document):
         return True

@@ -21,6 +21,7 @@ from serlab.errors import ResultsError
 JOURNAL = "journal.jsonl"
 ENVIRONMENT = "environment.json"
 PARQUET = "results.parquet"
+REMEDY = "make room or choose another folder; a run goes on with --resume"
 
 
 class Row(NamedTuple):
@@ -88,7 +89,7 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise ResultsError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise ResultsError(f"{self.path}: cannot be written: {error.strerror}; {REMEDY}") from error
         self.cells[cell.key] = cell
 
 
@@ -131,7 +132,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise ResultsError(f"{path}: cannot be written: {error.strerror}") from error
+        raise ResultsError(f"{path}: cannot be written: {error.strerror}; {REMEDY}") from error
 
 
 def frame(rows: Iterable[Row]) -> pd.DataFrame:

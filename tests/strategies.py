@@ -118,10 +118,18 @@ class Maker:
         """Draw a value of one arm of a field's union."""
         if get_origin(hint) is Annotated:
             marks = [mark for mark in hint.__metadata__ if isinstance(mark, str)]
-            return self.marked(marks[0]) if marks else self.arm(get_args(hint)[0])
+            inner = get_args(hint)[0]
+            if marks in (["json"], ["strs"]):
+                return self.arm(inner)
+            return self.marked(marks[0]) if marks else self.arm(inner)
+        if len(union_arms(hint)) > 1:
+            return st.one_of(*map(self.arm, union_arms(hint)))
+        if hint is Any:
+            return self.json
+        if hint is type(None):
+            return st.none()
         if get_origin(hint) is list:
-            item = get_args(hint)[0]
-            return st.lists(self.arm(item), max_size=2)
+            return st.lists(st.deferred(lambda: self.arm(get_args(hint)[0])), max_size=2)
         if get_origin(hint) is dict:
             return st.dictionaries(self.text, self.json, max_size=2)
         if isinstance(hint, type) and issubclass(hint, Part):
@@ -132,12 +140,12 @@ class Maker:
         """Draw a value of an arm that the types mark by name."""
         token = st.integers(-(2**31), 2**31 - 1)
         tokens = st.lists(token, max_size=5)
+        odd = st.one_of(st.none(), integers(False))
         texts_ = st.lists(self.text, max_size=3)
         prompts = [self.text, texts_, tokens, st.lists(tokens, max_size=3), st.lists(self.json, max_size=3)]
         return {
-            "json": self.json,
-            "bytes": st.lists(st.integers(0, 255), max_size=5),
-            "tokens": tokens,
+            "bytes": st.lists(st.one_of(st.integers(0, 255), odd), max_size=5),
+            "tokens": st.lists(st.one_of(token, odd, tokens), max_size=5),
             "prompt": st.one_of(*prompts),
             "vector": self.vectors(),
             "vectors": st.lists(st.one_of(self.vectors(), st.deferred(lambda: self.struct(Embedding))), max_size=3),

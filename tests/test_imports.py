@@ -23,11 +23,13 @@ LAYERS: dict[str, set[str]] = {
     "workloads": {"messages"},
     "recognise": set(),
     "sse": set(),
+    "frames": set(),
     "streams": set(),
     "corpus": {"messages", "recognise", "sse", "streams"},
     "measure": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
     "service": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
     "report": {"results", "stats"},
+    "fidelity": {"messages", "codecs", "report", "results"},
     "decide": {"results", "stats"},
 }
 """Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("pyproject.toml", "environment.yml", "requirements.lock", "Makefile")
-CONDA_NAMES = {"python-flatbuffers": "flatbuffers", "msgpack-python": "msgpack"}
+CONDA_NAMES = {"python-flatbuffers": "flatbuffers", "msgpack-python": "msgpack", "python-xxhash": "xxhash"}
 """conda-forge's names for packages of PyPI."""
 
 

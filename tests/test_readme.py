@@ -20,7 +20,7 @@ def test_the_example_runs() -> None:
 def test_every_command_and_option_exists() -> None:
     """What the README names, the command's help names too."""
     helps = {}
-    for name in set(re.findall(r"`?serlab (list|check|compare|report|size|time|memory)\b", README)):
+    for name in set(re.findall(r"`?serlab (list|check|compare|fidelity|report|size|time|memory)\b", README)):
         done = subprocess.run(
             [sys.executable, "-m", "serlab", name, "--help"], capture_output=True, text=True, cwd=ROOT
         )

@@ -82,6 +82,7 @@ OTHERS: dict[str, Any] = {
     "anthropic-answer": {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "x"}]},
     "anthropic-event": {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}},
     "anthropic-batch-line": {"custom_id": "1", "params": {"model": "claude-x", "messages": TURNS}},
+    "bedrock-converse": {"messages": [{"role": "user", "content": [{"text": "x"}]}], "inferenceConfig": {}},
     "responses": {"model": "gpt-5", "input": "x"},
     "responses-items": {"model": "gpt-5", "input": [{"role": "user", "content": "x"}], "instructions": "i"},
     "responses-tools": {"model": "gpt-5", "input": ["x"], "tools": [{"type": "web_search"}]},

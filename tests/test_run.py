@@ -103,7 +103,7 @@ def test_a_planted_delay_is_found(serlab: Run, tmp_path: Path, plugin_home: Path
     rows = json.loads((tmp_path / "out/tables/time.json").read_bytes())["rows"]
     found = {(row["operation"], row["codec"]): row for row in rows}
     assert found["decode", "slow"]["verdict"] == "slower" and found["decode", "slow"]["ratio"] > 1.2
-    assert 0.9 < found["encode", "slow"]["ratio"] < 1.1
+    assert 0.8 < found["encode", "slow"]["ratio"] < 1.25
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(serlab: Run, tmp_path: Path) -> None:

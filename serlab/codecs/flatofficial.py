@@ -22,7 +22,17 @@ from flatbuffers.builder import BuilderSizeError, OffsetArithmeticError
 from serlab.codecs import boxes, jsontext
 from serlab.codecs.base import REFUSALS, Codec
 from serlab.codecs.flatofficialviews import View, view_type
-from serlab.codecs.plan import Arm, PlanField, choose_arm, plan_of, wrong_type
+from serlab.codecs.plan import (
+    Arm,
+    Misfit,
+    PlanField,
+    check_items,
+    choose_arm,
+    json_writer,
+    plan_of,
+    spare_of,
+    wrong_type,
+)
 from serlab.generated import llm_fbs
 from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import UNSET, Message, message_type
@@ -86,7 +96,11 @@ def writer(type_: type[Part]) -> Build:
             entry = by_type.get(type(value), rest)
             if entry is None:
                 raise wrong_type(type_, field, value)
-            slots.append((entry[1], entry[0](builder, value)))
+            try:
+                slots.append((entry[1], entry[0](builder, value)))
+            except Misfit:
+                spare = entry_of(name, spare_of(field))
+                slots.append((spare[1], spare[0](builder, value)))
         if nulls:
             slots.append((add_nulls, builder.CreateNumpyVector(np.array(nulls, np.uint16))))
         if root and message.extra:
@@ -120,8 +134,18 @@ def content_writer(arm: Arm) -> Build:
         struct = arm.struct
         if arm.kind == "struct":
             return lambda builder, value: writer(struct)(builder, value)
-        return lambda builder, items: write_offsets(builder, [writer(struct)(builder, item) for item in items])
+        return lambda builder, items: write_structs(arm, struct, builder, items)
+    if arm.kind == "json":
+        dumps = json_writer(arm)
+        return lambda builder, value: builder.CreateString(dumps(value))
     return CONTENT.get(arm.kind, scalar)
+
+
+def write_structs(arm: Arm, struct: type[Part], builder: Any, items: list[Any]) -> Any:
+    """Write a vector of tables."""
+    if items:
+        check_items(arm, items)
+    return write_offsets(builder, [writer(struct)(builder, item) for item in items])
 
 
 def scalar(builder: Any, value: Any) -> Any:
@@ -148,13 +172,26 @@ def write_offsets(builder: Any, offsets: list[int]) -> Any:
 
 
 def write_strings(builder: Any, values: list[str]) -> Any:
-    """Write a vector of texts."""
+    """Write a vector of texts; a list with something else in it goes to the spare arm."""
+    if values and set(map(type, values)) != {str}:
+        raise Misfit
     return write_offsets(builder, [builder.CreateString(value) for value in values])
 
 
 def write_numbers(dtype: Any, builder: Any, values: Any) -> Any:
     """Write a vector of numbers in one copy; a value that does not fit is an OverflowError."""
     return builder.CreateNumpyVector(np.array(values, dtype))
+
+
+def write_packed(dtype: Any, builder: Any, values: list[Any]) -> Any:
+    """Write a vector of integers; what is none of that width goes to the spare arm."""
+    try:
+        array = np.array(values, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Misfit from error
+    if array.ndim != 1:
+        raise Misfit
+    return builder.CreateNumpyVector(array)
 
 
 def write_table(builder: Any, table: str, field: str, content: Any) -> Any:
@@ -212,10 +249,9 @@ def write_extra(builder: Any, extra: dict[str, Any]) -> Any:
 
 CONTENT: dict[str, Build] = {
     "str": write_string,
-    "json": write_json,
     "strs": write_strings,
-    "bytes": partial(write_numbers, np.uint8),
-    "tokens": partial(write_numbers, np.int32),
+    "bytes": partial(write_packed, np.uint8),
+    "tokens": partial(write_packed, np.int32),
     "prompt": write_prompt,
     "vector": write_vector,
     "vectors": write_vectors,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from serlab.codecs import boxes, jsontext
-from serlab.codecs.plan import Arm, PlanField, plan_of
+from serlab.codecs.plan import Arm, PlanField, json_reader, plan_of
 from serlab.generated import llm_fbs
 from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import UNSET, Message
@@ -203,6 +203,8 @@ def item_reader(arm: Arm) -> Read:
     if arm.struct is not None:
         struct = arm.struct
         return lambda table: view_class(struct)(table)
+    if arm.kind == "json":
+        return json_reader(arm)
     return ITEMS[arm.kind]
 
 
@@ -243,7 +245,6 @@ def read_extra(source: Any) -> Mapping[str, Any]:
 
 ITEMS: dict[str, Read] = {
     "str": text,
-    "json": jsontext.loads,
     "strs": text,
     "prompt": read_prompt,
     "vector": read_vector,

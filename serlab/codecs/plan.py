@@ -2,18 +2,24 @@
 
 A field with one arm keeps its name. In a union each arm has a schema field of its own: text and doubles keep the
 name, the others add a suffix (`stop: str | list[str]` is `stop` and `stop_list`; `1` and `1.0` are `temperature_int`
-and `temperature`). A null is written as the field's number in `nulls`.
+and `temperature`). Other JSON types that a field puts up with share one arm, `_json`, and leave the others' names
+alone. A packed list has such an arm as a spare, for values that do not pack. A null is written as the field's number
+in `nulls`.
 """
 
 import re
+from collections.abc import Callable
 from functools import cache
+from types import GenericAlias
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
+import msgspec
 from msgspec import UnsetType
 
+from serlab.codecs import jsontext
 from serlab.errors import EncodeError
 from serlab.messages.base import Part
-from serlab.messages.documents import union_arms
+from serlab.messages.documents import NOT_JSON, struct_among, union_arms
 from serlab.messages.pointer import brief
 
 SUFFIXES = {"str": "", "float": "", "int": "_int", "bool": "_bool", "struct": "_object", "json": "_json"}
@@ -29,20 +35,28 @@ class Arm(NamedTuple):
     """One way to fill a field.
 
     `kind` is one of str, bool, int, float, json, strs, bytes, tokens, prompt, vector, vectors, struct, structs;
-    `name` the schema field; `struct` the type of a struct or of a list's items.
+    `name` the schema field; `struct` the type of a struct or of a list's items; `types` the Python types that go to a
+    JSON arm beside others; `items` the type of the items of a list that may hold more than structs.
     """
 
     kind: str
     name: str
     struct: type[Part] | None
+    types: tuple[type, ...] = ()
+    items: Any = None
 
 
 class PlanField(NamedTuple):
-    """A message's field, its name in the schema (for `nulls`) and its arms."""
+    """A message's field, its name in the schema (for `nulls`), its arms, and the arm for lists that do not pack."""
 
     name: str
     schema_name: str
     arms: tuple[Arm, ...]
+    spare: Arm | None = None
+
+
+class Misfit(Exception):
+    """A list that its packed arm cannot hold: its field's spare arm takes it."""
 
 
 @cache
@@ -61,13 +75,36 @@ def plan_field(name: str, hint: Any) -> PlanField:
     arms = [arm for arm in union_arms(hint) if arm is not type(None) and arm is not UnsetType]
     kinds = [kind_of_arm(arm) for arm in arms]
     schema_name = RENAMED.get(name, snake(name))
-    planned = [Arm(kind, schema_name + suffix(kind, [other for other, _ in kinds]), struct) for kind, struct in kinds]
-    return PlanField(name, planned[0].name, tuple(planned))
+    names = [schema_name + suffix(kind, [other for other, _ in kinds]) for kind, _ in kinds]
+    items = next(filter(None, map(mixed_items, arms)), None)
+    planned = [
+        Arm(kind, name_, struct, types_of(arm) if len(arms) > 1 else (), items if kind in ("structs", "json") else None)
+        for (kind, struct), name_, arm in zip(kinds, names, arms, strict=True)
+    ]
+    if not items and not {"strs", "bytes", "tokens"} & {kind for kind, _ in kinds}:
+        return PlanField(name, planned[0].name, tuple(planned))
+    spare = next((arm for arm in planned if arm.kind == "json"), Arm("json", f"{schema_name}_json", None, (), items))
+    arms_ = planned if spare in planned else [*planned, spare]
+    return PlanField(name, planned[0].name, tuple(arms_), spare)
+
+
+def mixed_items(hint: Any) -> Any:
+    """Give the type of a list's items where it is a union of a struct and other types."""
+    item = get_args(hint)[0] if get_origin(hint) is list else None
+    return item if len(union_arms(item)) > 1 else None
+
+
+def types_of(hint: Any) -> tuple[type, ...]:
+    """List the Python types of a JSON arm."""
+    inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    plain = [get_args(arm)[0] if get_origin(arm) is Annotated else arm for arm in union_arms(inner)]
+    return tuple(get_origin(arm) or arm for arm in plain)
 
 
 def suffix(kind: str, kinds: list[str]) -> str:
     """Tell the arms of a union apart; a sole arm needs nothing."""
-    if len(kinds) == 1:
+    others = [other for other in kinds if other != "json"]
+    if len(kinds) == 1 or others == [kind]:
         return ""
     if kind == "str" and "float" in kinds:
         return "_text"
@@ -94,9 +131,7 @@ def kind_of_arm(hint: Any) -> tuple[str, type[Part] | None]:
 
 def kind_of_list(item: Any) -> tuple[str, type[Part] | None]:
     """Name the kind of a list by its items."""
-    if item is str:
-        return "strs", None
-    return "structs", item
+    return "structs", struct_among(union_arms(item))
 
 
 def snake(name: str) -> str:
@@ -142,9 +177,59 @@ def choose_arm(field: PlanField) -> tuple[dict[type, Arm], Arm | None]:
             by_type[list] = arm
         elif arm.kind in ("prompt", "vector", "vectors") or (arm.kind == "json" and len(field.arms) == 1):
             rest = arm
+        elif arm.kind == "json":
+            by_type |= dict.fromkeys(arm.types, arm)
         else:
-            by_type[{"str": str, "bool": bool, "int": int, "float": float, "json": dict}[arm.kind]] = arm
+            by_type[{"str": str, "bool": bool, "int": int, "float": float}[arm.kind]] = arm
     return by_type, rest
+
+
+def spare_of(field: PlanField) -> Arm:
+    """Give the arm that takes what the field's packed list cannot hold.
+
+    Raises:
+        Misfit: it has none.
+    """
+    if field.spare is None:
+        raise Misfit
+    return field.spare
+
+
+def check_items(arm: Arm, values: list[Any]) -> None:
+    """Send a list elsewhere that holds more than its arm's strings or structs.
+
+    Raises:
+        Misfit: it does.
+    """
+    if arm.kind == "strs" and set(map(type, values)) != {str}:
+        raise Misfit
+    if arm.kind == "structs" and arm.items is not None and set(map(type, values)) != {arm.struct}:
+        raise Misfit
+
+
+def json_reader(arm: Arm) -> Callable[[str | bytes], Any]:
+    """Give what reads a JSON arm: plain values, or the structs of a list that holds other things beside them."""
+    if arm.items is None:
+        return jsontext.loads
+    list_type = GenericAlias(list, (arm.items,))
+
+    def read(text: str | bytes) -> Any:
+        value = jsontext.loads(text)
+        if type(value) is not list:
+            return value
+        try:
+            return msgspec.convert(value, list_type)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{arm.name}: {error}") from error
+
+    return read
+
+
+def json_writer(arm: Arm) -> Callable[[Any], str]:
+    """Give what writes a JSON arm, structs in it included."""
+    if arm.items is None:
+        return jsontext.dumps
+    return lambda value: jsontext.dumps(msgspec.to_builtins(value, builtin_types=NOT_JSON))
 
 
 def wrong_type(type_: type[Part], field: PlanField, value: Any) -> EncodeError:

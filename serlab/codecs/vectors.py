@@ -51,7 +51,7 @@ def replace_vectors(document: Any, change: Form) -> None:
     """Apply `change` in every place where a response may hold a vector, in place."""
     if type(document) is not dict:
         return
-    for name in ("embedding", "embeddings"):
+    for name in ("embedding", "embeddings", "embeddingsByType"):
         if name in document:
             document[name] = replace_in(document[name], change)
     if type(document.get("data")) is list:

@@ -515,8 +515,43 @@ class MediaUrl(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # MediaUrl
+    def ImageUrl(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # MediaUrl
+    def Data(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # MediaUrl
+    def MaxDynamicPatch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # MediaUrl
+    def MinDynamicPatch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # MediaUrl
+    def ContentHash(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def MediaUrlStart(builder):
-    builder.StartObject(5)
+    builder.StartObject(10)
 
 def MediaUrlAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -535,6 +570,21 @@ def MediaUrlAddFormat(builder, format):
 
 def MediaUrlAddMimeType(builder, mimeType):
     builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(mimeType), 0)
+
+def MediaUrlAddImageUrl(builder, imageUrl):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(imageUrl), 0)
+
+def MediaUrlAddData(builder, data):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(data), 0)
+
+def MediaUrlAddMaxDynamicPatch(builder, maxDynamicPatch):
+    builder.PrependInt64Slot(7, maxDynamicPatch, None)
+
+def MediaUrlAddMinDynamicPatch(builder, minDynamicPatch):
+    builder.PrependInt64Slot(8, minDynamicPatch, None)
+
+def MediaUrlAddContentHash(builder, contentHash):
+    builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(contentHash), 0)
 
 def MediaUrlEnd(builder):
     return builder.EndObject()
@@ -709,8 +759,29 @@ class InputFile(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # InputFile
+    def Uri(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # InputFile
+    def Url(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # InputFile
+    def Id(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def InputFileStart(builder):
-    builder.StartObject(7)
+    builder.StartObject(10)
 
 def InputFileAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -735,6 +806,15 @@ def InputFileAddFormat(builder, format):
 
 def InputFileAddMimeType(builder, mimeType):
     builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(mimeType), 0)
+
+def InputFileAddUri(builder, uri):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(uri), 0)
+
+def InputFileAddUrl(builder, url):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(url), 0)
+
+def InputFileAddId(builder, id):
+    builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(id), 0)
 
 def InputFileEnd(builder):
     return builder.EndObject()
@@ -888,8 +968,15 @@ class ThinkingPart(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ThinkingPart
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ThinkingPartStart(builder):
-    builder.StartObject(4)
+    builder.StartObject(5)
 
 def ThinkingPartAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -905,6 +992,9 @@ def ThinkingPartAddText(builder, text):
 
 def ThinkingPartAddReferenceIds(builder, referenceIds):
     builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(referenceIds), 0)
+
+def ThinkingPartAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
 
 def ThinkingPartEnd(builder):
     return builder.EndObject()
@@ -1264,8 +1354,162 @@ class ContentPart(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ContentPart
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(82))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def InputAudioJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(84))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def FileJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(86))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def RefusalJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(88))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def ThinkingJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(90))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def DataJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(92))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def Document(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(94))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def Output(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(96))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def Reasoning(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(98))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def ReasoningJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(100))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def Summary(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(102))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def ToolUse(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(104))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def ToolResult(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(106))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def GuardContent(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(108))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def ReasoningContent(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(110))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def Audio(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(112))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def MinPixelsInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(114))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def MinPixels(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(116))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def MaxPixelsInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(118))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def MaxPixels(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(120))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def FpsInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(122))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ContentPart
+    def Fps(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(124))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
 def ContentPartStart(builder):
-    builder.StartObject(39)
+    builder.StartObject(61)
 
 def ContentPartAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -1389,6 +1633,72 @@ def ContentPartAddMimeType(builder, mimeType):
 
 def ContentPartAddPromptCacheBreakpoint(builder, promptCacheBreakpoint):
     builder.PrependUOffsetTRelativeSlot(38, flatbuffers.number_types.UOffsetTFlags.py_type(promptCacheBreakpoint), 0)
+
+def ContentPartAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(39, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def ContentPartAddInputAudioJson(builder, inputAudioJson):
+    builder.PrependUOffsetTRelativeSlot(40, flatbuffers.number_types.UOffsetTFlags.py_type(inputAudioJson), 0)
+
+def ContentPartAddFileJson(builder, fileJson):
+    builder.PrependUOffsetTRelativeSlot(41, flatbuffers.number_types.UOffsetTFlags.py_type(fileJson), 0)
+
+def ContentPartAddRefusalJson(builder, refusalJson):
+    builder.PrependUOffsetTRelativeSlot(42, flatbuffers.number_types.UOffsetTFlags.py_type(refusalJson), 0)
+
+def ContentPartAddThinkingJson(builder, thinkingJson):
+    builder.PrependUOffsetTRelativeSlot(43, flatbuffers.number_types.UOffsetTFlags.py_type(thinkingJson), 0)
+
+def ContentPartAddDataJson(builder, dataJson):
+    builder.PrependUOffsetTRelativeSlot(44, flatbuffers.number_types.UOffsetTFlags.py_type(dataJson), 0)
+
+def ContentPartAddDocument(builder, document):
+    builder.PrependUOffsetTRelativeSlot(45, flatbuffers.number_types.UOffsetTFlags.py_type(document), 0)
+
+def ContentPartAddOutput(builder, output):
+    builder.PrependUOffsetTRelativeSlot(46, flatbuffers.number_types.UOffsetTFlags.py_type(output), 0)
+
+def ContentPartAddReasoning(builder, reasoning):
+    builder.PrependUOffsetTRelativeSlot(47, flatbuffers.number_types.UOffsetTFlags.py_type(reasoning), 0)
+
+def ContentPartAddReasoningJson(builder, reasoningJson):
+    builder.PrependUOffsetTRelativeSlot(48, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningJson), 0)
+
+def ContentPartAddSummary(builder, summary):
+    builder.PrependUOffsetTRelativeSlot(49, flatbuffers.number_types.UOffsetTFlags.py_type(summary), 0)
+
+def ContentPartAddToolUse(builder, toolUse):
+    builder.PrependUOffsetTRelativeSlot(50, flatbuffers.number_types.UOffsetTFlags.py_type(toolUse), 0)
+
+def ContentPartAddToolResult(builder, toolResult):
+    builder.PrependUOffsetTRelativeSlot(51, flatbuffers.number_types.UOffsetTFlags.py_type(toolResult), 0)
+
+def ContentPartAddGuardContent(builder, guardContent):
+    builder.PrependUOffsetTRelativeSlot(52, flatbuffers.number_types.UOffsetTFlags.py_type(guardContent), 0)
+
+def ContentPartAddReasoningContent(builder, reasoningContent):
+    builder.PrependUOffsetTRelativeSlot(53, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningContent), 0)
+
+def ContentPartAddAudio(builder, audio):
+    builder.PrependUOffsetTRelativeSlot(54, flatbuffers.number_types.UOffsetTFlags.py_type(audio), 0)
+
+def ContentPartAddMinPixelsInt(builder, minPixelsInt):
+    builder.PrependInt64Slot(55, minPixelsInt, None)
+
+def ContentPartAddMinPixels(builder, minPixels):
+    builder.PrependFloat64Slot(56, minPixels, None)
+
+def ContentPartAddMaxPixelsInt(builder, maxPixelsInt):
+    builder.PrependInt64Slot(57, maxPixelsInt, None)
+
+def ContentPartAddMaxPixels(builder, maxPixels):
+    builder.PrependFloat64Slot(58, maxPixels, None)
+
+def ContentPartAddFpsInt(builder, fpsInt):
+    builder.PrependInt64Slot(59, fpsInt, None)
+
+def ContentPartAddFps(builder, fps):
+    builder.PrependFloat64Slot(60, fps, None)
 
 def ContentPartEnd(builder):
     return builder.EndObject()
@@ -1575,8 +1885,15 @@ class CustomCall(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # CustomCall
+    def InputJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def CustomCallStart(builder):
-    builder.StartObject(3)
+    builder.StartObject(4)
 
 def CustomCallAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -1589,6 +1906,9 @@ def CustomCallAddName(builder, name):
 
 def CustomCallAddInput(builder, input):
     builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(input), 0)
+
+def CustomCallAddInputJson(builder, inputJson):
+    builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(inputJson), 0)
 
 def CustomCallEnd(builder):
     return builder.EndObject()
@@ -1710,8 +2030,29 @@ class ToolCall(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ToolCall
+    def IndexJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ToolCall
+    def IdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ToolCall
+    def Status(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ToolCallStart(builder):
-    builder.StartObject(10)
+    builder.StartObject(13)
 
 def ToolCallAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -1745,6 +2086,15 @@ def ToolCallAddProviderSpecificFields(builder, providerSpecificFields):
 
 def ToolCallAddCacheControl(builder, cacheControl):
     builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(cacheControl), 0)
+
+def ToolCallAddIndexJson(builder, indexJson):
+    builder.PrependUOffsetTRelativeSlot(10, flatbuffers.number_types.UOffsetTFlags.py_type(indexJson), 0)
+
+def ToolCallAddIdJson(builder, idJson):
+    builder.PrependUOffsetTRelativeSlot(11, flatbuffers.number_types.UOffsetTFlags.py_type(idJson), 0)
+
+def ToolCallAddStatus(builder, status):
+    builder.PrependUOffsetTRelativeSlot(12, flatbuffers.number_types.UOffsetTFlags.py_type(status), 0)
 
 def ToolCallEnd(builder):
     return builder.EndObject()
@@ -1877,8 +2227,50 @@ class ReasoningDetail(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ReasoningDetail
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ReasoningDetail
+    def SummaryJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ReasoningDetail
+    def DataJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ReasoningDetail
+    def Provider(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(30))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ReasoningDetail
+    def Content(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(32))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ReasoningDetail
+    def ContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ReasoningDetailStart(builder):
-    builder.StartObject(10)
+    builder.StartObject(16)
 
 def ReasoningDetailAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -1915,6 +2307,24 @@ def ReasoningDetailAddIndex(builder, index):
 
 def ReasoningDetailAddSignature(builder, signature):
     builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(signature), 0)
+
+def ReasoningDetailAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(10, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def ReasoningDetailAddSummaryJson(builder, summaryJson):
+    builder.PrependUOffsetTRelativeSlot(11, flatbuffers.number_types.UOffsetTFlags.py_type(summaryJson), 0)
+
+def ReasoningDetailAddDataJson(builder, dataJson):
+    builder.PrependUOffsetTRelativeSlot(12, flatbuffers.number_types.UOffsetTFlags.py_type(dataJson), 0)
+
+def ReasoningDetailAddProvider(builder, provider):
+    builder.PrependUOffsetTRelativeSlot(13, flatbuffers.number_types.UOffsetTFlags.py_type(provider), 0)
+
+def ReasoningDetailAddContent(builder, content):
+    builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(content), 0)
+
+def ReasoningDetailAddContentJson(builder, contentJson):
+    builder.PrependUOffsetTRelativeSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(contentJson), 0)
 
 def ReasoningDetailEnd(builder):
     return builder.EndObject()
@@ -2153,8 +2563,50 @@ class Annotation(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # Annotation
+    def Text(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Annotation
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Annotation
+    def Content(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Annotation
+    def ContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(30))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Annotation
+    def Id(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(32))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Annotation
+    def IdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def AnnotationStart(builder):
-    builder.StartObject(10)
+    builder.StartObject(16)
 
 def AnnotationAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -2188,6 +2640,24 @@ def AnnotationAddTitle(builder, title):
 
 def AnnotationAddUrl(builder, url):
     builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(url), 0)
+
+def AnnotationAddText(builder, text):
+    builder.PrependUOffsetTRelativeSlot(10, flatbuffers.number_types.UOffsetTFlags.py_type(text), 0)
+
+def AnnotationAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(11, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def AnnotationAddContent(builder, content):
+    builder.PrependUOffsetTRelativeSlot(12, flatbuffers.number_types.UOffsetTFlags.py_type(content), 0)
+
+def AnnotationAddContentJson(builder, contentJson):
+    builder.PrependUOffsetTRelativeSlot(13, flatbuffers.number_types.UOffsetTFlags.py_type(contentJson), 0)
+
+def AnnotationAddId(builder, id):
+    builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(id), 0)
+
+def AnnotationAddIdJson(builder, idJson):
+    builder.PrependUOffsetTRelativeSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(idJson), 0)
 
 def AnnotationEnd(builder):
     return builder.EndObject()
@@ -2282,8 +2752,15 @@ class Audio(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # Audio
+    def VoiceJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def AudioStart(builder):
-    builder.StartObject(7)
+    builder.StartObject(8)
 
 def AudioAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -2308,6 +2785,9 @@ def AudioAddVoice(builder, voice):
 
 def AudioAddFormat(builder, format):
     builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(format), 0)
+
+def AudioAddVoiceJson(builder, voiceJson):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(voiceJson), 0)
 
 def AudioEnd(builder):
     return builder.EndObject()
@@ -2398,8 +2878,29 @@ class ThinkingBlock(object):
             return obj
         return None
 
+    # ThinkingBlock
+    def ThinkingJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ThinkingBlock
+    def Text(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ThinkingBlock
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ThinkingBlockStart(builder):
-    builder.StartObject(6)
+    builder.StartObject(9)
 
 def ThinkingBlockAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -2421,6 +2922,15 @@ def ThinkingBlockAddData(builder, data):
 
 def ThinkingBlockAddCacheControl(builder, cacheControl):
     builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(cacheControl), 0)
+
+def ThinkingBlockAddThinkingJson(builder, thinkingJson):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(thinkingJson), 0)
+
+def ThinkingBlockAddText(builder, text):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(text), 0)
+
+def ThinkingBlockAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
 
 def ThinkingBlockEnd(builder):
     return builder.EndObject()
@@ -2504,8 +3014,36 @@ class ImagePart(object):
             return obj
         return None
 
+    # ImagePart
+    def Url(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ImagePart
+    def Data(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ImagePart
+    def B64Json(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ImagePart
+    def Detail(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ImagePartStart(builder):
-    builder.StartObject(5)
+    builder.StartObject(9)
 
 def ImagePartAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -2524,6 +3062,18 @@ def ImagePartAddImageUrl(builder, imageUrl):
 
 def ImagePartAddImageUrlObject(builder, imageUrlObject):
     builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(imageUrlObject), 0)
+
+def ImagePartAddUrl(builder, url):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(url), 0)
+
+def ImagePartAddData(builder, data):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(data), 0)
+
+def ImagePartAddB64Json(builder, b64Json):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(b64Json), 0)
+
+def ImagePartAddDetail(builder, detail):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(detail), 0)
 
 def ImagePartEnd(builder):
     return builder.EndObject()
@@ -2987,8 +3537,106 @@ class ChatTurn(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ChatTurn
+    def ContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(82))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def ToolCallIdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(84))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def RefusalJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(86))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def ReasoningJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(88))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def ReasoningContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(90))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def ThinkingJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(92))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def ReasoningTextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(94))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def ToolPlan(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(96))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def ToolPlanJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(98))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def Template(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(100))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def TemplateJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(102))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def Parts(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(104))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def Status(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(106))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatTurn
+    def Context(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(108))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ChatTurnStart(builder):
-    builder.StartObject(39)
+    builder.StartObject(53)
 
 def ChatTurnAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -3133,6 +3781,48 @@ def ChatTurnAddId(builder, id):
 
 def ChatTurnAddMetadata(builder, metadata):
     builder.PrependUOffsetTRelativeSlot(38, flatbuffers.number_types.UOffsetTFlags.py_type(metadata), 0)
+
+def ChatTurnAddContentJson(builder, contentJson):
+    builder.PrependUOffsetTRelativeSlot(39, flatbuffers.number_types.UOffsetTFlags.py_type(contentJson), 0)
+
+def ChatTurnAddToolCallIdJson(builder, toolCallIdJson):
+    builder.PrependUOffsetTRelativeSlot(40, flatbuffers.number_types.UOffsetTFlags.py_type(toolCallIdJson), 0)
+
+def ChatTurnAddRefusalJson(builder, refusalJson):
+    builder.PrependUOffsetTRelativeSlot(41, flatbuffers.number_types.UOffsetTFlags.py_type(refusalJson), 0)
+
+def ChatTurnAddReasoningJson(builder, reasoningJson):
+    builder.PrependUOffsetTRelativeSlot(42, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningJson), 0)
+
+def ChatTurnAddReasoningContentJson(builder, reasoningContentJson):
+    builder.PrependUOffsetTRelativeSlot(43, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningContentJson), 0)
+
+def ChatTurnAddThinkingJson(builder, thinkingJson):
+    builder.PrependUOffsetTRelativeSlot(44, flatbuffers.number_types.UOffsetTFlags.py_type(thinkingJson), 0)
+
+def ChatTurnAddReasoningTextJson(builder, reasoningTextJson):
+    builder.PrependUOffsetTRelativeSlot(45, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningTextJson), 0)
+
+def ChatTurnAddToolPlan(builder, toolPlan):
+    builder.PrependUOffsetTRelativeSlot(46, flatbuffers.number_types.UOffsetTFlags.py_type(toolPlan), 0)
+
+def ChatTurnAddToolPlanJson(builder, toolPlanJson):
+    builder.PrependUOffsetTRelativeSlot(47, flatbuffers.number_types.UOffsetTFlags.py_type(toolPlanJson), 0)
+
+def ChatTurnAddTemplate(builder, template):
+    builder.PrependUOffsetTRelativeSlot(48, flatbuffers.number_types.UOffsetTFlags.py_type(template), 0)
+
+def ChatTurnAddTemplateJson(builder, templateJson):
+    builder.PrependUOffsetTRelativeSlot(49, flatbuffers.number_types.UOffsetTFlags.py_type(templateJson), 0)
+
+def ChatTurnAddParts(builder, parts):
+    builder.PrependUOffsetTRelativeSlot(50, flatbuffers.number_types.UOffsetTFlags.py_type(parts), 0)
+
+def ChatTurnAddStatus(builder, status):
+    builder.PrependUOffsetTRelativeSlot(51, flatbuffers.number_types.UOffsetTFlags.py_type(status), 0)
+
+def ChatTurnAddContext(builder, context):
+    builder.PrependUOffsetTRelativeSlot(52, flatbuffers.number_types.UOffsetTFlags.py_type(context), 0)
 
 def ChatTurnEnd(builder):
     return builder.EndObject()
@@ -3344,8 +4034,36 @@ class FunctionSpec(object):
             return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
         return None
 
+    # FunctionSpec
+    def RequiresConfirmation(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # FunctionSpec
+    def ExternalExecution(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # FunctionSpec
+    def Type(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # FunctionSpec
+    def Examples(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def FunctionSpecStart(builder):
-    builder.StartObject(9)
+    builder.StartObject(13)
 
 def FunctionSpecAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -3376,6 +4094,18 @@ def FunctionSpecAddCacheControl(builder, cacheControl):
 
 def FunctionSpecAddDeferLoading(builder, deferLoading):
     builder.PrependBoolSlot(8, deferLoading, None)
+
+def FunctionSpecAddRequiresConfirmation(builder, requiresConfirmation):
+    builder.PrependBoolSlot(9, requiresConfirmation, None)
+
+def FunctionSpecAddExternalExecution(builder, externalExecution):
+    builder.PrependBoolSlot(10, externalExecution, None)
+
+def FunctionSpecAddType(builder, type):
+    builder.PrependUOffsetTRelativeSlot(11, flatbuffers.number_types.UOffsetTFlags.py_type(type), 0)
+
+def FunctionSpecAddExamples(builder, examples):
+    builder.PrependUOffsetTRelativeSlot(12, flatbuffers.number_types.UOffsetTFlags.py_type(examples), 0)
 
 def FunctionSpecEnd(builder):
     return builder.EndObject()
@@ -3449,8 +4179,15 @@ class CustomSpec(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # CustomSpec
+    def Type(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def CustomSpecStart(builder):
-    builder.StartObject(4)
+    builder.StartObject(5)
 
 def CustomSpecAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -3466,6 +4203,9 @@ def CustomSpecAddDescription(builder, description):
 
 def CustomSpecAddFormat(builder, format):
     builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(format), 0)
+
+def CustomSpecAddType(builder, type):
+    builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(type), 0)
 
 def CustomSpecEnd(builder):
     return builder.EndObject()
@@ -3702,8 +4442,148 @@ class Tool(object):
             return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
         return None
 
+    # Tool
+    def Mcp(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(56))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def XSearch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(58))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def CollectionsSearch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(60))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def CodeExecution(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(62))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def CodeInterpreter(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(64))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def BrowserSearch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(66))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def UrlContext(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(68))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def ServerDescription(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(70))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def Filters(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(72))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def SearchContextSize(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(74))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def Container(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(76))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def DisplayWidthPx(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(78))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Tool
+    def DisplayHeightPx(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(80))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Tool
+    def DisplayNumber(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(82))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Tool
+    def ToolSpec(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(84))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def CachePoint(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(86))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def Config(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(88))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def Authorization(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(90))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def GraphIds(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(92))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Tool
+    def VectorStoreIds(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(94))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ToolStart(builder):
-    builder.StartObject(26)
+    builder.StartObject(46)
 
 def ToolAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -3785,6 +4665,66 @@ def ToolAddEngine(builder, engine):
 
 def ToolAddMaxResults(builder, maxResults):
     builder.PrependInt64Slot(25, maxResults, None)
+
+def ToolAddMcp(builder, mcp):
+    builder.PrependUOffsetTRelativeSlot(26, flatbuffers.number_types.UOffsetTFlags.py_type(mcp), 0)
+
+def ToolAddXSearch(builder, xSearch):
+    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(xSearch), 0)
+
+def ToolAddCollectionsSearch(builder, collectionsSearch):
+    builder.PrependUOffsetTRelativeSlot(28, flatbuffers.number_types.UOffsetTFlags.py_type(collectionsSearch), 0)
+
+def ToolAddCodeExecution(builder, codeExecution):
+    builder.PrependUOffsetTRelativeSlot(29, flatbuffers.number_types.UOffsetTFlags.py_type(codeExecution), 0)
+
+def ToolAddCodeInterpreter(builder, codeInterpreter):
+    builder.PrependUOffsetTRelativeSlot(30, flatbuffers.number_types.UOffsetTFlags.py_type(codeInterpreter), 0)
+
+def ToolAddBrowserSearch(builder, browserSearch):
+    builder.PrependUOffsetTRelativeSlot(31, flatbuffers.number_types.UOffsetTFlags.py_type(browserSearch), 0)
+
+def ToolAddUrlContext(builder, urlContext):
+    builder.PrependUOffsetTRelativeSlot(32, flatbuffers.number_types.UOffsetTFlags.py_type(urlContext), 0)
+
+def ToolAddServerDescription(builder, serverDescription):
+    builder.PrependUOffsetTRelativeSlot(33, flatbuffers.number_types.UOffsetTFlags.py_type(serverDescription), 0)
+
+def ToolAddFilters(builder, filters):
+    builder.PrependUOffsetTRelativeSlot(34, flatbuffers.number_types.UOffsetTFlags.py_type(filters), 0)
+
+def ToolAddSearchContextSize(builder, searchContextSize):
+    builder.PrependUOffsetTRelativeSlot(35, flatbuffers.number_types.UOffsetTFlags.py_type(searchContextSize), 0)
+
+def ToolAddContainer(builder, container):
+    builder.PrependUOffsetTRelativeSlot(36, flatbuffers.number_types.UOffsetTFlags.py_type(container), 0)
+
+def ToolAddDisplayWidthPx(builder, displayWidthPx):
+    builder.PrependInt64Slot(37, displayWidthPx, None)
+
+def ToolAddDisplayHeightPx(builder, displayHeightPx):
+    builder.PrependInt64Slot(38, displayHeightPx, None)
+
+def ToolAddDisplayNumber(builder, displayNumber):
+    builder.PrependInt64Slot(39, displayNumber, None)
+
+def ToolAddToolSpec(builder, toolSpec):
+    builder.PrependUOffsetTRelativeSlot(40, flatbuffers.number_types.UOffsetTFlags.py_type(toolSpec), 0)
+
+def ToolAddCachePoint(builder, cachePoint):
+    builder.PrependUOffsetTRelativeSlot(41, flatbuffers.number_types.UOffsetTFlags.py_type(cachePoint), 0)
+
+def ToolAddConfig(builder, config):
+    builder.PrependUOffsetTRelativeSlot(42, flatbuffers.number_types.UOffsetTFlags.py_type(config), 0)
+
+def ToolAddAuthorization(builder, authorization):
+    builder.PrependUOffsetTRelativeSlot(43, flatbuffers.number_types.UOffsetTFlags.py_type(authorization), 0)
+
+def ToolAddGraphIds(builder, graphIds):
+    builder.PrependUOffsetTRelativeSlot(44, flatbuffers.number_types.UOffsetTFlags.py_type(graphIds), 0)
+
+def ToolAddVectorStoreIds(builder, vectorStoreIds):
+    builder.PrependUOffsetTRelativeSlot(45, flatbuffers.number_types.UOffsetTFlags.py_type(vectorStoreIds), 0)
 
 def ToolEnd(builder):
     return builder.EndObject()
@@ -4011,8 +4951,50 @@ class JsonSchema(object):
             return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
         return None
 
+    # JsonSchema
+    def Type(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # JsonSchema
+    def Properties(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # JsonSchema
+    def Required(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # JsonSchema
+    def AdditionalProperties(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # JsonSchema
+    def Title(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # JsonSchema
+    def Items(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def JsonSchemaStart(builder):
-    builder.StartObject(5)
+    builder.StartObject(11)
 
 def JsonSchemaAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -4031,6 +5013,24 @@ def JsonSchemaAddSchema(builder, schema):
 
 def JsonSchemaAddStrict(builder, strict):
     builder.PrependBoolSlot(4, strict, None)
+
+def JsonSchemaAddType(builder, type):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(type), 0)
+
+def JsonSchemaAddProperties(builder, properties):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(properties), 0)
+
+def JsonSchemaAddRequired(builder, required):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(required), 0)
+
+def JsonSchemaAddAdditionalProperties(builder, additionalProperties):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(additionalProperties), 0)
+
+def JsonSchemaAddTitle(builder, title):
+    builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(title), 0)
+
+def JsonSchemaAddItems(builder, items):
+    builder.PrependUOffsetTRelativeSlot(10, flatbuffers.number_types.UOffsetTFlags.py_type(items), 0)
 
 def JsonSchemaEnd(builder):
     return builder.EndObject()
@@ -4114,8 +5114,50 @@ class ResponseFormat(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ResponseFormat
+    def Name(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ResponseFormat
+    def Strict(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ResponseFormat
+    def Pattern(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ResponseFormat
+    def Value(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ResponseFormat
+    def Structures(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ResponseFormat
+    def Triggers(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ResponseFormatStart(builder):
-    builder.StartObject(5)
+    builder.StartObject(11)
 
 def ResponseFormatAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -4134,6 +5176,24 @@ def ResponseFormatAddSchema(builder, schema):
 
 def ResponseFormatAddGrammar(builder, grammar):
     builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(grammar), 0)
+
+def ResponseFormatAddName(builder, name):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def ResponseFormatAddStrict(builder, strict):
+    builder.PrependBoolSlot(6, strict, None)
+
+def ResponseFormatAddPattern(builder, pattern):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(pattern), 0)
+
+def ResponseFormatAddValue(builder, value):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(value), 0)
+
+def ResponseFormatAddStructures(builder, structures):
+    builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(structures), 0)
+
+def ResponseFormatAddTriggers(builder, triggers):
+    builder.PrependUOffsetTRelativeSlot(10, flatbuffers.number_types.UOffsetTFlags.py_type(triggers), 0)
 
 def ResponseFormatEnd(builder):
     return builder.EndObject()
@@ -4224,8 +5284,15 @@ class Prediction(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
         return o == 0
 
+    # Prediction
+    def ContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def PredictionStart(builder):
-    builder.StartObject(4)
+    builder.StartObject(5)
 
 def PredictionAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -4244,6 +5311,9 @@ def PredictionAddContentList(builder, contentList):
 
 def PredictionStartContentListVector(builder, numElems):
     return builder.StartVector(4, numElems, 4)
+
+def PredictionAddContentJson(builder, contentJson):
+    builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(contentJson), 0)
 
 def PredictionEnd(builder):
     return builder.EndObject()
@@ -4331,8 +5401,36 @@ class ReasoningOptions(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ReasoningOptions
+    def Type(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ReasoningOptions
+    def GenerateSummary(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ReasoningOptions
+    def MaxReasoningTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ReasoningOptions
+    def Context(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ReasoningOptionsStart(builder):
-    builder.StartObject(6)
+    builder.StartObject(10)
 
 def ReasoningOptionsAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -4354,6 +5452,18 @@ def ReasoningOptionsAddEnabled(builder, enabled):
 
 def ReasoningOptionsAddSummary(builder, summary):
     builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(summary), 0)
+
+def ReasoningOptionsAddType(builder, type):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(type), 0)
+
+def ReasoningOptionsAddGenerateSummary(builder, generateSummary):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(generateSummary), 0)
+
+def ReasoningOptionsAddMaxReasoningTokens(builder, maxReasoningTokens):
+    builder.PrependInt64Slot(8, maxReasoningTokens, None)
+
+def ReasoningOptionsAddContext(builder, context):
+    builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(context), 0)
 
 def ReasoningOptionsEnd(builder):
     return builder.EndObject()
@@ -4434,8 +5544,22 @@ class ThinkingOptions(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ThinkingOptions
+    def Enabled(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ThinkingOptions
+    def ThinkingBudget(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
 def ThinkingOptionsStart(builder):
-    builder.StartObject(5)
+    builder.StartObject(7)
 
 def ThinkingOptionsAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -4454,6 +5578,12 @@ def ThinkingOptionsAddClearThinking(builder, clearThinking):
 
 def ThinkingOptionsAddDisplay(builder, display):
     builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(display), 0)
+
+def ThinkingOptionsAddEnabled(builder, enabled):
+    builder.PrependBoolSlot(5, enabled, None)
+
+def ThinkingOptionsAddThinkingBudget(builder, thinkingBudget):
+    builder.PrependInt64Slot(6, thinkingBudget, None)
 
 def ThinkingOptionsEnd(builder):
     return builder.EndObject()
@@ -5444,8 +6574,644 @@ class ChatRequest(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ChatRequest
+    def MaxTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(230))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def MaxCompletionTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(232))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def NJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(234))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def StopJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(236))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def SeedJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(238))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def TopLogprobsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(240))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ResponseFormatJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(242))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def UserJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(244))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ModalitiesJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(246))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ReasoningEffortJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(248))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def TopKJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(250))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def StopTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(252))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ReasoningJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(254))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ThinkingJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(256))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ModelsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(258))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def CitationOptionsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(260))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def UseBeamSearch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(262))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def IncludeStopStrInOutput(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(264))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def SpacesBetweenSpecialTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(266))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def TruncatePromptTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(268))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def AllowedTokenIds(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(270))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Int32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ChatRequest
+    def AllowedTokenIdsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(270))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Int32Flags, o)
+        return 0
+
+    # ChatRequest
+    def AllowedTokenIdsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(270))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ChatRequest
+    def AllowedTokenIdsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(270))
+        return o == 0
+
+    # ChatRequest
+    def AllowedTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(272))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def BadWords(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(274))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # ChatRequest
+    def BadWordsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(274))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ChatRequest
+    def BadWordsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(274))
+        return o == 0
+
+    # ChatRequest
+    def BadWordsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(276))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def AddSpecialTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(278))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def MmProcessorKwargs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(280))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def StructuredOutputs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(282))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def GuidedDecodingBackend(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(284))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def GuidedWhitespacePattern(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(286))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def StructuralTag(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(288))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ReturnTokensAsTokenIds(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(290))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def CacheSalt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(292))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def VllmXargs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(294))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def Regex(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(296))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def Ebnf(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(298))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def Grammar(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(300))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def StopRegex(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(302))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def NoStopTrim(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(304))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def LoraPath(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(306))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def SeparateReasoning(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(308))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def StreamReasoning(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(310))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def CustomLogitProcessor(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(312))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def InputIds(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(314))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Prompt()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # ChatRequest
+    def PromptTokenIds(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(316))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Int32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ChatRequest
+    def PromptTokenIdsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(316))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Int32Flags, o)
+        return 0
+
+    # ChatRequest
+    def PromptTokenIdsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(316))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ChatRequest
+    def PromptTokenIdsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(316))
+        return o == 0
+
+    # ChatRequest
+    def PromptTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(318))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ReturnHiddenStates(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(320))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def CachePrompt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(322))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def NPredict(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(324))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def TimingsPerToken(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(326))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def PerfMetricsInResponse(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(328))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def ContextLengthExceededBehavior(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(330))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def PromptTruncateLen(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(332))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def PInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(334))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def P(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(336))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def KInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(338))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def K(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(340))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def SafetyMode(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(342))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def StopSequences(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(344))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # ChatRequest
+    def StopSequencesLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(344))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ChatRequest
+    def StopSequencesIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(344))
+        return o == 0
+
+    # ChatRequest
+    def StopSequencesJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(346))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def Think(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(348))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ThinkingBudget(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(350))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def SearchMode(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(352))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def SearchDomainFilter(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(354))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def SearchRecencyFilter(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(356))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def SearchAfterDateFilter(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(358))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def SearchBeforeDateFilter(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(360))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ReturnImages(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(362))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def ReturnRelatedQuestions(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(364))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def DisableSearch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(366))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def EnableSearch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(368))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # ChatRequest
+    def SearchOptions(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(370))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ExcludeDomains(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(372))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def IncludeDomains(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(374))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def Include(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(376))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ImageConfig(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(378))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def Trace(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(380))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def Fallbacks(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(382))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def Tags(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(384))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ContextManagement(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(386))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def OutputConfig(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(388))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatRequest
+    def ToolResources(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(390))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ChatRequestStart(builder):
-    builder.StartObject(113)
+    builder.StartObject(194)
 
 def ChatRequestAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -5813,6 +7579,261 @@ def ChatRequestAddKvTransferParams(builder, kvTransferParams):
 def ChatRequestAddDataSources(builder, dataSources):
     builder.PrependUOffsetTRelativeSlot(112, flatbuffers.number_types.UOffsetTFlags.py_type(dataSources), 0)
 
+def ChatRequestAddMaxTokensJson(builder, maxTokensJson):
+    builder.PrependUOffsetTRelativeSlot(113, flatbuffers.number_types.UOffsetTFlags.py_type(maxTokensJson), 0)
+
+def ChatRequestAddMaxCompletionTokensJson(builder, maxCompletionTokensJson):
+    builder.PrependUOffsetTRelativeSlot(114, flatbuffers.number_types.UOffsetTFlags.py_type(maxCompletionTokensJson), 0)
+
+def ChatRequestAddNJson(builder, nJson):
+    builder.PrependUOffsetTRelativeSlot(115, flatbuffers.number_types.UOffsetTFlags.py_type(nJson), 0)
+
+def ChatRequestAddStopJson(builder, stopJson):
+    builder.PrependUOffsetTRelativeSlot(116, flatbuffers.number_types.UOffsetTFlags.py_type(stopJson), 0)
+
+def ChatRequestAddSeedJson(builder, seedJson):
+    builder.PrependUOffsetTRelativeSlot(117, flatbuffers.number_types.UOffsetTFlags.py_type(seedJson), 0)
+
+def ChatRequestAddTopLogprobsJson(builder, topLogprobsJson):
+    builder.PrependUOffsetTRelativeSlot(118, flatbuffers.number_types.UOffsetTFlags.py_type(topLogprobsJson), 0)
+
+def ChatRequestAddResponseFormatJson(builder, responseFormatJson):
+    builder.PrependUOffsetTRelativeSlot(119, flatbuffers.number_types.UOffsetTFlags.py_type(responseFormatJson), 0)
+
+def ChatRequestAddUserJson(builder, userJson):
+    builder.PrependUOffsetTRelativeSlot(120, flatbuffers.number_types.UOffsetTFlags.py_type(userJson), 0)
+
+def ChatRequestAddModalitiesJson(builder, modalitiesJson):
+    builder.PrependUOffsetTRelativeSlot(121, flatbuffers.number_types.UOffsetTFlags.py_type(modalitiesJson), 0)
+
+def ChatRequestAddReasoningEffortJson(builder, reasoningEffortJson):
+    builder.PrependUOffsetTRelativeSlot(122, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningEffortJson), 0)
+
+def ChatRequestAddTopKJson(builder, topKJson):
+    builder.PrependUOffsetTRelativeSlot(123, flatbuffers.number_types.UOffsetTFlags.py_type(topKJson), 0)
+
+def ChatRequestAddStopTokenIdsJson(builder, stopTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(124, flatbuffers.number_types.UOffsetTFlags.py_type(stopTokenIdsJson), 0)
+
+def ChatRequestAddReasoningJson(builder, reasoningJson):
+    builder.PrependUOffsetTRelativeSlot(125, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningJson), 0)
+
+def ChatRequestAddThinkingJson(builder, thinkingJson):
+    builder.PrependUOffsetTRelativeSlot(126, flatbuffers.number_types.UOffsetTFlags.py_type(thinkingJson), 0)
+
+def ChatRequestAddModelsJson(builder, modelsJson):
+    builder.PrependUOffsetTRelativeSlot(127, flatbuffers.number_types.UOffsetTFlags.py_type(modelsJson), 0)
+
+def ChatRequestAddCitationOptionsJson(builder, citationOptionsJson):
+    builder.PrependUOffsetTRelativeSlot(128, flatbuffers.number_types.UOffsetTFlags.py_type(citationOptionsJson), 0)
+
+def ChatRequestAddUseBeamSearch(builder, useBeamSearch):
+    builder.PrependBoolSlot(129, useBeamSearch, None)
+
+def ChatRequestAddIncludeStopStrInOutput(builder, includeStopStrInOutput):
+    builder.PrependBoolSlot(130, includeStopStrInOutput, None)
+
+def ChatRequestAddSpacesBetweenSpecialTokens(builder, spacesBetweenSpecialTokens):
+    builder.PrependBoolSlot(131, spacesBetweenSpecialTokens, None)
+
+def ChatRequestAddTruncatePromptTokens(builder, truncatePromptTokens):
+    builder.PrependInt64Slot(132, truncatePromptTokens, None)
+
+def ChatRequestAddAllowedTokenIds(builder, allowedTokenIds):
+    builder.PrependUOffsetTRelativeSlot(133, flatbuffers.number_types.UOffsetTFlags.py_type(allowedTokenIds), 0)
+
+def ChatRequestStartAllowedTokenIdsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def ChatRequestAddAllowedTokenIdsJson(builder, allowedTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(134, flatbuffers.number_types.UOffsetTFlags.py_type(allowedTokenIdsJson), 0)
+
+def ChatRequestAddBadWords(builder, badWords):
+    builder.PrependUOffsetTRelativeSlot(135, flatbuffers.number_types.UOffsetTFlags.py_type(badWords), 0)
+
+def ChatRequestStartBadWordsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def ChatRequestAddBadWordsJson(builder, badWordsJson):
+    builder.PrependUOffsetTRelativeSlot(136, flatbuffers.number_types.UOffsetTFlags.py_type(badWordsJson), 0)
+
+def ChatRequestAddAddSpecialTokens(builder, addSpecialTokens):
+    builder.PrependBoolSlot(137, addSpecialTokens, None)
+
+def ChatRequestAddMmProcessorKwargs(builder, mmProcessorKwargs):
+    builder.PrependUOffsetTRelativeSlot(138, flatbuffers.number_types.UOffsetTFlags.py_type(mmProcessorKwargs), 0)
+
+def ChatRequestAddStructuredOutputs(builder, structuredOutputs):
+    builder.PrependUOffsetTRelativeSlot(139, flatbuffers.number_types.UOffsetTFlags.py_type(structuredOutputs), 0)
+
+def ChatRequestAddGuidedDecodingBackend(builder, guidedDecodingBackend):
+    builder.PrependUOffsetTRelativeSlot(140, flatbuffers.number_types.UOffsetTFlags.py_type(guidedDecodingBackend), 0)
+
+def ChatRequestAddGuidedWhitespacePattern(builder, guidedWhitespacePattern):
+    builder.PrependUOffsetTRelativeSlot(141, flatbuffers.number_types.UOffsetTFlags.py_type(guidedWhitespacePattern), 0)
+
+def ChatRequestAddStructuralTag(builder, structuralTag):
+    builder.PrependUOffsetTRelativeSlot(142, flatbuffers.number_types.UOffsetTFlags.py_type(structuralTag), 0)
+
+def ChatRequestAddReturnTokensAsTokenIds(builder, returnTokensAsTokenIds):
+    builder.PrependBoolSlot(143, returnTokensAsTokenIds, None)
+
+def ChatRequestAddCacheSalt(builder, cacheSalt):
+    builder.PrependUOffsetTRelativeSlot(144, flatbuffers.number_types.UOffsetTFlags.py_type(cacheSalt), 0)
+
+def ChatRequestAddVllmXargs(builder, vllmXargs):
+    builder.PrependUOffsetTRelativeSlot(145, flatbuffers.number_types.UOffsetTFlags.py_type(vllmXargs), 0)
+
+def ChatRequestAddRegex(builder, regex):
+    builder.PrependUOffsetTRelativeSlot(146, flatbuffers.number_types.UOffsetTFlags.py_type(regex), 0)
+
+def ChatRequestAddEbnf(builder, ebnf):
+    builder.PrependUOffsetTRelativeSlot(147, flatbuffers.number_types.UOffsetTFlags.py_type(ebnf), 0)
+
+def ChatRequestAddGrammar(builder, grammar):
+    builder.PrependUOffsetTRelativeSlot(148, flatbuffers.number_types.UOffsetTFlags.py_type(grammar), 0)
+
+def ChatRequestAddStopRegex(builder, stopRegex):
+    builder.PrependUOffsetTRelativeSlot(149, flatbuffers.number_types.UOffsetTFlags.py_type(stopRegex), 0)
+
+def ChatRequestAddNoStopTrim(builder, noStopTrim):
+    builder.PrependBoolSlot(150, noStopTrim, None)
+
+def ChatRequestAddLoraPath(builder, loraPath):
+    builder.PrependUOffsetTRelativeSlot(151, flatbuffers.number_types.UOffsetTFlags.py_type(loraPath), 0)
+
+def ChatRequestAddSeparateReasoning(builder, separateReasoning):
+    builder.PrependBoolSlot(152, separateReasoning, None)
+
+def ChatRequestAddStreamReasoning(builder, streamReasoning):
+    builder.PrependBoolSlot(153, streamReasoning, None)
+
+def ChatRequestAddCustomLogitProcessor(builder, customLogitProcessor):
+    builder.PrependUOffsetTRelativeSlot(154, flatbuffers.number_types.UOffsetTFlags.py_type(customLogitProcessor), 0)
+
+def ChatRequestAddInputIds(builder, inputIds):
+    builder.PrependUOffsetTRelativeSlot(155, flatbuffers.number_types.UOffsetTFlags.py_type(inputIds), 0)
+
+def ChatRequestAddPromptTokenIds(builder, promptTokenIds):
+    builder.PrependUOffsetTRelativeSlot(156, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIds), 0)
+
+def ChatRequestStartPromptTokenIdsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def ChatRequestAddPromptTokenIdsJson(builder, promptTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(157, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
+
+def ChatRequestAddReturnHiddenStates(builder, returnHiddenStates):
+    builder.PrependUOffsetTRelativeSlot(158, flatbuffers.number_types.UOffsetTFlags.py_type(returnHiddenStates), 0)
+
+def ChatRequestAddCachePrompt(builder, cachePrompt):
+    builder.PrependBoolSlot(159, cachePrompt, None)
+
+def ChatRequestAddNPredict(builder, nPredict):
+    builder.PrependInt64Slot(160, nPredict, None)
+
+def ChatRequestAddTimingsPerToken(builder, timingsPerToken):
+    builder.PrependBoolSlot(161, timingsPerToken, None)
+
+def ChatRequestAddPerfMetricsInResponse(builder, perfMetricsInResponse):
+    builder.PrependBoolSlot(162, perfMetricsInResponse, None)
+
+def ChatRequestAddContextLengthExceededBehavior(builder, contextLengthExceededBehavior):
+    builder.PrependUOffsetTRelativeSlot(163, flatbuffers.number_types.UOffsetTFlags.py_type(contextLengthExceededBehavior), 0)
+
+def ChatRequestAddPromptTruncateLen(builder, promptTruncateLen):
+    builder.PrependInt64Slot(164, promptTruncateLen, None)
+
+def ChatRequestAddPInt(builder, pInt):
+    builder.PrependInt64Slot(165, pInt, None)
+
+def ChatRequestAddP(builder, p):
+    builder.PrependFloat64Slot(166, p, None)
+
+def ChatRequestAddKInt(builder, kInt):
+    builder.PrependInt64Slot(167, kInt, None)
+
+def ChatRequestAddK(builder, k):
+    builder.PrependFloat64Slot(168, k, None)
+
+def ChatRequestAddSafetyMode(builder, safetyMode):
+    builder.PrependUOffsetTRelativeSlot(169, flatbuffers.number_types.UOffsetTFlags.py_type(safetyMode), 0)
+
+def ChatRequestAddStopSequences(builder, stopSequences):
+    builder.PrependUOffsetTRelativeSlot(170, flatbuffers.number_types.UOffsetTFlags.py_type(stopSequences), 0)
+
+def ChatRequestStartStopSequencesVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def ChatRequestAddStopSequencesJson(builder, stopSequencesJson):
+    builder.PrependUOffsetTRelativeSlot(171, flatbuffers.number_types.UOffsetTFlags.py_type(stopSequencesJson), 0)
+
+def ChatRequestAddThink(builder, think):
+    builder.PrependUOffsetTRelativeSlot(172, flatbuffers.number_types.UOffsetTFlags.py_type(think), 0)
+
+def ChatRequestAddThinkingBudget(builder, thinkingBudget):
+    builder.PrependInt64Slot(173, thinkingBudget, None)
+
+def ChatRequestAddSearchMode(builder, searchMode):
+    builder.PrependUOffsetTRelativeSlot(174, flatbuffers.number_types.UOffsetTFlags.py_type(searchMode), 0)
+
+def ChatRequestAddSearchDomainFilter(builder, searchDomainFilter):
+    builder.PrependUOffsetTRelativeSlot(175, flatbuffers.number_types.UOffsetTFlags.py_type(searchDomainFilter), 0)
+
+def ChatRequestAddSearchRecencyFilter(builder, searchRecencyFilter):
+    builder.PrependUOffsetTRelativeSlot(176, flatbuffers.number_types.UOffsetTFlags.py_type(searchRecencyFilter), 0)
+
+def ChatRequestAddSearchAfterDateFilter(builder, searchAfterDateFilter):
+    builder.PrependUOffsetTRelativeSlot(177, flatbuffers.number_types.UOffsetTFlags.py_type(searchAfterDateFilter), 0)
+
+def ChatRequestAddSearchBeforeDateFilter(builder, searchBeforeDateFilter):
+    builder.PrependUOffsetTRelativeSlot(178, flatbuffers.number_types.UOffsetTFlags.py_type(searchBeforeDateFilter), 0)
+
+def ChatRequestAddReturnImages(builder, returnImages):
+    builder.PrependBoolSlot(179, returnImages, None)
+
+def ChatRequestAddReturnRelatedQuestions(builder, returnRelatedQuestions):
+    builder.PrependBoolSlot(180, returnRelatedQuestions, None)
+
+def ChatRequestAddDisableSearch(builder, disableSearch):
+    builder.PrependBoolSlot(181, disableSearch, None)
+
+def ChatRequestAddEnableSearch(builder, enableSearch):
+    builder.PrependBoolSlot(182, enableSearch, None)
+
+def ChatRequestAddSearchOptions(builder, searchOptions):
+    builder.PrependUOffsetTRelativeSlot(183, flatbuffers.number_types.UOffsetTFlags.py_type(searchOptions), 0)
+
+def ChatRequestAddExcludeDomains(builder, excludeDomains):
+    builder.PrependUOffsetTRelativeSlot(184, flatbuffers.number_types.UOffsetTFlags.py_type(excludeDomains), 0)
+
+def ChatRequestAddIncludeDomains(builder, includeDomains):
+    builder.PrependUOffsetTRelativeSlot(185, flatbuffers.number_types.UOffsetTFlags.py_type(includeDomains), 0)
+
+def ChatRequestAddInclude(builder, include):
+    builder.PrependUOffsetTRelativeSlot(186, flatbuffers.number_types.UOffsetTFlags.py_type(include), 0)
+
+def ChatRequestAddImageConfig(builder, imageConfig):
+    builder.PrependUOffsetTRelativeSlot(187, flatbuffers.number_types.UOffsetTFlags.py_type(imageConfig), 0)
+
+def ChatRequestAddTrace(builder, trace):
+    builder.PrependUOffsetTRelativeSlot(188, flatbuffers.number_types.UOffsetTFlags.py_type(trace), 0)
+
+def ChatRequestAddFallbacks(builder, fallbacks):
+    builder.PrependUOffsetTRelativeSlot(189, flatbuffers.number_types.UOffsetTFlags.py_type(fallbacks), 0)
+
+def ChatRequestAddTags(builder, tags):
+    builder.PrependUOffsetTRelativeSlot(190, flatbuffers.number_types.UOffsetTFlags.py_type(tags), 0)
+
+def ChatRequestAddContextManagement(builder, contextManagement):
+    builder.PrependUOffsetTRelativeSlot(191, flatbuffers.number_types.UOffsetTFlags.py_type(contextManagement), 0)
+
+def ChatRequestAddOutputConfig(builder, outputConfig):
+    builder.PrependUOffsetTRelativeSlot(192, flatbuffers.number_types.UOffsetTFlags.py_type(outputConfig), 0)
+
+def ChatRequestAddToolResources(builder, toolResources):
+    builder.PrependUOffsetTRelativeSlot(193, flatbuffers.number_types.UOffsetTFlags.py_type(toolResources), 0)
+
 def ChatRequestEnd(builder):
     return builder.EndObject()
 
@@ -6153,8 +8174,113 @@ class ChatReply(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ChatReply
+    def ContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def ReasoningJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def ReasoningContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(52))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def RefusalJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def ReasoningTextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(56))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def Thinking(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(58))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def ThinkingJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(60))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def Citations(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(62))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def ProviderSpecificFields(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(64))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def Context(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(66))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def GraphData(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(68))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def LlmData(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(70))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def ImageData(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(72))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def TranslationData(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(74))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatReply
+    def WebSearchData(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(76))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ChatReplyStart(builder):
-    builder.StartObject(22)
+    builder.StartObject(37)
 
 def ChatReplyAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -6248,6 +8374,51 @@ def ChatReplyAddReasoningOpaque(builder, reasoningOpaque):
 
 def ChatReplyAddEncryptedContent(builder, encryptedContent):
     builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(encryptedContent), 0)
+
+def ChatReplyAddContentJson(builder, contentJson):
+    builder.PrependUOffsetTRelativeSlot(22, flatbuffers.number_types.UOffsetTFlags.py_type(contentJson), 0)
+
+def ChatReplyAddReasoningJson(builder, reasoningJson):
+    builder.PrependUOffsetTRelativeSlot(23, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningJson), 0)
+
+def ChatReplyAddReasoningContentJson(builder, reasoningContentJson):
+    builder.PrependUOffsetTRelativeSlot(24, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningContentJson), 0)
+
+def ChatReplyAddRefusalJson(builder, refusalJson):
+    builder.PrependUOffsetTRelativeSlot(25, flatbuffers.number_types.UOffsetTFlags.py_type(refusalJson), 0)
+
+def ChatReplyAddReasoningTextJson(builder, reasoningTextJson):
+    builder.PrependUOffsetTRelativeSlot(26, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningTextJson), 0)
+
+def ChatReplyAddThinking(builder, thinking):
+    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(thinking), 0)
+
+def ChatReplyAddThinkingJson(builder, thinkingJson):
+    builder.PrependUOffsetTRelativeSlot(28, flatbuffers.number_types.UOffsetTFlags.py_type(thinkingJson), 0)
+
+def ChatReplyAddCitations(builder, citations):
+    builder.PrependUOffsetTRelativeSlot(29, flatbuffers.number_types.UOffsetTFlags.py_type(citations), 0)
+
+def ChatReplyAddProviderSpecificFields(builder, providerSpecificFields):
+    builder.PrependUOffsetTRelativeSlot(30, flatbuffers.number_types.UOffsetTFlags.py_type(providerSpecificFields), 0)
+
+def ChatReplyAddContext(builder, context):
+    builder.PrependUOffsetTRelativeSlot(31, flatbuffers.number_types.UOffsetTFlags.py_type(context), 0)
+
+def ChatReplyAddGraphData(builder, graphData):
+    builder.PrependUOffsetTRelativeSlot(32, flatbuffers.number_types.UOffsetTFlags.py_type(graphData), 0)
+
+def ChatReplyAddLlmData(builder, llmData):
+    builder.PrependUOffsetTRelativeSlot(33, flatbuffers.number_types.UOffsetTFlags.py_type(llmData), 0)
+
+def ChatReplyAddImageData(builder, imageData):
+    builder.PrependUOffsetTRelativeSlot(34, flatbuffers.number_types.UOffsetTFlags.py_type(imageData), 0)
+
+def ChatReplyAddTranslationData(builder, translationData):
+    builder.PrependUOffsetTRelativeSlot(35, flatbuffers.number_types.UOffsetTFlags.py_type(translationData), 0)
+
+def ChatReplyAddWebSearchData(builder, webSearchData):
+    builder.PrependUOffsetTRelativeSlot(36, flatbuffers.number_types.UOffsetTFlags.py_type(webSearchData), 0)
 
 def ChatReplyEnd(builder):
     return builder.EndObject()
@@ -6362,8 +8533,22 @@ class TopLogprob(object):
             return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
         return None
 
+    # TopLogprob
+    def TokenJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TopLogprob
+    def BytesJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def TopLogprobStart(builder):
-    builder.StartObject(7)
+    builder.StartObject(9)
 
 def TopLogprobAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -6391,6 +8576,12 @@ def TopLogprobAddTokenId(builder, tokenId):
 
 def TopLogprobAddRank(builder, rank):
     builder.PrependInt64Slot(6, rank, None)
+
+def TopLogprobAddTokenJson(builder, tokenJson):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(tokenJson), 0)
+
+def TopLogprobAddBytesJson(builder, bytesJson):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(bytesJson), 0)
 
 def TopLogprobEnd(builder):
     return builder.EndObject()
@@ -6522,8 +8713,22 @@ class TokenLogprob(object):
             return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
         return None
 
+    # TokenLogprob
+    def TokenJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenLogprob
+    def BytesJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def TokenLogprobStart(builder):
-    builder.StartObject(7)
+    builder.StartObject(9)
 
 def TokenLogprobAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -6554,6 +8759,12 @@ def TokenLogprobStartTopLogprobsVector(builder, numElems):
 
 def TokenLogprobAddTokenId(builder, tokenId):
     builder.PrependInt64Slot(6, tokenId, None)
+
+def TokenLogprobAddTokenJson(builder, tokenJson):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(tokenJson), 0)
+
+def TokenLogprobAddBytesJson(builder, bytesJson):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(bytesJson), 0)
 
 def TokenLogprobEnd(builder):
     return builder.EndObject()
@@ -6675,11 +8886,31 @@ class Logprobs(object):
         return o == 0
 
     # Logprobs
-    def TokenIds(self):
+    def TokenIds(self, j):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
         if o != 0:
-            return self._tab.String(o + self._tab.Pos)
-        return None
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Int32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # Logprobs
+    def TokenIdsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Int32Flags, o)
+        return 0
+
+    # Logprobs
+    def TokenIdsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Logprobs
+    def TokenIdsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        return o == 0
 
     # Logprobs
     def TokenLogprobs(self):
@@ -6702,8 +8933,22 @@ class Logprobs(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # Logprobs
+    def TokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Logprobs
+    def TokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def LogprobsStart(builder):
-    builder.StartObject(8)
+    builder.StartObject(10)
 
 def LogprobsAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -6732,6 +8977,9 @@ def LogprobsStartTokensVector(builder, numElems):
 def LogprobsAddTokenIds(builder, tokenIds):
     builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(tokenIds), 0)
 
+def LogprobsStartTokenIdsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
 def LogprobsAddTokenLogprobs(builder, tokenLogprobs):
     builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(tokenLogprobs), 0)
 
@@ -6740,6 +8988,12 @@ def LogprobsAddTopLogprobs(builder, topLogprobs):
 
 def LogprobsAddTextOffset(builder, textOffset):
     builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(textOffset), 0)
+
+def LogprobsAddTokensJson(builder, tokensJson):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(tokensJson), 0)
+
+def LogprobsAddTokenIdsJson(builder, tokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(tokenIdsJson), 0)
 
 def LogprobsEnd(builder):
     return builder.EndObject()
@@ -7003,8 +9257,36 @@ class ErrorBody(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ErrorBody
+    def MessageJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(32))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ErrorBody
+    def Error(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ErrorBody
+    def RequestId(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ErrorBody
+    def Detail(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ErrorBodyStart(builder):
-    builder.StartObject(14)
+    builder.StartObject(18)
 
 def ErrorBodyAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -7050,6 +9332,18 @@ def ErrorBodyAddDetails(builder, details):
 
 def ErrorBodyAddObject(builder, object):
     builder.PrependUOffsetTRelativeSlot(13, flatbuffers.number_types.UOffsetTFlags.py_type(object), 0)
+
+def ErrorBodyAddMessageJson(builder, messageJson):
+    builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(messageJson), 0)
+
+def ErrorBodyAddError(builder, error):
+    builder.PrependUOffsetTRelativeSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(error), 0)
+
+def ErrorBodyAddRequestId(builder, requestId):
+    builder.PrependUOffsetTRelativeSlot(16, flatbuffers.number_types.UOffsetTFlags.py_type(requestId), 0)
+
+def ErrorBodyAddDetail(builder, detail):
+    builder.PrependUOffsetTRelativeSlot(17, flatbuffers.number_types.UOffsetTFlags.py_type(detail), 0)
 
 def ErrorBodyEnd(builder):
     return builder.EndObject()
@@ -7438,8 +9732,108 @@ class ChatChoice(object):
             return obj
         return None
 
+    # ChatChoice
+    def IndexJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(32))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChoice
+    def LogprobsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChoice
+    def FinishReasonJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChoice
+    def TokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChoice
+    def ErrorJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(40))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChoice
+    def Delta(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = ChatDelta()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # ChatChoice
+    def Text(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChoice
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChoice
+    def PromptTokenIds(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Int32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ChatChoice
+    def PromptTokenIdsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Int32Flags, o)
+        return 0
+
+    # ChatChoice
+    def PromptTokenIdsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ChatChoice
+    def PromptTokenIdsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        return o == 0
+
+    # ChatChoice
+    def PromptTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChoice
+    def ContentFilterOffsets(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(52))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ChatChoiceStart(builder):
-    builder.StartObject(14)
+    builder.StartObject(25)
 
 def ChatChoiceAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -7488,6 +9882,42 @@ def ChatChoiceStartTokenIdsVector(builder, numElems):
 
 def ChatChoiceAddError(builder, error):
     builder.PrependUOffsetTRelativeSlot(13, flatbuffers.number_types.UOffsetTFlags.py_type(error), 0)
+
+def ChatChoiceAddIndexJson(builder, indexJson):
+    builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(indexJson), 0)
+
+def ChatChoiceAddLogprobsJson(builder, logprobsJson):
+    builder.PrependUOffsetTRelativeSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(logprobsJson), 0)
+
+def ChatChoiceAddFinishReasonJson(builder, finishReasonJson):
+    builder.PrependUOffsetTRelativeSlot(16, flatbuffers.number_types.UOffsetTFlags.py_type(finishReasonJson), 0)
+
+def ChatChoiceAddTokenIdsJson(builder, tokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(17, flatbuffers.number_types.UOffsetTFlags.py_type(tokenIdsJson), 0)
+
+def ChatChoiceAddErrorJson(builder, errorJson):
+    builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(errorJson), 0)
+
+def ChatChoiceAddDelta(builder, delta):
+    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(delta), 0)
+
+def ChatChoiceAddText(builder, text):
+    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(text), 0)
+
+def ChatChoiceAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def ChatChoiceAddPromptTokenIds(builder, promptTokenIds):
+    builder.PrependUOffsetTRelativeSlot(22, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIds), 0)
+
+def ChatChoiceStartPromptTokenIdsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def ChatChoiceAddPromptTokenIdsJson(builder, promptTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(23, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
+
+def ChatChoiceAddContentFilterOffsets(builder, contentFilterOffsets):
+    builder.PrependUOffsetTRelativeSlot(24, flatbuffers.number_types.UOffsetTFlags.py_type(contentFilterOffsets), 0)
 
 def ChatChoiceEnd(builder):
     return builder.EndObject()
@@ -7617,8 +10047,92 @@ class TokenDetails(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # TokenDetails
+    def CachedTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def AudioTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(30))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def ReasoningTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(32))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def AcceptedPredictionTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def RejectedPredictionTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def TextTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def ImageTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(40))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def MultimodalTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def Messages(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def DocumentTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def DocumentTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TokenDetails
+    def CachedTokensDetails(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def TokenDetailsStart(builder):
-    builder.StartObject(12)
+    builder.StartObject(24)
 
 def TokenDetailsAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -7658,6 +10172,42 @@ def TokenDetailsAddCacheCreationTokens(builder, cacheCreationTokens):
 
 def TokenDetailsAddCacheCreationTokenDetails(builder, cacheCreationTokenDetails):
     builder.PrependUOffsetTRelativeSlot(11, flatbuffers.number_types.UOffsetTFlags.py_type(cacheCreationTokenDetails), 0)
+
+def TokenDetailsAddCachedTokensJson(builder, cachedTokensJson):
+    builder.PrependUOffsetTRelativeSlot(12, flatbuffers.number_types.UOffsetTFlags.py_type(cachedTokensJson), 0)
+
+def TokenDetailsAddAudioTokensJson(builder, audioTokensJson):
+    builder.PrependUOffsetTRelativeSlot(13, flatbuffers.number_types.UOffsetTFlags.py_type(audioTokensJson), 0)
+
+def TokenDetailsAddReasoningTokensJson(builder, reasoningTokensJson):
+    builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningTokensJson), 0)
+
+def TokenDetailsAddAcceptedPredictionTokensJson(builder, acceptedPredictionTokensJson):
+    builder.PrependUOffsetTRelativeSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(acceptedPredictionTokensJson), 0)
+
+def TokenDetailsAddRejectedPredictionTokensJson(builder, rejectedPredictionTokensJson):
+    builder.PrependUOffsetTRelativeSlot(16, flatbuffers.number_types.UOffsetTFlags.py_type(rejectedPredictionTokensJson), 0)
+
+def TokenDetailsAddTextTokensJson(builder, textTokensJson):
+    builder.PrependUOffsetTRelativeSlot(17, flatbuffers.number_types.UOffsetTFlags.py_type(textTokensJson), 0)
+
+def TokenDetailsAddImageTokensJson(builder, imageTokensJson):
+    builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(imageTokensJson), 0)
+
+def TokenDetailsAddMultimodalTokens(builder, multimodalTokens):
+    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(multimodalTokens), 0)
+
+def TokenDetailsAddMessages(builder, messages):
+    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(messages), 0)
+
+def TokenDetailsAddDocumentTokens(builder, documentTokens):
+    builder.PrependInt64Slot(21, documentTokens, None)
+
+def TokenDetailsAddDocumentTokensJson(builder, documentTokensJson):
+    builder.PrependUOffsetTRelativeSlot(22, flatbuffers.number_types.UOffsetTFlags.py_type(documentTokensJson), 0)
+
+def TokenDetailsAddCachedTokensDetails(builder, cachedTokensDetails):
+    builder.PrependUOffsetTRelativeSlot(23, flatbuffers.number_types.UOffsetTFlags.py_type(cachedTokensDetails), 0)
 
 def TokenDetailsEnd(builder):
     return builder.EndObject()
@@ -7780,8 +10330,22 @@ class CostDetails(object):
             return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
         return None
 
+    # CostDetails
+    def InputAudioCacheReadTokensInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # CostDetails
+    def InputAudioCacheReadTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
 def CostDetailsStart(builder):
-    builder.StartObject(11)
+    builder.StartObject(13)
 
 def CostDetailsAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -7818,6 +10382,12 @@ def CostDetailsAddUpstreamInferenceOutputCostInt(builder, upstreamInferenceOutpu
 
 def CostDetailsAddUpstreamInferenceOutputCost(builder, upstreamInferenceOutputCost):
     builder.PrependFloat64Slot(10, upstreamInferenceOutputCost, None)
+
+def CostDetailsAddInputAudioCacheReadTokensInt(builder, inputAudioCacheReadTokensInt):
+    builder.PrependInt64Slot(11, inputAudioCacheReadTokensInt, None)
+
+def CostDetailsAddInputAudioCacheReadTokens(builder, inputAudioCacheReadTokens):
+    builder.PrependFloat64Slot(12, inputAudioCacheReadTokens, None)
 
 def CostDetailsEnd(builder):
     return builder.EndObject()
@@ -8165,8 +10735,218 @@ class Usage(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # Usage
+    def PromptTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(86))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def CompletionTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(88))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def TotalTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(90))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def CostJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(92))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def CachedTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(94))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def ReasoningTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(96))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def InputTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(98))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def OutputTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(100))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def ServiceTier(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(102))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def LatencyCheckpoint(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(104))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def ServerToolUseDetails(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(106))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def TokensPerSecondInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(108))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def TokensPerSecond(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(110))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def PromptTokensPerSecondInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(112))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def PromptTokensPerSecond(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(114))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def TimePerOutputTokenMsInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(116))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def TimePerOutputTokenMs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(118))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def TimeToFirstTokenMsInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(120))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def TimeToFirstTokenMs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(122))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def DraftTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(124))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def DraftTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(126))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def DraftTokensAcceptanceInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(128))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def DraftTokensAcceptance(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(130))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def EstimatedCostInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(132))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def EstimatedCost(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(134))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def EstimatedCostText(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(136))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def CacheCreation(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(138))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def AudioPromptTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(140))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # Usage
+    def AudioPromptTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(142))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Usage
+    def CompletionTokenDetails(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(144))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def UsageStart(builder):
-    builder.StartObject(41)
+    builder.StartObject(71)
 
 def UsageAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -8293,6 +11073,96 @@ def UsageAddServerToolUse(builder, serverToolUse):
 
 def UsageAddPydanticAiGateway(builder, pydanticAiGateway):
     builder.PrependUOffsetTRelativeSlot(40, flatbuffers.number_types.UOffsetTFlags.py_type(pydanticAiGateway), 0)
+
+def UsageAddPromptTokensJson(builder, promptTokensJson):
+    builder.PrependUOffsetTRelativeSlot(41, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokensJson), 0)
+
+def UsageAddCompletionTokensJson(builder, completionTokensJson):
+    builder.PrependUOffsetTRelativeSlot(42, flatbuffers.number_types.UOffsetTFlags.py_type(completionTokensJson), 0)
+
+def UsageAddTotalTokensJson(builder, totalTokensJson):
+    builder.PrependUOffsetTRelativeSlot(43, flatbuffers.number_types.UOffsetTFlags.py_type(totalTokensJson), 0)
+
+def UsageAddCostJson(builder, costJson):
+    builder.PrependUOffsetTRelativeSlot(44, flatbuffers.number_types.UOffsetTFlags.py_type(costJson), 0)
+
+def UsageAddCachedTokensJson(builder, cachedTokensJson):
+    builder.PrependUOffsetTRelativeSlot(45, flatbuffers.number_types.UOffsetTFlags.py_type(cachedTokensJson), 0)
+
+def UsageAddReasoningTokensJson(builder, reasoningTokensJson):
+    builder.PrependUOffsetTRelativeSlot(46, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningTokensJson), 0)
+
+def UsageAddInputTokensJson(builder, inputTokensJson):
+    builder.PrependUOffsetTRelativeSlot(47, flatbuffers.number_types.UOffsetTFlags.py_type(inputTokensJson), 0)
+
+def UsageAddOutputTokensJson(builder, outputTokensJson):
+    builder.PrependUOffsetTRelativeSlot(48, flatbuffers.number_types.UOffsetTFlags.py_type(outputTokensJson), 0)
+
+def UsageAddServiceTier(builder, serviceTier):
+    builder.PrependUOffsetTRelativeSlot(49, flatbuffers.number_types.UOffsetTFlags.py_type(serviceTier), 0)
+
+def UsageAddLatencyCheckpoint(builder, latencyCheckpoint):
+    builder.PrependUOffsetTRelativeSlot(50, flatbuffers.number_types.UOffsetTFlags.py_type(latencyCheckpoint), 0)
+
+def UsageAddServerToolUseDetails(builder, serverToolUseDetails):
+    builder.PrependUOffsetTRelativeSlot(51, flatbuffers.number_types.UOffsetTFlags.py_type(serverToolUseDetails), 0)
+
+def UsageAddTokensPerSecondInt(builder, tokensPerSecondInt):
+    builder.PrependInt64Slot(52, tokensPerSecondInt, None)
+
+def UsageAddTokensPerSecond(builder, tokensPerSecond):
+    builder.PrependFloat64Slot(53, tokensPerSecond, None)
+
+def UsageAddPromptTokensPerSecondInt(builder, promptTokensPerSecondInt):
+    builder.PrependInt64Slot(54, promptTokensPerSecondInt, None)
+
+def UsageAddPromptTokensPerSecond(builder, promptTokensPerSecond):
+    builder.PrependFloat64Slot(55, promptTokensPerSecond, None)
+
+def UsageAddTimePerOutputTokenMsInt(builder, timePerOutputTokenMsInt):
+    builder.PrependInt64Slot(56, timePerOutputTokenMsInt, None)
+
+def UsageAddTimePerOutputTokenMs(builder, timePerOutputTokenMs):
+    builder.PrependFloat64Slot(57, timePerOutputTokenMs, None)
+
+def UsageAddTimeToFirstTokenMsInt(builder, timeToFirstTokenMsInt):
+    builder.PrependInt64Slot(58, timeToFirstTokenMsInt, None)
+
+def UsageAddTimeToFirstTokenMs(builder, timeToFirstTokenMs):
+    builder.PrependFloat64Slot(59, timeToFirstTokenMs, None)
+
+def UsageAddDraftTokens(builder, draftTokens):
+    builder.PrependInt64Slot(60, draftTokens, None)
+
+def UsageAddDraftTokensJson(builder, draftTokensJson):
+    builder.PrependUOffsetTRelativeSlot(61, flatbuffers.number_types.UOffsetTFlags.py_type(draftTokensJson), 0)
+
+def UsageAddDraftTokensAcceptanceInt(builder, draftTokensAcceptanceInt):
+    builder.PrependInt64Slot(62, draftTokensAcceptanceInt, None)
+
+def UsageAddDraftTokensAcceptance(builder, draftTokensAcceptance):
+    builder.PrependFloat64Slot(63, draftTokensAcceptance, None)
+
+def UsageAddEstimatedCostInt(builder, estimatedCostInt):
+    builder.PrependInt64Slot(64, estimatedCostInt, None)
+
+def UsageAddEstimatedCost(builder, estimatedCost):
+    builder.PrependFloat64Slot(65, estimatedCost, None)
+
+def UsageAddEstimatedCostText(builder, estimatedCostText):
+    builder.PrependUOffsetTRelativeSlot(66, flatbuffers.number_types.UOffsetTFlags.py_type(estimatedCostText), 0)
+
+def UsageAddCacheCreation(builder, cacheCreation):
+    builder.PrependUOffsetTRelativeSlot(67, flatbuffers.number_types.UOffsetTFlags.py_type(cacheCreation), 0)
+
+def UsageAddAudioPromptTokens(builder, audioPromptTokens):
+    builder.PrependInt64Slot(68, audioPromptTokens, None)
+
+def UsageAddAudioPromptTokensJson(builder, audioPromptTokensJson):
+    builder.PrependUOffsetTRelativeSlot(69, flatbuffers.number_types.UOffsetTFlags.py_type(audioPromptTokensJson), 0)
+
+def UsageAddCompletionTokenDetails(builder, completionTokenDetails):
+    builder.PrependUOffsetTRelativeSlot(70, flatbuffers.number_types.UOffsetTFlags.py_type(completionTokenDetails), 0)
 
 def UsageEnd(builder):
     return builder.EndObject()
@@ -8808,8 +11678,71 @@ class SearchResult(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # SearchResult
+    def Id(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(30))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SearchResult
+    def IdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(32))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SearchResult
+    def Language(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SearchResult
+    def ScoreInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # SearchResult
+    def Score(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # SearchResult
+    def Text(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(40))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SearchResult
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SearchResult
+    def Index(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # SearchResult
+    def SiteName(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def SearchResultStart(builder):
-    builder.StartObject(13)
+    builder.StartObject(22)
 
 def SearchResultAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -8852,6 +11785,33 @@ def SearchResultAddRefer(builder, refer):
 
 def SearchResultAddPublishDate(builder, publishDate):
     builder.PrependUOffsetTRelativeSlot(12, flatbuffers.number_types.UOffsetTFlags.py_type(publishDate), 0)
+
+def SearchResultAddId(builder, id):
+    builder.PrependUOffsetTRelativeSlot(13, flatbuffers.number_types.UOffsetTFlags.py_type(id), 0)
+
+def SearchResultAddIdJson(builder, idJson):
+    builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(idJson), 0)
+
+def SearchResultAddLanguage(builder, language):
+    builder.PrependUOffsetTRelativeSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(language), 0)
+
+def SearchResultAddScoreInt(builder, scoreInt):
+    builder.PrependInt64Slot(16, scoreInt, None)
+
+def SearchResultAddScore(builder, score):
+    builder.PrependFloat64Slot(17, score, None)
+
+def SearchResultAddText(builder, text):
+    builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(text), 0)
+
+def SearchResultAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def SearchResultAddIndex(builder, index):
+    builder.PrependInt64Slot(20, index, None)
+
+def SearchResultAddSiteName(builder, siteName):
+    builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(siteName), 0)
 
 def SearchResultEnd(builder):
     return builder.EndObject()
@@ -9313,8 +12273,127 @@ class ChatResponse(object):
             return obj
         return None
 
+    # ChatResponse
+    def IdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(84))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def CreatedText(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(86))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def CitationsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(88))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def ErrorJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(90))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def PromptTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(92))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def SeedJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(94))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def ResponseFormatJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(96))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def Moderation(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(98))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def Timings(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(100))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def WebSearch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(102))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def RelatedQuestions(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(104))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def Message(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(106))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def MessageJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(108))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def Result(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(110))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def PromptText(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(112))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def PromptTextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(114))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatResponse
+    def OpenrouterMetadata(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(116))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ChatResponseStart(builder):
-    builder.StartObject(40)
+    builder.StartObject(57)
 
 def ChatResponseAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -9459,6 +12538,57 @@ def ChatResponseAddToolChoiceObject(builder, toolChoiceObject):
 
 def ChatResponseAddResponseFormat(builder, responseFormat):
     builder.PrependUOffsetTRelativeSlot(39, flatbuffers.number_types.UOffsetTFlags.py_type(responseFormat), 0)
+
+def ChatResponseAddIdJson(builder, idJson):
+    builder.PrependUOffsetTRelativeSlot(40, flatbuffers.number_types.UOffsetTFlags.py_type(idJson), 0)
+
+def ChatResponseAddCreatedText(builder, createdText):
+    builder.PrependUOffsetTRelativeSlot(41, flatbuffers.number_types.UOffsetTFlags.py_type(createdText), 0)
+
+def ChatResponseAddCitationsJson(builder, citationsJson):
+    builder.PrependUOffsetTRelativeSlot(42, flatbuffers.number_types.UOffsetTFlags.py_type(citationsJson), 0)
+
+def ChatResponseAddErrorJson(builder, errorJson):
+    builder.PrependUOffsetTRelativeSlot(43, flatbuffers.number_types.UOffsetTFlags.py_type(errorJson), 0)
+
+def ChatResponseAddPromptTokenIdsJson(builder, promptTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(44, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
+
+def ChatResponseAddSeedJson(builder, seedJson):
+    builder.PrependUOffsetTRelativeSlot(45, flatbuffers.number_types.UOffsetTFlags.py_type(seedJson), 0)
+
+def ChatResponseAddResponseFormatJson(builder, responseFormatJson):
+    builder.PrependUOffsetTRelativeSlot(46, flatbuffers.number_types.UOffsetTFlags.py_type(responseFormatJson), 0)
+
+def ChatResponseAddModeration(builder, moderation):
+    builder.PrependUOffsetTRelativeSlot(47, flatbuffers.number_types.UOffsetTFlags.py_type(moderation), 0)
+
+def ChatResponseAddTimings(builder, timings):
+    builder.PrependUOffsetTRelativeSlot(48, flatbuffers.number_types.UOffsetTFlags.py_type(timings), 0)
+
+def ChatResponseAddWebSearch(builder, webSearch):
+    builder.PrependUOffsetTRelativeSlot(49, flatbuffers.number_types.UOffsetTFlags.py_type(webSearch), 0)
+
+def ChatResponseAddRelatedQuestions(builder, relatedQuestions):
+    builder.PrependUOffsetTRelativeSlot(50, flatbuffers.number_types.UOffsetTFlags.py_type(relatedQuestions), 0)
+
+def ChatResponseAddMessage(builder, message):
+    builder.PrependUOffsetTRelativeSlot(51, flatbuffers.number_types.UOffsetTFlags.py_type(message), 0)
+
+def ChatResponseAddMessageJson(builder, messageJson):
+    builder.PrependUOffsetTRelativeSlot(52, flatbuffers.number_types.UOffsetTFlags.py_type(messageJson), 0)
+
+def ChatResponseAddResult(builder, result):
+    builder.PrependUOffsetTRelativeSlot(53, flatbuffers.number_types.UOffsetTFlags.py_type(result), 0)
+
+def ChatResponseAddPromptText(builder, promptText):
+    builder.PrependUOffsetTRelativeSlot(54, flatbuffers.number_types.UOffsetTFlags.py_type(promptText), 0)
+
+def ChatResponseAddPromptTextJson(builder, promptTextJson):
+    builder.PrependUOffsetTRelativeSlot(55, flatbuffers.number_types.UOffsetTFlags.py_type(promptTextJson), 0)
+
+def ChatResponseAddOpenrouterMetadata(builder, openrouterMetadata):
+    builder.PrependUOffsetTRelativeSlot(56, flatbuffers.number_types.UOffsetTFlags.py_type(openrouterMetadata), 0)
 
 def ChatResponseEnd(builder):
     return builder.EndObject()
@@ -9762,8 +12892,81 @@ class ChatDelta(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ChatDelta
+    def ContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatDelta
+    def ReasoningJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatDelta
+    def ReasoningContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatDelta
+    def RefusalJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatDelta
+    def ReasoningText(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatDelta
+    def ReasoningTextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(52))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatDelta
+    def ThinkingBlocks(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = ThinkingBlock()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # ChatDelta
+    def ThinkingBlocksLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ChatDelta
+    def ThinkingBlocksIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
+        return o == 0
+
+    # ChatDelta
+    def TokenId(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(56))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
 def ChatDeltaStart(builder):
-    builder.StartObject(19)
+    builder.StartObject(27)
 
 def ChatDeltaAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -9845,6 +13048,33 @@ def ChatDeltaAddExtraContent(builder, extraContent):
 
 def ChatDeltaAddReasoningOpaque(builder, reasoningOpaque):
     builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningOpaque), 0)
+
+def ChatDeltaAddContentJson(builder, contentJson):
+    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(contentJson), 0)
+
+def ChatDeltaAddReasoningJson(builder, reasoningJson):
+    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningJson), 0)
+
+def ChatDeltaAddReasoningContentJson(builder, reasoningContentJson):
+    builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningContentJson), 0)
+
+def ChatDeltaAddRefusalJson(builder, refusalJson):
+    builder.PrependUOffsetTRelativeSlot(22, flatbuffers.number_types.UOffsetTFlags.py_type(refusalJson), 0)
+
+def ChatDeltaAddReasoningText(builder, reasoningText):
+    builder.PrependUOffsetTRelativeSlot(23, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningText), 0)
+
+def ChatDeltaAddReasoningTextJson(builder, reasoningTextJson):
+    builder.PrependUOffsetTRelativeSlot(24, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningTextJson), 0)
+
+def ChatDeltaAddThinkingBlocks(builder, thinkingBlocks):
+    builder.PrependUOffsetTRelativeSlot(25, flatbuffers.number_types.UOffsetTFlags.py_type(thinkingBlocks), 0)
+
+def ChatDeltaStartThinkingBlocksVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def ChatDeltaAddTokenId(builder, tokenId):
+    builder.PrependInt64Slot(26, tokenId, None)
 
 def ChatDeltaEnd(builder):
     return builder.EndObject()
@@ -10003,8 +13233,101 @@ class ChunkChoice(object):
             return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
         return None
 
+    # ChunkChoice
+    def IndexJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChunkChoice
+    def LogprobsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(30))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChunkChoice
+    def FinishReasonJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(32))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChunkChoice
+    def TokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChunkChoice
+    def Message(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = ChatReply()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # ChunkChoice
+    def Text(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChunkChoice
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(40))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChunkChoice
+    def PromptTokenIds(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Int32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ChunkChoice
+    def PromptTokenIdsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Int32Flags, o)
+        return 0
+
+    # ChunkChoice
+    def PromptTokenIdsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ChunkChoice
+    def PromptTokenIdsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        return o == 0
+
+    # ChunkChoice
+    def PromptTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChunkChoice
+    def Seed(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ChunkChoiceStart(builder):
-    builder.StartObject(12)
+    builder.StartObject(22)
 
 def ChunkChoiceAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -10047,6 +13370,39 @@ def ChunkChoiceAddMatchedStop(builder, matchedStop):
 
 def ChunkChoiceAddMatchedStopInt(builder, matchedStopInt):
     builder.PrependInt64Slot(11, matchedStopInt, None)
+
+def ChunkChoiceAddIndexJson(builder, indexJson):
+    builder.PrependUOffsetTRelativeSlot(12, flatbuffers.number_types.UOffsetTFlags.py_type(indexJson), 0)
+
+def ChunkChoiceAddLogprobsJson(builder, logprobsJson):
+    builder.PrependUOffsetTRelativeSlot(13, flatbuffers.number_types.UOffsetTFlags.py_type(logprobsJson), 0)
+
+def ChunkChoiceAddFinishReasonJson(builder, finishReasonJson):
+    builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(finishReasonJson), 0)
+
+def ChunkChoiceAddTokenIdsJson(builder, tokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(tokenIdsJson), 0)
+
+def ChunkChoiceAddMessage(builder, message):
+    builder.PrependUOffsetTRelativeSlot(16, flatbuffers.number_types.UOffsetTFlags.py_type(message), 0)
+
+def ChunkChoiceAddText(builder, text):
+    builder.PrependUOffsetTRelativeSlot(17, flatbuffers.number_types.UOffsetTFlags.py_type(text), 0)
+
+def ChunkChoiceAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def ChunkChoiceAddPromptTokenIds(builder, promptTokenIds):
+    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIds), 0)
+
+def ChunkChoiceStartPromptTokenIdsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def ChunkChoiceAddPromptTokenIdsJson(builder, promptTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
+
+def ChunkChoiceAddSeed(builder, seed):
+    builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(seed), 0)
 
 def ChunkChoiceEnd(builder):
     return builder.EndObject()
@@ -10359,8 +13715,57 @@ class ChatChunk(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ChatChunk
+    def IdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChunk
+    def CreatedText(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChunk
+    def ErrorJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(52))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChunk
+    def CitationsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChunk
+    def PromptTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(56))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChunk
+    def Timings(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(58))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChunk
+    def P(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(60))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ChatChunkStart(builder):
-    builder.StartObject(22)
+    builder.StartObject(29)
 
 def ChatChunkAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -10449,6 +13854,27 @@ def ChatChunkStartPromptTokenIdsVector(builder, numElems):
 def ChatChunkAddUsageBreakdown(builder, usageBreakdown):
     builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(usageBreakdown), 0)
 
+def ChatChunkAddIdJson(builder, idJson):
+    builder.PrependUOffsetTRelativeSlot(22, flatbuffers.number_types.UOffsetTFlags.py_type(idJson), 0)
+
+def ChatChunkAddCreatedText(builder, createdText):
+    builder.PrependUOffsetTRelativeSlot(23, flatbuffers.number_types.UOffsetTFlags.py_type(createdText), 0)
+
+def ChatChunkAddErrorJson(builder, errorJson):
+    builder.PrependUOffsetTRelativeSlot(24, flatbuffers.number_types.UOffsetTFlags.py_type(errorJson), 0)
+
+def ChatChunkAddCitationsJson(builder, citationsJson):
+    builder.PrependUOffsetTRelativeSlot(25, flatbuffers.number_types.UOffsetTFlags.py_type(citationsJson), 0)
+
+def ChatChunkAddPromptTokenIdsJson(builder, promptTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(26, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
+
+def ChatChunkAddTimings(builder, timings):
+    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(timings), 0)
+
+def ChatChunkAddP(builder, p):
+    builder.PrependUOffsetTRelativeSlot(28, flatbuffers.number_types.UOffsetTFlags.py_type(p), 0)
+
 def ChatChunkEnd(builder):
     return builder.EndObject()
 
@@ -10521,8 +13947,15 @@ class TextPart(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # TextPart
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def TextPartStart(builder):
-    builder.StartObject(4)
+    builder.StartObject(5)
 
 def TextPartAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -10538,6 +13971,9 @@ def TextPartAddInlineData(builder, inlineData):
 
 def TextPartAddFileData(builder, fileData):
     builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(fileData), 0)
+
+def TextPartAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
 
 def TextPartEnd(builder):
     return builder.EndObject()
@@ -11150,8 +14586,253 @@ class EmbeddingRequest(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # EmbeddingRequest
+    def DimensionsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(78))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def UserJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(80))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def TextsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(82))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def ImagesJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(84))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def EmbeddingTypesJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(86))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def ContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(88))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def InputText(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(90))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def InputTextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(92))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def EmbeddingConfig(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(94))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def InputImage(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(96))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def Messages(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(98))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def EmbeddingFormat(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(100))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def EmbeddingsType(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(102))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def ReturnMultivector(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(104))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # EmbeddingRequest
+    def AddSpecialTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(106))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # EmbeddingRequest
+    def TruncatePromptTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(108))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def EmbedDtype(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(110))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def Endianness(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(112))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def RequestId(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(114))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def Text(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(116))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def TimeoutInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(118))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def Timeout(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(120))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def NumRetries(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(122))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def ApiBase(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(124))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def CustomLlmProvider(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(126))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def MmProcessorKwargs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(128))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def PromptName(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(130))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def Instruction(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(132))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def Modality(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(134))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def Fallbacks(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(136))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def Tags(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(138))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def LitellmMetadata(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(140))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def ModelId(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(142))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def ProjectId(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(144))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingRequest
+    def SpaceId(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(146))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def EmbeddingRequestStart(builder):
-    builder.StartObject(37)
+    builder.StartObject(72)
 
 def EmbeddingRequestAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -11282,6 +14963,111 @@ def EmbeddingRequestAddOptions(builder, options):
 def EmbeddingRequestAddKeepAlive(builder, keepAlive):
     builder.PrependUOffsetTRelativeSlot(36, flatbuffers.number_types.UOffsetTFlags.py_type(keepAlive), 0)
 
+def EmbeddingRequestAddDimensionsJson(builder, dimensionsJson):
+    builder.PrependUOffsetTRelativeSlot(37, flatbuffers.number_types.UOffsetTFlags.py_type(dimensionsJson), 0)
+
+def EmbeddingRequestAddUserJson(builder, userJson):
+    builder.PrependUOffsetTRelativeSlot(38, flatbuffers.number_types.UOffsetTFlags.py_type(userJson), 0)
+
+def EmbeddingRequestAddTextsJson(builder, textsJson):
+    builder.PrependUOffsetTRelativeSlot(39, flatbuffers.number_types.UOffsetTFlags.py_type(textsJson), 0)
+
+def EmbeddingRequestAddImagesJson(builder, imagesJson):
+    builder.PrependUOffsetTRelativeSlot(40, flatbuffers.number_types.UOffsetTFlags.py_type(imagesJson), 0)
+
+def EmbeddingRequestAddEmbeddingTypesJson(builder, embeddingTypesJson):
+    builder.PrependUOffsetTRelativeSlot(41, flatbuffers.number_types.UOffsetTFlags.py_type(embeddingTypesJson), 0)
+
+def EmbeddingRequestAddContentJson(builder, contentJson):
+    builder.PrependUOffsetTRelativeSlot(42, flatbuffers.number_types.UOffsetTFlags.py_type(contentJson), 0)
+
+def EmbeddingRequestAddInputText(builder, inputText):
+    builder.PrependUOffsetTRelativeSlot(43, flatbuffers.number_types.UOffsetTFlags.py_type(inputText), 0)
+
+def EmbeddingRequestAddInputTextJson(builder, inputTextJson):
+    builder.PrependUOffsetTRelativeSlot(44, flatbuffers.number_types.UOffsetTFlags.py_type(inputTextJson), 0)
+
+def EmbeddingRequestAddEmbeddingConfig(builder, embeddingConfig):
+    builder.PrependUOffsetTRelativeSlot(45, flatbuffers.number_types.UOffsetTFlags.py_type(embeddingConfig), 0)
+
+def EmbeddingRequestAddInputImage(builder, inputImage):
+    builder.PrependUOffsetTRelativeSlot(46, flatbuffers.number_types.UOffsetTFlags.py_type(inputImage), 0)
+
+def EmbeddingRequestAddMessages(builder, messages):
+    builder.PrependUOffsetTRelativeSlot(47, flatbuffers.number_types.UOffsetTFlags.py_type(messages), 0)
+
+def EmbeddingRequestAddEmbeddingFormat(builder, embeddingFormat):
+    builder.PrependUOffsetTRelativeSlot(48, flatbuffers.number_types.UOffsetTFlags.py_type(embeddingFormat), 0)
+
+def EmbeddingRequestAddEmbeddingsType(builder, embeddingsType):
+    builder.PrependUOffsetTRelativeSlot(49, flatbuffers.number_types.UOffsetTFlags.py_type(embeddingsType), 0)
+
+def EmbeddingRequestAddReturnMultivector(builder, returnMultivector):
+    builder.PrependBoolSlot(50, returnMultivector, None)
+
+def EmbeddingRequestAddAddSpecialTokens(builder, addSpecialTokens):
+    builder.PrependBoolSlot(51, addSpecialTokens, None)
+
+def EmbeddingRequestAddTruncatePromptTokens(builder, truncatePromptTokens):
+    builder.PrependInt64Slot(52, truncatePromptTokens, None)
+
+def EmbeddingRequestAddEmbedDtype(builder, embedDtype):
+    builder.PrependUOffsetTRelativeSlot(53, flatbuffers.number_types.UOffsetTFlags.py_type(embedDtype), 0)
+
+def EmbeddingRequestAddEndianness(builder, endianness):
+    builder.PrependUOffsetTRelativeSlot(54, flatbuffers.number_types.UOffsetTFlags.py_type(endianness), 0)
+
+def EmbeddingRequestAddRequestId(builder, requestId):
+    builder.PrependUOffsetTRelativeSlot(55, flatbuffers.number_types.UOffsetTFlags.py_type(requestId), 0)
+
+def EmbeddingRequestAddText(builder, text):
+    builder.PrependUOffsetTRelativeSlot(56, flatbuffers.number_types.UOffsetTFlags.py_type(text), 0)
+
+def EmbeddingRequestAddTimeoutInt(builder, timeoutInt):
+    builder.PrependInt64Slot(57, timeoutInt, None)
+
+def EmbeddingRequestAddTimeout(builder, timeout):
+    builder.PrependFloat64Slot(58, timeout, None)
+
+def EmbeddingRequestAddNumRetries(builder, numRetries):
+    builder.PrependInt64Slot(59, numRetries, None)
+
+def EmbeddingRequestAddApiBase(builder, apiBase):
+    builder.PrependUOffsetTRelativeSlot(60, flatbuffers.number_types.UOffsetTFlags.py_type(apiBase), 0)
+
+def EmbeddingRequestAddCustomLlmProvider(builder, customLlmProvider):
+    builder.PrependUOffsetTRelativeSlot(61, flatbuffers.number_types.UOffsetTFlags.py_type(customLlmProvider), 0)
+
+def EmbeddingRequestAddMmProcessorKwargs(builder, mmProcessorKwargs):
+    builder.PrependUOffsetTRelativeSlot(62, flatbuffers.number_types.UOffsetTFlags.py_type(mmProcessorKwargs), 0)
+
+def EmbeddingRequestAddPromptName(builder, promptName):
+    builder.PrependUOffsetTRelativeSlot(63, flatbuffers.number_types.UOffsetTFlags.py_type(promptName), 0)
+
+def EmbeddingRequestAddInstruction(builder, instruction):
+    builder.PrependUOffsetTRelativeSlot(64, flatbuffers.number_types.UOffsetTFlags.py_type(instruction), 0)
+
+def EmbeddingRequestAddModality(builder, modality):
+    builder.PrependUOffsetTRelativeSlot(65, flatbuffers.number_types.UOffsetTFlags.py_type(modality), 0)
+
+def EmbeddingRequestAddFallbacks(builder, fallbacks):
+    builder.PrependUOffsetTRelativeSlot(66, flatbuffers.number_types.UOffsetTFlags.py_type(fallbacks), 0)
+
+def EmbeddingRequestAddTags(builder, tags):
+    builder.PrependUOffsetTRelativeSlot(67, flatbuffers.number_types.UOffsetTFlags.py_type(tags), 0)
+
+def EmbeddingRequestAddLitellmMetadata(builder, litellmMetadata):
+    builder.PrependUOffsetTRelativeSlot(68, flatbuffers.number_types.UOffsetTFlags.py_type(litellmMetadata), 0)
+
+def EmbeddingRequestAddModelId(builder, modelId):
+    builder.PrependUOffsetTRelativeSlot(69, flatbuffers.number_types.UOffsetTFlags.py_type(modelId), 0)
+
+def EmbeddingRequestAddProjectId(builder, projectId):
+    builder.PrependUOffsetTRelativeSlot(70, flatbuffers.number_types.UOffsetTFlags.py_type(projectId), 0)
+
+def EmbeddingRequestAddSpaceId(builder, spaceId):
+    builder.PrependUOffsetTRelativeSlot(71, flatbuffers.number_types.UOffsetTFlags.py_type(spaceId), 0)
+
 def EmbeddingRequestEnd(builder):
     return builder.EndObject()
 
@@ -11395,8 +15181,81 @@ class Embedding(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # Embedding
+    def IndexJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Embedding
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Embedding
+    def Embeddings(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Vector()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Embedding
+    def EmbeddingsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Embedding
+    def EmbeddingsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        return o == 0
+
+    # Embedding
+    def EmbeddingType(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Embedding
+    def PromptTokenIds(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(30))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Embedding
+    def Truncated(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(32))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Embedding
+    def Multimodal(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Embedding
+    def SparseEmbedding(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def EmbeddingStart(builder):
-    builder.StartObject(9)
+    builder.StartObject(17)
 
 def EmbeddingAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -11427,6 +15286,33 @@ def EmbeddingAddEncoding(builder, encoding):
 
 def EmbeddingAddText(builder, text):
     builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(text), 0)
+
+def EmbeddingAddIndexJson(builder, indexJson):
+    builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(indexJson), 0)
+
+def EmbeddingAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(10, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def EmbeddingAddEmbeddings(builder, embeddings):
+    builder.PrependUOffsetTRelativeSlot(11, flatbuffers.number_types.UOffsetTFlags.py_type(embeddings), 0)
+
+def EmbeddingStartEmbeddingsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def EmbeddingAddEmbeddingType(builder, embeddingType):
+    builder.PrependUOffsetTRelativeSlot(12, flatbuffers.number_types.UOffsetTFlags.py_type(embeddingType), 0)
+
+def EmbeddingAddPromptTokenIds(builder, promptTokenIds):
+    builder.PrependUOffsetTRelativeSlot(13, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIds), 0)
+
+def EmbeddingAddTruncated(builder, truncated):
+    builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(truncated), 0)
+
+def EmbeddingAddMultimodal(builder, multimodal):
+    builder.PrependUOffsetTRelativeSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(multimodal), 0)
+
+def EmbeddingAddSparseEmbedding(builder, sparseEmbedding):
+    builder.PrependUOffsetTRelativeSlot(16, flatbuffers.number_types.UOffsetTFlags.py_type(sparseEmbedding), 0)
 
 def EmbeddingEnd(builder):
     return builder.EndObject()
@@ -11619,8 +15505,32 @@ class EmbeddingsByType(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
         return o == 0
 
+    # EmbeddingsByType
+    def Base64Json(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingsByType
+    def Values(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Vector()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # EmbeddingsByType
+    def Statistics(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def EmbeddingsByTypeStart(builder):
-    builder.StartObject(7)
+    builder.StartObject(10)
 
 def EmbeddingsByTypeAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -11664,7 +15574,141 @@ def EmbeddingsByTypeAddBase64(builder, base64):
 def EmbeddingsByTypeStartBase64Vector(builder, numElems):
     return builder.StartVector(4, numElems, 4)
 
+def EmbeddingsByTypeAddBase64Json(builder, base64Json):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(base64Json), 0)
+
+def EmbeddingsByTypeAddValues(builder, values):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(values), 0)
+
+def EmbeddingsByTypeAddStatistics(builder, statistics):
+    builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(statistics), 0)
+
 def EmbeddingsByTypeEnd(builder):
+    return builder.EndObject()
+
+
+
+# One vector by number type (Titan).
+class VectorByType(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = VectorByType()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsVectorByType(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    # VectorByType
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # VectorByType
+    def Nulls(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
+        return 0
+
+    # VectorByType
+    def NullsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
+        return 0
+
+    # VectorByType
+    def NullsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # VectorByType
+    def NullsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        return o == 0
+
+    # VectorByType
+    def Floats(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Vector()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # VectorByType
+    def Int8s(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Vector()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # VectorByType
+    def Uint8s(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Vector()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # VectorByType
+    def Binary(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Vector()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # VectorByType
+    def Ubinary(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Vector()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+def VectorByTypeStart(builder):
+    builder.StartObject(6)
+
+def VectorByTypeAddNulls(builder, nulls):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
+
+def VectorByTypeStartNullsVector(builder, numElems):
+    return builder.StartVector(2, numElems, 2)
+
+def VectorByTypeAddFloats(builder, floats):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(floats), 0)
+
+def VectorByTypeAddInt8s(builder, int8s):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(int8s), 0)
+
+def VectorByTypeAddUint8s(builder, uint8s):
+    builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(uint8s), 0)
+
+def VectorByTypeAddBinary(builder, binary):
+    builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(binary), 0)
+
+def VectorByTypeAddUbinary(builder, ubinary):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(ubinary), 0)
+
+def VectorByTypeEnd(builder):
     return builder.EndObject()
 
 
@@ -12079,8 +16123,144 @@ class EmbeddingResponse(object):
             return obj
         return None
 
+    # EmbeddingResponse
+    def IdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(58))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def CreatedText(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(60))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def TextsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(62))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def ErrorJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(64))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def EmbeddingsByType(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(66))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = VectorByType()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # EmbeddingResponse
+    def InputTextTokenCount(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(68))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def InputTextTokenCountJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(70))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def Images(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(72))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def NumTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(74))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def NumTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(76))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def TokenCount(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(78))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def TokenCountJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(80))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def CreatedAt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(82))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def Message(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(84))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def MessageJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(86))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def Results(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(88))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def Warnings(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(90))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def InputTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(92))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # EmbeddingResponse
+    def InputTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(94))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def EmbeddingResponseStart(builder):
-    builder.StartObject(27)
+    builder.StartObject(46)
 
 def EmbeddingResponseAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -12177,6 +16357,63 @@ def EmbeddingResponseAddError(builder, error):
 
 def EmbeddingResponseAddErrorObject(builder, errorObject):
     builder.PrependUOffsetTRelativeSlot(26, flatbuffers.number_types.UOffsetTFlags.py_type(errorObject), 0)
+
+def EmbeddingResponseAddIdJson(builder, idJson):
+    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(idJson), 0)
+
+def EmbeddingResponseAddCreatedText(builder, createdText):
+    builder.PrependUOffsetTRelativeSlot(28, flatbuffers.number_types.UOffsetTFlags.py_type(createdText), 0)
+
+def EmbeddingResponseAddTextsJson(builder, textsJson):
+    builder.PrependUOffsetTRelativeSlot(29, flatbuffers.number_types.UOffsetTFlags.py_type(textsJson), 0)
+
+def EmbeddingResponseAddErrorJson(builder, errorJson):
+    builder.PrependUOffsetTRelativeSlot(30, flatbuffers.number_types.UOffsetTFlags.py_type(errorJson), 0)
+
+def EmbeddingResponseAddEmbeddingsByType(builder, embeddingsByType):
+    builder.PrependUOffsetTRelativeSlot(31, flatbuffers.number_types.UOffsetTFlags.py_type(embeddingsByType), 0)
+
+def EmbeddingResponseAddInputTextTokenCount(builder, inputTextTokenCount):
+    builder.PrependInt64Slot(32, inputTextTokenCount, None)
+
+def EmbeddingResponseAddInputTextTokenCountJson(builder, inputTextTokenCountJson):
+    builder.PrependUOffsetTRelativeSlot(33, flatbuffers.number_types.UOffsetTFlags.py_type(inputTextTokenCountJson), 0)
+
+def EmbeddingResponseAddImages(builder, images):
+    builder.PrependUOffsetTRelativeSlot(34, flatbuffers.number_types.UOffsetTFlags.py_type(images), 0)
+
+def EmbeddingResponseAddNumTokens(builder, numTokens):
+    builder.PrependInt64Slot(35, numTokens, None)
+
+def EmbeddingResponseAddNumTokensJson(builder, numTokensJson):
+    builder.PrependUOffsetTRelativeSlot(36, flatbuffers.number_types.UOffsetTFlags.py_type(numTokensJson), 0)
+
+def EmbeddingResponseAddTokenCount(builder, tokenCount):
+    builder.PrependInt64Slot(37, tokenCount, None)
+
+def EmbeddingResponseAddTokenCountJson(builder, tokenCountJson):
+    builder.PrependUOffsetTRelativeSlot(38, flatbuffers.number_types.UOffsetTFlags.py_type(tokenCountJson), 0)
+
+def EmbeddingResponseAddCreatedAt(builder, createdAt):
+    builder.PrependUOffsetTRelativeSlot(39, flatbuffers.number_types.UOffsetTFlags.py_type(createdAt), 0)
+
+def EmbeddingResponseAddMessage(builder, message):
+    builder.PrependUOffsetTRelativeSlot(40, flatbuffers.number_types.UOffsetTFlags.py_type(message), 0)
+
+def EmbeddingResponseAddMessageJson(builder, messageJson):
+    builder.PrependUOffsetTRelativeSlot(41, flatbuffers.number_types.UOffsetTFlags.py_type(messageJson), 0)
+
+def EmbeddingResponseAddResults(builder, results):
+    builder.PrependUOffsetTRelativeSlot(42, flatbuffers.number_types.UOffsetTFlags.py_type(results), 0)
+
+def EmbeddingResponseAddWarnings(builder, warnings):
+    builder.PrependUOffsetTRelativeSlot(43, flatbuffers.number_types.UOffsetTFlags.py_type(warnings), 0)
+
+def EmbeddingResponseAddInputTokens(builder, inputTokens):
+    builder.PrependInt64Slot(44, inputTokens, None)
+
+def EmbeddingResponseAddInputTokensJson(builder, inputTokensJson):
+    builder.PrependUOffsetTRelativeSlot(45, flatbuffers.number_types.UOffsetTFlags.py_type(inputTokensJson), 0)
 
 def EmbeddingResponseEnd(builder):
     return builder.EndObject()
@@ -12718,8 +16955,690 @@ class GenerateRequest(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # GenerateRequest
+    def PromptTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(112))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def SuffixJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(114))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def MaxTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(116))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def TopKJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(118))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def StopJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(120))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def StopTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(122))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def SeedJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(124))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def NJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(126))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ResponseFormatJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(128))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def UserJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(130))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def RequestIdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(132))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def SystemJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(134))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ContextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(136))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ImagesJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(138))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def LengthPenaltyInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(140))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def LengthPenalty(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(142))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def UseBeamSearch(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(144))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateRequest
+    def IncludeStopStrInOutput(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(146))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateRequest
+    def SpacesBetweenSpecialTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(148))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateRequest
+    def TruncatePromptTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(150))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def AllowedTokenIds(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(152))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Int32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # GenerateRequest
+    def AllowedTokenIdsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(152))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Int32Flags, o)
+        return 0
+
+    # GenerateRequest
+    def AllowedTokenIdsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(152))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # GenerateRequest
+    def AllowedTokenIdsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(152))
+        return o == 0
+
+    # GenerateRequest
+    def AllowedTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(154))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def AddSpecialTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(156))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateRequest
+    def GuidedJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(158))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def GuidedRegex(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(160))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def GuidedChoice(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(162))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def GuidedGrammar(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(164))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def StructuredOutputs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(166))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def LogitsProcessors(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(168))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ReturnTokensAsTokenIds(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(170))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateRequest
+    def CacheSalt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(172))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def VllmXargs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(174))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def PromptEmbeds(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(176))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def PromptEmbedsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(178))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def JsonSchema(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(180))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Regex(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(182))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Ebnf(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(184))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Grammar(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(186))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def StopRegex(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(188))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def NoStopTrim(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(190))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateRequest
+    def LoraPath(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(192))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def SessionParams(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(194))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ReturnLogprob(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(196))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def LogprobStartLen(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(198))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def TopLogprobsNum(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(200))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ReturnTextInLogprobs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(202))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateRequest
+    def Rid(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(204))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ImageData(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(206))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def BadWords(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(208))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # GenerateRequest
+    def BadWordsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(208))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # GenerateRequest
+    def BadWordsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(208))
+        return o == 0
+
+    # GenerateRequest
+    def BadWordsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(210))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def NPredict(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(212))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def CachePrompt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(214))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateRequest
+    def Think(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(216))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def TypicalPInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(218))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def TypicalP(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(220))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def TopAInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(222))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def TopA(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(224))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def StopSequences(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(226))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # GenerateRequest
+    def StopSequencesLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(226))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # GenerateRequest
+    def StopSequencesIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(226))
+        return o == 0
+
+    # GenerateRequest
+    def StopSequencesJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(228))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def MaxTokensToSample(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(230))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def MaxTokensToSampleJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(232))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def MaxGenLen(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(234))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def MaxGenLenJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(236))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def PInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(238))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def P(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(240))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def KInt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(242))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def K(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(244))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def NumGenerations(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(246))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def NumGenerationsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(248))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ReturnLikelihoods(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(250))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Provider(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(252))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Models(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(254))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # GenerateRequest
+    def ModelsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(254))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # GenerateRequest
+    def ModelsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(254))
+        return o == 0
+
+    # GenerateRequest
+    def ModelsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(256))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Transforms(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(258))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ExtraBody(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(260))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ServiceTier(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(262))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Reasoning(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(264))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def SafetyModel(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(266))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def MaxNewTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(268))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def MaxNewTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(270))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Tokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(272))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def DataParallelRank(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(274))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def MmProcessorKwargs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(276))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def InputEmbeds(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(278))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def SamplingSettings(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(280))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Parameters(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(282))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def Input(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(284))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateRequest
+    def ReturnPromptLogprobs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(286))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateRequest
+    def Features(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(288))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def GenerateRequestStart(builder):
-    builder.StartObject(54)
+    builder.StartObject(143)
 
 def GenerateRequestAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -12903,6 +17822,285 @@ def GenerateRequestAddKeepAlive(builder, keepAlive):
 
 def GenerateRequestAddKvTransferParams(builder, kvTransferParams):
     builder.PrependUOffsetTRelativeSlot(53, flatbuffers.number_types.UOffsetTFlags.py_type(kvTransferParams), 0)
+
+def GenerateRequestAddPromptTokenIdsJson(builder, promptTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(54, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
+
+def GenerateRequestAddSuffixJson(builder, suffixJson):
+    builder.PrependUOffsetTRelativeSlot(55, flatbuffers.number_types.UOffsetTFlags.py_type(suffixJson), 0)
+
+def GenerateRequestAddMaxTokensJson(builder, maxTokensJson):
+    builder.PrependUOffsetTRelativeSlot(56, flatbuffers.number_types.UOffsetTFlags.py_type(maxTokensJson), 0)
+
+def GenerateRequestAddTopKJson(builder, topKJson):
+    builder.PrependUOffsetTRelativeSlot(57, flatbuffers.number_types.UOffsetTFlags.py_type(topKJson), 0)
+
+def GenerateRequestAddStopJson(builder, stopJson):
+    builder.PrependUOffsetTRelativeSlot(58, flatbuffers.number_types.UOffsetTFlags.py_type(stopJson), 0)
+
+def GenerateRequestAddStopTokenIdsJson(builder, stopTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(59, flatbuffers.number_types.UOffsetTFlags.py_type(stopTokenIdsJson), 0)
+
+def GenerateRequestAddSeedJson(builder, seedJson):
+    builder.PrependUOffsetTRelativeSlot(60, flatbuffers.number_types.UOffsetTFlags.py_type(seedJson), 0)
+
+def GenerateRequestAddNJson(builder, nJson):
+    builder.PrependUOffsetTRelativeSlot(61, flatbuffers.number_types.UOffsetTFlags.py_type(nJson), 0)
+
+def GenerateRequestAddResponseFormatJson(builder, responseFormatJson):
+    builder.PrependUOffsetTRelativeSlot(62, flatbuffers.number_types.UOffsetTFlags.py_type(responseFormatJson), 0)
+
+def GenerateRequestAddUserJson(builder, userJson):
+    builder.PrependUOffsetTRelativeSlot(63, flatbuffers.number_types.UOffsetTFlags.py_type(userJson), 0)
+
+def GenerateRequestAddRequestIdJson(builder, requestIdJson):
+    builder.PrependUOffsetTRelativeSlot(64, flatbuffers.number_types.UOffsetTFlags.py_type(requestIdJson), 0)
+
+def GenerateRequestAddSystemJson(builder, systemJson):
+    builder.PrependUOffsetTRelativeSlot(65, flatbuffers.number_types.UOffsetTFlags.py_type(systemJson), 0)
+
+def GenerateRequestAddContextJson(builder, contextJson):
+    builder.PrependUOffsetTRelativeSlot(66, flatbuffers.number_types.UOffsetTFlags.py_type(contextJson), 0)
+
+def GenerateRequestAddImagesJson(builder, imagesJson):
+    builder.PrependUOffsetTRelativeSlot(67, flatbuffers.number_types.UOffsetTFlags.py_type(imagesJson), 0)
+
+def GenerateRequestAddLengthPenaltyInt(builder, lengthPenaltyInt):
+    builder.PrependInt64Slot(68, lengthPenaltyInt, None)
+
+def GenerateRequestAddLengthPenalty(builder, lengthPenalty):
+    builder.PrependFloat64Slot(69, lengthPenalty, None)
+
+def GenerateRequestAddUseBeamSearch(builder, useBeamSearch):
+    builder.PrependBoolSlot(70, useBeamSearch, None)
+
+def GenerateRequestAddIncludeStopStrInOutput(builder, includeStopStrInOutput):
+    builder.PrependBoolSlot(71, includeStopStrInOutput, None)
+
+def GenerateRequestAddSpacesBetweenSpecialTokens(builder, spacesBetweenSpecialTokens):
+    builder.PrependBoolSlot(72, spacesBetweenSpecialTokens, None)
+
+def GenerateRequestAddTruncatePromptTokens(builder, truncatePromptTokens):
+    builder.PrependInt64Slot(73, truncatePromptTokens, None)
+
+def GenerateRequestAddAllowedTokenIds(builder, allowedTokenIds):
+    builder.PrependUOffsetTRelativeSlot(74, flatbuffers.number_types.UOffsetTFlags.py_type(allowedTokenIds), 0)
+
+def GenerateRequestStartAllowedTokenIdsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def GenerateRequestAddAllowedTokenIdsJson(builder, allowedTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(75, flatbuffers.number_types.UOffsetTFlags.py_type(allowedTokenIdsJson), 0)
+
+def GenerateRequestAddAddSpecialTokens(builder, addSpecialTokens):
+    builder.PrependBoolSlot(76, addSpecialTokens, None)
+
+def GenerateRequestAddGuidedJson(builder, guidedJson):
+    builder.PrependUOffsetTRelativeSlot(77, flatbuffers.number_types.UOffsetTFlags.py_type(guidedJson), 0)
+
+def GenerateRequestAddGuidedRegex(builder, guidedRegex):
+    builder.PrependUOffsetTRelativeSlot(78, flatbuffers.number_types.UOffsetTFlags.py_type(guidedRegex), 0)
+
+def GenerateRequestAddGuidedChoice(builder, guidedChoice):
+    builder.PrependUOffsetTRelativeSlot(79, flatbuffers.number_types.UOffsetTFlags.py_type(guidedChoice), 0)
+
+def GenerateRequestAddGuidedGrammar(builder, guidedGrammar):
+    builder.PrependUOffsetTRelativeSlot(80, flatbuffers.number_types.UOffsetTFlags.py_type(guidedGrammar), 0)
+
+def GenerateRequestAddStructuredOutputs(builder, structuredOutputs):
+    builder.PrependUOffsetTRelativeSlot(81, flatbuffers.number_types.UOffsetTFlags.py_type(structuredOutputs), 0)
+
+def GenerateRequestAddLogitsProcessors(builder, logitsProcessors):
+    builder.PrependUOffsetTRelativeSlot(82, flatbuffers.number_types.UOffsetTFlags.py_type(logitsProcessors), 0)
+
+def GenerateRequestAddReturnTokensAsTokenIds(builder, returnTokensAsTokenIds):
+    builder.PrependBoolSlot(83, returnTokensAsTokenIds, None)
+
+def GenerateRequestAddCacheSalt(builder, cacheSalt):
+    builder.PrependUOffsetTRelativeSlot(84, flatbuffers.number_types.UOffsetTFlags.py_type(cacheSalt), 0)
+
+def GenerateRequestAddVllmXargs(builder, vllmXargs):
+    builder.PrependUOffsetTRelativeSlot(85, flatbuffers.number_types.UOffsetTFlags.py_type(vllmXargs), 0)
+
+def GenerateRequestAddPromptEmbeds(builder, promptEmbeds):
+    builder.PrependUOffsetTRelativeSlot(86, flatbuffers.number_types.UOffsetTFlags.py_type(promptEmbeds), 0)
+
+def GenerateRequestAddPromptEmbedsJson(builder, promptEmbedsJson):
+    builder.PrependUOffsetTRelativeSlot(87, flatbuffers.number_types.UOffsetTFlags.py_type(promptEmbedsJson), 0)
+
+def GenerateRequestAddJsonSchema(builder, jsonSchema):
+    builder.PrependUOffsetTRelativeSlot(88, flatbuffers.number_types.UOffsetTFlags.py_type(jsonSchema), 0)
+
+def GenerateRequestAddRegex(builder, regex):
+    builder.PrependUOffsetTRelativeSlot(89, flatbuffers.number_types.UOffsetTFlags.py_type(regex), 0)
+
+def GenerateRequestAddEbnf(builder, ebnf):
+    builder.PrependUOffsetTRelativeSlot(90, flatbuffers.number_types.UOffsetTFlags.py_type(ebnf), 0)
+
+def GenerateRequestAddGrammar(builder, grammar):
+    builder.PrependUOffsetTRelativeSlot(91, flatbuffers.number_types.UOffsetTFlags.py_type(grammar), 0)
+
+def GenerateRequestAddStopRegex(builder, stopRegex):
+    builder.PrependUOffsetTRelativeSlot(92, flatbuffers.number_types.UOffsetTFlags.py_type(stopRegex), 0)
+
+def GenerateRequestAddNoStopTrim(builder, noStopTrim):
+    builder.PrependBoolSlot(93, noStopTrim, None)
+
+def GenerateRequestAddLoraPath(builder, loraPath):
+    builder.PrependUOffsetTRelativeSlot(94, flatbuffers.number_types.UOffsetTFlags.py_type(loraPath), 0)
+
+def GenerateRequestAddSessionParams(builder, sessionParams):
+    builder.PrependUOffsetTRelativeSlot(95, flatbuffers.number_types.UOffsetTFlags.py_type(sessionParams), 0)
+
+def GenerateRequestAddReturnLogprob(builder, returnLogprob):
+    builder.PrependUOffsetTRelativeSlot(96, flatbuffers.number_types.UOffsetTFlags.py_type(returnLogprob), 0)
+
+def GenerateRequestAddLogprobStartLen(builder, logprobStartLen):
+    builder.PrependUOffsetTRelativeSlot(97, flatbuffers.number_types.UOffsetTFlags.py_type(logprobStartLen), 0)
+
+def GenerateRequestAddTopLogprobsNum(builder, topLogprobsNum):
+    builder.PrependUOffsetTRelativeSlot(98, flatbuffers.number_types.UOffsetTFlags.py_type(topLogprobsNum), 0)
+
+def GenerateRequestAddReturnTextInLogprobs(builder, returnTextInLogprobs):
+    builder.PrependBoolSlot(99, returnTextInLogprobs, None)
+
+def GenerateRequestAddRid(builder, rid):
+    builder.PrependUOffsetTRelativeSlot(100, flatbuffers.number_types.UOffsetTFlags.py_type(rid), 0)
+
+def GenerateRequestAddImageData(builder, imageData):
+    builder.PrependUOffsetTRelativeSlot(101, flatbuffers.number_types.UOffsetTFlags.py_type(imageData), 0)
+
+def GenerateRequestAddBadWords(builder, badWords):
+    builder.PrependUOffsetTRelativeSlot(102, flatbuffers.number_types.UOffsetTFlags.py_type(badWords), 0)
+
+def GenerateRequestStartBadWordsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def GenerateRequestAddBadWordsJson(builder, badWordsJson):
+    builder.PrependUOffsetTRelativeSlot(103, flatbuffers.number_types.UOffsetTFlags.py_type(badWordsJson), 0)
+
+def GenerateRequestAddNPredict(builder, nPredict):
+    builder.PrependInt64Slot(104, nPredict, None)
+
+def GenerateRequestAddCachePrompt(builder, cachePrompt):
+    builder.PrependBoolSlot(105, cachePrompt, None)
+
+def GenerateRequestAddThink(builder, think):
+    builder.PrependUOffsetTRelativeSlot(106, flatbuffers.number_types.UOffsetTFlags.py_type(think), 0)
+
+def GenerateRequestAddTypicalPInt(builder, typicalPInt):
+    builder.PrependInt64Slot(107, typicalPInt, None)
+
+def GenerateRequestAddTypicalP(builder, typicalP):
+    builder.PrependFloat64Slot(108, typicalP, None)
+
+def GenerateRequestAddTopAInt(builder, topAInt):
+    builder.PrependInt64Slot(109, topAInt, None)
+
+def GenerateRequestAddTopA(builder, topA):
+    builder.PrependFloat64Slot(110, topA, None)
+
+def GenerateRequestAddStopSequences(builder, stopSequences):
+    builder.PrependUOffsetTRelativeSlot(111, flatbuffers.number_types.UOffsetTFlags.py_type(stopSequences), 0)
+
+def GenerateRequestStartStopSequencesVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def GenerateRequestAddStopSequencesJson(builder, stopSequencesJson):
+    builder.PrependUOffsetTRelativeSlot(112, flatbuffers.number_types.UOffsetTFlags.py_type(stopSequencesJson), 0)
+
+def GenerateRequestAddMaxTokensToSample(builder, maxTokensToSample):
+    builder.PrependInt64Slot(113, maxTokensToSample, None)
+
+def GenerateRequestAddMaxTokensToSampleJson(builder, maxTokensToSampleJson):
+    builder.PrependUOffsetTRelativeSlot(114, flatbuffers.number_types.UOffsetTFlags.py_type(maxTokensToSampleJson), 0)
+
+def GenerateRequestAddMaxGenLen(builder, maxGenLen):
+    builder.PrependInt64Slot(115, maxGenLen, None)
+
+def GenerateRequestAddMaxGenLenJson(builder, maxGenLenJson):
+    builder.PrependUOffsetTRelativeSlot(116, flatbuffers.number_types.UOffsetTFlags.py_type(maxGenLenJson), 0)
+
+def GenerateRequestAddPInt(builder, pInt):
+    builder.PrependInt64Slot(117, pInt, None)
+
+def GenerateRequestAddP(builder, p):
+    builder.PrependFloat64Slot(118, p, None)
+
+def GenerateRequestAddKInt(builder, kInt):
+    builder.PrependInt64Slot(119, kInt, None)
+
+def GenerateRequestAddK(builder, k):
+    builder.PrependFloat64Slot(120, k, None)
+
+def GenerateRequestAddNumGenerations(builder, numGenerations):
+    builder.PrependInt64Slot(121, numGenerations, None)
+
+def GenerateRequestAddNumGenerationsJson(builder, numGenerationsJson):
+    builder.PrependUOffsetTRelativeSlot(122, flatbuffers.number_types.UOffsetTFlags.py_type(numGenerationsJson), 0)
+
+def GenerateRequestAddReturnLikelihoods(builder, returnLikelihoods):
+    builder.PrependUOffsetTRelativeSlot(123, flatbuffers.number_types.UOffsetTFlags.py_type(returnLikelihoods), 0)
+
+def GenerateRequestAddProvider(builder, provider):
+    builder.PrependUOffsetTRelativeSlot(124, flatbuffers.number_types.UOffsetTFlags.py_type(provider), 0)
+
+def GenerateRequestAddModels(builder, models):
+    builder.PrependUOffsetTRelativeSlot(125, flatbuffers.number_types.UOffsetTFlags.py_type(models), 0)
+
+def GenerateRequestStartModelsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def GenerateRequestAddModelsJson(builder, modelsJson):
+    builder.PrependUOffsetTRelativeSlot(126, flatbuffers.number_types.UOffsetTFlags.py_type(modelsJson), 0)
+
+def GenerateRequestAddTransforms(builder, transforms):
+    builder.PrependUOffsetTRelativeSlot(127, flatbuffers.number_types.UOffsetTFlags.py_type(transforms), 0)
+
+def GenerateRequestAddExtraBody(builder, extraBody):
+    builder.PrependUOffsetTRelativeSlot(128, flatbuffers.number_types.UOffsetTFlags.py_type(extraBody), 0)
+
+def GenerateRequestAddServiceTier(builder, serviceTier):
+    builder.PrependUOffsetTRelativeSlot(129, flatbuffers.number_types.UOffsetTFlags.py_type(serviceTier), 0)
+
+def GenerateRequestAddReasoning(builder, reasoning):
+    builder.PrependUOffsetTRelativeSlot(130, flatbuffers.number_types.UOffsetTFlags.py_type(reasoning), 0)
+
+def GenerateRequestAddSafetyModel(builder, safetyModel):
+    builder.PrependUOffsetTRelativeSlot(131, flatbuffers.number_types.UOffsetTFlags.py_type(safetyModel), 0)
+
+def GenerateRequestAddMaxNewTokens(builder, maxNewTokens):
+    builder.PrependInt64Slot(132, maxNewTokens, None)
+
+def GenerateRequestAddMaxNewTokensJson(builder, maxNewTokensJson):
+    builder.PrependUOffsetTRelativeSlot(133, flatbuffers.number_types.UOffsetTFlags.py_type(maxNewTokensJson), 0)
+
+def GenerateRequestAddTokens(builder, tokens):
+    builder.PrependUOffsetTRelativeSlot(134, flatbuffers.number_types.UOffsetTFlags.py_type(tokens), 0)
+
+def GenerateRequestAddDataParallelRank(builder, dataParallelRank):
+    builder.PrependInt64Slot(135, dataParallelRank, None)
+
+def GenerateRequestAddMmProcessorKwargs(builder, mmProcessorKwargs):
+    builder.PrependUOffsetTRelativeSlot(136, flatbuffers.number_types.UOffsetTFlags.py_type(mmProcessorKwargs), 0)
+
+def GenerateRequestAddInputEmbeds(builder, inputEmbeds):
+    builder.PrependUOffsetTRelativeSlot(137, flatbuffers.number_types.UOffsetTFlags.py_type(inputEmbeds), 0)
+
+def GenerateRequestAddSamplingSettings(builder, samplingSettings):
+    builder.PrependUOffsetTRelativeSlot(138, flatbuffers.number_types.UOffsetTFlags.py_type(samplingSettings), 0)
+
+def GenerateRequestAddParameters(builder, parameters):
+    builder.PrependUOffsetTRelativeSlot(139, flatbuffers.number_types.UOffsetTFlags.py_type(parameters), 0)
+
+def GenerateRequestAddInput(builder, input):
+    builder.PrependUOffsetTRelativeSlot(140, flatbuffers.number_types.UOffsetTFlags.py_type(input), 0)
+
+def GenerateRequestAddReturnPromptLogprobs(builder, returnPromptLogprobs):
+    builder.PrependBoolSlot(141, returnPromptLogprobs, None)
+
+def GenerateRequestAddFeatures(builder, features):
+    builder.PrependUOffsetTRelativeSlot(142, flatbuffers.number_types.UOffsetTFlags.py_type(features), 0)
 
 def GenerateRequestEnd(builder):
     return builder.EndObject()
@@ -13106,8 +18304,158 @@ class GenerateChoice(object):
             return obj
         return None
 
+    # GenerateChoice
+    def IndexJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def TokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(40))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def LogprobsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def FinishReasonJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def ReasoningJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def PromptTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def LogProbs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def Error(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(52))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def ErrorObject(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = ErrorBody()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # GenerateChoice
+    def ErrorJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(56))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def ReasoningContent(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(58))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def ReasoningContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(60))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def HiddenStates(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(62))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def FinishDetails(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(64))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def MetaInfo(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(66))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def RawOutput(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(68))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def ContentFilterOffsets(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(70))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def RoutedExperts(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(72))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def Message(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(74))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateChoice
+    def Delta(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(76))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def GenerateChoiceStart(builder):
-    builder.StartObject(16)
+    builder.StartObject(37)
 
 def GenerateChoiceAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -13165,6 +18513,69 @@ def GenerateChoiceStartPromptTokenIdsVector(builder, numElems):
 
 def GenerateChoiceAddContentFilterResults(builder, contentFilterResults):
     builder.PrependUOffsetTRelativeSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(contentFilterResults), 0)
+
+def GenerateChoiceAddIndexJson(builder, indexJson):
+    builder.PrependUOffsetTRelativeSlot(16, flatbuffers.number_types.UOffsetTFlags.py_type(indexJson), 0)
+
+def GenerateChoiceAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(17, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def GenerateChoiceAddTokenIdsJson(builder, tokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(tokenIdsJson), 0)
+
+def GenerateChoiceAddLogprobsJson(builder, logprobsJson):
+    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(logprobsJson), 0)
+
+def GenerateChoiceAddFinishReasonJson(builder, finishReasonJson):
+    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(finishReasonJson), 0)
+
+def GenerateChoiceAddReasoningJson(builder, reasoningJson):
+    builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningJson), 0)
+
+def GenerateChoiceAddPromptTokenIdsJson(builder, promptTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(22, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
+
+def GenerateChoiceAddLogProbs(builder, logProbs):
+    builder.PrependUOffsetTRelativeSlot(23, flatbuffers.number_types.UOffsetTFlags.py_type(logProbs), 0)
+
+def GenerateChoiceAddError(builder, error):
+    builder.PrependUOffsetTRelativeSlot(24, flatbuffers.number_types.UOffsetTFlags.py_type(error), 0)
+
+def GenerateChoiceAddErrorObject(builder, errorObject):
+    builder.PrependUOffsetTRelativeSlot(25, flatbuffers.number_types.UOffsetTFlags.py_type(errorObject), 0)
+
+def GenerateChoiceAddErrorJson(builder, errorJson):
+    builder.PrependUOffsetTRelativeSlot(26, flatbuffers.number_types.UOffsetTFlags.py_type(errorJson), 0)
+
+def GenerateChoiceAddReasoningContent(builder, reasoningContent):
+    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningContent), 0)
+
+def GenerateChoiceAddReasoningContentJson(builder, reasoningContentJson):
+    builder.PrependUOffsetTRelativeSlot(28, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningContentJson), 0)
+
+def GenerateChoiceAddHiddenStates(builder, hiddenStates):
+    builder.PrependUOffsetTRelativeSlot(29, flatbuffers.number_types.UOffsetTFlags.py_type(hiddenStates), 0)
+
+def GenerateChoiceAddFinishDetails(builder, finishDetails):
+    builder.PrependUOffsetTRelativeSlot(30, flatbuffers.number_types.UOffsetTFlags.py_type(finishDetails), 0)
+
+def GenerateChoiceAddMetaInfo(builder, metaInfo):
+    builder.PrependUOffsetTRelativeSlot(31, flatbuffers.number_types.UOffsetTFlags.py_type(metaInfo), 0)
+
+def GenerateChoiceAddRawOutput(builder, rawOutput):
+    builder.PrependUOffsetTRelativeSlot(32, flatbuffers.number_types.UOffsetTFlags.py_type(rawOutput), 0)
+
+def GenerateChoiceAddContentFilterOffsets(builder, contentFilterOffsets):
+    builder.PrependUOffsetTRelativeSlot(33, flatbuffers.number_types.UOffsetTFlags.py_type(contentFilterOffsets), 0)
+
+def GenerateChoiceAddRoutedExperts(builder, routedExperts):
+    builder.PrependUOffsetTRelativeSlot(34, flatbuffers.number_types.UOffsetTFlags.py_type(routedExperts), 0)
+
+def GenerateChoiceAddMessage(builder, message):
+    builder.PrependUOffsetTRelativeSlot(35, flatbuffers.number_types.UOffsetTFlags.py_type(message), 0)
+
+def GenerateChoiceAddDelta(builder, delta):
+    builder.PrependUOffsetTRelativeSlot(36, flatbuffers.number_types.UOffsetTFlags.py_type(delta), 0)
 
 def GenerateChoiceEnd(builder):
     return builder.EndObject()
@@ -13596,8 +19007,387 @@ class GenerateResponse(object):
             return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
         return None
 
+    # GenerateResponse
+    def IdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(80))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def CreatedText(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(82))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def TextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(84))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def TokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(86))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def OutputIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(88))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def FinishReasonJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(90))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def LogprobsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(92))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def RequestIdJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(94))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def ErrorJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(96))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def ResponseJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(98))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def ThinkingJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(100))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def ContextJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(102))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Prompt(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(104))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Prompt()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # GenerateResponse
+    def PromptTokenIds(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(106))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Int32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # GenerateResponse
+    def PromptTokenIdsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(106))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Int32Flags, o)
+        return 0
+
+    # GenerateResponse
+    def PromptTokenIdsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(106))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # GenerateResponse
+    def PromptTokenIdsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(106))
+        return o == 0
+
+    # GenerateResponse
+    def PromptTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(108))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def PromptLogprobs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(110))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Index(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(112))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def IndexJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(114))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Type(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(116))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Token(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(118))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def PromptTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(120))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def PromptTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(122))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def GenerationTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(124))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def GenerationTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(126))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def UsageMetadata(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(128))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def TimeInfo(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(130))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def PerfMetrics(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(132))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Timings(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(134))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Metrics(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(136))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def MatchedStop(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(138))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Sglext(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(140))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Message(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(142))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def MessageJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(144))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Cost(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(146))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def XGroq(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(148))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def LatencyCheckpoint(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(150))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def CompletionTokens(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(152))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def CompletionTokensJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(154))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Embedding(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(156))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def ReasoningContent(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(158))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def ReasoningContentJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(160))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def OutputTokenIds(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(162))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Int32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # GenerateResponse
+    def OutputTokenIdsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(162))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Int32Flags, o)
+        return 0
+
+    # GenerateResponse
+    def OutputTokenIdsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(162))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # GenerateResponse
+    def OutputTokenIdsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(162))
+        return o == 0
+
+    # GenerateResponse
+    def OutputTokenIdsJson(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(164))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Images(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(166))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Logprob(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(168))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def Finished(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(170))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return None
+
+    # GenerateResponse
+    def RemoteHost(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(172))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # GenerateResponse
+    def RemoteModels(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(174))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def GenerateResponseStart(builder):
-    builder.StartObject(38)
+    builder.StartObject(86)
 
 def GenerateResponseAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -13733,6 +19523,156 @@ def GenerateResponseAddEvalCount(builder, evalCount):
 
 def GenerateResponseAddEvalDuration(builder, evalDuration):
     builder.PrependInt64Slot(37, evalDuration, None)
+
+def GenerateResponseAddIdJson(builder, idJson):
+    builder.PrependUOffsetTRelativeSlot(38, flatbuffers.number_types.UOffsetTFlags.py_type(idJson), 0)
+
+def GenerateResponseAddCreatedText(builder, createdText):
+    builder.PrependUOffsetTRelativeSlot(39, flatbuffers.number_types.UOffsetTFlags.py_type(createdText), 0)
+
+def GenerateResponseAddTextJson(builder, textJson):
+    builder.PrependUOffsetTRelativeSlot(40, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def GenerateResponseAddTokenIdsJson(builder, tokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(41, flatbuffers.number_types.UOffsetTFlags.py_type(tokenIdsJson), 0)
+
+def GenerateResponseAddOutputIdsJson(builder, outputIdsJson):
+    builder.PrependUOffsetTRelativeSlot(42, flatbuffers.number_types.UOffsetTFlags.py_type(outputIdsJson), 0)
+
+def GenerateResponseAddFinishReasonJson(builder, finishReasonJson):
+    builder.PrependUOffsetTRelativeSlot(43, flatbuffers.number_types.UOffsetTFlags.py_type(finishReasonJson), 0)
+
+def GenerateResponseAddLogprobsJson(builder, logprobsJson):
+    builder.PrependUOffsetTRelativeSlot(44, flatbuffers.number_types.UOffsetTFlags.py_type(logprobsJson), 0)
+
+def GenerateResponseAddRequestIdJson(builder, requestIdJson):
+    builder.PrependUOffsetTRelativeSlot(45, flatbuffers.number_types.UOffsetTFlags.py_type(requestIdJson), 0)
+
+def GenerateResponseAddErrorJson(builder, errorJson):
+    builder.PrependUOffsetTRelativeSlot(46, flatbuffers.number_types.UOffsetTFlags.py_type(errorJson), 0)
+
+def GenerateResponseAddResponseJson(builder, responseJson):
+    builder.PrependUOffsetTRelativeSlot(47, flatbuffers.number_types.UOffsetTFlags.py_type(responseJson), 0)
+
+def GenerateResponseAddThinkingJson(builder, thinkingJson):
+    builder.PrependUOffsetTRelativeSlot(48, flatbuffers.number_types.UOffsetTFlags.py_type(thinkingJson), 0)
+
+def GenerateResponseAddContextJson(builder, contextJson):
+    builder.PrependUOffsetTRelativeSlot(49, flatbuffers.number_types.UOffsetTFlags.py_type(contextJson), 0)
+
+def GenerateResponseAddPrompt(builder, prompt):
+    builder.PrependUOffsetTRelativeSlot(50, flatbuffers.number_types.UOffsetTFlags.py_type(prompt), 0)
+
+def GenerateResponseAddPromptTokenIds(builder, promptTokenIds):
+    builder.PrependUOffsetTRelativeSlot(51, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIds), 0)
+
+def GenerateResponseStartPromptTokenIdsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def GenerateResponseAddPromptTokenIdsJson(builder, promptTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(52, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokenIdsJson), 0)
+
+def GenerateResponseAddPromptLogprobs(builder, promptLogprobs):
+    builder.PrependUOffsetTRelativeSlot(53, flatbuffers.number_types.UOffsetTFlags.py_type(promptLogprobs), 0)
+
+def GenerateResponseAddIndex(builder, index):
+    builder.PrependInt64Slot(54, index, None)
+
+def GenerateResponseAddIndexJson(builder, indexJson):
+    builder.PrependUOffsetTRelativeSlot(55, flatbuffers.number_types.UOffsetTFlags.py_type(indexJson), 0)
+
+def GenerateResponseAddType(builder, type):
+    builder.PrependUOffsetTRelativeSlot(56, flatbuffers.number_types.UOffsetTFlags.py_type(type), 0)
+
+def GenerateResponseAddToken(builder, token):
+    builder.PrependUOffsetTRelativeSlot(57, flatbuffers.number_types.UOffsetTFlags.py_type(token), 0)
+
+def GenerateResponseAddPromptTokens(builder, promptTokens):
+    builder.PrependInt64Slot(58, promptTokens, None)
+
+def GenerateResponseAddPromptTokensJson(builder, promptTokensJson):
+    builder.PrependUOffsetTRelativeSlot(59, flatbuffers.number_types.UOffsetTFlags.py_type(promptTokensJson), 0)
+
+def GenerateResponseAddGenerationTokens(builder, generationTokens):
+    builder.PrependInt64Slot(60, generationTokens, None)
+
+def GenerateResponseAddGenerationTokensJson(builder, generationTokensJson):
+    builder.PrependUOffsetTRelativeSlot(61, flatbuffers.number_types.UOffsetTFlags.py_type(generationTokensJson), 0)
+
+def GenerateResponseAddUsageMetadata(builder, usageMetadata):
+    builder.PrependUOffsetTRelativeSlot(62, flatbuffers.number_types.UOffsetTFlags.py_type(usageMetadata), 0)
+
+def GenerateResponseAddTimeInfo(builder, timeInfo):
+    builder.PrependUOffsetTRelativeSlot(63, flatbuffers.number_types.UOffsetTFlags.py_type(timeInfo), 0)
+
+def GenerateResponseAddPerfMetrics(builder, perfMetrics):
+    builder.PrependUOffsetTRelativeSlot(64, flatbuffers.number_types.UOffsetTFlags.py_type(perfMetrics), 0)
+
+def GenerateResponseAddTimings(builder, timings):
+    builder.PrependUOffsetTRelativeSlot(65, flatbuffers.number_types.UOffsetTFlags.py_type(timings), 0)
+
+def GenerateResponseAddMetrics(builder, metrics):
+    builder.PrependUOffsetTRelativeSlot(66, flatbuffers.number_types.UOffsetTFlags.py_type(metrics), 0)
+
+def GenerateResponseAddMatchedStop(builder, matchedStop):
+    builder.PrependUOffsetTRelativeSlot(67, flatbuffers.number_types.UOffsetTFlags.py_type(matchedStop), 0)
+
+def GenerateResponseAddSglext(builder, sglext):
+    builder.PrependUOffsetTRelativeSlot(68, flatbuffers.number_types.UOffsetTFlags.py_type(sglext), 0)
+
+def GenerateResponseAddMessage(builder, message):
+    builder.PrependUOffsetTRelativeSlot(69, flatbuffers.number_types.UOffsetTFlags.py_type(message), 0)
+
+def GenerateResponseAddMessageJson(builder, messageJson):
+    builder.PrependUOffsetTRelativeSlot(70, flatbuffers.number_types.UOffsetTFlags.py_type(messageJson), 0)
+
+def GenerateResponseAddCost(builder, cost):
+    builder.PrependUOffsetTRelativeSlot(71, flatbuffers.number_types.UOffsetTFlags.py_type(cost), 0)
+
+def GenerateResponseAddXGroq(builder, xGroq):
+    builder.PrependUOffsetTRelativeSlot(72, flatbuffers.number_types.UOffsetTFlags.py_type(xGroq), 0)
+
+def GenerateResponseAddLatencyCheckpoint(builder, latencyCheckpoint):
+    builder.PrependUOffsetTRelativeSlot(73, flatbuffers.number_types.UOffsetTFlags.py_type(latencyCheckpoint), 0)
+
+def GenerateResponseAddCompletionTokens(builder, completionTokens):
+    builder.PrependInt64Slot(74, completionTokens, None)
+
+def GenerateResponseAddCompletionTokensJson(builder, completionTokensJson):
+    builder.PrependUOffsetTRelativeSlot(75, flatbuffers.number_types.UOffsetTFlags.py_type(completionTokensJson), 0)
+
+def GenerateResponseAddEmbedding(builder, embedding):
+    builder.PrependUOffsetTRelativeSlot(76, flatbuffers.number_types.UOffsetTFlags.py_type(embedding), 0)
+
+def GenerateResponseAddReasoningContent(builder, reasoningContent):
+    builder.PrependUOffsetTRelativeSlot(77, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningContent), 0)
+
+def GenerateResponseAddReasoningContentJson(builder, reasoningContentJson):
+    builder.PrependUOffsetTRelativeSlot(78, flatbuffers.number_types.UOffsetTFlags.py_type(reasoningContentJson), 0)
+
+def GenerateResponseAddOutputTokenIds(builder, outputTokenIds):
+    builder.PrependUOffsetTRelativeSlot(79, flatbuffers.number_types.UOffsetTFlags.py_type(outputTokenIds), 0)
+
+def GenerateResponseStartOutputTokenIdsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def GenerateResponseAddOutputTokenIdsJson(builder, outputTokenIdsJson):
+    builder.PrependUOffsetTRelativeSlot(80, flatbuffers.number_types.UOffsetTFlags.py_type(outputTokenIdsJson), 0)
+
+def GenerateResponseAddImages(builder, images):
+    builder.PrependUOffsetTRelativeSlot(81, flatbuffers.number_types.UOffsetTFlags.py_type(images), 0)
+
+def GenerateResponseAddLogprob(builder, logprob):
+    builder.PrependUOffsetTRelativeSlot(82, flatbuffers.number_types.UOffsetTFlags.py_type(logprob), 0)
+
+def GenerateResponseAddFinished(builder, finished):
+    builder.PrependBoolSlot(83, finished, None)
+
+def GenerateResponseAddRemoteHost(builder, remoteHost):
+    builder.PrependUOffsetTRelativeSlot(84, flatbuffers.number_types.UOffsetTFlags.py_type(remoteHost), 0)
+
+def GenerateResponseAddRemoteModels(builder, remoteModels):
+    builder.PrependUOffsetTRelativeSlot(85, flatbuffers.number_types.UOffsetTFlags.py_type(remoteModels), 0)
 
 def GenerateResponseEnd(builder):
     return builder.EndObject()

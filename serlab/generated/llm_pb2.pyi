@@ -53,20 +53,30 @@ class Vector(_message.Message):
     def __init__(self, float32s: _Optional[_Iterable[float]] = ..., float64s: _Optional[_Iterable[float]] = ..., integers: _Optional[_Iterable[int]] = ..., base64: _Optional[str] = ..., json: _Optional[str] = ..., item: _Optional[_Union[Embedding, _Mapping]] = ..., integral: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class MediaUrl(_message.Message):
-    __slots__ = ("nulls", "empties", "url", "detail", "format", "mime_type")
+    __slots__ = ("nulls", "empties", "url", "detail", "format", "mime_type", "image_url", "data", "max_dynamic_patch", "min_dynamic_patch", "content_hash")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     URL_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_URL_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    MAX_DYNAMIC_PATCH_FIELD_NUMBER: _ClassVar[int]
+    MIN_DYNAMIC_PATCH_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_HASH_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     url: str
     detail: str
     format: str
     mime_type: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., url: _Optional[str] = ..., detail: _Optional[str] = ..., format: _Optional[str] = ..., mime_type: _Optional[str] = ...) -> None: ...
+    image_url: str
+    data: str
+    max_dynamic_patch: int
+    min_dynamic_patch: int
+    content_hash: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., url: _Optional[str] = ..., detail: _Optional[str] = ..., format: _Optional[str] = ..., mime_type: _Optional[str] = ..., image_url: _Optional[str] = ..., data: _Optional[str] = ..., max_dynamic_patch: _Optional[int] = ..., min_dynamic_patch: _Optional[int] = ..., content_hash: _Optional[str] = ...) -> None: ...
 
 class InputAudio(_message.Message):
     __slots__ = ("nulls", "empties", "data", "format")
@@ -81,7 +91,7 @@ class InputAudio(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., data: _Optional[str] = ..., format: _Optional[str] = ...) -> None: ...
 
 class InputFile(_message.Message):
-    __slots__ = ("nulls", "empties", "file_id", "file_data", "filename", "file_url", "format", "mime_type")
+    __slots__ = ("nulls", "empties", "file_id", "file_data", "filename", "file_url", "format", "mime_type", "uri", "url", "id")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     FILE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +100,9 @@ class InputFile(_message.Message):
     FILE_URL_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     file_id: str
@@ -98,7 +111,10 @@ class InputFile(_message.Message):
     file_url: str
     format: str
     mime_type: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., file_id: _Optional[str] = ..., file_data: _Optional[str] = ..., filename: _Optional[str] = ..., file_url: _Optional[str] = ..., format: _Optional[str] = ..., mime_type: _Optional[str] = ...) -> None: ...
+    uri: str
+    url: str
+    id: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., file_id: _Optional[str] = ..., file_data: _Optional[str] = ..., filename: _Optional[str] = ..., file_url: _Optional[str] = ..., format: _Optional[str] = ..., mime_type: _Optional[str] = ..., uri: _Optional[str] = ..., url: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
 
 class CacheControl(_message.Message):
     __slots__ = ("nulls", "empties", "type", "ttl")
@@ -113,21 +129,23 @@ class CacheControl(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., ttl: _Optional[str] = ...) -> None: ...
 
 class ThinkingPart(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "text", "reference_ids")
+    __slots__ = ("nulls", "empties", "type", "text", "reference_ids", "text_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_IDS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
     text: str
     reference_ids: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., text: _Optional[str] = ..., reference_ids: _Optional[str] = ...) -> None: ...
+    text_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., text: _Optional[str] = ..., reference_ids: _Optional[str] = ..., text_json: _Optional[str] = ...) -> None: ...
 
 class ContentPart(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "text", "image_url", "image_url_object", "input_audio", "file", "refusal", "cache_control", "video_url", "video_url_object", "audio_url", "audio_url_object", "file_url", "file_url_object", "document_url", "document_url_object", "document_name", "input_video", "video", "image", "thinking", "thinking_list", "signature", "closed", "reference_ids", "annotations", "id", "name", "input", "content", "tool_use_id", "source", "title", "data", "file_id", "media_type", "mime_type", "prompt_cache_breakpoint")
+    __slots__ = ("nulls", "empties", "type", "text", "image_url", "image_url_object", "input_audio", "file", "refusal", "cache_control", "video_url", "video_url_object", "audio_url", "audio_url_object", "file_url", "file_url_object", "document_url", "document_url_object", "document_name", "input_video", "video", "image", "thinking", "thinking_list", "signature", "closed", "reference_ids", "annotations", "id", "name", "input", "content", "tool_use_id", "source", "title", "data", "file_id", "media_type", "mime_type", "prompt_cache_breakpoint", "text_json", "input_audio_json", "file_json", "refusal_json", "thinking_json", "data_json", "document", "output", "reasoning", "reasoning_json", "summary", "tool_use", "tool_result", "guard_content", "reasoning_content", "audio", "min_pixels_int", "min_pixels", "max_pixels_int", "max_pixels", "fps_int", "fps")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +186,28 @@ class ContentPart(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
     PROMPT_CACHE_BREAKPOINT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    INPUT_AUDIO_JSON_FIELD_NUMBER: _ClassVar[int]
+    FILE_JSON_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_JSON_FIELD_NUMBER: _ClassVar[int]
+    THINKING_JSON_FIELD_NUMBER: _ClassVar[int]
+    DATA_JSON_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    REASONING_JSON_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    TOOL_USE_FIELD_NUMBER: _ClassVar[int]
+    TOOL_RESULT_FIELD_NUMBER: _ClassVar[int]
+    GUARD_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    MIN_PIXELS_INT_FIELD_NUMBER: _ClassVar[int]
+    MIN_PIXELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_PIXELS_INT_FIELD_NUMBER: _ClassVar[int]
+    MAX_PIXELS_FIELD_NUMBER: _ClassVar[int]
+    FPS_INT_FIELD_NUMBER: _ClassVar[int]
+    FPS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
@@ -208,7 +248,29 @@ class ContentPart(_message.Message):
     media_type: str
     mime_type: str
     prompt_cache_breakpoint: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., text: _Optional[str] = ..., image_url: _Optional[str] = ..., image_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., input_audio: _Optional[_Union[InputAudio, _Mapping]] = ..., file: _Optional[_Union[InputFile, _Mapping]] = ..., refusal: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., video_url: _Optional[str] = ..., video_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., audio_url: _Optional[str] = ..., audio_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., file_url: _Optional[str] = ..., file_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., document_url: _Optional[str] = ..., document_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., document_name: _Optional[str] = ..., input_video: _Optional[str] = ..., video: _Optional[str] = ..., image: _Optional[str] = ..., thinking: _Optional[str] = ..., thinking_list: _Optional[_Iterable[_Union[ThinkingPart, _Mapping]]] = ..., signature: _Optional[str] = ..., closed: _Optional[bool] = ..., reference_ids: _Optional[str] = ..., annotations: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., input: _Optional[str] = ..., content: _Optional[str] = ..., tool_use_id: _Optional[str] = ..., source: _Optional[str] = ..., title: _Optional[str] = ..., data: _Optional[str] = ..., file_id: _Optional[str] = ..., media_type: _Optional[str] = ..., mime_type: _Optional[str] = ..., prompt_cache_breakpoint: _Optional[str] = ...) -> None: ...
+    text_json: str
+    input_audio_json: str
+    file_json: str
+    refusal_json: str
+    thinking_json: str
+    data_json: str
+    document: str
+    output: str
+    reasoning: str
+    reasoning_json: str
+    summary: str
+    tool_use: str
+    tool_result: str
+    guard_content: str
+    reasoning_content: str
+    audio: str
+    min_pixels_int: int
+    min_pixels: float
+    max_pixels_int: int
+    max_pixels: float
+    fps_int: int
+    fps: float
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., text: _Optional[str] = ..., image_url: _Optional[str] = ..., image_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., input_audio: _Optional[_Union[InputAudio, _Mapping]] = ..., file: _Optional[_Union[InputFile, _Mapping]] = ..., refusal: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., video_url: _Optional[str] = ..., video_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., audio_url: _Optional[str] = ..., audio_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., file_url: _Optional[str] = ..., file_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., document_url: _Optional[str] = ..., document_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., document_name: _Optional[str] = ..., input_video: _Optional[str] = ..., video: _Optional[str] = ..., image: _Optional[str] = ..., thinking: _Optional[str] = ..., thinking_list: _Optional[_Iterable[_Union[ThinkingPart, _Mapping]]] = ..., signature: _Optional[str] = ..., closed: _Optional[bool] = ..., reference_ids: _Optional[str] = ..., annotations: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., input: _Optional[str] = ..., content: _Optional[str] = ..., tool_use_id: _Optional[str] = ..., source: _Optional[str] = ..., title: _Optional[str] = ..., data: _Optional[str] = ..., file_id: _Optional[str] = ..., media_type: _Optional[str] = ..., mime_type: _Optional[str] = ..., prompt_cache_breakpoint: _Optional[str] = ..., text_json: _Optional[str] = ..., input_audio_json: _Optional[str] = ..., file_json: _Optional[str] = ..., refusal_json: _Optional[str] = ..., thinking_json: _Optional[str] = ..., data_json: _Optional[str] = ..., document: _Optional[str] = ..., output: _Optional[str] = ..., reasoning: _Optional[str] = ..., reasoning_json: _Optional[str] = ..., summary: _Optional[str] = ..., tool_use: _Optional[str] = ..., tool_result: _Optional[str] = ..., guard_content: _Optional[str] = ..., reasoning_content: _Optional[str] = ..., audio: _Optional[str] = ..., min_pixels_int: _Optional[int] = ..., min_pixels: _Optional[float] = ..., max_pixels_int: _Optional[int] = ..., max_pixels: _Optional[float] = ..., fps_int: _Optional[int] = ..., fps: _Optional[float] = ...) -> None: ...
 
 class FunctionCall(_message.Message):
     __slots__ = ("nulls", "empties", "name", "arguments", "arguments_json", "description", "parsed_arguments", "thought_signature")
@@ -231,19 +293,21 @@ class FunctionCall(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., arguments: _Optional[str] = ..., arguments_json: _Optional[str] = ..., description: _Optional[str] = ..., parsed_arguments: _Optional[str] = ..., thought_signature: _Optional[str] = ...) -> None: ...
 
 class CustomCall(_message.Message):
-    __slots__ = ("nulls", "empties", "name", "input")
+    __slots__ = ("nulls", "empties", "name", "input", "input_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     name: str
     input: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., input: _Optional[str] = ...) -> None: ...
+    input_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., input: _Optional[str] = ..., input_json: _Optional[str] = ...) -> None: ...
 
 class ToolCall(_message.Message):
-    __slots__ = ("nulls", "empties", "index", "id", "type", "function", "custom", "extra_content", "thought_signature", "provider_specific_fields", "cache_control")
+    __slots__ = ("nulls", "empties", "index", "id", "type", "function", "custom", "extra_content", "thought_signature", "provider_specific_fields", "cache_control", "index_json", "id_json", "status")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -255,6 +319,9 @@ class ToolCall(_message.Message):
     THOUGHT_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_SPECIFIC_FIELDS_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    INDEX_JSON_FIELD_NUMBER: _ClassVar[int]
+    ID_JSON_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     index: int
@@ -266,10 +333,13 @@ class ToolCall(_message.Message):
     thought_signature: str
     provider_specific_fields: str
     cache_control: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., id: _Optional[str] = ..., type: _Optional[str] = ..., function: _Optional[_Union[FunctionCall, _Mapping]] = ..., custom: _Optional[_Union[CustomCall, _Mapping]] = ..., extra_content: _Optional[str] = ..., thought_signature: _Optional[str] = ..., provider_specific_fields: _Optional[str] = ..., cache_control: _Optional[str] = ...) -> None: ...
+    index_json: str
+    id_json: str
+    status: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., id: _Optional[str] = ..., type: _Optional[str] = ..., function: _Optional[_Union[FunctionCall, _Mapping]] = ..., custom: _Optional[_Union[CustomCall, _Mapping]] = ..., extra_content: _Optional[str] = ..., thought_signature: _Optional[str] = ..., provider_specific_fields: _Optional[str] = ..., cache_control: _Optional[str] = ..., index_json: _Optional[str] = ..., id_json: _Optional[str] = ..., status: _Optional[str] = ...) -> None: ...
 
 class ReasoningDetail(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "text", "summary", "summary_list", "data", "id", "format", "index", "signature")
+    __slots__ = ("nulls", "empties", "type", "text", "summary", "summary_list", "data", "id", "format", "index", "signature", "text_json", "summary_json", "data_json", "provider", "content", "content_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -281,6 +351,12 @@ class ReasoningDetail(_message.Message):
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
+    DATA_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
@@ -292,7 +368,13 @@ class ReasoningDetail(_message.Message):
     format: str
     index: int
     signature: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., text: _Optional[str] = ..., summary: _Optional[str] = ..., summary_list: _Optional[_Iterable[_Union[ThinkingPart, _Mapping]]] = ..., data: _Optional[str] = ..., id: _Optional[str] = ..., format: _Optional[str] = ..., index: _Optional[int] = ..., signature: _Optional[str] = ...) -> None: ...
+    text_json: str
+    summary_json: str
+    data_json: str
+    provider: str
+    content: str
+    content_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., text: _Optional[str] = ..., summary: _Optional[str] = ..., summary_list: _Optional[_Iterable[_Union[ThinkingPart, _Mapping]]] = ..., data: _Optional[str] = ..., id: _Optional[str] = ..., format: _Optional[str] = ..., index: _Optional[int] = ..., signature: _Optional[str] = ..., text_json: _Optional[str] = ..., summary_json: _Optional[str] = ..., data_json: _Optional[str] = ..., provider: _Optional[str] = ..., content: _Optional[str] = ..., content_json: _Optional[str] = ...) -> None: ...
 
 class UrlCitation(_message.Message):
     __slots__ = ("nulls", "empties", "start_index", "end_index", "title", "url", "content", "type")
@@ -315,7 +397,7 @@ class UrlCitation(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., start_index: _Optional[int] = ..., end_index: _Optional[int] = ..., title: _Optional[str] = ..., url: _Optional[str] = ..., content: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
 
 class Annotation(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "url_citation", "file_citation", "file", "index", "start_index", "end_index", "title", "url")
+    __slots__ = ("nulls", "empties", "type", "url_citation", "file_citation", "file", "index", "start_index", "end_index", "title", "url", "text", "text_json", "content", "content_json", "id", "id_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -327,6 +409,12 @@ class Annotation(_message.Message):
     END_INDEX_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     URL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ID_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
@@ -338,10 +426,16 @@ class Annotation(_message.Message):
     end_index: int
     title: str
     url: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., url_citation: _Optional[_Union[UrlCitation, _Mapping]] = ..., file_citation: _Optional[str] = ..., file: _Optional[str] = ..., index: _Optional[int] = ..., start_index: _Optional[int] = ..., end_index: _Optional[int] = ..., title: _Optional[str] = ..., url: _Optional[str] = ...) -> None: ...
+    text: str
+    text_json: str
+    content: str
+    content_json: str
+    id: str
+    id_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., url_citation: _Optional[_Union[UrlCitation, _Mapping]] = ..., file_citation: _Optional[str] = ..., file: _Optional[str] = ..., index: _Optional[int] = ..., start_index: _Optional[int] = ..., end_index: _Optional[int] = ..., title: _Optional[str] = ..., url: _Optional[str] = ..., text: _Optional[str] = ..., text_json: _Optional[str] = ..., content: _Optional[str] = ..., content_json: _Optional[str] = ..., id: _Optional[str] = ..., id_json: _Optional[str] = ...) -> None: ...
 
 class Audio(_message.Message):
-    __slots__ = ("nulls", "empties", "id", "data", "expires_at", "transcript", "voice", "format")
+    __slots__ = ("nulls", "empties", "id", "data", "expires_at", "transcript", "voice", "format", "voice_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -350,6 +444,7 @@ class Audio(_message.Message):
     TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     VOICE_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    VOICE_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     id: str
@@ -358,10 +453,11 @@ class Audio(_message.Message):
     transcript: str
     voice: str
     format: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., id: _Optional[str] = ..., data: _Optional[str] = ..., expires_at: _Optional[int] = ..., transcript: _Optional[str] = ..., voice: _Optional[str] = ..., format: _Optional[str] = ...) -> None: ...
+    voice_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., id: _Optional[str] = ..., data: _Optional[str] = ..., expires_at: _Optional[int] = ..., transcript: _Optional[str] = ..., voice: _Optional[str] = ..., format: _Optional[str] = ..., voice_json: _Optional[str] = ...) -> None: ...
 
 class ThinkingBlock(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "thinking", "signature", "data", "cache_control")
+    __slots__ = ("nulls", "empties", "type", "thinking", "signature", "data", "cache_control", "thinking_json", "text", "text_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -369,6 +465,9 @@ class ThinkingBlock(_message.Message):
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    THINKING_JSON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
@@ -376,26 +475,37 @@ class ThinkingBlock(_message.Message):
     signature: str
     data: str
     cache_control: CacheControl
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., thinking: _Optional[str] = ..., signature: _Optional[str] = ..., data: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ...) -> None: ...
+    thinking_json: str
+    text: str
+    text_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., thinking: _Optional[str] = ..., signature: _Optional[str] = ..., data: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., thinking_json: _Optional[str] = ..., text: _Optional[str] = ..., text_json: _Optional[str] = ...) -> None: ...
 
 class ImagePart(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "index", "image_url", "image_url_object")
+    __slots__ = ("nulls", "empties", "type", "index", "image_url", "image_url_object", "url", "data", "b64_json", "detail")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     IMAGE_URL_FIELD_NUMBER: _ClassVar[int]
     IMAGE_URL_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    B64_JSON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
     index: int
     image_url: str
     image_url_object: MediaUrl
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., index: _Optional[int] = ..., image_url: _Optional[str] = ..., image_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ...) -> None: ...
+    url: str
+    data: str
+    b64_json: str
+    detail: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., index: _Optional[int] = ..., image_url: _Optional[str] = ..., image_url_object: _Optional[_Union[MediaUrl, _Mapping]] = ..., url: _Optional[str] = ..., data: _Optional[str] = ..., b64_json: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class ChatTurn(_message.Message):
-    __slots__ = ("nulls", "empties", "role", "content", "content_list", "tool_calls", "tool_call_id", "name", "refusal", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "reasoning_details", "annotations", "function_call", "audio", "cache_control", "prefix", "thinking_blocks", "thinking", "thought_signature", "extra_content", "images", "partial", "provider_specific_fields", "reasoning_text", "reasoning_opaque", "encrypted_content", "executed_tools", "tool_name", "tools", "weight_int", "weight", "end_turn", "channel", "citations", "prompt_cache_breakpoint", "id", "metadata")
+    __slots__ = ("nulls", "empties", "role", "content", "content_list", "tool_calls", "tool_call_id", "name", "refusal", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "reasoning_details", "annotations", "function_call", "audio", "cache_control", "prefix", "thinking_blocks", "thinking", "thought_signature", "extra_content", "images", "partial", "provider_specific_fields", "reasoning_text", "reasoning_opaque", "encrypted_content", "executed_tools", "tool_name", "tools", "weight_int", "weight", "end_turn", "channel", "citations", "prompt_cache_breakpoint", "id", "metadata", "content_json", "tool_call_id_json", "refusal_json", "reasoning_json", "reasoning_content_json", "thinking_json", "reasoning_text_json", "tool_plan", "tool_plan_json", "template", "template_json", "parts", "status", "context")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -436,6 +546,20 @@ class ChatTurn(_message.Message):
     PROMPT_CACHE_BREAKPOINT_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALL_ID_JSON_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    THINKING_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOOL_PLAN_FIELD_NUMBER: _ClassVar[int]
+    TOOL_PLAN_JSON_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_JSON_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     role: str
@@ -476,7 +600,21 @@ class ChatTurn(_message.Message):
     prompt_cache_breakpoint: str
     id: str
     metadata: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., tool_call_id: _Optional[str] = ..., name: _Optional[str] = ..., refusal: _Optional[str] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., prefix: _Optional[bool] = ..., thinking_blocks: _Optional[_Iterable[_Union[ThinkingBlock, _Mapping]]] = ..., thinking: _Optional[str] = ..., thought_signature: _Optional[str] = ..., extra_content: _Optional[str] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., partial: _Optional[bool] = ..., provider_specific_fields: _Optional[str] = ..., reasoning_text: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ..., encrypted_content: _Optional[str] = ..., executed_tools: _Optional[str] = ..., tool_name: _Optional[str] = ..., tools: _Optional[str] = ..., weight_int: _Optional[int] = ..., weight: _Optional[float] = ..., end_turn: _Optional[bool] = ..., channel: _Optional[str] = ..., citations: _Optional[str] = ..., prompt_cache_breakpoint: _Optional[str] = ..., id: _Optional[str] = ..., metadata: _Optional[str] = ...) -> None: ...
+    content_json: str
+    tool_call_id_json: str
+    refusal_json: str
+    reasoning_json: str
+    reasoning_content_json: str
+    thinking_json: str
+    reasoning_text_json: str
+    tool_plan: str
+    tool_plan_json: str
+    template: str
+    template_json: str
+    parts: str
+    status: str
+    context: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., tool_call_id: _Optional[str] = ..., name: _Optional[str] = ..., refusal: _Optional[str] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., prefix: _Optional[bool] = ..., thinking_blocks: _Optional[_Iterable[_Union[ThinkingBlock, _Mapping]]] = ..., thinking: _Optional[str] = ..., thought_signature: _Optional[str] = ..., extra_content: _Optional[str] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., partial: _Optional[bool] = ..., provider_specific_fields: _Optional[str] = ..., reasoning_text: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ..., encrypted_content: _Optional[str] = ..., executed_tools: _Optional[str] = ..., tool_name: _Optional[str] = ..., tools: _Optional[str] = ..., weight_int: _Optional[int] = ..., weight: _Optional[float] = ..., end_turn: _Optional[bool] = ..., channel: _Optional[str] = ..., citations: _Optional[str] = ..., prompt_cache_breakpoint: _Optional[str] = ..., id: _Optional[str] = ..., metadata: _Optional[str] = ..., content_json: _Optional[str] = ..., tool_call_id_json: _Optional[str] = ..., refusal_json: _Optional[str] = ..., reasoning_json: _Optional[str] = ..., reasoning_content_json: _Optional[str] = ..., thinking_json: _Optional[str] = ..., reasoning_text_json: _Optional[str] = ..., tool_plan: _Optional[str] = ..., tool_plan_json: _Optional[str] = ..., template: _Optional[str] = ..., template_json: _Optional[str] = ..., parts: _Optional[str] = ..., status: _Optional[str] = ..., context: _Optional[str] = ...) -> None: ...
 
 class StreamOptions(_message.Message):
     __slots__ = ("nulls", "empties", "include_usage", "include_obfuscation", "continuous_usage_stats", "chunk_include_usage")
@@ -495,7 +633,7 @@ class StreamOptions(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., include_usage: _Optional[bool] = ..., include_obfuscation: _Optional[bool] = ..., continuous_usage_stats: _Optional[bool] = ..., chunk_include_usage: _Optional[bool] = ...) -> None: ...
 
 class FunctionSpec(_message.Message):
-    __slots__ = ("nulls", "empties", "name", "description", "parameters", "strict", "returns", "response", "cache_control", "defer_loading")
+    __slots__ = ("nulls", "empties", "name", "description", "parameters", "strict", "returns", "response", "cache_control", "defer_loading", "requires_confirmation", "external_execution", "type", "examples")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -506,6 +644,10 @@ class FunctionSpec(_message.Message):
     RESPONSE_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     DEFER_LOADING_FIELD_NUMBER: _ClassVar[int]
+    REQUIRES_CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     name: str
@@ -516,24 +658,30 @@ class FunctionSpec(_message.Message):
     response: str
     cache_control: CacheControl
     defer_loading: bool
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[str] = ..., strict: _Optional[bool] = ..., returns: _Optional[str] = ..., response: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., defer_loading: _Optional[bool] = ...) -> None: ...
+    requires_confirmation: bool
+    external_execution: bool
+    type: str
+    examples: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[str] = ..., strict: _Optional[bool] = ..., returns: _Optional[str] = ..., response: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., defer_loading: _Optional[bool] = ..., requires_confirmation: _Optional[bool] = ..., external_execution: _Optional[bool] = ..., type: _Optional[str] = ..., examples: _Optional[str] = ...) -> None: ...
 
 class CustomSpec(_message.Message):
-    __slots__ = ("nulls", "empties", "name", "description", "format")
+    __slots__ = ("nulls", "empties", "name", "description", "format", "type")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     name: str
     description: str
     format: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., format: _Optional[str] = ...) -> None: ...
+    type: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., format: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
 
 class Tool(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "function", "custom", "cache_control", "name", "description", "parameters", "strict", "input_schema", "web_search", "retrieval", "server_label", "server_url", "allowed_tools", "require_approval", "headers", "google_search", "eager_input_streaming", "defer_loading", "max_uses", "user_location", "allowed_domains", "blocked_domains", "engine", "max_results")
+    __slots__ = ("nulls", "empties", "type", "function", "custom", "cache_control", "name", "description", "parameters", "strict", "input_schema", "web_search", "retrieval", "server_label", "server_url", "allowed_tools", "require_approval", "headers", "google_search", "eager_input_streaming", "defer_loading", "max_uses", "user_location", "allowed_domains", "blocked_domains", "engine", "max_results", "mcp", "x_search", "collections_search", "code_execution", "code_interpreter", "browser_search", "url_context", "server_description", "filters", "search_context_size", "container", "display_width_px", "display_height_px", "display_number", "tool_spec", "cache_point", "config", "authorization", "graph_ids", "vector_store_ids")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -561,6 +709,26 @@ class Tool(_message.Message):
     BLOCKED_DOMAINS_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     MAX_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    MCP_FIELD_NUMBER: _ClassVar[int]
+    X_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    COLLECTIONS_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    CODE_EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    CODE_INTERPRETER_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    URL_CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    SERVER_DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_CONTEXT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TOOL_SPEC_FIELD_NUMBER: _ClassVar[int]
+    CACHE_POINT_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    AUTHORIZATION_FIELD_NUMBER: _ClassVar[int]
+    GRAPH_IDS_FIELD_NUMBER: _ClassVar[int]
+    VECTOR_STORE_IDS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
@@ -588,7 +756,27 @@ class Tool(_message.Message):
     blocked_domains: str
     engine: str
     max_results: int
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., function: _Optional[_Union[FunctionSpec, _Mapping]] = ..., custom: _Optional[_Union[CustomSpec, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[str] = ..., strict: _Optional[bool] = ..., input_schema: _Optional[str] = ..., web_search: _Optional[str] = ..., retrieval: _Optional[str] = ..., server_label: _Optional[str] = ..., server_url: _Optional[str] = ..., allowed_tools: _Optional[str] = ..., require_approval: _Optional[str] = ..., headers: _Optional[str] = ..., google_search: _Optional[str] = ..., eager_input_streaming: _Optional[bool] = ..., defer_loading: _Optional[bool] = ..., max_uses: _Optional[int] = ..., user_location: _Optional[str] = ..., allowed_domains: _Optional[str] = ..., blocked_domains: _Optional[str] = ..., engine: _Optional[str] = ..., max_results: _Optional[int] = ...) -> None: ...
+    mcp: str
+    x_search: str
+    collections_search: str
+    code_execution: str
+    code_interpreter: str
+    browser_search: str
+    url_context: str
+    server_description: str
+    filters: str
+    search_context_size: str
+    container: str
+    display_width_px: int
+    display_height_px: int
+    display_number: int
+    tool_spec: str
+    cache_point: str
+    config: str
+    authorization: str
+    graph_ids: str
+    vector_store_ids: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., function: _Optional[_Union[FunctionSpec, _Mapping]] = ..., custom: _Optional[_Union[CustomSpec, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[str] = ..., strict: _Optional[bool] = ..., input_schema: _Optional[str] = ..., web_search: _Optional[str] = ..., retrieval: _Optional[str] = ..., server_label: _Optional[str] = ..., server_url: _Optional[str] = ..., allowed_tools: _Optional[str] = ..., require_approval: _Optional[str] = ..., headers: _Optional[str] = ..., google_search: _Optional[str] = ..., eager_input_streaming: _Optional[bool] = ..., defer_loading: _Optional[bool] = ..., max_uses: _Optional[int] = ..., user_location: _Optional[str] = ..., allowed_domains: _Optional[str] = ..., blocked_domains: _Optional[str] = ..., engine: _Optional[str] = ..., max_results: _Optional[int] = ..., mcp: _Optional[str] = ..., x_search: _Optional[str] = ..., collections_search: _Optional[str] = ..., code_execution: _Optional[str] = ..., code_interpreter: _Optional[str] = ..., browser_search: _Optional[str] = ..., url_context: _Optional[str] = ..., server_description: _Optional[str] = ..., filters: _Optional[str] = ..., search_context_size: _Optional[str] = ..., container: _Optional[str] = ..., display_width_px: _Optional[int] = ..., display_height_px: _Optional[int] = ..., display_number: _Optional[int] = ..., tool_spec: _Optional[str] = ..., cache_point: _Optional[str] = ..., config: _Optional[str] = ..., authorization: _Optional[str] = ..., graph_ids: _Optional[str] = ..., vector_store_ids: _Optional[str] = ...) -> None: ...
 
 class ToolChoice(_message.Message):
     __slots__ = ("nulls", "empties", "type", "function", "custom", "name", "mode", "tools", "allowed_tools", "disable_parallel_tool_use")
@@ -615,53 +803,79 @@ class ToolChoice(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., function: _Optional[_Union[FunctionCall, _Mapping]] = ..., custom: _Optional[_Union[CustomCall, _Mapping]] = ..., name: _Optional[str] = ..., mode: _Optional[str] = ..., tools: _Optional[str] = ..., allowed_tools: _Optional[str] = ..., disable_parallel_tool_use: _Optional[bool] = ...) -> None: ...
 
 class JsonSchema(_message.Message):
-    __slots__ = ("nulls", "empties", "name", "description", "schema", "strict")
+    __slots__ = ("nulls", "empties", "name", "description", "schema", "strict", "type", "properties", "required", "additional_properties", "title", "items")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     STRICT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    ADDITIONAL_PROPERTIES_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     name: str
     description: str
     schema: str
     strict: bool
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., schema: _Optional[str] = ..., strict: _Optional[bool] = ...) -> None: ...
+    type: str
+    properties: str
+    required: str
+    additional_properties: str
+    title: str
+    items: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., schema: _Optional[str] = ..., strict: _Optional[bool] = ..., type: _Optional[str] = ..., properties: _Optional[str] = ..., required: _Optional[str] = ..., additional_properties: _Optional[str] = ..., title: _Optional[str] = ..., items: _Optional[str] = ...) -> None: ...
 
 class ResponseFormat(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "json_schema", "schema", "grammar")
+    __slots__ = ("nulls", "empties", "type", "json_schema", "schema", "grammar", "name", "strict", "pattern", "value", "structures", "triggers")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     GRAMMAR_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STRICT_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    STRUCTURES_FIELD_NUMBER: _ClassVar[int]
+    TRIGGERS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
     json_schema: JsonSchema
     schema: str
     grammar: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., json_schema: _Optional[_Union[JsonSchema, _Mapping]] = ..., schema: _Optional[str] = ..., grammar: _Optional[str] = ...) -> None: ...
+    name: str
+    strict: bool
+    pattern: str
+    value: str
+    structures: str
+    triggers: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., json_schema: _Optional[_Union[JsonSchema, _Mapping]] = ..., schema: _Optional[str] = ..., grammar: _Optional[str] = ..., name: _Optional[str] = ..., strict: _Optional[bool] = ..., pattern: _Optional[str] = ..., value: _Optional[str] = ..., structures: _Optional[str] = ..., triggers: _Optional[str] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "content", "content_list")
+    __slots__ = ("nulls", "empties", "type", "content", "content_list", "content_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     CONTENT_LIST_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
     content: str
     content_list: _containers.RepeatedCompositeFieldContainer[ContentPart]
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ...) -> None: ...
+    content_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., content_json: _Optional[str] = ...) -> None: ...
 
 class ReasoningOptions(_message.Message):
-    __slots__ = ("nulls", "empties", "effort", "max_tokens", "exclude", "enabled", "summary")
+    __slots__ = ("nulls", "empties", "effort", "max_tokens", "exclude", "enabled", "summary", "type", "generate_summary", "max_reasoning_tokens", "context")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     EFFORT_FIELD_NUMBER: _ClassVar[int]
@@ -669,6 +883,10 @@ class ReasoningOptions(_message.Message):
     EXCLUDE_FIELD_NUMBER: _ClassVar[int]
     ENABLED_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    GENERATE_SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    MAX_REASONING_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     effort: str
@@ -676,26 +894,34 @@ class ReasoningOptions(_message.Message):
     exclude: bool
     enabled: bool
     summary: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., effort: _Optional[str] = ..., max_tokens: _Optional[int] = ..., exclude: _Optional[bool] = ..., enabled: _Optional[bool] = ..., summary: _Optional[str] = ...) -> None: ...
+    type: str
+    generate_summary: str
+    max_reasoning_tokens: int
+    context: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., effort: _Optional[str] = ..., max_tokens: _Optional[int] = ..., exclude: _Optional[bool] = ..., enabled: _Optional[bool] = ..., summary: _Optional[str] = ..., type: _Optional[str] = ..., generate_summary: _Optional[str] = ..., max_reasoning_tokens: _Optional[int] = ..., context: _Optional[str] = ...) -> None: ...
 
 class ThinkingOptions(_message.Message):
-    __slots__ = ("nulls", "empties", "type", "budget_tokens", "clear_thinking", "display")
+    __slots__ = ("nulls", "empties", "type", "budget_tokens", "clear_thinking", "display", "enabled", "thinking_budget")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     BUDGET_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CLEAR_THINKING_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_FIELD_NUMBER: _ClassVar[int]
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    THINKING_BUDGET_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     type: str
     budget_tokens: int
     clear_thinking: bool
     display: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., clear_thinking: _Optional[bool] = ..., display: _Optional[str] = ...) -> None: ...
+    enabled: bool
+    thinking_budget: int
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., type: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., clear_thinking: _Optional[bool] = ..., display: _Optional[str] = ..., enabled: _Optional[bool] = ..., thinking_budget: _Optional[int] = ...) -> None: ...
 
 class ChatRequest(_message.Message):
-    __slots__ = ("nulls", "empties", "extra", "model", "messages", "stream", "stream_options", "temperature_int", "temperature", "top_p_int", "top_p", "max_tokens", "max_completion_tokens", "n", "stop", "stop_list", "seed", "presence_penalty_int", "presence_penalty", "frequency_penalty_int", "frequency_penalty", "logit_bias", "logprobs_bool", "logprobs_int", "top_logprobs", "tools", "tool_choice", "tool_choice_object", "parallel_tool_calls", "functions", "function_call", "function_call_object", "response_format", "user", "metadata", "store", "service_tier", "modalities", "audio", "prediction", "reasoning_effort", "verbosity", "web_search_options", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation", "top_k", "min_p_int", "min_p", "top_a_int", "top_a", "typical_p_int", "typical_p", "repetition_penalty_int", "repetition_penalty", "length_penalty_int", "length_penalty", "min_tokens", "stop_token_ids", "ignore_eos", "best_of", "echo", "skip_special_tokens", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "documents", "random_seed", "reasoning", "reasoning_format", "reasoning_split", "include_reasoning", "disable_reasoning", "clear_thinking", "thinking", "enable_thinking", "prompt_mode", "safe_prompt", "provider", "models", "route", "transforms", "plugins", "usage", "session_id", "search_parameters", "search_settings", "compound_custom", "citation_options", "cache_control", "extra_body", "extra_headers", "deferred", "guardrails", "system", "options", "format", "keep_alive", "timeout_int", "timeout", "max_retries", "request_id", "priority", "return_token_ids", "prompt_logprobs", "kv_transfer_params", "data_sources")
+    __slots__ = ("nulls", "empties", "extra", "model", "messages", "stream", "stream_options", "temperature_int", "temperature", "top_p_int", "top_p", "max_tokens", "max_completion_tokens", "n", "stop", "stop_list", "seed", "presence_penalty_int", "presence_penalty", "frequency_penalty_int", "frequency_penalty", "logit_bias", "logprobs_bool", "logprobs_int", "top_logprobs", "tools", "tool_choice", "tool_choice_object", "parallel_tool_calls", "functions", "function_call", "function_call_object", "response_format", "user", "metadata", "store", "service_tier", "modalities", "audio", "prediction", "reasoning_effort", "verbosity", "web_search_options", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation", "top_k", "min_p_int", "min_p", "top_a_int", "top_a", "typical_p_int", "typical_p", "repetition_penalty_int", "repetition_penalty", "length_penalty_int", "length_penalty", "min_tokens", "stop_token_ids", "ignore_eos", "best_of", "echo", "skip_special_tokens", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "documents", "random_seed", "reasoning", "reasoning_format", "reasoning_split", "include_reasoning", "disable_reasoning", "clear_thinking", "thinking", "enable_thinking", "prompt_mode", "safe_prompt", "provider", "models", "route", "transforms", "plugins", "usage", "session_id", "search_parameters", "search_settings", "compound_custom", "citation_options", "cache_control", "extra_body", "extra_headers", "deferred", "guardrails", "system", "options", "format", "keep_alive", "timeout_int", "timeout", "max_retries", "request_id", "priority", "return_token_ids", "prompt_logprobs", "kv_transfer_params", "data_sources", "max_tokens_json", "max_completion_tokens_json", "n_json", "stop_json", "seed_json", "top_logprobs_json", "response_format_json", "user_json", "modalities_json", "reasoning_effort_json", "top_k_json", "stop_token_ids_json", "reasoning_json", "thinking_json", "models_json", "citation_options_json", "use_beam_search", "include_stop_str_in_output", "spaces_between_special_tokens", "truncate_prompt_tokens", "allowed_token_ids", "allowed_token_ids_json", "bad_words", "bad_words_json", "add_special_tokens", "mm_processor_kwargs", "structured_outputs", "guided_decoding_backend", "guided_whitespace_pattern", "structural_tag", "return_tokens_as_token_ids", "cache_salt", "vllm_xargs", "regex", "ebnf", "grammar", "stop_regex", "no_stop_trim", "lora_path", "separate_reasoning", "stream_reasoning", "custom_logit_processor", "input_ids", "prompt_token_ids", "prompt_token_ids_json", "return_hidden_states", "cache_prompt", "n_predict", "timings_per_token", "perf_metrics_in_response", "context_length_exceeded_behavior", "prompt_truncate_len", "p_int", "p", "k_int", "k", "safety_mode", "stop_sequences", "stop_sequences_json", "think", "thinking_budget", "search_mode", "search_domain_filter", "search_recency_filter", "search_after_date_filter", "search_before_date_filter", "return_images", "return_related_questions", "disable_search", "enable_search", "search_options", "exclude_domains", "include_domains", "include", "image_config", "trace", "fallbacks", "tags", "context_management", "output_config", "tool_resources")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
@@ -810,6 +1036,87 @@ class ChatRequest(_message.Message):
     PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     KV_TRANSFER_PARAMS_FIELD_NUMBER: _ClassVar[int]
     DATA_SOURCES_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    MAX_COMPLETION_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    N_JSON_FIELD_NUMBER: _ClassVar[int]
+    STOP_JSON_FIELD_NUMBER: _ClassVar[int]
+    SEED_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOP_LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FORMAT_JSON_FIELD_NUMBER: _ClassVar[int]
+    USER_JSON_FIELD_NUMBER: _ClassVar[int]
+    MODALITIES_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_EFFORT_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_JSON_FIELD_NUMBER: _ClassVar[int]
+    STOP_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_JSON_FIELD_NUMBER: _ClassVar[int]
+    THINKING_JSON_FIELD_NUMBER: _ClassVar[int]
+    MODELS_JSON_FIELD_NUMBER: _ClassVar[int]
+    CITATION_OPTIONS_JSON_FIELD_NUMBER: _ClassVar[int]
+    USE_BEAM_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_STOP_STR_IN_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    SPACES_BETWEEN_SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATE_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    BAD_WORDS_FIELD_NUMBER: _ClassVar[int]
+    BAD_WORDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    ADD_SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MM_PROCESSOR_KWARGS_FIELD_NUMBER: _ClassVar[int]
+    STRUCTURED_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_DECODING_BACKEND_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_WHITESPACE_PATTERN_FIELD_NUMBER: _ClassVar[int]
+    STRUCTURAL_TAG_FIELD_NUMBER: _ClassVar[int]
+    RETURN_TOKENS_AS_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_SALT_FIELD_NUMBER: _ClassVar[int]
+    VLLM_XARGS_FIELD_NUMBER: _ClassVar[int]
+    REGEX_FIELD_NUMBER: _ClassVar[int]
+    EBNF_FIELD_NUMBER: _ClassVar[int]
+    GRAMMAR_FIELD_NUMBER: _ClassVar[int]
+    STOP_REGEX_FIELD_NUMBER: _ClassVar[int]
+    NO_STOP_TRIM_FIELD_NUMBER: _ClassVar[int]
+    LORA_PATH_FIELD_NUMBER: _ClassVar[int]
+    SEPARATE_REASONING_FIELD_NUMBER: _ClassVar[int]
+    STREAM_REASONING_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_LOGIT_PROCESSOR_FIELD_NUMBER: _ClassVar[int]
+    INPUT_IDS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    RETURN_HIDDEN_STATES_FIELD_NUMBER: _ClassVar[int]
+    CACHE_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    N_PREDICT_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_PER_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PERF_METRICS_IN_RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_LENGTH_EXCEEDED_BEHAVIOR_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TRUNCATE_LEN_FIELD_NUMBER: _ClassVar[int]
+    P_INT_FIELD_NUMBER: _ClassVar[int]
+    P_FIELD_NUMBER: _ClassVar[int]
+    K_INT_FIELD_NUMBER: _ClassVar[int]
+    K_FIELD_NUMBER: _ClassVar[int]
+    SAFETY_MODE_FIELD_NUMBER: _ClassVar[int]
+    STOP_SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    STOP_SEQUENCES_JSON_FIELD_NUMBER: _ClassVar[int]
+    THINK_FIELD_NUMBER: _ClassVar[int]
+    THINKING_BUDGET_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_MODE_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_DOMAIN_FILTER_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_RECENCY_FILTER_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_AFTER_DATE_FILTER_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_BEFORE_DATE_FILTER_FIELD_NUMBER: _ClassVar[int]
+    RETURN_IMAGES_FIELD_NUMBER: _ClassVar[int]
+    RETURN_RELATED_QUESTIONS_FIELD_NUMBER: _ClassVar[int]
+    DISABLE_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    ENABLE_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
+    FALLBACKS_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_MANAGEMENT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    TOOL_RESOURCES_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     extra: _containers.RepeatedCompositeFieldContainer[Extra]
@@ -924,10 +1231,91 @@ class ChatRequest(_message.Message):
     prompt_logprobs: int
     kv_transfer_params: str
     data_sources: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[ChatTurn, _Mapping]]] = ..., stream: _Optional[bool] = ..., stream_options: _Optional[_Union[StreamOptions, _Mapping]] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., max_tokens: _Optional[int] = ..., max_completion_tokens: _Optional[int] = ..., n: _Optional[int] = ..., stop: _Optional[str] = ..., stop_list: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., logit_bias: _Optional[str] = ..., logprobs_bool: _Optional[bool] = ..., logprobs_int: _Optional[int] = ..., top_logprobs: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ..., tool_choice_object: _Optional[_Union[ToolChoice, _Mapping]] = ..., parallel_tool_calls: _Optional[bool] = ..., functions: _Optional[_Iterable[_Union[FunctionSpec, _Mapping]]] = ..., function_call: _Optional[str] = ..., function_call_object: _Optional[_Union[FunctionCall, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., user: _Optional[str] = ..., metadata: _Optional[str] = ..., store: _Optional[bool] = ..., service_tier: _Optional[str] = ..., modalities: _Optional[_Iterable[str]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., prediction: _Optional[_Union[Prediction, _Mapping]] = ..., reasoning_effort: _Optional[str] = ..., verbosity: _Optional[str] = ..., web_search_options: _Optional[str] = ..., safety_identifier: _Optional[str] = ..., prompt_cache_key: _Optional[str] = ..., prompt_cache_retention: _Optional[str] = ..., prompt_cache_options: _Optional[str] = ..., moderation: _Optional[str] = ..., top_k: _Optional[int] = ..., min_p_int: _Optional[int] = ..., min_p: _Optional[float] = ..., top_a_int: _Optional[int] = ..., top_a: _Optional[float] = ..., typical_p_int: _Optional[int] = ..., typical_p: _Optional[float] = ..., repetition_penalty_int: _Optional[int] = ..., repetition_penalty: _Optional[float] = ..., length_penalty_int: _Optional[int] = ..., length_penalty: _Optional[float] = ..., min_tokens: _Optional[int] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., ignore_eos: _Optional[bool] = ..., best_of: _Optional[int] = ..., echo: _Optional[bool] = ..., skip_special_tokens: _Optional[bool] = ..., guided_json: _Optional[str] = ..., guided_regex: _Optional[str] = ..., guided_choice: _Optional[str] = ..., guided_grammar: _Optional[str] = ..., chat_template: _Optional[str] = ..., chat_template_kwargs: _Optional[str] = ..., add_generation_prompt: _Optional[bool] = ..., continue_final_message: _Optional[bool] = ..., documents: _Optional[str] = ..., random_seed: _Optional[int] = ..., reasoning: _Optional[_Union[ReasoningOptions, _Mapping]] = ..., reasoning_format: _Optional[str] = ..., reasoning_split: _Optional[bool] = ..., include_reasoning: _Optional[bool] = ..., disable_reasoning: _Optional[bool] = ..., clear_thinking: _Optional[bool] = ..., thinking: _Optional[_Union[ThinkingOptions, _Mapping]] = ..., enable_thinking: _Optional[bool] = ..., prompt_mode: _Optional[str] = ..., safe_prompt: _Optional[bool] = ..., provider: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., route: _Optional[str] = ..., transforms: _Optional[str] = ..., plugins: _Optional[str] = ..., usage: _Optional[str] = ..., session_id: _Optional[str] = ..., search_parameters: _Optional[str] = ..., search_settings: _Optional[str] = ..., compound_custom: _Optional[str] = ..., citation_options: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., extra_body: _Optional[str] = ..., extra_headers: _Optional[str] = ..., deferred: _Optional[bool] = ..., guardrails: _Optional[str] = ..., system: _Optional[str] = ..., options: _Optional[str] = ..., format: _Optional[str] = ..., keep_alive: _Optional[str] = ..., timeout_int: _Optional[int] = ..., timeout: _Optional[float] = ..., max_retries: _Optional[int] = ..., request_id: _Optional[str] = ..., priority: _Optional[int] = ..., return_token_ids: _Optional[bool] = ..., prompt_logprobs: _Optional[int] = ..., kv_transfer_params: _Optional[str] = ..., data_sources: _Optional[str] = ...) -> None: ...
+    max_tokens_json: str
+    max_completion_tokens_json: str
+    n_json: str
+    stop_json: str
+    seed_json: str
+    top_logprobs_json: str
+    response_format_json: str
+    user_json: str
+    modalities_json: str
+    reasoning_effort_json: str
+    top_k_json: str
+    stop_token_ids_json: str
+    reasoning_json: str
+    thinking_json: str
+    models_json: str
+    citation_options_json: str
+    use_beam_search: bool
+    include_stop_str_in_output: bool
+    spaces_between_special_tokens: bool
+    truncate_prompt_tokens: int
+    allowed_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    allowed_token_ids_json: str
+    bad_words: _containers.RepeatedScalarFieldContainer[str]
+    bad_words_json: str
+    add_special_tokens: bool
+    mm_processor_kwargs: str
+    structured_outputs: str
+    guided_decoding_backend: str
+    guided_whitespace_pattern: str
+    structural_tag: str
+    return_tokens_as_token_ids: bool
+    cache_salt: str
+    vllm_xargs: str
+    regex: str
+    ebnf: str
+    grammar: str
+    stop_regex: str
+    no_stop_trim: bool
+    lora_path: str
+    separate_reasoning: bool
+    stream_reasoning: bool
+    custom_logit_processor: str
+    input_ids: Prompt
+    prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    prompt_token_ids_json: str
+    return_hidden_states: str
+    cache_prompt: bool
+    n_predict: int
+    timings_per_token: bool
+    perf_metrics_in_response: bool
+    context_length_exceeded_behavior: str
+    prompt_truncate_len: int
+    p_int: int
+    p: float
+    k_int: int
+    k: float
+    safety_mode: str
+    stop_sequences: _containers.RepeatedScalarFieldContainer[str]
+    stop_sequences_json: str
+    think: str
+    thinking_budget: int
+    search_mode: str
+    search_domain_filter: str
+    search_recency_filter: str
+    search_after_date_filter: str
+    search_before_date_filter: str
+    return_images: bool
+    return_related_questions: bool
+    disable_search: bool
+    enable_search: bool
+    search_options: str
+    exclude_domains: str
+    include_domains: str
+    include: str
+    image_config: str
+    trace: str
+    fallbacks: str
+    tags: str
+    context_management: str
+    output_config: str
+    tool_resources: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[ChatTurn, _Mapping]]] = ..., stream: _Optional[bool] = ..., stream_options: _Optional[_Union[StreamOptions, _Mapping]] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., max_tokens: _Optional[int] = ..., max_completion_tokens: _Optional[int] = ..., n: _Optional[int] = ..., stop: _Optional[str] = ..., stop_list: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., logit_bias: _Optional[str] = ..., logprobs_bool: _Optional[bool] = ..., logprobs_int: _Optional[int] = ..., top_logprobs: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ..., tool_choice_object: _Optional[_Union[ToolChoice, _Mapping]] = ..., parallel_tool_calls: _Optional[bool] = ..., functions: _Optional[_Iterable[_Union[FunctionSpec, _Mapping]]] = ..., function_call: _Optional[str] = ..., function_call_object: _Optional[_Union[FunctionCall, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., user: _Optional[str] = ..., metadata: _Optional[str] = ..., store: _Optional[bool] = ..., service_tier: _Optional[str] = ..., modalities: _Optional[_Iterable[str]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., prediction: _Optional[_Union[Prediction, _Mapping]] = ..., reasoning_effort: _Optional[str] = ..., verbosity: _Optional[str] = ..., web_search_options: _Optional[str] = ..., safety_identifier: _Optional[str] = ..., prompt_cache_key: _Optional[str] = ..., prompt_cache_retention: _Optional[str] = ..., prompt_cache_options: _Optional[str] = ..., moderation: _Optional[str] = ..., top_k: _Optional[int] = ..., min_p_int: _Optional[int] = ..., min_p: _Optional[float] = ..., top_a_int: _Optional[int] = ..., top_a: _Optional[float] = ..., typical_p_int: _Optional[int] = ..., typical_p: _Optional[float] = ..., repetition_penalty_int: _Optional[int] = ..., repetition_penalty: _Optional[float] = ..., length_penalty_int: _Optional[int] = ..., length_penalty: _Optional[float] = ..., min_tokens: _Optional[int] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., ignore_eos: _Optional[bool] = ..., best_of: _Optional[int] = ..., echo: _Optional[bool] = ..., skip_special_tokens: _Optional[bool] = ..., guided_json: _Optional[str] = ..., guided_regex: _Optional[str] = ..., guided_choice: _Optional[str] = ..., guided_grammar: _Optional[str] = ..., chat_template: _Optional[str] = ..., chat_template_kwargs: _Optional[str] = ..., add_generation_prompt: _Optional[bool] = ..., continue_final_message: _Optional[bool] = ..., documents: _Optional[str] = ..., random_seed: _Optional[int] = ..., reasoning: _Optional[_Union[ReasoningOptions, _Mapping]] = ..., reasoning_format: _Optional[str] = ..., reasoning_split: _Optional[bool] = ..., include_reasoning: _Optional[bool] = ..., disable_reasoning: _Optional[bool] = ..., clear_thinking: _Optional[bool] = ..., thinking: _Optional[_Union[ThinkingOptions, _Mapping]] = ..., enable_thinking: _Optional[bool] = ..., prompt_mode: _Optional[str] = ..., safe_prompt: _Optional[bool] = ..., provider: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., route: _Optional[str] = ..., transforms: _Optional[str] = ..., plugins: _Optional[str] = ..., usage: _Optional[str] = ..., session_id: _Optional[str] = ..., search_parameters: _Optional[str] = ..., search_settings: _Optional[str] = ..., compound_custom: _Optional[str] = ..., citation_options: _Optional[str] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., extra_body: _Optional[str] = ..., extra_headers: _Optional[str] = ..., deferred: _Optional[bool] = ..., guardrails: _Optional[str] = ..., system: _Optional[str] = ..., options: _Optional[str] = ..., format: _Optional[str] = ..., keep_alive: _Optional[str] = ..., timeout_int: _Optional[int] = ..., timeout: _Optional[float] = ..., max_retries: _Optional[int] = ..., request_id: _Optional[str] = ..., priority: _Optional[int] = ..., return_token_ids: _Optional[bool] = ..., prompt_logprobs: _Optional[int] = ..., kv_transfer_params: _Optional[str] = ..., data_sources: _Optional[str] = ..., max_tokens_json: _Optional[str] = ..., max_completion_tokens_json: _Optional[str] = ..., n_json: _Optional[str] = ..., stop_json: _Optional[str] = ..., seed_json: _Optional[str] = ..., top_logprobs_json: _Optional[str] = ..., response_format_json: _Optional[str] = ..., user_json: _Optional[str] = ..., modalities_json: _Optional[str] = ..., reasoning_effort_json: _Optional[str] = ..., top_k_json: _Optional[str] = ..., stop_token_ids_json: _Optional[str] = ..., reasoning_json: _Optional[str] = ..., thinking_json: _Optional[str] = ..., models_json: _Optional[str] = ..., citation_options_json: _Optional[str] = ..., use_beam_search: _Optional[bool] = ..., include_stop_str_in_output: _Optional[bool] = ..., spaces_between_special_tokens: _Optional[bool] = ..., truncate_prompt_tokens: _Optional[int] = ..., allowed_token_ids: _Optional[_Iterable[int]] = ..., allowed_token_ids_json: _Optional[str] = ..., bad_words: _Optional[_Iterable[str]] = ..., bad_words_json: _Optional[str] = ..., add_special_tokens: _Optional[bool] = ..., mm_processor_kwargs: _Optional[str] = ..., structured_outputs: _Optional[str] = ..., guided_decoding_backend: _Optional[str] = ..., guided_whitespace_pattern: _Optional[str] = ..., structural_tag: _Optional[str] = ..., return_tokens_as_token_ids: _Optional[bool] = ..., cache_salt: _Optional[str] = ..., vllm_xargs: _Optional[str] = ..., regex: _Optional[str] = ..., ebnf: _Optional[str] = ..., grammar: _Optional[str] = ..., stop_regex: _Optional[str] = ..., no_stop_trim: _Optional[bool] = ..., lora_path: _Optional[str] = ..., separate_reasoning: _Optional[bool] = ..., stream_reasoning: _Optional[bool] = ..., custom_logit_processor: _Optional[str] = ..., input_ids: _Optional[_Union[Prompt, _Mapping]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_token_ids_json: _Optional[str] = ..., return_hidden_states: _Optional[str] = ..., cache_prompt: _Optional[bool] = ..., n_predict: _Optional[int] = ..., timings_per_token: _Optional[bool] = ..., perf_metrics_in_response: _Optional[bool] = ..., context_length_exceeded_behavior: _Optional[str] = ..., prompt_truncate_len: _Optional[int] = ..., p_int: _Optional[int] = ..., p: _Optional[float] = ..., k_int: _Optional[int] = ..., k: _Optional[float] = ..., safety_mode: _Optional[str] = ..., stop_sequences: _Optional[_Iterable[str]] = ..., stop_sequences_json: _Optional[str] = ..., think: _Optional[str] = ..., thinking_budget: _Optional[int] = ..., search_mode: _Optional[str] = ..., search_domain_filter: _Optional[str] = ..., search_recency_filter: _Optional[str] = ..., search_after_date_filter: _Optional[str] = ..., search_before_date_filter: _Optional[str] = ..., return_images: _Optional[bool] = ..., return_related_questions: _Optional[bool] = ..., disable_search: _Optional[bool] = ..., enable_search: _Optional[bool] = ..., search_options: _Optional[str] = ..., exclude_domains: _Optional[str] = ..., include_domains: _Optional[str] = ..., include: _Optional[str] = ..., image_config: _Optional[str] = ..., trace: _Optional[str] = ..., fallbacks: _Optional[str] = ..., tags: _Optional[str] = ..., context_management: _Optional[str] = ..., output_config: _Optional[str] = ..., tool_resources: _Optional[str] = ...) -> None: ...
 
 class ChatReply(_message.Message):
-    __slots__ = ("nulls", "empties", "role", "content", "content_list", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "tool_calls", "refusal", "annotations", "reasoning_details", "function_call", "audio", "images", "thinking_blocks", "executed_tools", "extra_content", "thought_signature", "reasoning_text", "reasoning_opaque", "encrypted_content")
+    __slots__ = ("nulls", "empties", "role", "content", "content_list", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "tool_calls", "refusal", "annotations", "reasoning_details", "function_call", "audio", "images", "thinking_blocks", "executed_tools", "extra_content", "thought_signature", "reasoning_text", "reasoning_opaque", "encrypted_content", "content_json", "reasoning_json", "reasoning_content_json", "refusal_json", "reasoning_text_json", "thinking", "thinking_json", "citations", "provider_specific_fields", "context", "graph_data", "llm_data", "image_data", "translation_data", "web_search_data")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -951,6 +1339,21 @@ class ChatReply(_message.Message):
     REASONING_TEXT_FIELD_NUMBER: _ClassVar[int]
     REASONING_OPAQUE_FIELD_NUMBER: _ClassVar[int]
     ENCRYPTED_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    THINKING_FIELD_NUMBER: _ClassVar[int]
+    THINKING_JSON_FIELD_NUMBER: _ClassVar[int]
+    CITATIONS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_SPECIFIC_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    GRAPH_DATA_FIELD_NUMBER: _ClassVar[int]
+    LLM_DATA_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DATA_FIELD_NUMBER: _ClassVar[int]
+    TRANSLATION_DATA_FIELD_NUMBER: _ClassVar[int]
+    WEB_SEARCH_DATA_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     role: str
@@ -974,10 +1377,25 @@ class ChatReply(_message.Message):
     reasoning_text: str
     reasoning_opaque: str
     encrypted_content: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., refusal: _Optional[str] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., thinking_blocks: _Optional[_Iterable[_Union[ThinkingBlock, _Mapping]]] = ..., executed_tools: _Optional[str] = ..., extra_content: _Optional[str] = ..., thought_signature: _Optional[str] = ..., reasoning_text: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ..., encrypted_content: _Optional[str] = ...) -> None: ...
+    content_json: str
+    reasoning_json: str
+    reasoning_content_json: str
+    refusal_json: str
+    reasoning_text_json: str
+    thinking: str
+    thinking_json: str
+    citations: str
+    provider_specific_fields: str
+    context: str
+    graph_data: str
+    llm_data: str
+    image_data: str
+    translation_data: str
+    web_search_data: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., refusal: _Optional[str] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., thinking_blocks: _Optional[_Iterable[_Union[ThinkingBlock, _Mapping]]] = ..., executed_tools: _Optional[str] = ..., extra_content: _Optional[str] = ..., thought_signature: _Optional[str] = ..., reasoning_text: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ..., encrypted_content: _Optional[str] = ..., content_json: _Optional[str] = ..., reasoning_json: _Optional[str] = ..., reasoning_content_json: _Optional[str] = ..., refusal_json: _Optional[str] = ..., reasoning_text_json: _Optional[str] = ..., thinking: _Optional[str] = ..., thinking_json: _Optional[str] = ..., citations: _Optional[str] = ..., provider_specific_fields: _Optional[str] = ..., context: _Optional[str] = ..., graph_data: _Optional[str] = ..., llm_data: _Optional[str] = ..., image_data: _Optional[str] = ..., translation_data: _Optional[str] = ..., web_search_data: _Optional[str] = ...) -> None: ...
 
 class TopLogprob(_message.Message):
-    __slots__ = ("nulls", "empties", "token", "logprob_int", "logprob", "bytes", "token_id", "rank")
+    __slots__ = ("nulls", "empties", "token", "logprob_int", "logprob", "bytes", "token_id", "rank", "token_json", "bytes_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -986,6 +1404,8 @@ class TopLogprob(_message.Message):
     BYTES_FIELD_NUMBER: _ClassVar[int]
     TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_JSON_FIELD_NUMBER: _ClassVar[int]
+    BYTES_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     token: str
@@ -994,10 +1414,12 @@ class TopLogprob(_message.Message):
     bytes: bytes
     token_id: int
     rank: int
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., token: _Optional[str] = ..., logprob_int: _Optional[int] = ..., logprob: _Optional[float] = ..., bytes: _Optional[bytes] = ..., token_id: _Optional[int] = ..., rank: _Optional[int] = ...) -> None: ...
+    token_json: str
+    bytes_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., token: _Optional[str] = ..., logprob_int: _Optional[int] = ..., logprob: _Optional[float] = ..., bytes: _Optional[bytes] = ..., token_id: _Optional[int] = ..., rank: _Optional[int] = ..., token_json: _Optional[str] = ..., bytes_json: _Optional[str] = ...) -> None: ...
 
 class TokenLogprob(_message.Message):
-    __slots__ = ("nulls", "empties", "token", "logprob_int", "logprob", "bytes", "top_logprobs", "token_id")
+    __slots__ = ("nulls", "empties", "token", "logprob_int", "logprob", "bytes", "top_logprobs", "token_id", "token_json", "bytes_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -1006,6 +1428,8 @@ class TokenLogprob(_message.Message):
     BYTES_FIELD_NUMBER: _ClassVar[int]
     TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_JSON_FIELD_NUMBER: _ClassVar[int]
+    BYTES_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     token: str
@@ -1014,10 +1438,12 @@ class TokenLogprob(_message.Message):
     bytes: bytes
     top_logprobs: _containers.RepeatedCompositeFieldContainer[TopLogprob]
     token_id: int
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., token: _Optional[str] = ..., logprob_int: _Optional[int] = ..., logprob: _Optional[float] = ..., bytes: _Optional[bytes] = ..., top_logprobs: _Optional[_Iterable[_Union[TopLogprob, _Mapping]]] = ..., token_id: _Optional[int] = ...) -> None: ...
+    token_json: str
+    bytes_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., token: _Optional[str] = ..., logprob_int: _Optional[int] = ..., logprob: _Optional[float] = ..., bytes: _Optional[bytes] = ..., top_logprobs: _Optional[_Iterable[_Union[TopLogprob, _Mapping]]] = ..., token_id: _Optional[int] = ..., token_json: _Optional[str] = ..., bytes_json: _Optional[str] = ...) -> None: ...
 
 class Logprobs(_message.Message):
-    __slots__ = ("nulls", "empties", "content", "refusal", "tokens", "token_ids", "token_logprobs", "top_logprobs", "text_offset")
+    __slots__ = ("nulls", "empties", "content", "refusal", "tokens", "token_ids", "token_logprobs", "top_logprobs", "text_offset", "tokens_json", "token_ids_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
@@ -1027,16 +1453,20 @@ class Logprobs(_message.Message):
     TOKEN_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     TEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     content: _containers.RepeatedCompositeFieldContainer[TokenLogprob]
     refusal: _containers.RepeatedCompositeFieldContainer[TokenLogprob]
     tokens: _containers.RepeatedScalarFieldContainer[str]
-    token_ids: str
+    token_ids: _containers.RepeatedScalarFieldContainer[int]
     token_logprobs: str
     top_logprobs: str
     text_offset: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., content: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., refusal: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., tokens: _Optional[_Iterable[str]] = ..., token_ids: _Optional[str] = ..., token_logprobs: _Optional[str] = ..., top_logprobs: _Optional[str] = ..., text_offset: _Optional[str] = ...) -> None: ...
+    tokens_json: str
+    token_ids_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., content: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., refusal: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., tokens: _Optional[_Iterable[str]] = ..., token_ids: _Optional[_Iterable[int]] = ..., token_logprobs: _Optional[str] = ..., top_logprobs: _Optional[str] = ..., text_offset: _Optional[str] = ..., tokens_json: _Optional[str] = ..., token_ids_json: _Optional[str] = ...) -> None: ...
 
 class ContentFilter(_message.Message):
     __slots__ = ("nulls", "empties", "filtered", "severity", "detected", "citation", "details", "id")
@@ -1059,7 +1489,7 @@ class ContentFilter(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., filtered: _Optional[bool] = ..., severity: _Optional[str] = ..., detected: _Optional[bool] = ..., citation: _Optional[str] = ..., details: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
 
 class ErrorBody(_message.Message):
-    __slots__ = ("nulls", "empties", "message", "type", "param", "code", "code_int", "status", "status_int", "status_code", "failed_generation", "metadata", "innererror", "details", "object")
+    __slots__ = ("nulls", "empties", "message", "type", "param", "code", "code_int", "status", "status_int", "status_code", "failed_generation", "metadata", "innererror", "details", "object", "message_json", "error", "request_id", "detail")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -1075,6 +1505,10 @@ class ErrorBody(_message.Message):
     INNERERROR_FIELD_NUMBER: _ClassVar[int]
     DETAILS_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_JSON_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     message: str
@@ -1090,7 +1524,11 @@ class ErrorBody(_message.Message):
     innererror: str
     details: str
     object: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., message: _Optional[str] = ..., type: _Optional[str] = ..., param: _Optional[str] = ..., code: _Optional[str] = ..., code_int: _Optional[int] = ..., status: _Optional[str] = ..., status_int: _Optional[int] = ..., status_code: _Optional[int] = ..., failed_generation: _Optional[str] = ..., metadata: _Optional[str] = ..., innererror: _Optional[str] = ..., details: _Optional[str] = ..., object: _Optional[str] = ...) -> None: ...
+    message_json: str
+    error: str
+    request_id: str
+    detail: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., message: _Optional[str] = ..., type: _Optional[str] = ..., param: _Optional[str] = ..., code: _Optional[str] = ..., code_int: _Optional[int] = ..., status: _Optional[str] = ..., status_int: _Optional[int] = ..., status_code: _Optional[int] = ..., failed_generation: _Optional[str] = ..., metadata: _Optional[str] = ..., innererror: _Optional[str] = ..., details: _Optional[str] = ..., object: _Optional[str] = ..., message_json: _Optional[str] = ..., error: _Optional[str] = ..., request_id: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class ContentFilterResults(_message.Message):
     __slots__ = ("nulls", "empties", "hate", "self_harm", "sexual", "violence", "jailbreak", "profanity", "indirect_attack", "protected_material_text", "protected_material_code", "ungrounded_material", "custom_blocklists", "error")
@@ -1125,7 +1563,7 @@ class ContentFilterResults(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., hate: _Optional[_Union[ContentFilter, _Mapping]] = ..., self_harm: _Optional[_Union[ContentFilter, _Mapping]] = ..., sexual: _Optional[_Union[ContentFilter, _Mapping]] = ..., violence: _Optional[_Union[ContentFilter, _Mapping]] = ..., jailbreak: _Optional[_Union[ContentFilter, _Mapping]] = ..., profanity: _Optional[_Union[ContentFilter, _Mapping]] = ..., indirect_attack: _Optional[_Union[ContentFilter, _Mapping]] = ..., protected_material_text: _Optional[_Union[ContentFilter, _Mapping]] = ..., protected_material_code: _Optional[_Union[ContentFilter, _Mapping]] = ..., ungrounded_material: _Optional[_Union[ContentFilter, _Mapping]] = ..., custom_blocklists: _Optional[str] = ..., error: _Optional[_Union[ErrorBody, _Mapping]] = ...) -> None: ...
 
 class ChatChoice(_message.Message):
-    __slots__ = ("nulls", "empties", "index", "message", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "content_filter_results", "seed", "matched_stop", "matched_stop_int", "token_ids", "error")
+    __slots__ = ("nulls", "empties", "index", "message", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "content_filter_results", "seed", "matched_stop", "matched_stop_int", "token_ids", "error", "index_json", "logprobs_json", "finish_reason_json", "token_ids_json", "error_json", "delta", "text", "text_json", "prompt_token_ids", "prompt_token_ids_json", "content_filter_offsets")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -1141,6 +1579,17 @@ class ChatChoice(_message.Message):
     MATCHED_STOP_INT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    INDEX_JSON_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    ERROR_JSON_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FILTER_OFFSETS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     index: int
@@ -1156,10 +1605,21 @@ class ChatChoice(_message.Message):
     matched_stop_int: int
     token_ids: _containers.RepeatedScalarFieldContainer[int]
     error: ErrorBody
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., message: _Optional[_Union[ChatReply, _Mapping]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., seed: _Optional[str] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., error: _Optional[_Union[ErrorBody, _Mapping]] = ...) -> None: ...
+    index_json: str
+    logprobs_json: str
+    finish_reason_json: str
+    token_ids_json: str
+    error_json: str
+    delta: ChatDelta
+    text: str
+    text_json: str
+    prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    prompt_token_ids_json: str
+    content_filter_offsets: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., message: _Optional[_Union[ChatReply, _Mapping]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., seed: _Optional[str] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., error: _Optional[_Union[ErrorBody, _Mapping]] = ..., index_json: _Optional[str] = ..., logprobs_json: _Optional[str] = ..., finish_reason_json: _Optional[str] = ..., token_ids_json: _Optional[str] = ..., error_json: _Optional[str] = ..., delta: _Optional[_Union[ChatDelta, _Mapping]] = ..., text: _Optional[str] = ..., text_json: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_token_ids_json: _Optional[str] = ..., content_filter_offsets: _Optional[str] = ...) -> None: ...
 
 class TokenDetails(_message.Message):
-    __slots__ = ("nulls", "empties", "cached_tokens", "audio_tokens", "reasoning_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens", "text_tokens", "image_tokens", "video_tokens", "cache_write_tokens", "cache_creation_tokens", "cache_creation_token_details")
+    __slots__ = ("nulls", "empties", "cached_tokens", "audio_tokens", "reasoning_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens", "text_tokens", "image_tokens", "video_tokens", "cache_write_tokens", "cache_creation_tokens", "cache_creation_token_details", "cached_tokens_json", "audio_tokens_json", "reasoning_tokens_json", "accepted_prediction_tokens_json", "rejected_prediction_tokens_json", "text_tokens_json", "image_tokens_json", "multimodal_tokens", "messages", "document_tokens", "document_tokens_json", "cached_tokens_details")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -1173,6 +1633,18 @@ class TokenDetails(_message.Message):
     CACHE_WRITE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CACHE_CREATION_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CACHE_CREATION_TOKEN_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_PREDICTION_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_PREDICTION_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    MULTIMODAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_DETAILS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     cached_tokens: int
@@ -1186,10 +1658,22 @@ class TokenDetails(_message.Message):
     cache_write_tokens: int
     cache_creation_tokens: int
     cache_creation_token_details: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., cached_tokens: _Optional[int] = ..., audio_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., accepted_prediction_tokens: _Optional[int] = ..., rejected_prediction_tokens: _Optional[int] = ..., text_tokens: _Optional[int] = ..., image_tokens: _Optional[int] = ..., video_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., cache_creation_tokens: _Optional[int] = ..., cache_creation_token_details: _Optional[str] = ...) -> None: ...
+    cached_tokens_json: str
+    audio_tokens_json: str
+    reasoning_tokens_json: str
+    accepted_prediction_tokens_json: str
+    rejected_prediction_tokens_json: str
+    text_tokens_json: str
+    image_tokens_json: str
+    multimodal_tokens: str
+    messages: str
+    document_tokens: int
+    document_tokens_json: str
+    cached_tokens_details: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., cached_tokens: _Optional[int] = ..., audio_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., accepted_prediction_tokens: _Optional[int] = ..., rejected_prediction_tokens: _Optional[int] = ..., text_tokens: _Optional[int] = ..., image_tokens: _Optional[int] = ..., video_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., cache_creation_tokens: _Optional[int] = ..., cache_creation_token_details: _Optional[str] = ..., cached_tokens_json: _Optional[str] = ..., audio_tokens_json: _Optional[str] = ..., reasoning_tokens_json: _Optional[str] = ..., accepted_prediction_tokens_json: _Optional[str] = ..., rejected_prediction_tokens_json: _Optional[str] = ..., text_tokens_json: _Optional[str] = ..., image_tokens_json: _Optional[str] = ..., multimodal_tokens: _Optional[str] = ..., messages: _Optional[str] = ..., document_tokens: _Optional[int] = ..., document_tokens_json: _Optional[str] = ..., cached_tokens_details: _Optional[str] = ...) -> None: ...
 
 class CostDetails(_message.Message):
-    __slots__ = ("nulls", "empties", "upstream_inference_cost_int", "upstream_inference_cost", "upstream_inference_prompt_cost_int", "upstream_inference_prompt_cost", "upstream_inference_completions_cost_int", "upstream_inference_completions_cost", "upstream_inference_input_cost_int", "upstream_inference_input_cost", "upstream_inference_output_cost_int", "upstream_inference_output_cost")
+    __slots__ = ("nulls", "empties", "upstream_inference_cost_int", "upstream_inference_cost", "upstream_inference_prompt_cost_int", "upstream_inference_prompt_cost", "upstream_inference_completions_cost_int", "upstream_inference_completions_cost", "upstream_inference_input_cost_int", "upstream_inference_input_cost", "upstream_inference_output_cost_int", "upstream_inference_output_cost", "input_audio_cache_read_tokens_int", "input_audio_cache_read_tokens")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_INFERENCE_COST_INT_FIELD_NUMBER: _ClassVar[int]
@@ -1202,6 +1686,8 @@ class CostDetails(_message.Message):
     UPSTREAM_INFERENCE_INPUT_COST_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_INFERENCE_OUTPUT_COST_INT_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_INFERENCE_OUTPUT_COST_FIELD_NUMBER: _ClassVar[int]
+    INPUT_AUDIO_CACHE_READ_TOKENS_INT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_AUDIO_CACHE_READ_TOKENS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     upstream_inference_cost_int: int
@@ -1214,10 +1700,12 @@ class CostDetails(_message.Message):
     upstream_inference_input_cost: float
     upstream_inference_output_cost_int: int
     upstream_inference_output_cost: float
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., upstream_inference_cost_int: _Optional[int] = ..., upstream_inference_cost: _Optional[float] = ..., upstream_inference_prompt_cost_int: _Optional[int] = ..., upstream_inference_prompt_cost: _Optional[float] = ..., upstream_inference_completions_cost_int: _Optional[int] = ..., upstream_inference_completions_cost: _Optional[float] = ..., upstream_inference_input_cost_int: _Optional[int] = ..., upstream_inference_input_cost: _Optional[float] = ..., upstream_inference_output_cost_int: _Optional[int] = ..., upstream_inference_output_cost: _Optional[float] = ...) -> None: ...
+    input_audio_cache_read_tokens_int: int
+    input_audio_cache_read_tokens: float
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., upstream_inference_cost_int: _Optional[int] = ..., upstream_inference_cost: _Optional[float] = ..., upstream_inference_prompt_cost_int: _Optional[int] = ..., upstream_inference_prompt_cost: _Optional[float] = ..., upstream_inference_completions_cost_int: _Optional[int] = ..., upstream_inference_completions_cost: _Optional[float] = ..., upstream_inference_input_cost_int: _Optional[int] = ..., upstream_inference_input_cost: _Optional[float] = ..., upstream_inference_output_cost_int: _Optional[int] = ..., upstream_inference_output_cost: _Optional[float] = ..., input_audio_cache_read_tokens_int: _Optional[int] = ..., input_audio_cache_read_tokens: _Optional[float] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("nulls", "empties", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details", "cost_int", "cost", "cost_text", "cost_details", "is_byok", "prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "cached_tokens", "num_cached_tokens", "reasoning_tokens", "queue_time_int", "queue_time", "prompt_time_int", "prompt_time", "completion_time_int", "completion_time", "total_time_int", "total_time", "input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details", "cache_creation_input_tokens", "cache_read_input_tokens", "prompt_audio_seconds_int", "prompt_audio_seconds", "prompt_token_details", "request_count", "num_sources_used", "num_search_queries", "citation_tokens", "search_context_size", "cost_in_usd_ticks", "server_tool_use", "pydantic_ai_gateway")
+    __slots__ = ("nulls", "empties", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details", "cost_int", "cost", "cost_text", "cost_details", "is_byok", "prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "cached_tokens", "num_cached_tokens", "reasoning_tokens", "queue_time_int", "queue_time", "prompt_time_int", "prompt_time", "completion_time_int", "completion_time", "total_time_int", "total_time", "input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details", "cache_creation_input_tokens", "cache_read_input_tokens", "prompt_audio_seconds_int", "prompt_audio_seconds", "prompt_token_details", "request_count", "num_sources_used", "num_search_queries", "citation_tokens", "search_context_size", "cost_in_usd_ticks", "server_tool_use", "pydantic_ai_gateway", "prompt_tokens_json", "completion_tokens_json", "total_tokens_json", "cost_json", "cached_tokens_json", "reasoning_tokens_json", "input_tokens_json", "output_tokens_json", "service_tier", "latency_checkpoint", "server_tool_use_details", "tokens_per_second_int", "tokens_per_second", "prompt_tokens_per_second_int", "prompt_tokens_per_second", "time_per_output_token_ms_int", "time_per_output_token_ms", "time_to_first_token_ms_int", "time_to_first_token_ms", "draft_tokens", "draft_tokens_json", "draft_tokens_acceptance_int", "draft_tokens_acceptance", "estimated_cost_int", "estimated_cost", "estimated_cost_text", "cache_creation", "audio_prompt_tokens", "audio_prompt_tokens_json", "completion_token_details")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -1260,6 +1748,36 @@ class Usage(_message.Message):
     COST_IN_USD_TICKS_FIELD_NUMBER: _ClassVar[int]
     SERVER_TOOL_USE_FIELD_NUMBER: _ClassVar[int]
     PYDANTIC_AI_GATEWAY_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    COST_JSON_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    SERVER_TOOL_USE_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_PER_SECOND_INT_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_PER_SECOND_INT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    TIME_PER_OUTPUT_TOKEN_MS_INT_FIELD_NUMBER: _ClassVar[int]
+    TIME_PER_OUTPUT_TOKEN_MS_FIELD_NUMBER: _ClassVar[int]
+    TIME_TO_FIRST_TOKEN_MS_INT_FIELD_NUMBER: _ClassVar[int]
+    TIME_TO_FIRST_TOKEN_MS_FIELD_NUMBER: _ClassVar[int]
+    DRAFT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    DRAFT_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    DRAFT_TOKENS_ACCEPTANCE_INT_FIELD_NUMBER: _ClassVar[int]
+    DRAFT_TOKENS_ACCEPTANCE_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_COST_INT_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_COST_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_COST_TEXT_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CREATION_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_PROMPT_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKEN_DETAILS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     prompt_tokens: int
@@ -1302,7 +1820,37 @@ class Usage(_message.Message):
     cost_in_usd_ticks: int
     server_tool_use: str
     pydantic_ai_gateway: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., prompt_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., completion_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., cost_int: _Optional[int] = ..., cost: _Optional[float] = ..., cost_text: _Optional[str] = ..., cost_details: _Optional[_Union[CostDetails, _Mapping]] = ..., is_byok: _Optional[bool] = ..., prompt_cache_hit_tokens: _Optional[int] = ..., prompt_cache_miss_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., num_cached_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., queue_time_int: _Optional[int] = ..., queue_time: _Optional[float] = ..., prompt_time_int: _Optional[int] = ..., prompt_time: _Optional[float] = ..., completion_time_int: _Optional[int] = ..., completion_time: _Optional[float] = ..., total_time_int: _Optional[int] = ..., total_time: _Optional[float] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., input_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., output_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., cache_creation_input_tokens: _Optional[int] = ..., cache_read_input_tokens: _Optional[int] = ..., prompt_audio_seconds_int: _Optional[int] = ..., prompt_audio_seconds: _Optional[float] = ..., prompt_token_details: _Optional[str] = ..., request_count: _Optional[int] = ..., num_sources_used: _Optional[int] = ..., num_search_queries: _Optional[int] = ..., citation_tokens: _Optional[int] = ..., search_context_size: _Optional[str] = ..., cost_in_usd_ticks: _Optional[int] = ..., server_tool_use: _Optional[str] = ..., pydantic_ai_gateway: _Optional[str] = ...) -> None: ...
+    prompt_tokens_json: str
+    completion_tokens_json: str
+    total_tokens_json: str
+    cost_json: str
+    cached_tokens_json: str
+    reasoning_tokens_json: str
+    input_tokens_json: str
+    output_tokens_json: str
+    service_tier: str
+    latency_checkpoint: str
+    server_tool_use_details: str
+    tokens_per_second_int: int
+    tokens_per_second: float
+    prompt_tokens_per_second_int: int
+    prompt_tokens_per_second: float
+    time_per_output_token_ms_int: int
+    time_per_output_token_ms: float
+    time_to_first_token_ms_int: int
+    time_to_first_token_ms: float
+    draft_tokens: int
+    draft_tokens_json: str
+    draft_tokens_acceptance_int: int
+    draft_tokens_acceptance: float
+    estimated_cost_int: int
+    estimated_cost: float
+    estimated_cost_text: str
+    cache_creation: str
+    audio_prompt_tokens: int
+    audio_prompt_tokens_json: str
+    completion_token_details: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., prompt_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., completion_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., cost_int: _Optional[int] = ..., cost: _Optional[float] = ..., cost_text: _Optional[str] = ..., cost_details: _Optional[_Union[CostDetails, _Mapping]] = ..., is_byok: _Optional[bool] = ..., prompt_cache_hit_tokens: _Optional[int] = ..., prompt_cache_miss_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., num_cached_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., queue_time_int: _Optional[int] = ..., queue_time: _Optional[float] = ..., prompt_time_int: _Optional[int] = ..., prompt_time: _Optional[float] = ..., completion_time_int: _Optional[int] = ..., completion_time: _Optional[float] = ..., total_time_int: _Optional[int] = ..., total_time: _Optional[float] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., input_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., output_tokens_details: _Optional[_Union[TokenDetails, _Mapping]] = ..., cache_creation_input_tokens: _Optional[int] = ..., cache_read_input_tokens: _Optional[int] = ..., prompt_audio_seconds_int: _Optional[int] = ..., prompt_audio_seconds: _Optional[float] = ..., prompt_token_details: _Optional[str] = ..., request_count: _Optional[int] = ..., num_sources_used: _Optional[int] = ..., num_search_queries: _Optional[int] = ..., citation_tokens: _Optional[int] = ..., search_context_size: _Optional[str] = ..., cost_in_usd_ticks: _Optional[int] = ..., server_tool_use: _Optional[str] = ..., pydantic_ai_gateway: _Optional[str] = ..., prompt_tokens_json: _Optional[str] = ..., completion_tokens_json: _Optional[str] = ..., total_tokens_json: _Optional[str] = ..., cost_json: _Optional[str] = ..., cached_tokens_json: _Optional[str] = ..., reasoning_tokens_json: _Optional[str] = ..., input_tokens_json: _Optional[str] = ..., output_tokens_json: _Optional[str] = ..., service_tier: _Optional[str] = ..., latency_checkpoint: _Optional[str] = ..., server_tool_use_details: _Optional[str] = ..., tokens_per_second_int: _Optional[int] = ..., tokens_per_second: _Optional[float] = ..., prompt_tokens_per_second_int: _Optional[int] = ..., prompt_tokens_per_second: _Optional[float] = ..., time_per_output_token_ms_int: _Optional[int] = ..., time_per_output_token_ms: _Optional[float] = ..., time_to_first_token_ms_int: _Optional[int] = ..., time_to_first_token_ms: _Optional[float] = ..., draft_tokens: _Optional[int] = ..., draft_tokens_json: _Optional[str] = ..., draft_tokens_acceptance_int: _Optional[int] = ..., draft_tokens_acceptance: _Optional[float] = ..., estimated_cost_int: _Optional[int] = ..., estimated_cost: _Optional[float] = ..., estimated_cost_text: _Optional[str] = ..., cache_creation: _Optional[str] = ..., audio_prompt_tokens: _Optional[int] = ..., audio_prompt_tokens_json: _Optional[str] = ..., completion_token_details: _Optional[str] = ...) -> None: ...
 
 class XGroq(_message.Message):
     __slots__ = ("nulls", "empties", "id", "seed", "usage", "error", "debug", "usage_breakdown")
@@ -1367,7 +1915,7 @@ class TimeInfo(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., queue_time_int: _Optional[int] = ..., queue_time: _Optional[float] = ..., prompt_time_int: _Optional[int] = ..., prompt_time: _Optional[float] = ..., completion_time_int: _Optional[int] = ..., completion_time: _Optional[float] = ..., total_time_int: _Optional[int] = ..., total_time: _Optional[float] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ...) -> None: ...
 
 class SearchResult(_message.Message):
-    __slots__ = ("nulls", "empties", "title", "url", "link", "date", "last_updated", "snippet", "content", "source", "icon", "media", "refer", "publish_date")
+    __slots__ = ("nulls", "empties", "title", "url", "link", "date", "last_updated", "snippet", "content", "source", "icon", "media", "refer", "publish_date", "id", "id_json", "language", "score_int", "score", "text", "text_json", "index", "site_name")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
@@ -1382,6 +1930,15 @@ class SearchResult(_message.Message):
     MEDIA_FIELD_NUMBER: _ClassVar[int]
     REFER_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_DATE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ID_JSON_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_INT_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    SITE_NAME_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     title: str
@@ -1396,10 +1953,19 @@ class SearchResult(_message.Message):
     media: str
     refer: str
     publish_date: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., title: _Optional[str] = ..., url: _Optional[str] = ..., link: _Optional[str] = ..., date: _Optional[str] = ..., last_updated: _Optional[str] = ..., snippet: _Optional[str] = ..., content: _Optional[str] = ..., source: _Optional[str] = ..., icon: _Optional[str] = ..., media: _Optional[str] = ..., refer: _Optional[str] = ..., publish_date: _Optional[str] = ...) -> None: ...
+    id: str
+    id_json: str
+    language: str
+    score_int: int
+    score: float
+    text: str
+    text_json: str
+    index: int
+    site_name: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., title: _Optional[str] = ..., url: _Optional[str] = ..., link: _Optional[str] = ..., date: _Optional[str] = ..., last_updated: _Optional[str] = ..., snippet: _Optional[str] = ..., content: _Optional[str] = ..., source: _Optional[str] = ..., icon: _Optional[str] = ..., media: _Optional[str] = ..., refer: _Optional[str] = ..., publish_date: _Optional[str] = ..., id: _Optional[str] = ..., id_json: _Optional[str] = ..., language: _Optional[str] = ..., score_int: _Optional[int] = ..., score: _Optional[float] = ..., text: _Optional[str] = ..., text_json: _Optional[str] = ..., index: _Optional[int] = ..., site_name: _Optional[str] = ...) -> None: ...
 
 class ChatResponse(_message.Message):
-    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "provider", "x_groq", "usage_breakdown", "prompt_filter_results", "time_info", "citations", "search_results", "metadata", "error", "error_object", "request_id", "prompt", "prompt_logprobs", "prompt_token_ids", "kv_transfer_params", "request", "temperature_int", "temperature", "top_p_int", "top_p", "presence_penalty_int", "presence_penalty", "frequency_penalty_int", "frequency_penalty", "seed", "tools", "tool_choice", "tool_choice_object", "response_format")
+    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "provider", "x_groq", "usage_breakdown", "prompt_filter_results", "time_info", "citations", "search_results", "metadata", "error", "error_object", "request_id", "prompt", "prompt_logprobs", "prompt_token_ids", "kv_transfer_params", "request", "temperature_int", "temperature", "top_p_int", "top_p", "presence_penalty_int", "presence_penalty", "frequency_penalty_int", "frequency_penalty", "seed", "tools", "tool_choice", "tool_choice_object", "response_format", "id_json", "created_text", "citations_json", "error_json", "prompt_token_ids_json", "seed_json", "response_format_json", "moderation", "timings", "web_search", "related_questions", "message", "message_json", "result", "prompt_text", "prompt_text_json", "openrouter_metadata")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
@@ -1441,6 +2007,23 @@ class ChatResponse(_message.Message):
     TOOL_CHOICE_FIELD_NUMBER: _ClassVar[int]
     TOOL_CHOICE_OBJECT_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    ID_JSON_FIELD_NUMBER: _ClassVar[int]
+    CREATED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    CITATIONS_JSON_FIELD_NUMBER: _ClassVar[int]
+    ERROR_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    SEED_JSON_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FORMAT_JSON_FIELD_NUMBER: _ClassVar[int]
+    MODERATION_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    WEB_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    RELATED_QUESTIONS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_JSON_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    OPENROUTER_METADATA_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     extra: _containers.RepeatedCompositeFieldContainer[Extra]
@@ -1482,10 +2065,27 @@ class ChatResponse(_message.Message):
     tool_choice: str
     tool_choice_object: ToolChoice
     response_format: ResponseFormat
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChatChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., usage_breakdown: _Optional[str] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., metadata: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., prompt_logprobs: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., kv_transfer_params: _Optional[str] = ..., request: _Optional[str] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ..., tool_choice_object: _Optional[_Union[ToolChoice, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ...) -> None: ...
+    id_json: str
+    created_text: str
+    citations_json: str
+    error_json: str
+    prompt_token_ids_json: str
+    seed_json: str
+    response_format_json: str
+    moderation: str
+    timings: str
+    web_search: str
+    related_questions: str
+    message: str
+    message_json: str
+    result: str
+    prompt_text: str
+    prompt_text_json: str
+    openrouter_metadata: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChatChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., usage_breakdown: _Optional[str] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., metadata: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., prompt_logprobs: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., kv_transfer_params: _Optional[str] = ..., request: _Optional[str] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ..., tool_choice_object: _Optional[_Union[ToolChoice, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., id_json: _Optional[str] = ..., created_text: _Optional[str] = ..., citations_json: _Optional[str] = ..., error_json: _Optional[str] = ..., prompt_token_ids_json: _Optional[str] = ..., seed_json: _Optional[str] = ..., response_format_json: _Optional[str] = ..., moderation: _Optional[str] = ..., timings: _Optional[str] = ..., web_search: _Optional[str] = ..., related_questions: _Optional[str] = ..., message: _Optional[str] = ..., message_json: _Optional[str] = ..., result: _Optional[str] = ..., prompt_text: _Optional[str] = ..., prompt_text_json: _Optional[str] = ..., openrouter_metadata: _Optional[str] = ...) -> None: ...
 
 class ChatDelta(_message.Message):
-    __slots__ = ("nulls", "empties", "role", "content", "content_list", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "tool_calls", "refusal", "reasoning_details", "function_call", "annotations", "audio", "channel", "images", "executed_tools", "extra_content", "reasoning_opaque")
+    __slots__ = ("nulls", "empties", "role", "content", "content_list", "reasoning", "reasoning_list", "reasoning_content", "reasoning_content_list", "tool_calls", "refusal", "reasoning_details", "function_call", "annotations", "audio", "channel", "images", "executed_tools", "extra_content", "reasoning_opaque", "content_json", "reasoning_json", "reasoning_content_json", "refusal_json", "reasoning_text", "reasoning_text_json", "thinking_blocks", "token_id")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -1506,6 +2106,14 @@ class ChatDelta(_message.Message):
     EXECUTED_TOOLS_FIELD_NUMBER: _ClassVar[int]
     EXTRA_CONTENT_FIELD_NUMBER: _ClassVar[int]
     REASONING_OPAQUE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TEXT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    THINKING_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     role: str
@@ -1526,10 +2134,18 @@ class ChatDelta(_message.Message):
     executed_tools: str
     extra_content: str
     reasoning_opaque: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., refusal: _Optional[str] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., channel: _Optional[str] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., executed_tools: _Optional[str] = ..., extra_content: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ...) -> None: ...
+    content_json: str
+    reasoning_json: str
+    reasoning_content_json: str
+    refusal_json: str
+    reasoning_text: str
+    reasoning_text_json: str
+    thinking_blocks: _containers.RepeatedCompositeFieldContainer[ThinkingBlock]
+    token_id: int
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., role: _Optional[str] = ..., content: _Optional[str] = ..., content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., reasoning: _Optional[str] = ..., reasoning_list: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_list: _Optional[_Iterable[_Union[ContentPart, _Mapping]]] = ..., tool_calls: _Optional[_Iterable[_Union[ToolCall, _Mapping]]] = ..., refusal: _Optional[str] = ..., reasoning_details: _Optional[_Iterable[_Union[ReasoningDetail, _Mapping]]] = ..., function_call: _Optional[_Union[FunctionCall, _Mapping]] = ..., annotations: _Optional[_Iterable[_Union[Annotation, _Mapping]]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ..., channel: _Optional[str] = ..., images: _Optional[_Iterable[_Union[ImagePart, _Mapping]]] = ..., executed_tools: _Optional[str] = ..., extra_content: _Optional[str] = ..., reasoning_opaque: _Optional[str] = ..., content_json: _Optional[str] = ..., reasoning_json: _Optional[str] = ..., reasoning_content_json: _Optional[str] = ..., refusal_json: _Optional[str] = ..., reasoning_text: _Optional[str] = ..., reasoning_text_json: _Optional[str] = ..., thinking_blocks: _Optional[_Iterable[_Union[ThinkingBlock, _Mapping]]] = ..., token_id: _Optional[int] = ...) -> None: ...
 
 class ChunkChoice(_message.Message):
-    __slots__ = ("nulls", "empties", "index", "delta", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "content_filter_results", "token_ids", "matched_stop", "matched_stop_int")
+    __slots__ = ("nulls", "empties", "index", "delta", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "content_filter_results", "token_ids", "matched_stop", "matched_stop_int", "index_json", "logprobs_json", "finish_reason_json", "token_ids_json", "message", "text", "text_json", "prompt_token_ids", "prompt_token_ids_json", "seed")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -1543,6 +2159,16 @@ class ChunkChoice(_message.Message):
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
     MATCHED_STOP_INT_FIELD_NUMBER: _ClassVar[int]
+    INDEX_JSON_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     index: int
@@ -1556,10 +2182,20 @@ class ChunkChoice(_message.Message):
     token_ids: _containers.RepeatedScalarFieldContainer[int]
     matched_stop: str
     matched_stop_int: int
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., delta: _Optional[_Union[ChatDelta, _Mapping]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., token_ids: _Optional[_Iterable[int]] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ...) -> None: ...
+    index_json: str
+    logprobs_json: str
+    finish_reason_json: str
+    token_ids_json: str
+    message: ChatReply
+    text: str
+    text_json: str
+    prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    prompt_token_ids_json: str
+    seed: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., delta: _Optional[_Union[ChatDelta, _Mapping]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., token_ids: _Optional[_Iterable[int]] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ..., index_json: _Optional[str] = ..., logprobs_json: _Optional[str] = ..., finish_reason_json: _Optional[str] = ..., token_ids_json: _Optional[str] = ..., message: _Optional[_Union[ChatReply, _Mapping]] = ..., text: _Optional[str] = ..., text_json: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_token_ids_json: _Optional[str] = ..., seed: _Optional[str] = ...) -> None: ...
 
 class ChatChunk(_message.Message):
-    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "service_tier", "system_fingerprint", "choices", "usage", "obfuscation", "provider", "x_groq", "error", "error_object", "prompt_filter_results", "time_info", "citations", "search_results", "prompt_token_ids", "usage_breakdown")
+    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "service_tier", "system_fingerprint", "choices", "usage", "obfuscation", "provider", "x_groq", "error", "error_object", "prompt_filter_results", "time_info", "citations", "search_results", "prompt_token_ids", "usage_breakdown", "id_json", "created_text", "error_json", "citations_json", "prompt_token_ids_json", "timings", "p")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
@@ -1583,6 +2219,13 @@ class ChatChunk(_message.Message):
     SEARCH_RESULTS_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     USAGE_BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
+    ID_JSON_FIELD_NUMBER: _ClassVar[int]
+    CREATED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_JSON_FIELD_NUMBER: _ClassVar[int]
+    CITATIONS_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    P_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     extra: _containers.RepeatedCompositeFieldContainer[Extra]
@@ -1606,21 +2249,30 @@ class ChatChunk(_message.Message):
     search_results: _containers.RepeatedCompositeFieldContainer[SearchResult]
     prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
     usage_breakdown: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChunkChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., obfuscation: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., usage_breakdown: _Optional[str] = ...) -> None: ...
+    id_json: str
+    created_text: str
+    error_json: str
+    citations_json: str
+    prompt_token_ids_json: str
+    timings: str
+    p: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChunkChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., obfuscation: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., usage_breakdown: _Optional[str] = ..., id_json: _Optional[str] = ..., created_text: _Optional[str] = ..., error_json: _Optional[str] = ..., citations_json: _Optional[str] = ..., prompt_token_ids_json: _Optional[str] = ..., timings: _Optional[str] = ..., p: _Optional[str] = ...) -> None: ...
 
 class TextPart(_message.Message):
-    __slots__ = ("nulls", "empties", "text", "inline_data", "file_data")
+    __slots__ = ("nulls", "empties", "text", "inline_data", "file_data", "text_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     INLINE_DATA_FIELD_NUMBER: _ClassVar[int]
     FILE_DATA_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     text: str
     inline_data: str
     file_data: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., text: _Optional[str] = ..., inline_data: _Optional[str] = ..., file_data: _Optional[str] = ...) -> None: ...
+    text_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., text: _Optional[str] = ..., inline_data: _Optional[str] = ..., file_data: _Optional[str] = ..., text_json: _Optional[str] = ...) -> None: ...
 
 class TextContent(_message.Message):
     __slots__ = ("nulls", "empties", "parts", "role")
@@ -1655,7 +2307,7 @@ class EmbedContent(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., model: _Optional[str] = ..., content: _Optional[_Union[TextContent, _Mapping]] = ..., task_type: _Optional[str] = ..., title: _Optional[str] = ..., output_dimensionality: _Optional[int] = ..., embed_content_config: _Optional[str] = ...) -> None: ...
 
 class EmbeddingRequest(_message.Message):
-    __slots__ = ("nulls", "empties", "extra", "model", "input", "encoding_format", "dimensions", "user", "input_type", "output_dimension", "output_dtype", "truncation", "truncate", "truncate_bool", "metadata", "extra_body", "provider", "normalize", "task", "late_chunking", "embedding_type", "priority", "texts", "inputs", "images", "embedding_types", "max_tokens", "requests", "content", "task_type", "title", "output_dimensionality", "embed_content_config", "instances", "parameters", "prompt", "options", "keep_alive")
+    __slots__ = ("nulls", "empties", "extra", "model", "input", "encoding_format", "dimensions", "user", "input_type", "output_dimension", "output_dtype", "truncation", "truncate", "truncate_bool", "metadata", "extra_body", "provider", "normalize", "task", "late_chunking", "embedding_type", "priority", "texts", "inputs", "images", "embedding_types", "max_tokens", "requests", "content", "task_type", "title", "output_dimensionality", "embed_content_config", "instances", "parameters", "prompt", "options", "keep_alive", "dimensions_json", "user_json", "texts_json", "images_json", "embedding_types_json", "content_json", "input_text", "input_text_json", "embedding_config", "input_image", "messages", "embedding_format", "embeddings_type", "return_multivector", "add_special_tokens", "truncate_prompt_tokens", "embed_dtype", "endianness", "request_id", "text", "timeout_int", "timeout", "num_retries", "api_base", "custom_llm_provider", "mm_processor_kwargs", "prompt_name", "instruction", "modality", "fallbacks", "tags", "litellm_metadata", "model_id", "project_id", "space_id")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
@@ -1694,6 +2346,41 @@ class EmbeddingRequest(_message.Message):
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    DIMENSIONS_JSON_FIELD_NUMBER: _ClassVar[int]
+    USER_JSON_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_JSON_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_TYPES_JSON_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    INPUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDINGS_TYPE_FIELD_NUMBER: _ClassVar[int]
+    RETURN_MULTIVECTOR_FIELD_NUMBER: _ClassVar[int]
+    ADD_SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATE_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    EMBED_DTYPE_FIELD_NUMBER: _ClassVar[int]
+    ENDIANNESS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_INT_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    NUM_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    API_BASE_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_LLM_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    MM_PROCESSOR_KWARGS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_NAME_FIELD_NUMBER: _ClassVar[int]
+    INSTRUCTION_FIELD_NUMBER: _ClassVar[int]
+    MODALITY_FIELD_NUMBER: _ClassVar[int]
+    FALLBACKS_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    LITELLM_METADATA_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    SPACE_ID_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     extra: _containers.RepeatedCompositeFieldContainer[Extra]
@@ -1732,10 +2419,45 @@ class EmbeddingRequest(_message.Message):
     prompt: Prompt
     options: str
     keep_alive: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., model: _Optional[str] = ..., input: _Optional[_Union[Prompt, _Mapping]] = ..., encoding_format: _Optional[str] = ..., dimensions: _Optional[int] = ..., user: _Optional[str] = ..., input_type: _Optional[str] = ..., output_dimension: _Optional[int] = ..., output_dtype: _Optional[str] = ..., truncation: _Optional[bool] = ..., truncate: _Optional[str] = ..., truncate_bool: _Optional[bool] = ..., metadata: _Optional[str] = ..., extra_body: _Optional[str] = ..., provider: _Optional[str] = ..., normalize: _Optional[bool] = ..., task: _Optional[str] = ..., late_chunking: _Optional[bool] = ..., embedding_type: _Optional[str] = ..., priority: _Optional[int] = ..., texts: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Union[Prompt, _Mapping]] = ..., images: _Optional[_Iterable[str]] = ..., embedding_types: _Optional[_Iterable[str]] = ..., max_tokens: _Optional[int] = ..., requests: _Optional[_Iterable[_Union[EmbedContent, _Mapping]]] = ..., content: _Optional[_Union[TextContent, _Mapping]] = ..., task_type: _Optional[str] = ..., title: _Optional[str] = ..., output_dimensionality: _Optional[int] = ..., embed_content_config: _Optional[str] = ..., instances: _Optional[str] = ..., parameters: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., options: _Optional[str] = ..., keep_alive: _Optional[str] = ...) -> None: ...
+    dimensions_json: str
+    user_json: str
+    texts_json: str
+    images_json: str
+    embedding_types_json: str
+    content_json: str
+    input_text: str
+    input_text_json: str
+    embedding_config: str
+    input_image: str
+    messages: str
+    embedding_format: str
+    embeddings_type: str
+    return_multivector: bool
+    add_special_tokens: bool
+    truncate_prompt_tokens: int
+    embed_dtype: str
+    endianness: str
+    request_id: str
+    text: str
+    timeout_int: int
+    timeout: float
+    num_retries: int
+    api_base: str
+    custom_llm_provider: str
+    mm_processor_kwargs: str
+    prompt_name: str
+    instruction: str
+    modality: str
+    fallbacks: str
+    tags: str
+    litellm_metadata: str
+    model_id: str
+    project_id: str
+    space_id: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., model: _Optional[str] = ..., input: _Optional[_Union[Prompt, _Mapping]] = ..., encoding_format: _Optional[str] = ..., dimensions: _Optional[int] = ..., user: _Optional[str] = ..., input_type: _Optional[str] = ..., output_dimension: _Optional[int] = ..., output_dtype: _Optional[str] = ..., truncation: _Optional[bool] = ..., truncate: _Optional[str] = ..., truncate_bool: _Optional[bool] = ..., metadata: _Optional[str] = ..., extra_body: _Optional[str] = ..., provider: _Optional[str] = ..., normalize: _Optional[bool] = ..., task: _Optional[str] = ..., late_chunking: _Optional[bool] = ..., embedding_type: _Optional[str] = ..., priority: _Optional[int] = ..., texts: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Union[Prompt, _Mapping]] = ..., images: _Optional[_Iterable[str]] = ..., embedding_types: _Optional[_Iterable[str]] = ..., max_tokens: _Optional[int] = ..., requests: _Optional[_Iterable[_Union[EmbedContent, _Mapping]]] = ..., content: _Optional[_Union[TextContent, _Mapping]] = ..., task_type: _Optional[str] = ..., title: _Optional[str] = ..., output_dimensionality: _Optional[int] = ..., embed_content_config: _Optional[str] = ..., instances: _Optional[str] = ..., parameters: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., options: _Optional[str] = ..., keep_alive: _Optional[str] = ..., dimensions_json: _Optional[str] = ..., user_json: _Optional[str] = ..., texts_json: _Optional[str] = ..., images_json: _Optional[str] = ..., embedding_types_json: _Optional[str] = ..., content_json: _Optional[str] = ..., input_text: _Optional[str] = ..., input_text_json: _Optional[str] = ..., embedding_config: _Optional[str] = ..., input_image: _Optional[str] = ..., messages: _Optional[str] = ..., embedding_format: _Optional[str] = ..., embeddings_type: _Optional[str] = ..., return_multivector: _Optional[bool] = ..., add_special_tokens: _Optional[bool] = ..., truncate_prompt_tokens: _Optional[int] = ..., embed_dtype: _Optional[str] = ..., endianness: _Optional[str] = ..., request_id: _Optional[str] = ..., text: _Optional[str] = ..., timeout_int: _Optional[int] = ..., timeout: _Optional[float] = ..., num_retries: _Optional[int] = ..., api_base: _Optional[str] = ..., custom_llm_provider: _Optional[str] = ..., mm_processor_kwargs: _Optional[str] = ..., prompt_name: _Optional[str] = ..., instruction: _Optional[str] = ..., modality: _Optional[str] = ..., fallbacks: _Optional[str] = ..., tags: _Optional[str] = ..., litellm_metadata: _Optional[str] = ..., model_id: _Optional[str] = ..., project_id: _Optional[str] = ..., space_id: _Optional[str] = ...) -> None: ...
 
 class Embedding(_message.Message):
-    __slots__ = ("nulls", "empties", "object", "index", "embedding", "values", "statistics", "shape", "encoding", "text")
+    __slots__ = ("nulls", "empties", "object", "index", "embedding", "values", "statistics", "shape", "encoding", "text", "index_json", "text_json", "embeddings", "embedding_type", "prompt_token_ids", "truncated", "multimodal", "sparse_embedding")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
@@ -1746,6 +2468,14 @@ class Embedding(_message.Message):
     SHAPE_FIELD_NUMBER: _ClassVar[int]
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    INDEX_JSON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_TYPE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    MULTIMODAL_FIELD_NUMBER: _ClassVar[int]
+    SPARSE_EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     object: str
@@ -1756,10 +2486,18 @@ class Embedding(_message.Message):
     shape: str
     encoding: str
     text: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., object: _Optional[str] = ..., index: _Optional[int] = ..., embedding: _Optional[_Union[Vector, _Mapping]] = ..., values: _Optional[_Union[Vector, _Mapping]] = ..., statistics: _Optional[str] = ..., shape: _Optional[str] = ..., encoding: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+    index_json: str
+    text_json: str
+    embeddings: _containers.RepeatedCompositeFieldContainer[Vector]
+    embedding_type: str
+    prompt_token_ids: str
+    truncated: str
+    multimodal: str
+    sparse_embedding: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., object: _Optional[str] = ..., index: _Optional[int] = ..., embedding: _Optional[_Union[Vector, _Mapping]] = ..., values: _Optional[_Union[Vector, _Mapping]] = ..., statistics: _Optional[str] = ..., shape: _Optional[str] = ..., encoding: _Optional[str] = ..., text: _Optional[str] = ..., index_json: _Optional[str] = ..., text_json: _Optional[str] = ..., embeddings: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., embedding_type: _Optional[str] = ..., prompt_token_ids: _Optional[str] = ..., truncated: _Optional[str] = ..., multimodal: _Optional[str] = ..., sparse_embedding: _Optional[str] = ...) -> None: ...
 
 class EmbeddingsByType(_message.Message):
-    __slots__ = ("nulls", "empties", "floats", "int8s", "uint8s", "binary", "ubinary", "base64")
+    __slots__ = ("nulls", "empties", "floats", "int8s", "uint8s", "binary", "ubinary", "base64", "base64_json", "values", "statistics")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     FLOATS_FIELD_NUMBER: _ClassVar[int]
@@ -1768,6 +2506,9 @@ class EmbeddingsByType(_message.Message):
     BINARY_FIELD_NUMBER: _ClassVar[int]
     UBINARY_FIELD_NUMBER: _ClassVar[int]
     BASE64_FIELD_NUMBER: _ClassVar[int]
+    BASE64_JSON_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     floats: _containers.RepeatedCompositeFieldContainer[Vector]
@@ -1776,7 +2517,28 @@ class EmbeddingsByType(_message.Message):
     binary: _containers.RepeatedCompositeFieldContainer[Vector]
     ubinary: _containers.RepeatedCompositeFieldContainer[Vector]
     base64: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., floats: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., int8s: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., uint8s: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., binary: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., ubinary: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., base64: _Optional[_Iterable[str]] = ...) -> None: ...
+    base64_json: str
+    values: Vector
+    statistics: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., floats: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., int8s: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., uint8s: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., binary: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., ubinary: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., base64: _Optional[_Iterable[str]] = ..., base64_json: _Optional[str] = ..., values: _Optional[_Union[Vector, _Mapping]] = ..., statistics: _Optional[str] = ...) -> None: ...
+
+class VectorByType(_message.Message):
+    __slots__ = ("nulls", "empties", "floats", "int8s", "uint8s", "binary", "ubinary")
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    EMPTIES_FIELD_NUMBER: _ClassVar[int]
+    FLOATS_FIELD_NUMBER: _ClassVar[int]
+    INT8S_FIELD_NUMBER: _ClassVar[int]
+    UINT8S_FIELD_NUMBER: _ClassVar[int]
+    BINARY_FIELD_NUMBER: _ClassVar[int]
+    UBINARY_FIELD_NUMBER: _ClassVar[int]
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    empties: _containers.RepeatedScalarFieldContainer[int]
+    floats: Vector
+    int8s: Vector
+    uint8s: Vector
+    binary: Vector
+    ubinary: Vector
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., floats: _Optional[_Union[Vector, _Mapping]] = ..., int8s: _Optional[_Union[Vector, _Mapping]] = ..., uint8s: _Optional[_Union[Vector, _Mapping]] = ..., binary: _Optional[_Union[Vector, _Mapping]] = ..., ubinary: _Optional[_Union[Vector, _Mapping]] = ...) -> None: ...
 
 class UsageMetadata(_message.Message):
     __slots__ = ("nulls", "empties", "prompt_token_count", "total_token_count", "prompt_token_details", "prompt_tokens_details")
@@ -1795,7 +2557,7 @@ class UsageMetadata(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., prompt_token_count: _Optional[int] = ..., total_token_count: _Optional[int] = ..., prompt_token_details: _Optional[str] = ..., prompt_tokens_details: _Optional[str] = ...) -> None: ...
 
 class EmbeddingResponse(_message.Message):
-    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "data", "usage", "embeddings", "embeddings_object", "embedding", "embedding_object", "texts", "meta", "response_type", "usage_metadata", "metadata", "total_duration", "load_duration", "prompt_eval_count", "provider", "service_tier", "system_fingerprint", "request_id", "error", "error_object")
+    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "data", "usage", "embeddings", "embeddings_object", "embedding", "embedding_object", "texts", "meta", "response_type", "usage_metadata", "metadata", "total_duration", "load_duration", "prompt_eval_count", "provider", "service_tier", "system_fingerprint", "request_id", "error", "error_object", "id_json", "created_text", "texts_json", "error_json", "embeddings_by_type", "input_text_token_count", "input_text_token_count_json", "images", "num_tokens", "num_tokens_json", "token_count", "token_count_json", "created_at", "message", "message_json", "results", "warnings", "input_tokens", "input_tokens_json")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
@@ -1824,6 +2586,25 @@ class EmbeddingResponse(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ERROR_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    ID_JSON_FIELD_NUMBER: _ClassVar[int]
+    CREATED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    ERROR_JSON_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDINGS_BY_TYPE_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TEXT_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TEXT_TOKEN_COUNT_JSON_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    NUM_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    NUM_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_COUNT_JSON_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_JSON_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     extra: _containers.RepeatedCompositeFieldContainer[Extra]
@@ -1852,10 +2633,29 @@ class EmbeddingResponse(_message.Message):
     request_id: str
     error: str
     error_object: ErrorBody
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., data: _Optional[_Iterable[_Union[Embedding, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., embeddings: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., embeddings_object: _Optional[_Union[EmbeddingsByType, _Mapping]] = ..., embedding: _Optional[_Union[Vector, _Mapping]] = ..., embedding_object: _Optional[_Union[Embedding, _Mapping]] = ..., texts: _Optional[_Iterable[str]] = ..., meta: _Optional[str] = ..., response_type: _Optional[str] = ..., usage_metadata: _Optional[_Union[UsageMetadata, _Mapping]] = ..., metadata: _Optional[str] = ..., total_duration: _Optional[int] = ..., load_duration: _Optional[int] = ..., prompt_eval_count: _Optional[int] = ..., provider: _Optional[str] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., request_id: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ...) -> None: ...
+    id_json: str
+    created_text: str
+    texts_json: str
+    error_json: str
+    embeddings_by_type: VectorByType
+    input_text_token_count: int
+    input_text_token_count_json: str
+    images: str
+    num_tokens: int
+    num_tokens_json: str
+    token_count: int
+    token_count_json: str
+    created_at: str
+    message: str
+    message_json: str
+    results: str
+    warnings: str
+    input_tokens: int
+    input_tokens_json: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., data: _Optional[_Iterable[_Union[Embedding, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., embeddings: _Optional[_Iterable[_Union[Vector, _Mapping]]] = ..., embeddings_object: _Optional[_Union[EmbeddingsByType, _Mapping]] = ..., embedding: _Optional[_Union[Vector, _Mapping]] = ..., embedding_object: _Optional[_Union[Embedding, _Mapping]] = ..., texts: _Optional[_Iterable[str]] = ..., meta: _Optional[str] = ..., response_type: _Optional[str] = ..., usage_metadata: _Optional[_Union[UsageMetadata, _Mapping]] = ..., metadata: _Optional[str] = ..., total_duration: _Optional[int] = ..., load_duration: _Optional[int] = ..., prompt_eval_count: _Optional[int] = ..., provider: _Optional[str] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., request_id: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., id_json: _Optional[str] = ..., created_text: _Optional[str] = ..., texts_json: _Optional[str] = ..., error_json: _Optional[str] = ..., embeddings_by_type: _Optional[_Union[VectorByType, _Mapping]] = ..., input_text_token_count: _Optional[int] = ..., input_text_token_count_json: _Optional[str] = ..., images: _Optional[str] = ..., num_tokens: _Optional[int] = ..., num_tokens_json: _Optional[str] = ..., token_count: _Optional[int] = ..., token_count_json: _Optional[str] = ..., created_at: _Optional[str] = ..., message: _Optional[str] = ..., message_json: _Optional[str] = ..., results: _Optional[str] = ..., warnings: _Optional[str] = ..., input_tokens: _Optional[int] = ..., input_tokens_json: _Optional[str] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("nulls", "empties", "extra", "model", "prompt", "prompt_token_ids", "input_ids", "text", "suffix", "temperature_int", "temperature", "max_tokens", "min_tokens", "top_p_int", "top_p", "top_k", "min_p_int", "min_p", "presence_penalty_int", "presence_penalty", "frequency_penalty_int", "frequency_penalty", "repetition_penalty_int", "repetition_penalty", "stop", "stop_list", "stop_token_ids", "ignore_eos", "seed", "n", "best_of", "logprobs_bool", "logprobs_int", "prompt_logprobs", "logit_bias", "echo", "stream", "stream_options", "skip_special_tokens", "return_token_ids", "response_format", "sampling_params", "user", "request_id", "priority", "metadata", "options", "system", "template", "context", "raw", "format", "images", "keep_alive", "kv_transfer_params")
+    __slots__ = ("nulls", "empties", "extra", "model", "prompt", "prompt_token_ids", "input_ids", "text", "suffix", "temperature_int", "temperature", "max_tokens", "min_tokens", "top_p_int", "top_p", "top_k", "min_p_int", "min_p", "presence_penalty_int", "presence_penalty", "frequency_penalty_int", "frequency_penalty", "repetition_penalty_int", "repetition_penalty", "stop", "stop_list", "stop_token_ids", "ignore_eos", "seed", "n", "best_of", "logprobs_bool", "logprobs_int", "prompt_logprobs", "logit_bias", "echo", "stream", "stream_options", "skip_special_tokens", "return_token_ids", "response_format", "sampling_params", "user", "request_id", "priority", "metadata", "options", "system", "template", "context", "raw", "format", "images", "keep_alive", "kv_transfer_params", "prompt_token_ids_json", "suffix_json", "max_tokens_json", "top_k_json", "stop_json", "stop_token_ids_json", "seed_json", "n_json", "response_format_json", "user_json", "request_id_json", "system_json", "context_json", "images_json", "length_penalty_int", "length_penalty", "use_beam_search", "include_stop_str_in_output", "spaces_between_special_tokens", "truncate_prompt_tokens", "allowed_token_ids", "allowed_token_ids_json", "add_special_tokens", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "logits_processors", "return_tokens_as_token_ids", "cache_salt", "vllm_xargs", "prompt_embeds", "prompt_embeds_json", "json_schema", "regex", "ebnf", "grammar", "stop_regex", "no_stop_trim", "lora_path", "session_params", "return_logprob", "logprob_start_len", "top_logprobs_num", "return_text_in_logprobs", "rid", "image_data", "bad_words", "bad_words_json", "n_predict", "cache_prompt", "think", "typical_p_int", "typical_p", "top_a_int", "top_a", "stop_sequences", "stop_sequences_json", "max_tokens_to_sample", "max_tokens_to_sample_json", "max_gen_len", "max_gen_len_json", "p_int", "p", "k_int", "k", "num_generations", "num_generations_json", "return_likelihoods", "provider", "models", "models_json", "transforms", "extra_body", "service_tier", "reasoning", "safety_model", "max_new_tokens", "max_new_tokens_json", "tokens", "data_parallel_rank", "mm_processor_kwargs", "input_embeds", "sampling_settings", "parameters", "input", "return_prompt_logprobs", "features")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
@@ -1911,6 +2711,95 @@ class GenerateRequest(_message.Message):
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
     KV_TRANSFER_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    SUFFIX_JSON_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_JSON_FIELD_NUMBER: _ClassVar[int]
+    STOP_JSON_FIELD_NUMBER: _ClassVar[int]
+    STOP_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    SEED_JSON_FIELD_NUMBER: _ClassVar[int]
+    N_JSON_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FORMAT_JSON_FIELD_NUMBER: _ClassVar[int]
+    USER_JSON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_JSON_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_JSON_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_JSON_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_PENALTY_INT_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    USE_BEAM_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_STOP_STR_IN_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    SPACES_BETWEEN_SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATE_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    ADD_SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_JSON_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_REGEX_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_CHOICE_FIELD_NUMBER: _ClassVar[int]
+    GUIDED_GRAMMAR_FIELD_NUMBER: _ClassVar[int]
+    STRUCTURED_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    LOGITS_PROCESSORS_FIELD_NUMBER: _ClassVar[int]
+    RETURN_TOKENS_AS_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_SALT_FIELD_NUMBER: _ClassVar[int]
+    VLLM_XARGS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_EMBEDS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_EMBEDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    REGEX_FIELD_NUMBER: _ClassVar[int]
+    EBNF_FIELD_NUMBER: _ClassVar[int]
+    GRAMMAR_FIELD_NUMBER: _ClassVar[int]
+    STOP_REGEX_FIELD_NUMBER: _ClassVar[int]
+    NO_STOP_TRIM_FIELD_NUMBER: _ClassVar[int]
+    LORA_PATH_FIELD_NUMBER: _ClassVar[int]
+    SESSION_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    RETURN_LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_START_LEN_FIELD_NUMBER: _ClassVar[int]
+    TOP_LOGPROBS_NUM_FIELD_NUMBER: _ClassVar[int]
+    RETURN_TEXT_IN_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    RID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DATA_FIELD_NUMBER: _ClassVar[int]
+    BAD_WORDS_FIELD_NUMBER: _ClassVar[int]
+    BAD_WORDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    N_PREDICT_FIELD_NUMBER: _ClassVar[int]
+    CACHE_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    THINK_FIELD_NUMBER: _ClassVar[int]
+    TYPICAL_P_INT_FIELD_NUMBER: _ClassVar[int]
+    TYPICAL_P_FIELD_NUMBER: _ClassVar[int]
+    TOP_A_INT_FIELD_NUMBER: _ClassVar[int]
+    TOP_A_FIELD_NUMBER: _ClassVar[int]
+    STOP_SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    STOP_SEQUENCES_JSON_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_TO_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_TO_SAMPLE_JSON_FIELD_NUMBER: _ClassVar[int]
+    MAX_GEN_LEN_FIELD_NUMBER: _ClassVar[int]
+    MAX_GEN_LEN_JSON_FIELD_NUMBER: _ClassVar[int]
+    P_INT_FIELD_NUMBER: _ClassVar[int]
+    P_FIELD_NUMBER: _ClassVar[int]
+    K_INT_FIELD_NUMBER: _ClassVar[int]
+    K_FIELD_NUMBER: _ClassVar[int]
+    NUM_GENERATIONS_FIELD_NUMBER: _ClassVar[int]
+    NUM_GENERATIONS_JSON_FIELD_NUMBER: _ClassVar[int]
+    RETURN_LIKELIHOODS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TRANSFORMS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    SAFETY_MODEL_FIELD_NUMBER: _ClassVar[int]
+    MAX_NEW_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_NEW_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    DATA_PARALLEL_RANK_FIELD_NUMBER: _ClassVar[int]
+    MM_PROCESSOR_KWARGS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_EMBEDS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    RETURN_PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     extra: _containers.RepeatedCompositeFieldContainer[Extra]
@@ -1966,10 +2855,99 @@ class GenerateRequest(_message.Message):
     images: _containers.RepeatedScalarFieldContainer[str]
     keep_alive: str
     kv_transfer_params: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., input_ids: _Optional[_Union[Prompt, _Mapping]] = ..., text: _Optional[_Union[Prompt, _Mapping]] = ..., suffix: _Optional[str] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., min_tokens: _Optional[int] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., min_p_int: _Optional[int] = ..., min_p: _Optional[float] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., repetition_penalty_int: _Optional[int] = ..., repetition_penalty: _Optional[float] = ..., stop: _Optional[str] = ..., stop_list: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., ignore_eos: _Optional[bool] = ..., seed: _Optional[int] = ..., n: _Optional[int] = ..., best_of: _Optional[int] = ..., logprobs_bool: _Optional[bool] = ..., logprobs_int: _Optional[int] = ..., prompt_logprobs: _Optional[int] = ..., logit_bias: _Optional[str] = ..., echo: _Optional[bool] = ..., stream: _Optional[bool] = ..., stream_options: _Optional[_Union[StreamOptions, _Mapping]] = ..., skip_special_tokens: _Optional[bool] = ..., return_token_ids: _Optional[bool] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., sampling_params: _Optional[str] = ..., user: _Optional[str] = ..., request_id: _Optional[str] = ..., priority: _Optional[int] = ..., metadata: _Optional[str] = ..., options: _Optional[str] = ..., system: _Optional[str] = ..., template: _Optional[str] = ..., context: _Optional[_Iterable[int]] = ..., raw: _Optional[bool] = ..., format: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., keep_alive: _Optional[str] = ..., kv_transfer_params: _Optional[str] = ...) -> None: ...
+    prompt_token_ids_json: str
+    suffix_json: str
+    max_tokens_json: str
+    top_k_json: str
+    stop_json: str
+    stop_token_ids_json: str
+    seed_json: str
+    n_json: str
+    response_format_json: str
+    user_json: str
+    request_id_json: str
+    system_json: str
+    context_json: str
+    images_json: str
+    length_penalty_int: int
+    length_penalty: float
+    use_beam_search: bool
+    include_stop_str_in_output: bool
+    spaces_between_special_tokens: bool
+    truncate_prompt_tokens: int
+    allowed_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    allowed_token_ids_json: str
+    add_special_tokens: bool
+    guided_json: str
+    guided_regex: str
+    guided_choice: str
+    guided_grammar: str
+    structured_outputs: str
+    logits_processors: str
+    return_tokens_as_token_ids: bool
+    cache_salt: str
+    vllm_xargs: str
+    prompt_embeds: str
+    prompt_embeds_json: str
+    json_schema: str
+    regex: str
+    ebnf: str
+    grammar: str
+    stop_regex: str
+    no_stop_trim: bool
+    lora_path: str
+    session_params: str
+    return_logprob: str
+    logprob_start_len: str
+    top_logprobs_num: str
+    return_text_in_logprobs: bool
+    rid: str
+    image_data: str
+    bad_words: _containers.RepeatedScalarFieldContainer[str]
+    bad_words_json: str
+    n_predict: int
+    cache_prompt: bool
+    think: str
+    typical_p_int: int
+    typical_p: float
+    top_a_int: int
+    top_a: float
+    stop_sequences: _containers.RepeatedScalarFieldContainer[str]
+    stop_sequences_json: str
+    max_tokens_to_sample: int
+    max_tokens_to_sample_json: str
+    max_gen_len: int
+    max_gen_len_json: str
+    p_int: int
+    p: float
+    k_int: int
+    k: float
+    num_generations: int
+    num_generations_json: str
+    return_likelihoods: str
+    provider: str
+    models: _containers.RepeatedScalarFieldContainer[str]
+    models_json: str
+    transforms: str
+    extra_body: str
+    service_tier: str
+    reasoning: str
+    safety_model: str
+    max_new_tokens: int
+    max_new_tokens_json: str
+    tokens: str
+    data_parallel_rank: int
+    mm_processor_kwargs: str
+    input_embeds: str
+    sampling_settings: str
+    parameters: str
+    input: str
+    return_prompt_logprobs: bool
+    features: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., model: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., input_ids: _Optional[_Union[Prompt, _Mapping]] = ..., text: _Optional[_Union[Prompt, _Mapping]] = ..., suffix: _Optional[str] = ..., temperature_int: _Optional[int] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., min_tokens: _Optional[int] = ..., top_p_int: _Optional[int] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., min_p_int: _Optional[int] = ..., min_p: _Optional[float] = ..., presence_penalty_int: _Optional[int] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty_int: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., repetition_penalty_int: _Optional[int] = ..., repetition_penalty: _Optional[float] = ..., stop: _Optional[str] = ..., stop_list: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., ignore_eos: _Optional[bool] = ..., seed: _Optional[int] = ..., n: _Optional[int] = ..., best_of: _Optional[int] = ..., logprobs_bool: _Optional[bool] = ..., logprobs_int: _Optional[int] = ..., prompt_logprobs: _Optional[int] = ..., logit_bias: _Optional[str] = ..., echo: _Optional[bool] = ..., stream: _Optional[bool] = ..., stream_options: _Optional[_Union[StreamOptions, _Mapping]] = ..., skip_special_tokens: _Optional[bool] = ..., return_token_ids: _Optional[bool] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., sampling_params: _Optional[str] = ..., user: _Optional[str] = ..., request_id: _Optional[str] = ..., priority: _Optional[int] = ..., metadata: _Optional[str] = ..., options: _Optional[str] = ..., system: _Optional[str] = ..., template: _Optional[str] = ..., context: _Optional[_Iterable[int]] = ..., raw: _Optional[bool] = ..., format: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., keep_alive: _Optional[str] = ..., kv_transfer_params: _Optional[str] = ..., prompt_token_ids_json: _Optional[str] = ..., suffix_json: _Optional[str] = ..., max_tokens_json: _Optional[str] = ..., top_k_json: _Optional[str] = ..., stop_json: _Optional[str] = ..., stop_token_ids_json: _Optional[str] = ..., seed_json: _Optional[str] = ..., n_json: _Optional[str] = ..., response_format_json: _Optional[str] = ..., user_json: _Optional[str] = ..., request_id_json: _Optional[str] = ..., system_json: _Optional[str] = ..., context_json: _Optional[str] = ..., images_json: _Optional[str] = ..., length_penalty_int: _Optional[int] = ..., length_penalty: _Optional[float] = ..., use_beam_search: _Optional[bool] = ..., include_stop_str_in_output: _Optional[bool] = ..., spaces_between_special_tokens: _Optional[bool] = ..., truncate_prompt_tokens: _Optional[int] = ..., allowed_token_ids: _Optional[_Iterable[int]] = ..., allowed_token_ids_json: _Optional[str] = ..., add_special_tokens: _Optional[bool] = ..., guided_json: _Optional[str] = ..., guided_regex: _Optional[str] = ..., guided_choice: _Optional[str] = ..., guided_grammar: _Optional[str] = ..., structured_outputs: _Optional[str] = ..., logits_processors: _Optional[str] = ..., return_tokens_as_token_ids: _Optional[bool] = ..., cache_salt: _Optional[str] = ..., vllm_xargs: _Optional[str] = ..., prompt_embeds: _Optional[str] = ..., prompt_embeds_json: _Optional[str] = ..., json_schema: _Optional[str] = ..., regex: _Optional[str] = ..., ebnf: _Optional[str] = ..., grammar: _Optional[str] = ..., stop_regex: _Optional[str] = ..., no_stop_trim: _Optional[bool] = ..., lora_path: _Optional[str] = ..., session_params: _Optional[str] = ..., return_logprob: _Optional[str] = ..., logprob_start_len: _Optional[str] = ..., top_logprobs_num: _Optional[str] = ..., return_text_in_logprobs: _Optional[bool] = ..., rid: _Optional[str] = ..., image_data: _Optional[str] = ..., bad_words: _Optional[_Iterable[str]] = ..., bad_words_json: _Optional[str] = ..., n_predict: _Optional[int] = ..., cache_prompt: _Optional[bool] = ..., think: _Optional[str] = ..., typical_p_int: _Optional[int] = ..., typical_p: _Optional[float] = ..., top_a_int: _Optional[int] = ..., top_a: _Optional[float] = ..., stop_sequences: _Optional[_Iterable[str]] = ..., stop_sequences_json: _Optional[str] = ..., max_tokens_to_sample: _Optional[int] = ..., max_tokens_to_sample_json: _Optional[str] = ..., max_gen_len: _Optional[int] = ..., max_gen_len_json: _Optional[str] = ..., p_int: _Optional[int] = ..., p: _Optional[float] = ..., k_int: _Optional[int] = ..., k: _Optional[float] = ..., num_generations: _Optional[int] = ..., num_generations_json: _Optional[str] = ..., return_likelihoods: _Optional[str] = ..., provider: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., models_json: _Optional[str] = ..., transforms: _Optional[str] = ..., extra_body: _Optional[str] = ..., service_tier: _Optional[str] = ..., reasoning: _Optional[str] = ..., safety_model: _Optional[str] = ..., max_new_tokens: _Optional[int] = ..., max_new_tokens_json: _Optional[str] = ..., tokens: _Optional[str] = ..., data_parallel_rank: _Optional[int] = ..., mm_processor_kwargs: _Optional[str] = ..., input_embeds: _Optional[str] = ..., sampling_settings: _Optional[str] = ..., parameters: _Optional[str] = ..., input: _Optional[str] = ..., return_prompt_logprobs: _Optional[bool] = ..., features: _Optional[str] = ...) -> None: ...
 
 class GenerateChoice(_message.Message):
-    __slots__ = ("nulls", "empties", "index", "text", "token_ids", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "matched_stop", "matched_stop_int", "seed", "reasoning", "prompt_logprobs", "prompt_token_ids", "content_filter_results")
+    __slots__ = ("nulls", "empties", "index", "text", "token_ids", "logprobs", "finish_reason", "native_finish_reason", "stop_reason", "stop_reason_int", "matched_stop", "matched_stop_int", "seed", "reasoning", "prompt_logprobs", "prompt_token_ids", "content_filter_results", "index_json", "text_json", "token_ids_json", "logprobs_json", "finish_reason_json", "reasoning_json", "prompt_token_ids_json", "log_probs", "error", "error_object", "error_json", "reasoning_content", "reasoning_content_json", "hidden_states", "finish_details", "meta_info", "raw_output", "content_filter_offsets", "routed_experts", "message", "delta")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -1987,6 +2965,27 @@ class GenerateChoice(_message.Message):
     PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FILTER_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_JSON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    LOG_PROBS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ERROR_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_JSON_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_STATES_FIELD_NUMBER: _ClassVar[int]
+    FINISH_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    META_INFO_FIELD_NUMBER: _ClassVar[int]
+    RAW_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FILTER_OFFSETS_FIELD_NUMBER: _ClassVar[int]
+    ROUTED_EXPERTS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     index: int
@@ -2004,10 +3003,31 @@ class GenerateChoice(_message.Message):
     prompt_logprobs: str
     prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
     content_filter_results: ContentFilterResults
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ..., seed: _Optional[int] = ..., reasoning: _Optional[str] = ..., prompt_logprobs: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ...) -> None: ...
+    index_json: str
+    text_json: str
+    token_ids_json: str
+    logprobs_json: str
+    finish_reason_json: str
+    reasoning_json: str
+    prompt_token_ids_json: str
+    log_probs: str
+    error: str
+    error_object: ErrorBody
+    error_json: str
+    reasoning_content: str
+    reasoning_content_json: str
+    hidden_states: str
+    finish_details: str
+    meta_info: str
+    raw_output: str
+    content_filter_offsets: str
+    routed_experts: str
+    message: str
+    delta: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., finish_reason: _Optional[str] = ..., native_finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., matched_stop: _Optional[str] = ..., matched_stop_int: _Optional[int] = ..., seed: _Optional[int] = ..., reasoning: _Optional[str] = ..., prompt_logprobs: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., content_filter_results: _Optional[_Union[ContentFilterResults, _Mapping]] = ..., index_json: _Optional[str] = ..., text_json: _Optional[str] = ..., token_ids_json: _Optional[str] = ..., logprobs_json: _Optional[str] = ..., finish_reason_json: _Optional[str] = ..., reasoning_json: _Optional[str] = ..., prompt_token_ids_json: _Optional[str] = ..., log_probs: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., error_json: _Optional[str] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_json: _Optional[str] = ..., hidden_states: _Optional[str] = ..., finish_details: _Optional[str] = ..., meta_info: _Optional[str] = ..., raw_output: _Optional[str] = ..., content_filter_offsets: _Optional[str] = ..., routed_experts: _Optional[str] = ..., message: _Optional[str] = ..., delta: _Optional[str] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "text", "token_ids", "output_ids", "finish_reason", "stop_reason", "stop_reason_int", "logprobs", "choices", "usage", "service_tier", "system_fingerprint", "provider", "request_id", "meta_info", "metadata", "prompt_filter_results", "kv_transfer_params", "error", "error_object", "created_at", "response", "thinking", "done", "done_reason", "context", "total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration")
+    __slots__ = ("nulls", "empties", "extra", "id", "object", "created_int", "created", "model", "text", "token_ids", "output_ids", "finish_reason", "stop_reason", "stop_reason_int", "logprobs", "choices", "usage", "service_tier", "system_fingerprint", "provider", "request_id", "meta_info", "metadata", "prompt_filter_results", "kv_transfer_params", "error", "error_object", "created_at", "response", "thinking", "done", "done_reason", "context", "total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration", "id_json", "created_text", "text_json", "token_ids_json", "output_ids_json", "finish_reason_json", "logprobs_json", "request_id_json", "error_json", "response_json", "thinking_json", "context_json", "prompt", "prompt_token_ids", "prompt_token_ids_json", "prompt_logprobs", "index", "index_json", "type", "token", "prompt_tokens", "prompt_tokens_json", "generation_tokens", "generation_tokens_json", "usage_metadata", "time_info", "perf_metrics", "timings", "metrics", "matched_stop", "sglext", "message", "message_json", "cost", "x_groq", "latency_checkpoint", "completion_tokens", "completion_tokens_json", "embedding", "reasoning_content", "reasoning_content_json", "output_token_ids", "output_token_ids_json", "images", "logprob", "finished", "remote_host", "remote_models")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
@@ -2047,6 +3067,54 @@ class GenerateResponse(_message.Message):
     PROMPT_EVAL_DURATION_FIELD_NUMBER: _ClassVar[int]
     EVAL_COUNT_FIELD_NUMBER: _ClassVar[int]
     EVAL_DURATION_FIELD_NUMBER: _ClassVar[int]
+    ID_JSON_FIELD_NUMBER: _ClassVar[int]
+    CREATED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_JSON_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_JSON_FIELD_NUMBER: _ClassVar[int]
+    ERROR_JSON_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_JSON_FIELD_NUMBER: _ClassVar[int]
+    THINKING_JSON_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    INDEX_JSON_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    USAGE_METADATA_FIELD_NUMBER: _ClassVar[int]
+    TIME_INFO_FIELD_NUMBER: _ClassVar[int]
+    PERF_METRICS_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
+    SGLEXT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_JSON_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    X_GROQ_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_JSON_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REASONING_CONTENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKEN_IDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    REMOTE_HOST_FIELD_NUMBER: _ClassVar[int]
+    REMOTE_MODELS_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     extra: _containers.RepeatedCompositeFieldContainer[Extra]
@@ -2086,4 +3154,52 @@ class GenerateResponse(_message.Message):
     prompt_eval_duration: int
     eval_count: int
     eval_duration: int
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., output_ids: _Optional[_Iterable[int]] = ..., finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., choices: _Optional[_Iterable[_Union[GenerateChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., provider: _Optional[str] = ..., request_id: _Optional[str] = ..., meta_info: _Optional[str] = ..., metadata: _Optional[str] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., kv_transfer_params: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., created_at: _Optional[str] = ..., response: _Optional[str] = ..., thinking: _Optional[str] = ..., done: _Optional[bool] = ..., done_reason: _Optional[str] = ..., context: _Optional[_Iterable[int]] = ..., total_duration: _Optional[int] = ..., load_duration: _Optional[int] = ..., prompt_eval_count: _Optional[int] = ..., prompt_eval_duration: _Optional[int] = ..., eval_count: _Optional[int] = ..., eval_duration: _Optional[int] = ...) -> None: ...
+    id_json: str
+    created_text: str
+    text_json: str
+    token_ids_json: str
+    output_ids_json: str
+    finish_reason_json: str
+    logprobs_json: str
+    request_id_json: str
+    error_json: str
+    response_json: str
+    thinking_json: str
+    context_json: str
+    prompt: Prompt
+    prompt_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    prompt_token_ids_json: str
+    prompt_logprobs: str
+    index: int
+    index_json: str
+    type: str
+    token: str
+    prompt_tokens: int
+    prompt_tokens_json: str
+    generation_tokens: int
+    generation_tokens_json: str
+    usage_metadata: str
+    time_info: str
+    perf_metrics: str
+    timings: str
+    metrics: str
+    matched_stop: str
+    sglext: str
+    message: str
+    message_json: str
+    cost: str
+    x_groq: str
+    latency_checkpoint: str
+    completion_tokens: int
+    completion_tokens_json: str
+    embedding: str
+    reasoning_content: str
+    reasoning_content_json: str
+    output_token_ids: _containers.RepeatedScalarFieldContainer[int]
+    output_token_ids_json: str
+    images: str
+    logprob: str
+    finished: bool
+    remote_host: str
+    remote_models: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., output_ids: _Optional[_Iterable[int]] = ..., finish_reason: _Optional[str] = ..., stop_reason: _Optional[str] = ..., stop_reason_int: _Optional[int] = ..., logprobs: _Optional[_Union[Logprobs, _Mapping]] = ..., choices: _Optional[_Iterable[_Union[GenerateChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., provider: _Optional[str] = ..., request_id: _Optional[str] = ..., meta_info: _Optional[str] = ..., metadata: _Optional[str] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., kv_transfer_params: _Optional[str] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., created_at: _Optional[str] = ..., response: _Optional[str] = ..., thinking: _Optional[str] = ..., done: _Optional[bool] = ..., done_reason: _Optional[str] = ..., context: _Optional[_Iterable[int]] = ..., total_duration: _Optional[int] = ..., load_duration: _Optional[int] = ..., prompt_eval_count: _Optional[int] = ..., prompt_eval_duration: _Optional[int] = ..., eval_count: _Optional[int] = ..., eval_duration: _Optional[int] = ..., id_json: _Optional[str] = ..., created_text: _Optional[str] = ..., text_json: _Optional[str] = ..., token_ids_json: _Optional[str] = ..., output_ids_json: _Optional[str] = ..., finish_reason_json: _Optional[str] = ..., logprobs_json: _Optional[str] = ..., request_id_json: _Optional[str] = ..., error_json: _Optional[str] = ..., response_json: _Optional[str] = ..., thinking_json: _Optional[str] = ..., context_json: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_token_ids_json: _Optional[str] = ..., prompt_logprobs: _Optional[str] = ..., index: _Optional[int] = ..., index_json: _Optional[str] = ..., type: _Optional[str] = ..., token: _Optional[str] = ..., prompt_tokens: _Optional[int] = ..., prompt_tokens_json: _Optional[str] = ..., generation_tokens: _Optional[int] = ..., generation_tokens_json: _Optional[str] = ..., usage_metadata: _Optional[str] = ..., time_info: _Optional[str] = ..., perf_metrics: _Optional[str] = ..., timings: _Optional[str] = ..., metrics: _Optional[str] = ..., matched_stop: _Optional[str] = ..., sglext: _Optional[str] = ..., message: _Optional[str] = ..., message_json: _Optional[str] = ..., cost: _Optional[str] = ..., x_groq: _Optional[str] = ..., latency_checkpoint: _Optional[str] = ..., completion_tokens: _Optional[int] = ..., completion_tokens_json: _Optional[str] = ..., embedding: _Optional[str] = ..., reasoning_content: _Optional[str] = ..., reasoning_content_json: _Optional[str] = ..., output_token_ids: _Optional[_Iterable[int]] = ..., output_token_ids_json: _Optional[str] = ..., images: _Optional[str] = ..., logprob: _Optional[str] = ..., finished: _Optional[bool] = ..., remote_host: _Optional[str] = ..., remote_models: _Optional[str] = ...) -> None: ...

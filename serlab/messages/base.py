@@ -3,7 +3,8 @@
 A field may be absent (`UNSET`), null (`None`) or hold a value; the three stay different through every codec. The
 types are chosen so that msgspec's strict conversion never coerces: what converts at all converts without loss. So a
 number that may come as `1` or `1.0` is an `int | float`, integers are bounded to 64 bits, and unknown fields are an
-error that `from_document` turns into an entry of `extra`.
+error that `from_document` turns into an entry of `extra`. Where servers are known to be sloppy, or where text would be
+left over, a field also takes the other JSON types: `Text`, `Label`, `Count`, `Texts`.
 """
 
 from collections.abc import Mapping
@@ -27,19 +28,31 @@ Float = Annotated[float, Meta(ge=-1.7976931348623157e308, le=1.7976931348623157e
 Number = Int | Float
 """A JSON number; `1` and `1.0` stay different."""
 
-Byte = Annotated[int, Meta(ge=0, le=255)]
-Token = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
-
 Json = Annotated[Any, "json"]
 """Any JSON value: a JSON Schema, metadata, provider settings. Schema codecs carry it as JSON text."""
 
-Bytes = Annotated[list[Byte], "bytes"]
-"""A token's UTF-8 bytes, as the API lists them: integers 0 to 255."""
+Text = str | Annotated[int | float | bool | list[Any] | dict[str, Any], "json"]
+"""Text, or whatever a server sends in its place. Schema codecs carry what is no string as JSON text."""
 
-Tokens = Annotated[list[Token], "tokens"]
-"""Token ids; packed 32-bit integers in the binary formats."""
+Label = str | Annotated[Int | Float | bool | dict[str, Any], "json"]
+"""An id or a name, which some servers send as a number or an object."""
 
-Prompt = Annotated[str | list[Any], "prompt"]
+Count = Int | Annotated[Float | str, "json"]
+"""An integer, which some servers send as `12.0` or `"12"`."""
+
+Bare = str | int | float | bool | list[Any] | None
+"""What may stand in a list of objects beside them."""
+
+Texts = Annotated[list[str | int | float | bool | list[Any] | dict[str, Any] | None], "strs"]
+"""A list of strings; where something else is in it, schema codecs carry it as JSON text."""
+
+Bytes = Annotated[list[Int | None], "bytes"]
+"""A token's UTF-8 bytes, as the API lists them: integers 0 to 255; schema codecs carry others as JSON text."""
+
+Tokens = Annotated[list[Int | list[Any] | None], "tokens"]
+"""Token ids; packed 32-bit integers in the binary formats, JSON text where they are wider or nested."""
+
+Prompt = Annotated[str | list[Any] | dict[str, Any], "prompt"]
 """A string, a list of strings, token ids, or a list of token-id lists; packed as such in the binary formats."""
 
 Vector = Annotated[Any, "vector"]
@@ -75,16 +88,21 @@ class Message(Part, kw_only=True):
 
 __all__ = [
     "UNSET",
+    "Bare",
     "Bytes",
+    "Count",
     "Float",
     "Int",
     "Json",
+    "Label",
     "Message",
     "Number",
     "OneVector",
     "Opt",
     "Part",
     "Prompt",
+    "Text",
+    "Texts",
     "Tokens",
     "Vector",
     "Vectors",

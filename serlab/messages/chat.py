@@ -4,17 +4,43 @@ Source: the OpenAI API reference (chat completions) and what compatible provider
 DeepSeek, Gemini, Groq, Mistral, OpenRouter, Perplexity, SGLang, Together, vLLM, xAI, Z.ai, LiteLLM.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from serlab.messages.base import UNSET, Int, Json, Message, Number, Opt, Part, Tokens
-from serlab.messages.common import ContentFilterResults, ErrorBody, Logprobs, PromptFilterResult, TimeInfo, Usage
+from serlab.messages.base import (
+    UNSET,
+    Bare,
+    Count,
+    Int,
+    Json,
+    Label,
+    Message,
+    Number,
+    Opt,
+    Part,
+    Prompt,
+    Text,
+    Texts,
+    Tokens,
+)
+from serlab.messages.common import (
+    AnyError,
+    AnyLogprobs,
+    ContentFilterResults,
+    ErrorBody,
+    PromptFilterResult,
+    TimeInfo,
+    Usage,
+)
+
+NotText = Annotated[dict[str, Any] | int | float | bool, "json"]
+"""What some servers send where text or a list of parts belongs."""
 
 
 class FunctionCall(Part):
     """A call's function name and its arguments: JSON text in the API, an object from some servers."""
 
     name: Opt[str] = UNSET
-    arguments: Opt[str | dict[str, Any]] = UNSET
+    arguments: Opt[Text] = UNSET
     description: Opt[str] = UNSET
     parsed_arguments: Opt[Json] = UNSET
     thought_signature: Opt[str] = UNSET
@@ -24,14 +50,14 @@ class CustomCall(Part):
     """A call of a custom tool with free text."""
 
     name: Opt[str] = UNSET
-    input: Opt[str] = UNSET
+    input: Opt[Text] = UNSET
 
 
 class ToolCall(Part):
     """A tool call, whole or, in a stream, a piece of one."""
 
-    index: Opt[Int] = UNSET
-    id: Opt[str] = UNSET
+    index: Opt[Count] = UNSET
+    id: Opt[Label] = UNSET
     type: Opt[str] = UNSET
     function: Opt[FunctionCall] = UNSET
     custom: Opt[CustomCall] = UNSET
@@ -39,6 +65,7 @@ class ToolCall(Part):
     thought_signature: Opt[str] = UNSET
     provider_specific_fields: Opt[Json] = UNSET
     cache_control: Opt[Json] = UNSET
+    status: Opt[str] = UNSET
 
 
 class MediaUrl(Part):
@@ -48,6 +75,11 @@ class MediaUrl(Part):
     detail: Opt[str] = UNSET
     format: Opt[str] = UNSET
     mime_type: Opt[str] = UNSET
+    image_url: Opt[str] = UNSET
+    data: Opt[str] = UNSET
+    max_dynamic_patch: Opt[Int] = UNSET
+    min_dynamic_patch: Opt[Int] = UNSET
+    content_hash: Opt[str] = UNSET
 
 
 class InputAudio(Part):
@@ -66,6 +98,9 @@ class InputFile(Part):
     file_url: Opt[str] = UNSET
     format: Opt[str] = UNSET
     mime_type: Opt[str] = UNSET
+    uri: Opt[str] = UNSET
+    url: Opt[str] = UNSET
+    id: Opt[str] = UNSET
 
 
 class CacheControl(Part):
@@ -79,7 +114,7 @@ class ThinkingPart(Part):
     """A piece of a thinking part (Mistral)."""
 
     type: Opt[str] = UNSET
-    text: Opt[str] = UNSET
+    text: Opt[Text] = UNSET
     reference_ids: Opt[Json] = UNSET
 
 
@@ -87,11 +122,11 @@ class ContentPart(Part):
     """One part of a message's content."""
 
     type: Opt[str] = UNSET
-    text: Opt[str] = UNSET
+    text: Opt[Text] = UNSET
     image_url: Opt[str | MediaUrl] = UNSET
-    input_audio: Opt[InputAudio] = UNSET
-    file: Opt[InputFile] = UNSET
-    refusal: Opt[str] = UNSET
+    input_audio: Opt[InputAudio | Annotated[str, "json"]] = UNSET
+    file: Opt[InputFile | Annotated[str, "json"]] = UNSET
+    refusal: Opt[Text] = UNSET
     cache_control: Opt[CacheControl] = UNSET
     video_url: Opt[str | MediaUrl] = UNSET
     audio_url: Opt[str | MediaUrl] = UNSET
@@ -101,7 +136,7 @@ class ContentPart(Part):
     input_video: Opt[Json] = UNSET
     video: Opt[Json] = UNSET
     image: Opt[Json] = UNSET
-    thinking: Opt[str | list[ThinkingPart]] = UNSET
+    thinking: Opt[str | list[ThinkingPart | Bare] | NotText] = UNSET
     signature: Opt[str] = UNSET
     closed: Opt[bool] = UNSET
     reference_ids: Opt[Json] = UNSET
@@ -113,34 +148,50 @@ class ContentPart(Part):
     tool_use_id: Opt[str] = UNSET
     source: Opt[Json] = UNSET
     title: Opt[str] = UNSET
-    data: Opt[str] = UNSET
+    data: Opt[Text] = UNSET
     file_id: Opt[str] = UNSET
     media_type: Opt[str] = UNSET
     mime_type: Opt[str] = UNSET
     prompt_cache_breakpoint: Opt[Json] = UNSET
+    # Other APIs' parts, as proxies pass them on: Bedrock, Cohere, Gemini, Responses.
+    document: Opt[Json] = UNSET
+    output: Opt[Json] = UNSET
+    reasoning: Opt[Text] = UNSET
+    summary: Opt[Json] = UNSET
+    toolUse: Opt[Json] = UNSET
+    toolResult: Opt[Json] = UNSET
+    guardContent: Opt[Json] = UNSET
+    reasoningContent: Opt[Json] = UNSET
+    audio: Opt[Json] = UNSET
+    min_pixels: Opt[Number] = UNSET
+    max_pixels: Opt[Number] = UNSET
+    fps: Opt[Number] = UNSET
 
 
 class ReasoningDetail(Part):
     """A piece of reasoning in a provider's own form (OpenRouter)."""
 
     type: Opt[str] = UNSET
-    text: Opt[str] = UNSET
-    summary: Opt[str | list[ThinkingPart]] = UNSET
-    data: Opt[str] = UNSET
+    text: Opt[Text] = UNSET
+    summary: Opt[str | list[ThinkingPart | Bare] | NotText] = UNSET
+    data: Opt[Text] = UNSET
     id: Opt[str] = UNSET
     format: Opt[str] = UNSET
     index: Opt[Int] = UNSET
     signature: Opt[str] = UNSET
+    provider: Opt[str] = UNSET
+    content: Opt[Text] = UNSET
 
 
 class ThinkingBlock(Part):
     """A thinking block passed on from another API (LiteLLM)."""
 
     type: Opt[str] = UNSET
-    thinking: Opt[str] = UNSET
+    thinking: Opt[Text] = UNSET
     signature: Opt[str] = UNSET
     data: Opt[str] = UNSET
     cache_control: Opt[CacheControl] = UNSET
+    text: Opt[Text] = UNSET
 
 
 class UrlCitation(Part):
@@ -166,6 +217,9 @@ class Annotation(Part):
     end_index: Opt[Int] = UNSET
     title: Opt[str] = UNSET
     url: Opt[str] = UNSET
+    text: Opt[Text] = UNSET
+    content: Opt[Text] = UNSET
+    id: Opt[Label] = UNSET
 
 
 class SearchResult(Part):
@@ -183,6 +237,12 @@ class SearchResult(Part):
     media: Opt[str] = UNSET
     refer: Opt[str] = UNSET
     publish_date: Opt[str] = UNSET
+    id: Opt[Label] = UNSET
+    language: Opt[str] = UNSET
+    score: Opt[Number] = UNSET
+    text: Opt[Text] = UNSET
+    index: Opt[Int] = UNSET
+    site_name: Opt[str] = UNSET
 
 
 class Audio(Part):
@@ -192,7 +252,7 @@ class Audio(Part):
     data: Opt[str] = UNSET
     expires_at: Opt[Int] = UNSET
     transcript: Opt[str] = UNSET
-    voice: Opt[str] = UNSET
+    voice: Opt[Label] = UNSET
     format: Opt[str] = UNSET
 
 
@@ -202,19 +262,30 @@ class ImagePart(Part):
     type: Opt[str] = UNSET
     index: Opt[Int] = UNSET
     image_url: Opt[str | MediaUrl] = UNSET
+    url: Opt[str] = UNSET
+    data: Opt[str] = UNSET
+    b64_json: Opt[str] = UNSET
+    detail: Opt[str] = UNSET
+
+
+Content = str | list[ContentPart | Bare] | NotText
+"""What a message says: text, or a list of parts and bare strings."""
+
+Reasoning = str | list[ReasoningDetail | Bare] | NotText
+"""What a model thought before its answer."""
 
 
 class ChatTurn(Part):
     """One message of a conversation, as a request carries it."""
 
     role: Opt[str] = UNSET
-    content: Opt[str | list[ContentPart]] = UNSET
+    content: Opt[Content] = UNSET
     tool_calls: Opt[list[ToolCall]] = UNSET
-    tool_call_id: Opt[str] = UNSET
+    tool_call_id: Opt[Label] = UNSET
     name: Opt[str] = UNSET
-    refusal: Opt[str] = UNSET
-    reasoning: Opt[str | list[ReasoningDetail]] = UNSET
-    reasoning_content: Opt[str | list[ContentPart]] = UNSET
+    refusal: Opt[Text] = UNSET
+    reasoning: Opt[Reasoning] = UNSET
+    reasoning_content: Opt[Content] = UNSET
     reasoning_details: Opt[list[ReasoningDetail]] = UNSET
     annotations: Opt[list[Annotation]] = UNSET
     function_call: Opt[FunctionCall] = UNSET
@@ -222,13 +293,13 @@ class ChatTurn(Part):
     cache_control: Opt[CacheControl] = UNSET
     prefix: Opt[bool] = UNSET
     thinking_blocks: Opt[list[ThinkingBlock]] = UNSET
-    thinking: Opt[str] = UNSET
+    thinking: Opt[Text] = UNSET
     thought_signature: Opt[str] = UNSET
     extra_content: Opt[Json] = UNSET
     images: Opt[list[ImagePart]] = UNSET
     partial: Opt[bool] = UNSET
     provider_specific_fields: Opt[Json] = UNSET
-    reasoning_text: Opt[str] = UNSET
+    reasoning_text: Opt[Text] = UNSET
     reasoning_opaque: Opt[str] = UNSET
     encrypted_content: Opt[str] = UNSET
     executed_tools: Opt[Json] = UNSET
@@ -241,17 +312,22 @@ class ChatTurn(Part):
     prompt_cache_breakpoint: Opt[Json] = UNSET
     id: Opt[str] = UNSET
     metadata: Opt[Json] = UNSET
+    tool_plan: Opt[Text] = UNSET
+    template: Opt[Text] = UNSET
+    parts: Opt[Json] = UNSET
+    status: Opt[str] = UNSET
+    context: Opt[Json] = UNSET
 
 
 class ChatReply(Part):
     """The message of a whole answer."""
 
     role: Opt[str] = UNSET
-    content: Opt[str | list[ContentPart]] = UNSET
-    reasoning: Opt[str | list[ReasoningDetail]] = UNSET
-    reasoning_content: Opt[str | list[ContentPart]] = UNSET
+    content: Opt[Content] = UNSET
+    reasoning: Opt[Reasoning] = UNSET
+    reasoning_content: Opt[Content] = UNSET
     tool_calls: Opt[list[ToolCall]] = UNSET
-    refusal: Opt[str] = UNSET
+    refusal: Opt[Text] = UNSET
     annotations: Opt[list[Annotation]] = UNSET
     reasoning_details: Opt[list[ReasoningDetail]] = UNSET
     function_call: Opt[FunctionCall] = UNSET
@@ -261,20 +337,29 @@ class ChatReply(Part):
     executed_tools: Opt[Json] = UNSET
     extra_content: Opt[Json] = UNSET
     thought_signature: Opt[str] = UNSET
-    reasoning_text: Opt[str] = UNSET
+    reasoning_text: Opt[Text] = UNSET
     reasoning_opaque: Opt[str] = UNSET
     encrypted_content: Opt[str] = UNSET
+    thinking: Opt[Text] = UNSET
+    citations: Opt[Json] = UNSET
+    provider_specific_fields: Opt[Json] = UNSET
+    context: Opt[Json] = UNSET
+    graph_data: Opt[Json] = UNSET
+    llm_data: Opt[Json] = UNSET
+    image_data: Opt[Json] = UNSET
+    translation_data: Opt[Json] = UNSET
+    web_search_data: Opt[Json] = UNSET
 
 
 class ChatDelta(Part):
     """What one chunk of a streamed answer adds to its message."""
 
     role: Opt[str] = UNSET
-    content: Opt[str | list[ContentPart]] = UNSET
-    reasoning: Opt[str | list[ReasoningDetail]] = UNSET
-    reasoning_content: Opt[str | list[ContentPart]] = UNSET
+    content: Opt[Content] = UNSET
+    reasoning: Opt[Reasoning] = UNSET
+    reasoning_content: Opt[Content] = UNSET
     tool_calls: Opt[list[ToolCall]] = UNSET
-    refusal: Opt[str] = UNSET
+    refusal: Opt[Text] = UNSET
     reasoning_details: Opt[list[ReasoningDetail]] = UNSET
     function_call: Opt[FunctionCall] = UNSET
     annotations: Opt[list[Annotation]] = UNSET
@@ -284,6 +369,9 @@ class ChatDelta(Part):
     executed_tools: Opt[Json] = UNSET
     extra_content: Opt[Json] = UNSET
     reasoning_opaque: Opt[str] = UNSET
+    reasoning_text: Opt[Text] = UNSET
+    thinking_blocks: Opt[list[ThinkingBlock]] = UNSET
+    token_id: Opt[Int] = UNSET
 
 
 class FunctionSpec(Part):
@@ -297,6 +385,10 @@ class FunctionSpec(Part):
     response: Opt[Json] = UNSET
     cache_control: Opt[CacheControl] = UNSET
     defer_loading: Opt[bool] = UNSET
+    requires_confirmation: Opt[bool] = UNSET
+    external_execution: Opt[bool] = UNSET
+    type: Opt[str] = UNSET
+    examples: Opt[Json] = UNSET
 
 
 class CustomSpec(Part):
@@ -305,6 +397,7 @@ class CustomSpec(Part):
     name: Opt[str] = UNSET
     description: Opt[str] = UNSET
     format: Opt[Json] = UNSET
+    type: Opt[str] = UNSET
 
 
 class Tool(Part):
@@ -335,6 +428,26 @@ class Tool(Part):
     blocked_domains: Opt[Json] = UNSET
     engine: Opt[str] = UNSET
     max_results: Opt[Int] = UNSET
+    mcp: Opt[Json] = UNSET
+    x_search: Opt[Json] = UNSET
+    collections_search: Opt[Json] = UNSET
+    code_execution: Opt[Json] = UNSET
+    code_interpreter: Opt[Json] = UNSET
+    browser_search: Opt[Json] = UNSET
+    url_context: Opt[Json] = UNSET
+    server_description: Opt[str] = UNSET
+    filters: Opt[Json] = UNSET
+    search_context_size: Opt[str] = UNSET
+    container: Opt[Json] = UNSET
+    display_width_px: Opt[Int] = UNSET
+    display_height_px: Opt[Int] = UNSET
+    display_number: Opt[Int] = UNSET
+    toolSpec: Opt[Json] = UNSET
+    cachePoint: Opt[Json] = UNSET
+    config: Opt[Json] = UNSET
+    authorization: Opt[str] = UNSET
+    graph_ids: Opt[Json] = UNSET
+    vector_store_ids: Opt[Json] = UNSET
 
 
 class ToolChoice(Part):
@@ -357,6 +470,13 @@ class JsonSchema(Part):
     description: Opt[str] = UNSET
     schema: Opt[Json] = UNSET
     strict: Opt[bool] = UNSET
+    # Some clients put the schema itself here.
+    type: Opt[Json] = UNSET
+    properties: Opt[Json] = UNSET
+    required: Opt[Json] = UNSET
+    additionalProperties: Opt[Json] = UNSET
+    title: Opt[str] = UNSET
+    items: Opt[Json] = UNSET
 
 
 class ResponseFormat(Part):
@@ -366,6 +486,12 @@ class ResponseFormat(Part):
     json_schema: Opt[JsonSchema] = UNSET
     schema: Opt[Json] = UNSET
     grammar: Opt[str] = UNSET
+    name: Opt[str] = UNSET
+    strict: Opt[bool] = UNSET
+    pattern: Opt[str] = UNSET
+    value: Opt[Json] = UNSET
+    structures: Opt[Json] = UNSET
+    triggers: Opt[Json] = UNSET
 
 
 class StreamOptions(Part):
@@ -385,6 +511,10 @@ class ReasoningOptions(Part):
     exclude: Opt[bool] = UNSET
     enabled: Opt[bool] = UNSET
     summary: Opt[str] = UNSET
+    type: Opt[str] = UNSET
+    generate_summary: Opt[str] = UNSET
+    max_reasoning_tokens: Opt[Int] = UNSET
+    context: Opt[Json] = UNSET
 
 
 class ThinkingOptions(Part):
@@ -394,13 +524,15 @@ class ThinkingOptions(Part):
     budget_tokens: Opt[Int] = UNSET
     clear_thinking: Opt[bool] = UNSET
     display: Opt[str] = UNSET
+    enabled: Opt[bool] = UNSET
+    thinking_budget: Opt[Int] = UNSET
 
 
 class Prediction(Part):
     """Text that the answer is likely to repeat."""
 
     type: Opt[str] = UNSET
-    content: Opt[str | list[ContentPart]] = UNSET
+    content: Opt[Content] = UNSET
 
 
 class ChatRequest(Message):
@@ -412,30 +544,30 @@ class ChatRequest(Message):
     stream_options: Opt[StreamOptions] = UNSET
     temperature: Opt[Number] = UNSET
     top_p: Opt[Number] = UNSET
-    max_tokens: Opt[Int] = UNSET
-    max_completion_tokens: Opt[Int] = UNSET
-    n: Opt[Int] = UNSET
-    stop: Opt[str | list[str]] = UNSET
-    seed: Opt[Int] = UNSET
+    max_tokens: Opt[Count] = UNSET
+    max_completion_tokens: Opt[Count] = UNSET
+    n: Opt[Count] = UNSET
+    stop: Opt[str | Texts] = UNSET
+    seed: Opt[Count] = UNSET
     presence_penalty: Opt[Number] = UNSET
     frequency_penalty: Opt[Number] = UNSET
     logit_bias: Opt[Json] = UNSET
     logprobs: Opt[bool | Int] = UNSET
-    top_logprobs: Opt[Int] = UNSET
+    top_logprobs: Opt[Count] = UNSET
     tools: Opt[list[Tool]] = UNSET
     tool_choice: Opt[str | ToolChoice] = UNSET
     parallel_tool_calls: Opt[bool] = UNSET
     functions: Opt[list[FunctionSpec]] = UNSET
     function_call: Opt[str | FunctionCall] = UNSET
-    response_format: Opt[ResponseFormat] = UNSET
-    user: Opt[str] = UNSET
+    response_format: Opt[ResponseFormat | Annotated[str, "json"]] = UNSET
+    user: Opt[Label] = UNSET
     metadata: Opt[Json] = UNSET
     store: Opt[bool] = UNSET
     service_tier: Opt[str] = UNSET
-    modalities: Opt[list[str]] = UNSET
+    modalities: Opt[Texts] = UNSET
     audio: Opt[Audio] = UNSET
     prediction: Opt[Prediction] = UNSET
-    reasoning_effort: Opt[str] = UNSET
+    reasoning_effort: Opt[Label] = UNSET
     verbosity: Opt[str] = UNSET
     web_search_options: Opt[Json] = UNSET
     safety_identifier: Opt[str] = UNSET
@@ -444,7 +576,7 @@ class ChatRequest(Message):
     prompt_cache_options: Opt[Json] = UNSET
     moderation: Opt[Json] = UNSET
     # Sampling settings of open servers (vLLM, SGLang, llama.cpp, Together, OpenRouter).
-    top_k: Opt[Int] = UNSET
+    top_k: Opt[Count] = UNSET
     min_p: Opt[Number] = UNSET
     top_a: Opt[Number] = UNSET
     typical_p: Opt[Number] = UNSET
@@ -467,18 +599,18 @@ class ChatRequest(Message):
     documents: Opt[Json] = UNSET
     random_seed: Opt[Int] = UNSET
     # Routing, reasoning and search settings of providers.
-    reasoning: Opt[ReasoningOptions] = UNSET
+    reasoning: Opt[ReasoningOptions | Annotated[str | bool, "json"]] = UNSET
     reasoning_format: Opt[str] = UNSET
     reasoning_split: Opt[bool] = UNSET
     include_reasoning: Opt[bool] = UNSET
     disable_reasoning: Opt[bool] = UNSET
     clear_thinking: Opt[bool] = UNSET
-    thinking: Opt[ThinkingOptions] = UNSET
+    thinking: Opt[ThinkingOptions | Annotated[str | bool, "json"]] = UNSET
     enable_thinking: Opt[bool] = UNSET
     prompt_mode: Opt[str] = UNSET
     safe_prompt: Opt[bool] = UNSET
     provider: Opt[Json] = UNSET
-    models: Opt[list[str]] = UNSET
+    models: Opt[Texts] = UNSET
     route: Opt[str] = UNSET
     transforms: Opt[Json] = UNSET
     plugins: Opt[Json] = UNSET
@@ -487,7 +619,7 @@ class ChatRequest(Message):
     search_parameters: Opt[Json] = UNSET
     search_settings: Opt[Json] = UNSET
     compound_custom: Opt[Json] = UNSET
-    citation_options: Opt[str] = UNSET
+    citation_options: Opt[Label] = UNSET
     cache_control: Opt[CacheControl] = UNSET
     extra_body: Opt[Json] = UNSET
     extra_headers: Opt[Json] = UNSET
@@ -505,36 +637,105 @@ class ChatRequest(Message):
     prompt_logprobs: Opt[Int] = UNSET
     kv_transfer_params: Opt[Json] = UNSET
     data_sources: Opt[Json] = UNSET
+    # More sampling settings: vLLM, SGLang, llama.cpp, Fireworks, Cohere.
+    use_beam_search: Opt[bool] = UNSET
+    include_stop_str_in_output: Opt[bool] = UNSET
+    spaces_between_special_tokens: Opt[bool] = UNSET
+    truncate_prompt_tokens: Opt[Int] = UNSET
+    allowed_token_ids: Opt[Tokens] = UNSET
+    bad_words: Opt[Texts] = UNSET
+    add_special_tokens: Opt[bool] = UNSET
+    mm_processor_kwargs: Opt[Json] = UNSET
+    structured_outputs: Opt[Json] = UNSET
+    guided_decoding_backend: Opt[str] = UNSET
+    guided_whitespace_pattern: Opt[str] = UNSET
+    structural_tag: Opt[Json] = UNSET
+    return_tokens_as_token_ids: Opt[bool] = UNSET
+    cache_salt: Opt[str] = UNSET
+    vllm_xargs: Opt[Json] = UNSET
+    regex: Opt[str] = UNSET
+    ebnf: Opt[str] = UNSET
+    grammar: Opt[Json] = UNSET
+    stop_regex: Opt[Json] = UNSET
+    no_stop_trim: Opt[bool] = UNSET
+    lora_path: Opt[Json] = UNSET
+    separate_reasoning: Opt[bool] = UNSET
+    stream_reasoning: Opt[bool] = UNSET
+    custom_logit_processor: Opt[Json] = UNSET
+    input_ids: Opt[Prompt] = UNSET
+    prompt_token_ids: Opt[Tokens] = UNSET
+    return_hidden_states: Opt[Json] = UNSET
+    cache_prompt: Opt[bool] = UNSET
+    n_predict: Opt[Int] = UNSET
+    timings_per_token: Opt[bool] = UNSET
+    perf_metrics_in_response: Opt[bool] = UNSET
+    context_length_exceeded_behavior: Opt[str] = UNSET
+    prompt_truncate_len: Opt[Int] = UNSET
+    p: Opt[Number] = UNSET
+    k: Opt[Number] = UNSET
+    safety_mode: Opt[str] = UNSET
+    stop_sequences: Opt[Texts] = UNSET
+    think: Opt[Json] = UNSET
+    thinking_budget: Opt[Int] = UNSET
+    # Search, routing and bookkeeping: Perplexity, Qwen, xAI, OpenRouter, LiteLLM, Azure, gateways.
+    search_mode: Opt[str] = UNSET
+    search_domain_filter: Opt[Json] = UNSET
+    search_recency_filter: Opt[str] = UNSET
+    search_after_date_filter: Opt[str] = UNSET
+    search_before_date_filter: Opt[str] = UNSET
+    return_images: Opt[bool] = UNSET
+    return_related_questions: Opt[bool] = UNSET
+    disable_search: Opt[bool] = UNSET
+    enable_search: Opt[bool] = UNSET
+    search_options: Opt[Json] = UNSET
+    exclude_domains: Opt[Json] = UNSET
+    include_domains: Opt[Json] = UNSET
+    include: Opt[Json] = UNSET
+    image_config: Opt[Json] = UNSET
+    trace: Opt[Json] = UNSET
+    fallbacks: Opt[Json] = UNSET
+    tags: Opt[Json] = UNSET
+    context_management: Opt[Json] = UNSET
+    output_config: Opt[Json] = UNSET
+    tool_resources: Opt[Json] = UNSET
 
 
 class ChatChoice(Part):
     """One answer of a response."""
 
-    index: Opt[Int] = UNSET
+    index: Opt[Count] = UNSET
     message: Opt[ChatReply] = UNSET
-    logprobs: Opt[Logprobs] = UNSET
-    finish_reason: Opt[str] = UNSET
+    logprobs: Opt[AnyLogprobs] = UNSET
+    finish_reason: Opt[Label] = UNSET
     native_finish_reason: Opt[str] = UNSET
     stop_reason: Opt[str | Int] = UNSET
     content_filter_results: Opt[ContentFilterResults] = UNSET
     seed: Opt[Json] = UNSET
     matched_stop: Opt[str | Int] = UNSET
     token_ids: Opt[Tokens] = UNSET
-    error: Opt[ErrorBody] = UNSET
+    error: Opt[ErrorBody | Annotated[str | list[Any] | Int | bool, "json"]] = UNSET
+    delta: Opt[ChatDelta] = UNSET
+    text: Opt[Text] = UNSET
+    prompt_token_ids: Opt[Tokens] = UNSET
+    content_filter_offsets: Opt[Json] = UNSET
 
 
 class ChunkChoice(Part):
     """One piece of an answer in a stream."""
 
-    index: Opt[Int] = UNSET
+    index: Opt[Count] = UNSET
     delta: Opt[ChatDelta] = UNSET
-    logprobs: Opt[Logprobs] = UNSET
-    finish_reason: Opt[str] = UNSET
+    logprobs: Opt[AnyLogprobs] = UNSET
+    finish_reason: Opt[Label] = UNSET
     native_finish_reason: Opt[str] = UNSET
     stop_reason: Opt[str | Int] = UNSET
     content_filter_results: Opt[ContentFilterResults] = UNSET
     token_ids: Opt[Tokens] = UNSET
     matched_stop: Opt[str | Int] = UNSET
+    message: Opt[ChatReply] = UNSET
+    text: Opt[Text] = UNSET
+    prompt_token_ids: Opt[Tokens] = UNSET
+    seed: Opt[Json] = UNSET
 
 
 class XGroq(Part):
@@ -551,9 +752,9 @@ class XGroq(Part):
 class ChatResponse(Message):
     """A whole answer."""
 
-    id: Opt[str] = UNSET
+    id: Opt[Label] = UNSET
     object: Opt[str] = UNSET
-    created: Opt[Number] = UNSET
+    created: Opt[Number | str] = UNSET
     model: Opt[str] = UNSET
     choices: Opt[list[ChatChoice]] = UNSET
     usage: Opt[Usage] = UNSET
@@ -564,10 +765,10 @@ class ChatResponse(Message):
     usage_breakdown: Opt[Json] = UNSET
     prompt_filter_results: Opt[list[PromptFilterResult]] = UNSET
     time_info: Opt[TimeInfo] = UNSET
-    citations: Opt[list[str]] = UNSET
+    citations: Opt[Texts] = UNSET
     search_results: Opt[list[SearchResult]] = UNSET
     metadata: Opt[Json] = UNSET
-    error: Opt[str | ErrorBody] = UNSET
+    error: Opt[AnyError] = UNSET
     request_id: Opt[str] = UNSET
     prompt: Opt[Json] = UNSET
     prompt_logprobs: Opt[Json] = UNSET
@@ -579,18 +780,26 @@ class ChatResponse(Message):
     top_p: Opt[Number] = UNSET
     presence_penalty: Opt[Number] = UNSET
     frequency_penalty: Opt[Number] = UNSET
-    seed: Opt[Int] = UNSET
+    seed: Opt[Count] = UNSET
     tools: Opt[list[Tool]] = UNSET
     tool_choice: Opt[str | ToolChoice] = UNSET
-    response_format: Opt[ResponseFormat] = UNSET
+    response_format: Opt[ResponseFormat | Annotated[str, "json"]] = UNSET
+    moderation: Opt[Json] = UNSET
+    timings: Opt[Json] = UNSET
+    web_search: Opt[Json] = UNSET
+    related_questions: Opt[Json] = UNSET
+    message: Opt[Text] = UNSET
+    result: Opt[Json] = UNSET
+    prompt_text: Opt[Text] = UNSET
+    openrouter_metadata: Opt[Json] = UNSET
 
 
 class ChatChunk(Message):
     """One event of a streamed answer."""
 
-    id: Opt[str] = UNSET
+    id: Opt[Label] = UNSET
     object: Opt[str] = UNSET
-    created: Opt[Number] = UNSET
+    created: Opt[Number | str] = UNSET
     model: Opt[str] = UNSET
     service_tier: Opt[str] = UNSET
     system_fingerprint: Opt[str] = UNSET
@@ -599,10 +808,12 @@ class ChatChunk(Message):
     obfuscation: Opt[str] = UNSET
     provider: Opt[str] = UNSET
     x_groq: Opt[XGroq] = UNSET
-    error: Opt[str | ErrorBody] = UNSET
+    error: Opt[AnyError] = UNSET
     prompt_filter_results: Opt[list[PromptFilterResult]] = UNSET
     time_info: Opt[TimeInfo] = UNSET
-    citations: Opt[list[str]] = UNSET
+    citations: Opt[Texts] = UNSET
     search_results: Opt[list[SearchResult]] = UNSET
     prompt_token_ids: Opt[Tokens] = UNSET
     usage_breakdown: Opt[Json] = UNSET
+    timings: Opt[Json] = UNSET
+    p: Opt[str] = UNSET

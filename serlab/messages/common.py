@@ -1,22 +1,28 @@
 """Parts that several messages share: usage, errors, filter results, log probabilities."""
 
-from serlab.messages.base import UNSET, Bytes, Int, Json, Number, Opt, Part
+from typing import Annotated, Any
+
+from serlab.messages.base import UNSET, Bytes, Count, Float, Int, Json, Number, Opt, Part, Text, Texts, Tokens
 
 
 class TokenDetails(Part):
     """What the tokens of a prompt or a completion were (OpenAI, OpenRouter, Mistral, xAI, Gemini)."""
 
-    cached_tokens: Opt[Int] = UNSET
-    audio_tokens: Opt[Int] = UNSET
-    reasoning_tokens: Opt[Int] = UNSET
-    accepted_prediction_tokens: Opt[Int] = UNSET
-    rejected_prediction_tokens: Opt[Int] = UNSET
-    text_tokens: Opt[Int] = UNSET
-    image_tokens: Opt[Int] = UNSET
+    cached_tokens: Opt[Count] = UNSET
+    audio_tokens: Opt[Count] = UNSET
+    reasoning_tokens: Opt[Count] = UNSET
+    accepted_prediction_tokens: Opt[Count] = UNSET
+    rejected_prediction_tokens: Opt[Count] = UNSET
+    text_tokens: Opt[Count] = UNSET
+    image_tokens: Opt[Count] = UNSET
     video_tokens: Opt[Int] = UNSET
     cache_write_tokens: Opt[Int] = UNSET
     cache_creation_tokens: Opt[Int] = UNSET
     cache_creation_token_details: Opt[Json] = UNSET
+    multimodal_tokens: Opt[Json] = UNSET
+    messages: Opt[Json] = UNSET
+    document_tokens: Opt[Count] = UNSET
+    cached_tokens_details: Opt[Json] = UNSET
 
 
 class CostDetails(Part):
@@ -27,31 +33,32 @@ class CostDetails(Part):
     upstream_inference_completions_cost: Opt[Number] = UNSET
     upstream_inference_input_cost: Opt[Number] = UNSET
     upstream_inference_output_cost: Opt[Number] = UNSET
+    input_audio_cache_read_tokens: Opt[Number] = UNSET
 
 
 class Usage(Part):
     """Token counts, times and costs of one call, as the providers report them."""
 
-    prompt_tokens: Opt[Int] = UNSET
-    completion_tokens: Opt[Int] = UNSET
-    total_tokens: Opt[Int] = UNSET
+    prompt_tokens: Opt[Count] = UNSET
+    completion_tokens: Opt[Count] = UNSET
+    total_tokens: Opt[Count] = UNSET
     prompt_tokens_details: Opt[TokenDetails] = UNSET
     completion_tokens_details: Opt[TokenDetails] = UNSET
-    cost: Opt[Number | str] = UNSET
+    cost: Opt[Number | str | dict[str, Any]] = UNSET
     cost_details: Opt[CostDetails] = UNSET
     is_byok: Opt[bool] = UNSET
     prompt_cache_hit_tokens: Opt[Int] = UNSET
     prompt_cache_miss_tokens: Opt[Int] = UNSET
-    cached_tokens: Opt[Int] = UNSET
+    cached_tokens: Opt[Count] = UNSET
     num_cached_tokens: Opt[Int] = UNSET
-    reasoning_tokens: Opt[Int] = UNSET
+    reasoning_tokens: Opt[Count] = UNSET
     queue_time: Opt[Number] = UNSET
     prompt_time: Opt[Number] = UNSET
     completion_time: Opt[Number] = UNSET
     total_time: Opt[Number] = UNSET
     # Other names for the same counts: Anthropic-compatible gateways, Cohere, Voyage, Ollama.
-    input_tokens: Opt[Int] = UNSET
-    output_tokens: Opt[Int] = UNSET
+    input_tokens: Opt[Count] = UNSET
+    output_tokens: Opt[Count] = UNSET
     input_tokens_details: Opt[TokenDetails] = UNSET
     output_tokens_details: Opt[TokenDetails] = UNSET
     cache_creation_input_tokens: Opt[Int] = UNSET
@@ -66,12 +73,25 @@ class Usage(Part):
     cost_in_usd_ticks: Opt[Int] = UNSET
     server_tool_use: Opt[Json] = UNSET
     pydantic_ai_gateway: Opt[Json] = UNSET
+    service_tier: Opt[str] = UNSET
+    latency_checkpoint: Opt[Json] = UNSET
+    server_tool_use_details: Opt[Json] = UNSET
+    tokens_per_second: Opt[Number] = UNSET
+    prompt_tokens_per_second: Opt[Number] = UNSET
+    time_per_output_token_ms: Opt[Number] = UNSET
+    time_to_first_token_ms: Opt[Number] = UNSET
+    draft_tokens: Opt[Count] = UNSET
+    draft_tokens_acceptance: Opt[Number] = UNSET
+    estimated_cost: Opt[Number | str] = UNSET
+    cache_creation: Opt[Json] = UNSET
+    audio_prompt_tokens: Opt[Count] = UNSET
+    completion_token_details: Opt[Json] = UNSET
 
 
 class ErrorBody(Part):
     """An error as a body or as an event inside a stream."""
 
-    message: Opt[str] = UNSET
+    message: Opt[Text] = UNSET
     type: Opt[str] = UNSET
     param: Opt[Json] = UNSET
     code: Opt[str | Int] = UNSET
@@ -82,6 +102,9 @@ class ErrorBody(Part):
     innererror: Opt[Json] = UNSET
     details: Opt[Json] = UNSET
     object: Opt[str] = UNSET
+    error: Opt[Json] = UNSET
+    request_id: Opt[str] = UNSET
+    detail: Opt[Json] = UNSET
 
 
 class ContentFilter(Part):
@@ -123,7 +146,7 @@ class PromptFilterResult(Part):
 class TopLogprob(Part):
     """One of the likeliest tokens at a position."""
 
-    token: Opt[str] = UNSET
+    token: Opt[Text] = UNSET
     logprob: Opt[Number] = UNSET
     bytes: Opt[Bytes] = UNSET
     token_id: Opt[Int] = UNSET
@@ -133,7 +156,7 @@ class TopLogprob(Part):
 class TokenLogprob(Part):
     """The sampled token and its likeliest rivals."""
 
-    token: Opt[str] = UNSET
+    token: Opt[Text] = UNSET
     logprob: Opt[Number] = UNSET
     bytes: Opt[Bytes] = UNSET
     top_logprobs: Opt[list[TopLogprob]] = UNSET
@@ -145,11 +168,18 @@ class Logprobs(Part):
 
     content: Opt[list[TokenLogprob]] = UNSET
     refusal: Opt[list[TokenLogprob]] = UNSET
-    tokens: Opt[list[str]] = UNSET
-    token_ids: Opt[Json] = UNSET
+    tokens: Opt[Texts] = UNSET
+    token_ids: Opt[Tokens] = UNSET
     token_logprobs: Opt[Json] = UNSET
     top_logprobs: Opt[Json] = UNSET
     text_offset: Opt[Json] = UNSET
+
+
+AnyLogprobs = Logprobs | Annotated[list[Any] | Float | bool, "json"]
+"""Log probabilities; a list or one number from some servers."""
+
+AnyError = str | ErrorBody | Annotated[list[Any] | Int | bool, "json"]
+"""An error as text, as an object, or as a list of them."""
 
 
 class TimeInfo(Part):

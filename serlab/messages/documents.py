@@ -119,11 +119,12 @@ def fit(type_: type[Message], document: Any) -> Message:
 
 
 class Field(NamedTuple):
-    """What a field may hold: its type, and the struct inside it or inside its list."""
+    """What a field may hold: its type, the struct inside it or inside its list, and the type of the list's items."""
 
     type: Any
     struct: type[Part] | None
     items: type[Part] | None
+    item_type: Any
 
 
 @cache
@@ -136,10 +137,14 @@ def fields_of(struct: type[Part]) -> dict[str, Field]:
 def field_of(hint: Any) -> Field:
     """Find the struct or the list of structs among the arms of a union."""
     arms = union_arms(hint)
-    structs = [arm for arm in arms if isinstance(arm, type) and issubclass(arm, Part)]
-    items = [get_args(arm)[0] for arm in arms if get_origin(arm) is list]
-    items = [item for item in items if isinstance(item, type) and issubclass(item, Part)]
-    return Field(hint, structs[0] if structs else None, items[0] if items else None)
+    lists = [get_args(arm)[0] for arm in arms if get_origin(arm) is list]
+    item_type = lists[0] if lists else None
+    return Field(hint, struct_among(arms), struct_among(union_arms(item_type)), item_type)
+
+
+def struct_among(arms: tuple[Any, ...]) -> type[Part] | None:
+    """Find the struct among the arms of a union; there is at most one."""
+    return next((arm for arm in arms if isinstance(arm, type) and issubclass(arm, Part)), None)
 
 
 def union_arms(hint: Any) -> tuple[Any, ...]:
@@ -161,7 +166,7 @@ def keep_fitting(struct: type[Part], document: dict[str, Any], pointer: str, ext
         elif field.struct and type(value) is dict:
             kept[name] = keep_fitting(field.struct, value, here, extra)
         elif field.items and type(value) is list:
-            kept[name] = [keep_item(field.items, item, f"{here}/{i}", extra) for i, item in enumerate(value)]
+            kept[name] = [keep_item(field, item, f"{here}/{i}", extra) for i, item in enumerate(value)]
         elif accepts(field.type, value):
             kept[name] = value
         else:
@@ -169,10 +174,12 @@ def keep_fitting(struct: type[Part], document: dict[str, Any], pointer: str, ext
     return kept
 
 
-def keep_item(struct: type[Part], value: Any, pointer: str, extra: dict[str, Any]) -> dict[str, Any]:
-    """Keep one element of a list; one that is no object leaves an empty struct in its place."""
-    if type(value) is dict:
-        return keep_fitting(struct, value, pointer, extra)
+def keep_item(field: Field, value: Any, pointer: str, extra: dict[str, Any]) -> Any:
+    """Keep one element of a list of structs; one that does not fit leaves an empty struct in its place."""
+    if type(value) is dict and field.items:
+        return keep_fitting(field.items, value, pointer, extra)
+    if accepts(field.item_type, value):
+        return value
     extra[pointer] = value
     return {}
 

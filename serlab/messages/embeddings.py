@@ -3,20 +3,38 @@
 Source: the OpenAI, Cohere, Gemini (`embedContent`, `batchEmbedContents`), Voyage and Ollama API references.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from serlab.messages.base import UNSET, Int, Json, Message, Number, OneVector, Opt, Part, Prompt, Vector, Vectors
-from serlab.messages.common import ErrorBody, Usage
+from serlab.messages.base import (
+    UNSET,
+    Count,
+    Int,
+    Json,
+    Label,
+    Message,
+    Number,
+    OneVector,
+    Opt,
+    Part,
+    Prompt,
+    Text,
+    Texts,
+    Vector,
+    Vectors,
+)
+from serlab.messages.common import AnyError, Usage
 
 
 class TextPart(Part):
     """A piece of the text to embed (Gemini)."""
 
-    text: Opt[str] = UNSET
+    text: Opt[Text] = UNSET
     inlineData: Opt[Json] = UNSET
     fileData: Opt[Json] = UNSET
+    inline_data: Opt[Json] = UNSET
+    file_data: Opt[Json] = UNSET
 
 
 class TextContent(Part):
@@ -43,8 +61,8 @@ class EmbeddingRequest(Message):
     model: Opt[str] = UNSET
     input: Opt[Prompt] = UNSET
     encoding_format: Opt[str] = UNSET
-    dimensions: Opt[Int] = UNSET
-    user: Opt[str] = UNSET
+    dimensions: Opt[Count] = UNSET
+    user: Opt[Label] = UNSET
     # Voyage, Mistral, NVIDIA, vLLM, OpenRouter
     input_type: Opt[str] = UNSET
     output_dimension: Opt[Int] = UNSET
@@ -60,14 +78,14 @@ class EmbeddingRequest(Message):
     embedding_type: Opt[Json] = UNSET
     priority: Opt[Int] = UNSET
     # Cohere
-    texts: Opt[list[str]] = UNSET
+    texts: Opt[Texts] = UNSET
     inputs: Opt[Prompt] = UNSET
-    images: Opt[list[str]] = UNSET
-    embedding_types: Opt[list[str]] = UNSET
+    images: Opt[Texts] = UNSET
+    embedding_types: Opt[Texts] = UNSET
     max_tokens: Opt[Int] = UNSET
     # Gemini
     requests: Opt[list[EmbedContent]] = UNSET
-    content: Opt[TextContent] = UNSET
+    content: Opt[TextContent | Annotated[str | list[Any], "json"]] = UNSET
     taskType: Opt[str] = UNSET
     title: Opt[str] = UNSET
     outputDimensionality: Opt[Int] = UNSET
@@ -78,6 +96,33 @@ class EmbeddingRequest(Message):
     prompt: Opt[Prompt] = UNSET
     options: Opt[Json] = UNSET
     keep_alive: Opt[Json] = UNSET
+    input_text: Opt[Text] = UNSET
+    embeddingConfig: Opt[Json] = UNSET
+    inputImage: Opt[str] = UNSET
+    messages: Opt[Json] = UNSET
+    embedding_format: Opt[str] = UNSET
+    embeddings_type: Opt[Json] = UNSET
+    return_multivector: Opt[bool] = UNSET
+    add_special_tokens: Opt[bool] = UNSET
+    truncate_prompt_tokens: Opt[Int] = UNSET
+    embed_dtype: Opt[str] = UNSET
+    endianness: Opt[str] = UNSET
+    request_id: Opt[str] = UNSET
+    text: Opt[Json] = UNSET
+    timeout: Opt[Number] = UNSET
+    num_retries: Opt[Int] = UNSET
+    api_base: Opt[str] = UNSET
+    custom_llm_provider: Opt[str] = UNSET
+    mm_processor_kwargs: Opt[Json] = UNSET
+    prompt_name: Opt[str] = UNSET
+    instruction: Opt[str] = UNSET
+    modality: Opt[Json] = UNSET
+    fallbacks: Opt[Json] = UNSET
+    tags: Opt[Json] = UNSET
+    litellm_metadata: Opt[Json] = UNSET
+    model_id: Opt[str] = UNSET
+    project_id: Opt[str] = UNSET
+    space_id: Opt[str] = UNSET
 
 
 def equal_vectors(a: Any, b: Any) -> bool:
@@ -116,13 +161,19 @@ class Embedding(VectorPart, eq=False):
     """One vector and where it belongs; Gemini calls the vector `values`."""
 
     object: Opt[str] = UNSET
-    index: Opt[Int] = UNSET
+    index: Opt[Count] = UNSET
     embedding: Opt[Vector] = UNSET
     values: Opt[Vector] = UNSET
     statistics: Opt[Json] = UNSET
     shape: Opt[Json] = UNSET
     encoding: Opt[str] = UNSET
-    text: Opt[str] = UNSET
+    text: Opt[Text] = UNSET
+    embeddings: Opt[Vectors] = UNSET
+    embeddingType: Opt[str] = UNSET
+    prompt_token_ids: Opt[Json] = UNSET
+    truncated: Opt[Json] = UNSET
+    multimodal: Opt[Json] = UNSET
+    sparse_embedding: Opt[Json] = UNSET
 
 
 class EmbeddingsByType(VectorPart, eq=False):
@@ -133,7 +184,19 @@ class EmbeddingsByType(VectorPart, eq=False):
     uint8: Opt[Vectors] = UNSET
     binary: Opt[Vectors] = UNSET
     ubinary: Opt[Vectors] = UNSET
-    base64: Opt[list[str]] = UNSET
+    base64: Opt[Texts] = UNSET
+    values: Opt[Vector] = UNSET
+    statistics: Opt[Json] = UNSET
+
+
+class VectorByType(VectorPart, eq=False):
+    """One vector by number type (Titan)."""
+
+    float: Opt[Vector] = UNSET
+    int8: Opt[Vector] = UNSET
+    uint8: Opt[Vector] = UNSET
+    binary: Opt[Vector] = UNSET
+    ubinary: Opt[Vector] = UNSET
 
 
 class UsageMetadata(Part):
@@ -152,15 +215,15 @@ class EmbeddingResponse(Message, eq=False):
     Ollama) or vectors by type (Cohere v2); in `embedding` one vector (Ollama) or one `Embedding` (Gemini).
     """
 
-    id: Opt[str] = UNSET
+    id: Opt[Label] = UNSET
     object: Opt[str] = UNSET
-    created: Opt[Number] = UNSET
+    created: Opt[Number | str] = UNSET
     model: Opt[str] = UNSET
     data: Opt[list[Embedding]] = UNSET
     usage: Opt[Usage] = UNSET
     embeddings: Opt[Vectors | EmbeddingsByType] = UNSET
     embedding: Opt[OneVector | Embedding] = UNSET
-    texts: Opt[list[str]] = UNSET
+    texts: Opt[Texts] = UNSET
     meta: Opt[Json] = UNSET
     response_type: Opt[str] = UNSET
     usageMetadata: Opt[UsageMetadata] = UNSET
@@ -172,7 +235,17 @@ class EmbeddingResponse(Message, eq=False):
     service_tier: Opt[str] = UNSET
     system_fingerprint: Opt[str] = UNSET
     request_id: Opt[str] = UNSET
-    error: Opt[str | ErrorBody] = UNSET
+    error: Opt[AnyError] = UNSET
+    embeddingsByType: Opt[VectorByType] = UNSET
+    inputTextTokenCount: Opt[Count] = UNSET
+    images: Opt[Json] = UNSET
+    num_tokens: Opt[Count] = UNSET
+    token_count: Opt[Count] = UNSET
+    created_at: Opt[Json] = UNSET
+    message: Opt[Text] = UNSET
+    results: Opt[Json] = UNSET
+    warnings: Opt[Json] = UNSET
+    input_tokens: Opt[Count] = UNSET
 
     __eq__ = VectorPart.__eq__
     __hash__ = None  # type: ignore[assignment]

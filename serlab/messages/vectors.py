@@ -6,7 +6,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from serlab.messages.embeddings import Embedding, EmbeddingResponse, EmbeddingsByType
+from serlab.messages.embeddings import Embedding, EmbeddingResponse, EmbeddingsByType, VectorByType
+
+BATCHES = ("float", "int8", "uint8", "binary", "ubinary")
+"""The fields of `EmbeddingsByType` that hold lists of vectors."""
 
 INT64 = range(-(2**63), 2**63)
 
@@ -79,20 +82,26 @@ def map_vectors(message: EmbeddingResponse, change: Callable[[Any], Any]) -> Non
         map_embedding(embedding, change)
     if isinstance(message.embeddings, EmbeddingsByType):
         map_by_type(message.embeddings, change)
+    if isinstance(message.embeddingsByType, VectorByType):
+        for name in VectorByType.__struct_fields__:
+            setattr(message.embeddingsByType, name, change(getattr(message.embeddingsByType, name)))
     if isinstance(message.embedding, Embedding):
         map_embedding(message.embedding, change)
 
 
 def map_embedding(embedding: Embedding, change: Callable[[Any], Any]) -> Embedding:
-    """Apply `change` to the vector of one `Embedding`, in place."""
+    """Apply `change` to the vectors of one `Embedding`, in place."""
     embedding.embedding = change(embedding.embedding)
     embedding.values = change(embedding.values)
+    if type(embedding.embeddings) is list:
+        embedding.embeddings = list(map(change, embedding.embeddings))
     return embedding
 
 
 def map_by_type(vectors: EmbeddingsByType, change: Callable[[Any], Any]) -> None:
     """Apply `change` to every vector of a batch by type, in place."""
-    for name in vectors.__struct_fields__:
+    vectors.values = change(vectors.values)
+    for name in BATCHES:
         batch = getattr(vectors, name)
-        if name != "base64" and type(batch) is list:
+        if type(batch) is list:
             setattr(vectors, name, [change(vector) for vector in batch])

@@ -143,11 +143,13 @@ def is_text(slot: Slot) -> bool:
 
 def text_of(slot: Slot, value: Any, functions: dict[str, Any]) -> bytes:
     """Make the bytes of a text slot."""
-    data: bytes = value.encode() if slot.kind == "str" else functions[TEXT_CALLS[slot.kind]](value)
+    data: bytes = value.encode() if slot.kind == "str" else functions[text_call(slot)](value)
     return data
 
 
-TEXT_CALLS = {"json": "dump_bytes", "numbers": "bytes"}
+def text_call(slot: Slot) -> str:
+    """Name the function that makes the bytes of JSON or of a list of bytes."""
+    return "bytes" if slot.kind == "numbers" else f"dump_{slot.words}"
 
 
 def writer_of(slot: Slot, functions: dict[str, Any]) -> Callable[..., int]:
@@ -197,7 +199,7 @@ def slot_lines(slot: Slot, v: str, nulls: tuple[int, ...]) -> list[str]:
     if slot.kind == "nulls":
         return NULLS.format(v=v, nulls=nulls).splitlines()
     if is_text(slot):
-        data = f"{value}.encode()" if slot.kind == "str" else f"{TEXT_CALLS[slot.kind]}({value})"
+        data = f"{value}.encode()" if slot.kind == "str" else f"{text_call(slot)}({value})"
         return TEXT.format(v=v, data=data, shared=SHARED).splitlines()
     call, first = call_of(slot)
     return [f"    {v} = pos = {call}({', '.join([*first, value])}, out, pos, seen)"]

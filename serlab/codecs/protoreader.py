@@ -1,0 +1,75 @@
+"""A protobuf object → the message; only fields that are there are visited."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from serlab.codecs import jsontext, protoboxes
+from serlab.codecs.plan import Arm, json_reader, plan_of
+from serlab.generated import llm_pb2
+from serlab.messages import Message
+from serlab.messages.base import Part
+
+Change = Callable[[Any], Any]
+
+
+@cache
+def reader(type_: type[Part]) -> Change:
+    """Build the function that makes a struct of a protobuf object.
+
+    A number in `nulls` or `empties` that the schema does not have is a KeyError there: the bytes are of another schema.
+    """
+    fields = getattr(llm_pb2, type_.__name__).DESCRIPTOR.fields_by_name
+    plan = plan_of(type_)
+    # upb keeps one descriptor object for each field, so it can be a key.
+    entries = {fields[arm.name]: (field.name, change_of(arm)) for field in plan for arm in field.arms}
+    entries |= {fields[name]: (name, None) for name in ("nulls", "empties") if name in fields}
+    nulls = {fields[field.schema_name].number: field.name for field in plan}
+    empties = {fields[arm.name].number: field.name for field in plan for arm in field.arms}
+    if issubclass(type_, Message):
+        entries[fields["extra"]] = ("extra", read_extra)
+
+    def read(source: Any) -> Any:
+        values: dict[str, Any] = {}
+        for descriptor, content in source.ListFields():
+            name, change = entries[descriptor]
+            values[name] = content if change is None else change(content)
+        if "nulls" in values:
+            for number in values.pop("nulls"):
+                values[nulls[number]] = None
+        if "empties" in values:
+            for number in values.pop("empties"):
+                values[empties[number]] = []
+        return type_(**values)
+
+    return read
+
+
+def change_of(arm: Arm) -> Change | None:
+    """Build what makes a value of a schema field's content; None for scalars, which come as they are."""
+    if arm.struct is not None:
+        struct = arm.struct
+        if arm.kind == "struct":
+            return lambda value: reader(struct)(value)
+        return lambda items: list(map(reader(struct), items))
+    return json_reader(arm) if arm.kind == "json" else CHANGES.get(arm.kind)
+
+
+def read_extra(items: Any) -> dict[str, Any]:
+    """Read the unknown fields."""
+    return {item.pointer: jsontext.loads(item.json) for item in items}
+
+
+def read_vector(box: Any) -> Any:
+    """Read a Vector back; an object with a vector in it is an `Embedding`."""
+    return protoboxes.read_vector(box, reader)
+
+
+CHANGES: dict[str, Change] = {
+    "strs": list,
+    "tokens": list,
+    "bytes": list,
+    "prompt": protoboxes.read_prompt,
+    "vector": read_vector,
+    "vectors": lambda items: list(map(read_vector, items)),
+}

@@ -1,0 +1,103 @@
+"""Schema changes: what an old reader makes of new bytes, and a new reader of old ones.
+
+The right reading gives every field of the reader's schema the value that was written for what the field stands for,
+and leaves absent what the writer did not have.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from serlab.codecs.base import reason
+from serlab.fidelity.cells import LOSES, MISREADS, MISSING, READS, REFUSES, EvolutionCell, brief_text
+from serlab.fidelity.changes import CHANGES, Change
+from serlab.fidelity.schemas import Schema, Values, Wire, unnamed, wire
+
+OLD_READER, NEW_READER = "old reader, new bytes", "new reader, old bytes"
+
+
+class Format(NamedTuple):
+    """A format as the evolution matrix knows it: a name, the codec that it belongs to, and how to come by its wire."""
+
+    name: str
+    codec: str
+    make: Callable[[], Wire]
+
+
+FORMATS = (
+    Format("json", "json", wire("msgspec_wire", "make_plain", "json")),
+    Format("orjson", "orjson", wire("msgspec_wire", "make_plain", "orjson")),
+    Format("msgpack", "msgpack", wire("msgspec_wire", "make_plain", "msgpack")),
+    Format("msgspec-json", "msgspec-json", wire("msgspec_wire", "make_typed", "json")),
+    Format("msgspec-json (arrays)", "msgspec-json", wire("msgspec_wire", "make_typed", "json", True)),
+    Format("msgspec-msgpack", "msgspec-msgpack", wire("msgspec_wire", "make_typed", "msgpack")),
+    Format("msgspec-msgpack (arrays)", "msgspec-msgpack", wire("msgspec_wire", "make_typed", "msgpack", True)),
+    Format("protobuf", "protobuf", wire("protobuf_wire", "make")),
+    Format("flatbuffers", "flatbuffers", wire("flatbuffers_wire", "make")),
+    Format("flatbuffers (id attributes)", "flatbuffers", wire("flatbuffers_wire", "make", True)),
+)
+"""A codec that is a variant or another package's evolves as the format that it writes does."""
+
+
+def evolution_cells(codecs: Sequence[str]) -> list[EvolutionCell]:
+    """Try every change in every format.
+
+    Args:
+        codecs: names; formats that belong to none of them are left out.
+    """
+    formats = [format_ for format_ in FORMATS if format_.codec in codecs]
+    return [cell for change in CHANGES for format_ in formats for cell in cells_of(format_, change)]
+
+
+def cells_of(format_: Format, change: Change) -> list[EvolutionCell]:
+    """Try a change both ways."""
+    old, new = (change.old, change.old_values), (change.new, change.new_values)
+    return [
+        EvolutionCell(format_.name, change.name, OLD_READER, *outcome_of(format_, new, change.old)),
+        EvolutionCell(format_.name, change.name, NEW_READER, *outcome_of(format_, old, change.new)),
+    ]
+
+
+def outcome_of(format_: Format, written: tuple[Schema, Values], reader: Schema) -> tuple[str, str]:
+    """Write by one schema and read by another; whatever a library raises is its refusal."""
+    schema, meant = written
+    try:
+        found = format_.make()
+        data = found.write(schema, {field.name: meant[field.means] for field in schema})
+    except ImportError as error:
+        return MISSING, brief_text(str(error))
+    try:
+        values = found.read(reader, data)
+    except Exception as error:
+        return REFUSES, brief_text(reason(error))
+    return verdict(reader, named(schema, meant), {field.means: values.get(field.name) for field in reader})
+
+
+def named(schema: Schema, meant: Values) -> dict[str, tuple[Any, ...]]:
+    """List what is a right reading of each value: itself, and an enum's number where the reader has no name for it."""
+    right = {name: (value, [value]) for name, value in meant.items()}
+    numbers = {field.means: dict(field.symbols) for field in schema if field.symbols}
+    return right | {name: (*right[name], unnamed(symbols[meant[name]])) for name, symbols in numbers.items()}
+
+
+def verdict(reader: Schema, right: dict[str, tuple[Any, ...]], found: Values) -> tuple[str, str]:
+    """Compare what was read with what was meant.
+
+    Args:
+        reader: the reader's schema.
+        right: meaning → the right readings.
+        found: meaning → what was read, None for an absent field.
+
+    Returns:
+        The outcome, and each wrong value or, where there is none, all values.
+    """
+    wrong = {name: value for name, value in found.items() if value not in right.get(name, (None,))}
+    if not wrong:
+        return READS, brief_text(", ".join(f"{name} {value!r}" for name, value in found.items() if value is not None))
+    told = [f"{name} {shown(value)} for {shown(right.get(name, (None,))[0])}" for name, value in wrong.items()]
+    outcome = LOSES if all(value is None for value in wrong.values()) else MISREADS
+    return outcome, brief_text(", ".join(told))
+
+
+def shown(value: Any) -> str:
+    """Write a value, or that there is none."""
+    return "nothing" if value is None else repr(value)

@@ -1,0 +1,80 @@
+"""Both matrices as files: fidelity and evolution as Markdown, CSV, LaTeX, HTML and JSON.
+
+Those for reading have a column for each codec; CSV and JSON have one row for each cell, with the whole detail.
+"""
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from serlab.codecs import codec_info
+from serlab.fidelity.cells import KEPT, MISSING, NO_CASE, READS, REFUSED, REFUSES, Cell, EvolutionCell
+from serlab.report import FORMATS
+from serlab.results import write_atomically
+
+TIDY = ("csv", "json")
+NO_DETAIL = {KEPT, READS, NO_CASE, REFUSED, REFUSES, MISSING}
+"""Outcomes that say enough where there is little room."""
+
+SHORT = 60
+TITLES = {
+    "fidelity": "Fidelity: what becomes of a value",
+    "evolution": "Evolution: what becomes of a value when the schema changes",
+}
+
+
+def write_matrices(directory: Path, fidelity: Sequence[Cell], evolution: Sequence[EvolutionCell]) -> list[Path]:
+    """Write both matrices in all formats.
+
+    Args:
+        directory: a folder; it is made where it is missing.
+        fidelity: cells of `fidelity_cells`.
+        evolution: cells of `evolution_cells`.
+
+    Returns:
+        The files.
+
+    Raises:
+        ResultsError: the folder cannot be written.
+    """
+    written = []
+    versions = caption_of(list(dict.fromkeys(cell.codec for cell in fidelity)))
+    for name, cells in (("fidelity", fidelity), ("evolution", evolution)):
+        tidy, wide = tidy_table(cells), wide_table(cells)
+        for suffix, write in FORMATS.items():
+            path = directory / f"{name}.{suffix}"
+            text = write(tidy if suffix in TIDY else wide, f"{TITLES[name]}. {versions}")
+            write_atomically(path, text.encode())
+            written.append(path)
+    return written
+
+
+def caption_of(codecs: Sequence[str]) -> str:
+    """Say with what versions the cells were computed."""
+    found = {info.package: info.version for info in map(codec_info, codecs) if info.package and info.version}
+    libraries = "".join(f", {name} {version}" for name, version in found.items())
+    return f"{platform.python_implementation()} {platform.python_version()}{libraries}."
+
+
+def tidy_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
+    """Give one row for each cell."""
+    return pd.DataFrame([cell._asdict() for cell in cells])
+
+
+def wide_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
+    """Give one row for each trap or change and direction, one column for each codec."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for codec, name, direction, outcome, detail in cells:
+        row = rows.setdefault((direction, name), {"direction": direction, "what": name})
+        row[codec] = short(outcome, detail)
+    return pd.DataFrame(list(rows.values())).fillna("")
+
+
+def short(outcome: str, detail: str) -> str:
+    """Write a cell where there is little room."""
+    if outcome in NO_DETAIL or not detail:
+        return "" if outcome == NO_CASE else outcome
+    text = f"{outcome}: {detail}"
+    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"

@@ -1,0 +1,185 @@
+"""The faults on the wire, and what they look like in each format."""
+
+from collections.abc import Callable
+
+from serlab.fidelity.cells import NOTHING_STATED
+from serlab.fidelity.foreign import (
+    FORMATS,
+    MARK,
+    TEXT,
+    Damage,
+    Foreign,
+    appended,
+    double,
+    encoded,
+    everywhere,
+    json_text,
+    marked_text,
+    put,
+)
+from serlab.fidelity.traps import INFINITY, NAN, levels, shallow
+
+NUMBER = str(MARK)
+DIGITS = "12345678901234567890"
+"""Twenty of them, as 2^64 has."""
+
+CONTENT = {"messages": [{"content": TEXT}]}
+TWO_FIELDS = {"model": "m" * 9, "seed": 1}
+
+
+def numbers(name: str, json: str, value: float) -> list[Foreign]:
+    """Write a number that JSON has not, as JSON's writers do and as a double."""
+    text = json_text(NUMBER, json.ljust(len(NUMBER)), "json", "protobuf", "flatbuffers")
+    binary = double(value)
+    return [
+        Foreign(f"{name}, typed", {"temperature": MARK}, {"temperature": value}, {**binary, "json": text["json"]}),
+        Foreign(
+            f"{name}, free form",
+            {"metadata": {"n": MARK}},
+            {"metadata": {"n": value}},
+            {**text, "msgpack": binary["msgpack"]},
+        ),
+    ]
+
+
+def content(name: str, value: str, binary: bytes, json: bytes, stated: bool = True) -> Foreign:
+    """Write a text in a message's content."""
+    expected = {"messages": [{"content": value}]} if stated else NOTHING_STATED
+    return Foreign(name, CONTENT, expected, marked_text(binary, json))
+
+
+def nested(depth: int) -> Foreign:
+    """Nest lists in the metadata."""
+    text = "A" * (2 * depth - 1)
+    deep = "[" * depth + "1" + "]" * depth
+    packed = b"\xda" + len(text).to_bytes(2, "big") + text.encode()
+    damage = json_text(f'"{text}"', deep) | {"msgpack": put(packed, b"\x91" * depth + b"\x01")}
+    return Foreign(f"{depth:,} levels", {"metadata": {"deep": text}}, depth, damage, levels, shallow)
+
+
+def message_pack(name: str, value: bytes, expected: object) -> Foreign:
+    """Write what only MessagePack has in place of a text."""
+    packed = put(b"\xa6" + TEXT.encode(), value)
+    return Foreign(name, {"metadata": {"v": TEXT}}, expected, {"msgpack": packed})
+
+
+def cut_before_seed(margin: int) -> Damage:
+    """Cut the bytes so many before the name of the second field."""
+    return lambda data: data[: data.index(b"seed") - margin]
+
+
+def unknown_slot(data: bytes) -> bytes:
+    """Write a table with a slot that lies beyond the schema's."""
+    from serlab.fidelity import flatbuffers_wire
+    from serlab.fidelity.schemas import Field
+
+    return flatbuffers_wire.make(ids=True).write((Field("novel_field", "int32", 2_000),), {"novel_field": 1})
+
+
+def always(data: bytes) -> Damage:
+    """Give the same bytes whatever came."""
+    return lambda _: data
+
+
+def json_as(change: Callable[[str], bytes]) -> dict[str, Damage]:
+    """Write JSON text in another way."""
+    return {"json": lambda data: change(data.decode())}
+
+
+DUPLICATES = (
+    Foreign(
+        "key or field twice, typed",
+        {"seed": 1, "n": 2},
+        NOTHING_STATED,
+        {
+            "json": put(b'"n"', b'"seed"'),
+            "msgpack": put(b"\xa1n", b"\xa4seed"),
+            "protobuf": appended("protobuf", {"seed": 2}),
+        },
+    ),
+    Foreign(
+        "key twice, free form",
+        {"metadata": {"a": 1, "b": 2}},
+        NOTHING_STATED,
+        json_text('"b":2', '"a":2') | {"msgpack": put(b"\xa1b\x02", b"\xa1a\x02")},
+    ),
+)
+
+NUMBERS = (
+    *numbers("NaN", "NaN", NAN),
+    *numbers("infinity", "Infinity", INFINITY),
+    Foreign("1e400, typed", {"temperature": MARK}, NOTHING_STATED, json_text(NUMBER, "1e400", "json")),
+    Foreign("1e400, free form", {"metadata": {"n": MARK}}, NOTHING_STATED, json_text(NUMBER, "1e400".ljust(9))),
+    Foreign(
+        "2^63, typed",
+        {"seed": 1},
+        {"seed": 2**63},
+        {
+            "json": put(b'"seed":1', b'"seed":9223372036854775808'),
+            "msgpack": put(b"\xa4seed\x01", b"\xa4seed\xcf\x80" + bytes(7)),
+        },
+    ),
+    Foreign(
+        "2^64, free form", {"metadata": {"n": int(DIGITS)}}, {"metadata": {"n": 2**64}}, json_text(DIGITS, str(2**64))
+    ),
+    Foreign(
+        "integer of 401 digits",
+        {"metadata": {"n": MARK}},
+        {"metadata": {"n": 10**400}},
+        json_text(NUMBER, str(10**400), "json"),
+    ),
+)
+
+TEXTS = (
+    content("invalid UTF-8", "", b"\xff\xfeRKED", b"\xff\xfeRKED", stated=False),
+    content("lone surrogate", "\ud800KED", b"\xed\xa0\x80KED", b"\\ud800KED"),
+    content("NUL", "\0ARKED", b"\0ARKED", b"\\u0000ARKED"),
+    Foreign("byte order mark", {"model": "m"}, {"model": "m"}, json_as(lambda text: text.encode("utf-8-sig"))),
+    Foreign("UTF-16", {"model": "m"}, {"model": "m"}, json_as(lambda text: text.encode("utf-16"))),
+)
+
+SHAPES = (
+    Foreign("a byte behind the message", TWO_FIELDS, NOTHING_STATED, everywhere(lambda data: data + b"x")),
+    Foreign(
+        "a second message behind",
+        TWO_FIELDS,
+        NOTHING_STATED,
+        {name: appended(name, {"model": "n"}) for name in FORMATS},
+    ),
+    Foreign("cut in half", TWO_FIELDS, NOTHING_STATED, everywhere(lambda data: data[: len(data) // 2])),
+    Foreign(
+        "cut between two fields",
+        TWO_FIELDS,
+        NOTHING_STATED,
+        {
+            "json": cut_before_seed(2),
+            "msgpack": cut_before_seed(1),
+            "protobuf": lambda data: data[: len(encoded("protobuf", {"model": "m" * 9}))],
+        },
+    ),
+    Foreign("no bytes", {}, NOTHING_STATED, everywhere(always(b""))),
+    Foreign("64 zero bytes", {}, NOTHING_STATED, everywhere(always(bytes(64)))),
+    Foreign(
+        "field that the type has not",
+        {"seed": 1},
+        {"novel_field": 1},
+        {
+            "json": put(b'"seed"', b'"novel_field"'),
+            "msgpack": put(b"\xa4seed", b"\xabnovel_field"),
+            "protobuf": always(b"\xf8\xff\x03\x01"),
+            "flatbuffers": unknown_slot,
+        },
+    ),
+    nested(200),
+    nested(2_000),
+)
+
+PACKED = (
+    message_pack("key that is not a string", b"\x81\x07\x01", {"metadata": {"v": {7: 1}}}),
+    message_pack("bytes", b"\xc4\x06" + TEXT.encode(), {"metadata": {"v": TEXT.encode()}}),
+    message_pack("extension type", b"\xc7\x06\x05" + TEXT.encode(), NOTHING_STATED),
+    message_pack("timestamp", b"\xd6\xff" + bytes(4), NOTHING_STATED),
+)
+
+FAULTS: tuple[Foreign, ...] = (*DUPLICATES, *NUMBERS, *TEXTS, *SHAPES, *PACKED)
+"""All faults, in the order of the matrix."""

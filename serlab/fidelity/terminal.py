@@ -1,0 +1,116 @@
+"""Both matrices for a terminal: a mark for each cell, and under each table what came back where it was changed."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from serlab.fidelity.cells import (
+    CHANGED,
+    FAILED,
+    FOREIGN,
+    KEPT,
+    LIBRARY,
+    LIBRARY_FOREIGN,
+    LOSES,
+    MISREADS,
+    MISSING,
+    NO_CASE,
+    READS,
+    REFUSED,
+    REFUSES,
+    ROUND_TRIP,
+    Cell,
+    EvolutionCell,
+)
+from serlab.fidelity.evolution import NEW_READER, OLD_READER
+
+Cells = Sequence[Cell] | Sequence[EvolutionCell]
+MARKS = {
+    KEPT: "·",
+    REFUSED: "[yellow]R[/]",
+    CHANGED: "[bold red]C[/]",
+    NO_CASE: "",
+    FAILED: "[bold red]F[/]",
+    MISSING: "?",
+    READS: "·",
+    REFUSES: "[yellow]R[/]",
+    LOSES: "[red]L[/]",
+    MISREADS: "[bold red]M[/]",
+}
+TOLD = {CHANGED, FAILED, LOSES, MISREADS}
+"""Outcomes whose details are listed."""
+
+FIDELITY_KEY = "· kept   R refused   C changed   F failed   ? package missing   blank: the format has no such case"
+EVOLUTION_KEY = "· reads   R refuses   L loses a value   M misreads: a wrong value, no error   ? package missing"
+TITLES = {
+    ROUND_TRIP: "Message → bytes → message",
+    FOREIGN: "Foreign bytes → message",
+    LIBRARY: "The library by itself, value → bytes → value: where it differs from serlab's codec",
+    LIBRARY_FOREIGN: "The library by itself, foreign bytes → value: where it differs from serlab's codec",
+    OLD_READER: "The schema changes: old reader, new bytes",
+    NEW_READER: "The schema changes: new reader, old bytes",
+}
+
+
+def show_matrices(console: Console, fidelity: Sequence[Cell], evolution: Sequence[EvolutionCell]) -> None:
+    """Show both matrices.
+
+    Args:
+        console: where they are shown.
+        fidelity: cells of `fidelity_cells`.
+        evolution: cells of `evolution_cells`.
+    """
+    console.print(FIDELITY_KEY, highlight=False)
+    for direction in (ROUND_TRIP, FOREIGN):
+        show_direction(console, [cell for cell in fidelity if cell.direction == direction], "trap")
+    for direction, codecs in ((LIBRARY, ROUND_TRIP), (LIBRARY_FOREIGN, FOREIGN)):
+        show_direction(console, differing(fidelity, direction, codecs), "trap")
+    console.print(f"\n{EVOLUTION_KEY}", highlight=False)
+    for direction in (OLD_READER, NEW_READER):
+        show_direction(console, [cell for cell in evolution if cell.direction == direction], "change")
+
+
+def differing(cells: Sequence[Cell], direction: str, codecs: str) -> list[Cell]:
+    """Pick the rows in which a library has another outcome than its codec."""
+    outcomes = {(cell.trap, cell.codec): cell.outcome for cell in cells if cell.direction == codecs}
+    found = [cell for cell in cells if cell.direction == direction]
+    rows = {
+        cell.trap for cell in found if cell.outcome not in (NO_CASE, outcomes.get((cell.trap, cell.codec), NO_CASE))
+    }
+    return [cell for cell in found if cell.trap in rows]
+
+
+def show_direction(console: Console, cells: Cells, head: str) -> None:
+    """Show the table of one direction: its codecs are numbered, and named above it."""
+    if not cells:
+        return
+    codecs = list(dict.fromkeys(cell.codec for cell in cells))
+    marks: dict[str, dict[str, str]] = {}
+    for codec, name, _, outcome, _ in cells:
+        marks.setdefault(name, {})[codec] = MARKS[outcome]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    table.add_column(head, overflow="fold")
+    for number in range(1, len(codecs) + 1):
+        table.add_column(str(number), justify="right")
+    for name, row in marks.items():
+        table.add_row(name, *(row[codec] for codec in codecs))
+    console.print(f"\n[bold]{TITLES[cells[0].direction]}[/bold]", highlight=False)
+    console.print("   ".join(f"{i} {codec}" for i, codec in enumerate(codecs, 1)), markup=False, highlight=False)
+    console.print(table)
+    for note in notes(cells):
+        console.print(note, markup=False, highlight=False)
+
+
+def notes(cells: Cells) -> list[str]:
+    """Say what came back, once for all codecs that gave the same."""
+    everyone = len({cell.codec for cell in cells})
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for codec, name, _, outcome, detail in cells:
+        if outcome in TOLD:
+            found.setdefault((name, outcome, detail), []).append(codec)
+    return [
+        f"{name}: {outcome} by {'all' if len(codecs) == everyone else ', '.join(codecs)}: {detail}"
+        for (name, outcome, detail), codecs in found.items()
+    ]
