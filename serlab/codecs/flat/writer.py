@@ -14,7 +14,14 @@ are set, that beats every loop (measured: 6 to 9 ns a field; `msgspec.structs.as
             else:
                 raise wrong_type(ToolCall, plan_ToolCall[1], v)
         ...
-        return shapes_ToolCall[mask](m, out, pos, seen)
+        if mask == 7:
+            (a frequent shape, written in place; see `shapes`)
+        else:
+            pos = shapes_ToolCall[mask](m, out, pos, seen)
+        return pos
+
+A list that does not pack (a token id of 64 bits, texts with a null among them) makes the first try fail; the message is
+then written by a second set of functions, which look into each list and send such ones to their JSON arm.
 
 Source: the FlatBuffers internals page.
 """
