@@ -1,20 +1,42 @@
 """The serlab command: one thin function per subcommand.
 
-Exit status: 0 fine; 1 a finding (a body refused or changed, a line that cannot be read, a worker that died);
-2 usage, or input that cannot be used; 130 interrupted.
+Exit status: 0 fine; 1 a finding (a body refused or changed, a line that cannot be read, a worker that died, a figure
+that became worse at the gate); 2 usage, or input that cannot be used; 130 interrupted.
 """
 
 import json
 import sys
-from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from serlab.errors import ResultsError, SerlabError
+from serlab import judging
+from serlab.errors import SerlabError
+from serlab.options import (
+    AsJson,
+    Base,
+    BatchMs,
+    Codecs,
+    Corpora,
+    Flamegraph,
+    Gc,
+    Load,
+    MemoryLimit,
+    Operations,
+    Output,
+    Parts,
+    Pin,
+    Quick,
+    Resume,
+    Rigorous,
+    Seed,
+    Strict,
+    TimeLimit,
+    Workloads,
+)
+from serlab.running import FINDING, INTERRUPTED, USAGE, print_sizes, run, shown, split, split_files, workloads_for
 
 app = typer.Typer(
     help="Which wire format, at which boundary of an LLM service, and what does it buy?",
@@ -23,26 +45,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Codecs = Annotated[list[str] | None, typer.Option("--codec", metavar="NAME", help="A codec; may be repeated.")]
-Workloads = Annotated[list[str] | None, typer.Option("--workload", metavar="NAME", help="A built-in workload; repeat.")]
-Corpora = Annotated[
-    list[str] | None, typer.Option("--corpus", metavar="FILE", help="Recorded traffic, .jsonl[.gz|.zst]; repeat.")
-]
-Operations = Annotated[
-    list[str] | None, typer.Option("--operation", metavar="NAME", help="encode, decode, read-one or a stage; repeat.")
-]
-Quick = Annotated[bool, typer.Option("--quick", help="Fewer processes and batches: minutes, wider intervals.")]
-Rigorous = Annotated[bool, typer.Option("--rigorous", help="More processes: narrower intervals.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="The results folder.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with a run that was stopped: the one in DIR, or the last.")
-]
-Seed = Annotated[int, typer.Option("--seed", help="Of workloads, samples and the order of batches.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first corpus line that cannot be read.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
-RESULTS = Path("results")
-FINDING, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def main() -> None:
@@ -134,10 +136,18 @@ def time(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    gc: Gc = "frozen",
+    pin: Pin = False,
+    batch_ms: BatchMs = 0.0,
+    time_limit: TimeLimit = 300.0,
+    memory_limit: MemoryLimit = 0,
+    base: Base = "",
     as_json: AsJson = False,
 ) -> None:
     """Measure time per message and its ratio to the baseline. With --json, one line for each figure."""
-    run(("time",), codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
+    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "base": base}
+    more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
+    run(("time",), codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)
 
 
 @app.command()
@@ -151,10 +161,36 @@ def memory(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    flamegraph: Flamegraph = False,
+    time_limit: TimeLimit = 300.0,
+    memory_limit: MemoryLimit = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Count allocations, bytes and peak per operation. With --json, one line for each figure."""
-    run(("memory",), codec, workload, corpus, (), quick, rigorous, output, resume, seed, strict, as_json)
+    """Count allocations, bytes and peak per operation, and what a result keeps. With --json, a line for each figure."""
+    more: dict[str, Any] = {"flamegraph": flamegraph, "time_limit_s": time_limit, "memory_limit_mb": memory_limit}
+    run(("memory",), codec, workload, corpus, (), quick, rigorous, output, resume, seed, strict, as_json, **more)
+
+
+@app.command()
+def throughput(
+    codec: Codecs = None,
+    workload: Workloads = None,
+    corpus: Corpora = None,
+    operation: Operations = None,
+    quick: Quick = False,
+    rigorous: Rigorous = False,
+    output: Output = None,
+    resume: Resume = False,
+    seed: Seed = 0,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure messages/s by processes and threads, and the lag of an event loop. With --json, one line per figure."""
+    from serlab.measure.pace import LOAD_OPERATIONS, LOAD_PARTS
+    from serlab.measure.plan import check_names
+
+    check_names("operation under load", split(operation), LOAD_OPERATIONS)
+    run(LOAD_PARTS, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
 
 
 @app.command()
@@ -169,11 +205,26 @@ def compare(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    gc: Gc = "frozen",
+    pin: Pin = False,
+    batch_ms: BatchMs = 0.0,
+    flamegraph: Flamegraph = False,
+    time_limit: TimeLimit = 300.0,
+    memory_limit: MemoryLimit = 0,
+    base: Base = "",
+    part: Parts = None,
+    load: Load = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure size, time and memory together: the main job. With --json, one line for each figure."""
-    parts = ("size", "memory", "time")
-    run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
+    from serlab.measure.pace import LOAD_PARTS
+    from serlab.measure.plan import PARTS, check_names
+
+    parts = split(part) or (*PARTS, *(LOAD_PARTS if load else ()))
+    check_names("part", parts, (*PARTS, *LOAD_PARTS))
+    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "flamegraph": flamegraph, "base": base}
+    more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
+    run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)
 
 
 @app.command()
@@ -205,116 +256,5 @@ def fidelity(codec: Codecs = None, output: Output = None, as_json: AsJson = Fals
         show_matrices(Console(), cells, evolution)
 
 
-def run(
-    parts: tuple[str, ...],
-    codec: list[str] | None,
-    workload: list[str] | None,
-    corpus: list[str] | None,
-    operation: Iterable[str] | None,
-    quick: bool,
-    rigorous: bool,
-    output: Path | None,
-    resume: bool,
-    seed: int,
-    strict: bool,
-    as_json: bool,
-) -> None:
-    """Measure some parts and show the results."""
-    from serlab.comparison import run_plan
-    from serlab.measure.plan import DEFAULT_OPERATIONS, Options, make_plan
-    from serlab.terminal import show_results
-
-    if quick and rigorous:
-        raise typer.BadParameter("--quick and --rigorous exclude each other")
-    effort = "quick" if quick else "rigorous" if rigorous else "default"
-    names = (split(codec), split(workload), split_files(corpus), split(operation) or DEFAULT_OPERATIONS)
-    options = Options(*names, parts, effort, seed, strict)
-    directory = choose_folder(output, resume)
-    if resume:
-        options = recorded_options(directory, options, parts)
-    plan = make_plan(options)
-    print(f"serlab: results go to {directory}", file=sys.stderr)
-    try:
-        table = run_plan(plan, directory, resume, Console(stderr=True))
-    except KeyboardInterrupt:
-        again = f"serlab {sys.argv[1]} --resume -o {directory}"
-        print(f"\nserlab: stopped; what is measured is kept, go on with: {again}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    if as_json:
-        print(table.to_json(orient="records", lines=True), end="")
-    else:
-        show_results(Console(), table, directory)
-    if any(finding["outcome"] != "no_schema" for finding in table.attrs["findings"]):
-        raise typer.Exit(FINDING)
-
-
-def shown(bodies: Iterable[Any]) -> Iterable[Any]:
-    """Show how many bodies were read, in a terminal; their number is not known beforehand."""
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), MofNCompleteColumn(), TextColumn("bodies"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield from progress.track(bodies)
-
-
-def split(names: Iterable[str] | None) -> tuple[str, ...]:
-    """Take `--codec a,b` as well as `--codec a --codec b`."""
-    return tuple(name for given in names or () for name in given.split(",") if name)
-
-
-def split_files(files: list[str] | None) -> tuple[str, ...]:
-    """Give the paths as they are, since a comma may be part of one."""
-    return tuple(files or ())
-
-
-def workloads_for(workload: list[str] | None, corpus: list[str] | None) -> tuple[str, ...]:
-    """Give the built-in workloads: those that were named, or all where there is no corpus either."""
-    from serlab import workloads
-
-    return split(workload) or (() if corpus else tuple(workloads.names()))
-
-
-def choose_folder(output: Path | None, resume: bool) -> Path:
-    """Give the results folder: the one that was named, the last unfinished one, or a new one."""
-    if output is not None:
-        return output
-    if not resume:
-        return RESULTS / datetime.now().strftime("%Y%m%d-%H%M%S")
-    from serlab.results import unfinished
-
-    found = unfinished(RESULTS)
-    if found is None:
-        raise ResultsError(f"{RESULTS}: no run there was stopped; name its folder with -o DIR")
-    return found
-
-
-def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any:
-    """Give a stopped run's own options, where the command line names none."""
-    from serlab.measure.plan import Options
-    from serlab.results import ENVIRONMENT, load_environment
-
-    if given != Options(parts=parts) or not (directory / ENVIRONMENT).exists():
-        return given
-    return Options.from_record(load_environment(directory)["options"])
-
-
-def print_sizes(
-    codec: list[str] | None, workload: list[str] | None, corpus: list[str] | None, seed: int, strict: bool
-) -> None:
-    """Print one line of JSON for each body and codec that brought it back equal; tell the others on standard error."""
-    from serlab.measure.bodies import weigh
-    from serlab.measure.check import Report, bodies_of
-    from serlab.measure.plan import chosen_codecs
-
-    names = chosen_codecs(split(codec))
-    report = Report(names)
-    found = False
-    for body in shown(bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report)):
-        for line, problem in weigh(body, names):
-            print(json.dumps(line)) if line else print(f"serlab: {problem}", file=sys.stderr)
-            found = found or not line
-    for error in report.unreadable:
-        print(f"serlab: {error}", file=sys.stderr)
-    if found or report.unreadable:
-        raise typer.Exit(FINDING)
+app.command()(judging.diff)
+app.command()(judging.gate)

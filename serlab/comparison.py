@@ -4,11 +4,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
-from serlab.measure.plan import DEFAULT_OPERATIONS, EFFORTS, PARTS, Options, Plan, check_names, make_plan
+from serlab.measure.pace import LOAD_PARTS
+from serlab.measure.plan import EFFORTS, PARTS, Options, Plan, check_names, make_plan
 from serlab.measure.run import measure
 from serlab.progress import Ticker
 from serlab.report import write_tables
@@ -23,14 +25,16 @@ def compare(
     workloads: Names = None,
     corpus: Names = None,
     *,
-    operations: Sequence[str] = DEFAULT_OPERATIONS,
+    operations: Sequence[str] = (),
     parts: Sequence[str] = PARTS,
     effort: str = "quick",
     seed: int = 0,
     strict: bool = False,
+    base: str | Path = "",
     directory: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    **settings: Any,
 ) -> pd.DataFrame:
     """Measure codecs on workloads and recorded traffic; works in a notebook cell.
 
@@ -38,14 +42,16 @@ def compare(
         codecs: names; None means all that are installed.
         workloads: names; None means all built-in ones, or none if there is a corpus.
         corpus: paths of recorded traffic, see `serlab.corpus`.
-        operations: what is timed, any of encode, decode, read-one, populate, serialize, deserialize, convert.
-        parts: any of size, memory, time; parity is always checked.
+        operations: what is timed, see `serlab.measure.plan.OPERATIONS`; empty means what the effort says.
+        parts: any of size, memory, time, and on request throughput, lag; parity is always checked.
         effort: quick, default or rigorous.
         seed: of the workloads, the sample of a corpus and the order of batches.
         strict: raise at the first corpus line that cannot be read.
+        base: the virtual environment whose codecs are timed in pairs with these.
         directory: the results folder; None keeps no files.
         resume: go on with a run that was stopped in `directory`.
         progress: show a progress bar, in a notebook too.
+        settings: gc, pin, batch_ms, time_limit_s, memory_limit_mb, flamegraph, see `serlab.measure.plan.Options`.
 
     Returns:
         The tidy table, one row per figure, see `serlab.results.Row`; `attrs` holds the environment and the findings.
@@ -55,11 +61,13 @@ def compare(
         MissingPackageError: a codec that was asked for is not installed.
         CorpusError: a corpus cannot be read.
         ResultsError: the folder holds another run, or cannot be written.
+        InterpreterError: the other environment cannot be measured with.
     """
-    check_names("part", tuple(parts), PARTS)
+    check_names("part", tuple(parts), (*PARTS, *LOAD_PARTS))
     check_names("effort", (effort,), EFFORTS)
     chosen = (names_of(codecs), names_of(workloads), names_of(corpus))
-    plan = make_plan(Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict))
+    chosen_options = Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict, base=str(base), **settings)
+    plan = make_plan(chosen_options)
     with folder(directory) as path:
         return run_plan(plan, path, resume, Console() if progress else None)
 

@@ -14,7 +14,6 @@ Source: RFC 8259; the OpenAI Batch API guide; the WHATWG standard, server-sent e
 """
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -25,6 +24,7 @@ import msgspec
 
 from serlab import sse
 from serlab.errors import CorpusError
+from serlab.messages.exact import loads_exactly
 from serlab.recognise import recognise
 from serlab.streams import MAX_LINE, numbered_lines
 
@@ -196,7 +196,7 @@ def parse(file: str, number: int, data: bytes) -> Any:
 def parse_slowly(file: str, number: int, data: bytes) -> Any:
     """Read one JSON value with the standard library."""
     try:
-        return json.loads(data.decode(), parse_constant=refuse_constant, parse_float=finite)
+        return loads_exactly(data.decode())
     except RecursionError as error:
         raise CorpusError(file, number, "not read: nested too deep") from error
     except UnicodeDecodeError as error:
@@ -205,16 +205,3 @@ def parse_slowly(file: str, number: int, data: bytes) -> Any:
         raise CorpusError(file, number, f"not JSON: {error.msg} at column {error.colno}") from error
     except ValueError as error:
         raise CorpusError(file, number, f"not JSON: {error}") from error
-
-
-def refuse_constant(literal: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python reads and JSON does not have."""
-    raise ValueError(f"{literal} is not a JSON number")
-
-
-def finite(text: str) -> float:
-    """Read a float and refuse one that a double cannot hold."""
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError(f"{text[:40]} is beyond the range of a double")
-    return value

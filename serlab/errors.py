@@ -8,6 +8,7 @@
     ├── CorpusError (ValueError)          a corpus line or file that cannot be read
     ├── ResultsError (ValueError)         a results folder that cannot be read or continued
     ├── WorkerError (RuntimeError)        a measuring process died or reported a failure
+    ├── InterpreterError (RuntimeError)   the environment of --base cannot be measured with
     ├── UnknownNameError (LookupError)    no codec, workload, message or operation of that name
     ├── DuplicateNameError (ValueError)   two codecs under one name
     └── MissingPackageError (ImportError) an optional package is not installed
@@ -61,6 +62,10 @@ class ResultsError(SerlabError, ValueError):
 
 class WorkerError(SerlabError, RuntimeError):
     """A measuring process died, ran out of time or reported a failure."""
+
+
+class InterpreterError(SerlabError, RuntimeError):
+    """Another environment cannot be measured with: it has no Python, or what serlab needs is not there."""
 
 
 class UnknownNameError(SerlabError, LookupError):

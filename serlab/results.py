@@ -29,12 +29,16 @@ class Row(NamedTuple):
 
     Attributes:
         run: the run's id.
-        codec: the codec's name; the baseline's second arm bears a name of its own.
+        codec: the codec's name; the baseline's second arm, the floors and the arms of another environment bear names
+            of their own.
         codec_version: its library's version.
         workload: a built-in workload or a corpus file.
         message: the kind of message.
-        operation: encode, decode, read-one, a stage, size or parity.
-        metric: time, raw, gzip, zstd, allocations, bytes, peak, equal, refused, changed, no_schema.
+        operation: encode, decode, open, read-one, a step of the access curve, relay, stream, a stage, size or parity;
+            under load with how, as in `encode/threads=2`.
+        metric: time, time-paired and time-again (where two environments are paired), raw, gzip, zstd, allocations,
+            bytes, peak, growth, retained, rate, byte-rate, lag-p50, lag-p99, lag-max, lag-rate, equal, refused,
+            changed, no_schema, failed.
         unit: of the value.
         process: the worker's number, from 0.
         value: the figure.

@@ -15,6 +15,21 @@ import numpy as np
 CONTROL = " (A/A)"
 """Ends the name of the baseline's second arm."""
 
+FLOOR = "floor: "
+"""Begins the name of an arm that is no codec: what no codec can beat."""
+
+FLOOR_COPY = FLOOR + "copy"
+FLOOR_STRINGS = FLOOR + "strings"
+
+BASE = " (base)"
+"""Ends the name of a codec that another environment ran, before `CONTROL`."""
+
+PAIRED = "time-paired"
+"""The metric of the times that two environments are compared by."""
+
+AGAIN = "time-again"
+"""The metric of the same in a second process of this environment: the A/A control of the pairs."""
+
 RESAMPLES = 2000
 CONFIDENCE = 95
 """Percent of the resampled medians inside the interval."""
@@ -53,6 +68,33 @@ def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float], see
     tail = (100 - CONFIDENCE) / 2
     low, high = np.percentile(medians, [tail, 100 - tail])
     return Estimate(float(np.median(ratios)), float(low), float(high), len(ratios))
+
+
+def unpaired_ratio(new: Mapping[int, float], old: Mapping[int, float], seed: int = 0) -> Estimate:
+    """Estimate how two runs stand to each other, whose processes have nothing to do with each other.
+
+    Args:
+        new: process → figure in one run; between runs at different moments only ratios to a reference can be compared.
+        old: process → figure in the other run.
+        seed: of the resampling.
+
+    Returns:
+        The ratio of the medians, with an interval that resamples the processes of both runs; `n` is the smaller number
+        of processes. Not a number where a run has none.
+    """
+    if not new or not old:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    random = np.random.default_rng(seed)
+    arms = [np.array([run[process] for process in sorted(run)]) for run in (new, old)]
+    above, below = (np.median(arm[random.integers(0, len(arm), (RESAMPLES, len(arm)))], axis=1) for arm in arms)
+    tail = (100 - CONFIDENCE) / 2
+    low, high = np.percentile(above / below, [tail, 100 - tail])
+    return Estimate(float(np.median(arms[0]) / np.median(arms[1])), float(low), float(high), min(map(len, arms)))
+
+
+def spread(new: Estimate, old: Estimate) -> Estimate:
+    """Give the A/A spread of the ratio between two runs: the widest that the two runs' own A/A intervals allow."""
+    return Estimate(new.value / old.value, new.low / old.high, new.high / old.low, min(new.n, old.n))
 
 
 def is_tie(estimate: Estimate, control: Estimate) -> bool:

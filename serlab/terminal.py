@@ -13,8 +13,9 @@ from serlab import workloads
 from serlab.codecs import codec_info, codec_names
 from serlab.measure.check import Report
 from serlab.measure.parity import OUTCOMES
+from serlab.measure.plan import OPERATIONS
 from serlab.messages import KINDS
-from serlab.report import terminal_tables
+from serlab.report import paired_lines, terminal_tables
 
 MOST_FIELDS = 20
 MOST_FINDINGS = 20
@@ -24,7 +25,7 @@ def inventory() -> dict[str, Any]:
     """List what there is as JSON values."""
     codecs = [codec_info(name)._asdict() for name in codec_names()]
     built_in = [{"name": name, "message": work.kind, "description": work.description} for name, work in built()]
-    return {"codecs": codecs, "messages": list(KINDS), "workloads": built_in}
+    return {"codecs": codecs, "messages": list(KINDS), "workloads": built_in, "operations": list(OPERATIONS)}
 
 
 def built() -> Any:
@@ -46,6 +47,7 @@ def show_inventory(console: Console, found: dict[str, Any]) -> None:
     ]
     show_table(console, "Codecs", ("codec", "version", "schema", "view", "what"), rows)
     console.print(f"\n[bold]Messages[/bold] {', '.join(found['messages'])}\n", highlight=False)
+    console.print(f"[bold]Operations[/bold] {', '.join(found['operations'])}\n", highlight=False)
     rows = [[work["name"], work["message"], work["description"]] for work in found["workloads"]]
     show_table(console, "Workloads", ("workload", "message", "what"), rows)
 
@@ -100,6 +102,8 @@ def show_results(console: Console, table: pd.DataFrame, directory: Path) -> None
     """Show a run's summary, what it found amiss, and where the rest is."""
     for block in terminal_tables(table):
         console.print(block)
+    for line in paired_lines(table):
+        console.print(line, markup=False, highlight=False)
     # The summary says "no schema" itself; it is no fault of a body or a codec.
     findings = [finding for finding in table.attrs["findings"] if finding["outcome"] != "no_schema"]
     for finding in findings[:MOST_FINDINGS]:

@@ -41,18 +41,74 @@ def wild(name, kind):
 
 
 def slow(name, kind):
-    """Decodes like orjson and then waits for half as long again, by the clock."""
+    """Decodes like orjson and then waits for as long again, by the clock."""
+    return delayed(name, kind, 1.0)
+
+
+def slower20(name, kind):
+    """Decodes like orjson and then waits for a fifth as long."""
+    return delayed(name, kind, 0.2)
+
+
+def delayed(name, kind, share):
     codec = open_codec("orjson", kind)
 
     def deserialize(data):
         start = time.perf_counter_ns()
-        found = codec.deserialize(data)
-        end = time.perf_counter_ns() + (time.perf_counter_ns() - start)
+        found = codec.convert(codec.deserialize(data))
+        end = time.perf_counter_ns() + share * (time.perf_counter_ns() - start)
         while time.perf_counter_ns() < end:
             continue
         return found
 
+    return replace(codec, name=name, convert=lambda found: found, deserialize=deserialize)
+
+
+def twin(name, kind):
+    """Is orjson."""
+    return replace(open_codec("orjson", kind), name=name)
+
+
+def late(name, kind, act):
+    """Does something bad at the 20th decode, when parity and calibration are over."""
+    codec, calls = open_codec("json", kind), [0]
+
+    def deserialize(data):
+        calls[0] += 1
+        if calls[0] > 20:
+            act()
+        return codec.deserialize(data)
+
     return replace(codec, name=name, deserialize=deserialize)
+
+
+def late_crash(name, kind):
+    return late(name, kind, lambda: os.kill(os.getpid(), signal.SIGSEGV))
+
+
+def late_hang(name, kind):
+    return late(name, kind, lambda: time.sleep(1000))
+
+
+def late_hog(name, kind):
+    return late(name, kind, lambda: bytes(10**10))
+
+
+def misreads(name, kind):
+    """Has a view that reads another model, and a gateway that drops the temperature."""
+    codec = open_codec("json", kind)
+
+    def view(data):
+        message = codec.decode(data)
+        message.model = "other"
+        return message
+
+    def reroute(data, route):
+        document = codec.deserialize(data)
+        document.pop("temperature", None)
+        return codec.serialize(document | {"model": route(document["model"], None)})
+
+    return replace(codec, name=name, view=view, reroute=reroute)
 '''
 
 
@@ -64,7 +120,7 @@ def plugin_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info = home / "planted_codecs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted-codecs\nVersion: 1.0\n")
-    names = ("lossy", "crash", "wild", "slow")
+    names = ("lossy", "crash", "wild", "slow", "slower20", "twin", "late_crash", "late_hang", "late_hog", "misreads")
     points = "".join(f"{name} = planted_codecs:{name}\n" for name in names)
     (info / "entry_points.txt").write_text(f"[serlab.codecs]\n{points}")
     return home
@@ -79,7 +135,9 @@ def serlab(tmp_path: Path) -> Run:
     command = Path(sys.executable).with_name("serlab")
 
     def run(*arguments: str, plugins: Path | None = None, **options: object) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "COLUMNS": "80"} | ({"PYTHONPATH": str(plugins)} if plugins else {})
+        # What is tested may itself stand on the path, in a checkout that is not the installed one.
+        path = [str(plugins), *filter(None, [os.environ.get("PYTHONPATH")])] if plugins else []
+        environment = {**os.environ, "COLUMNS": "80"} | ({"PYTHONPATH": os.pathsep.join(path)} if path else {})
         settings = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 300}
         return subprocess.run([str(command), *arguments], **(settings | options))  # type: ignore[call-overload]
 

@@ -30,6 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "service": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
     "report": {"results", "stats"},
     "fidelity": {"messages", "codecs", "report", "results"},
+    "verdicts": {"results", "stats", "report"},
     "decide": {"results", "stats"},
 }
 """Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from serlab import build, open_codec, to_document
-from serlab.measure import bodies, memory, time
+from serlab.measure import arms, bodies, settings, time
 from serlab.measure.check import Report, bodies_of
 from serlab.measure.parity import check
 from serlab.measure.plan import EFFORTS
@@ -17,7 +17,7 @@ from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.sample import Reservoir, scan
 from serlab.measure.size import MeanSizes, sizes
 from serlab.progress import Ticker
-from serlab.stats import CONTROL
+from serlab.stats import CONTROL, FLOOR_COPY, FLOOR_STRINGS
 
 EFFORT = EFFORTS["quick"]._replace(rounds=3, batch_ns=50_000, arm_ns=1_000_000)._asdict()
 
@@ -26,6 +26,7 @@ def job(workload: str, codecs: list[str], **fields: Any) -> dict[str, Any]:
     """Describe a cell as the run does."""
     kind = type(build(workload)[0]).__name__
     given = {"workload": workload, "unit": workload, "kind": kind, "seed": 0, "process": 0, "documents": None}
+    given |= {"gc": "frozen", "pin": False, "flamegraph": False}
     return {**given, "codecs": codecs, "operations": ["encode"], "baseline": "orjson", "effort": EFFORT, **fields}
 
 
@@ -75,17 +76,18 @@ def test_the_parity_pass_counts_every_body_and_weighs_the_equal_ones() -> None:
 
 def test_time_measures_every_codec_and_the_baseline_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each arm gives a median and its batches; values are nanoseconds per message."""
-    monkeypatch.setattr(time.gc, "freeze", lambda: None)
-    monkeypatch.setattr(time.gc, "disable", lambda: None)
+    monkeypatch.setattr(settings.gc, "freeze", lambda: None)
+    monkeypatch.setattr(settings.gc, "disable", lambda: None)
     sent: list[dict[str, Any]] = []
-    operations = ["encode", "decode", "read-one", "populate", "serialize", "deserialize", "convert"]
+    operations = ["encode", "decode", "read-one", "populate", "serialize", "deserialize", "convert", "relay"]
     time.run(job("tool-call-response", ["orjson", "msgspec-json"], operations=operations), sent.append)
     found = rows_of(sent)
-    assert {codec for codec, _, _ in found} == {"orjson", "msgspec-json", "orjson" + CONTROL}
+    codecs = {"orjson", "msgspec-json", "orjson" + CONTROL, FLOOR_COPY, FLOOR_STRINGS}
+    assert {codec for codec, _, _ in found} == codecs
     assert {operation for _, operation, _ in found} == set(operations)
-    assert all(50 < value < 5_000_000 for (_, name, _), value in found.items() if name in ("encode", "decode"))
+    assert all(20 < value < 5_000_000 for (_, name, _), value in found.items() if name in ("encode", "decode"))
     batches = [record["batches"] for record in sent if "batches" in record]
-    assert all(len(one["values"]) >= 3 and one["loops"][0] >= 1 for one in batches) and len(batches) == 21
+    assert all(len(one["values"]) >= 3 and one["loops"][0] >= 1 for one in batches) and len(batches) == 40
 
 
 def test_stages_that_use_up_their_input_get_a_fresh_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,37 +100,10 @@ def test_stages_that_use_up_their_input_get_a_fresh_one(monkeypatch: pytest.Monk
         seen.add(id(given))
         kept.append(given)
 
-    arm = time.calibrate({"batch_ns": 1, "arm_ns": 1, "rounds": 3}, time.Arm("x", convert, [b"a", b"b"], lambda _: [0]))
-    time.interleave([arm._replace(loops=4)], Random(0))
+    arm = arms.Arm("x", convert, [b"a", b"b"], 2, lambda _: [0])
+    arm = arms.calibrate({"batch_ns": 1, "arm_ns": 1, "rounds": 3}, arm)
+    arms.interleave([arm._replace(loops=4)], Random(0))
     assert len(seen) >= 3 * 4 * 2
-
-
-def test_allocations_of_a_known_function_are_exact(tmp_path: Path) -> None:
-    """Three buffers of 5,000 bytes are three allocations of 5,033 bytes, the header of a bytes object included."""
-    byte = b"x"
-
-    def allocate(_: object) -> None:
-        kept = byte * 5000
-        byte * 5000
-        del kept
-        byte * 5000
-
-    found = memory.per_operation(allocate, [None, None], 8, tmp_path)
-    assert found == {"allocations": 3.0, "bytes": 3 * 5_033.0, "peak": 2 * 5_033.0}
-    nothing = memory.per_operation(lambda _: None, [None], 8, tmp_path)
-    assert nothing["allocations"] == nothing["bytes"] == 0.0 and nothing["peak"] < 1000
-
-
-def test_two_memory_runs_agree_exactly() -> None:
-    """Fresh processes count the same allocations, to the last one."""
-
-    def measured() -> dict[tuple[str, str, str], float]:
-        sent: list[dict[str, Any]] = []
-        run_worker({"part": "memory", **job("tool-call-response", ["orjson", "protobuf", "msgpack"])}, sent.append)
-        return {key: value for key, value in rows_of(sent).items() if key[2] != "peak"}
-
-    first = measured()
-    assert first == measured() and len(first) == 12
 
 
 def test_a_worker_that_is_silent_is_killed() -> None:

@@ -1,5 +1,7 @@
 """The typed messages and the strict comparison of documents."""
 
+import pickle
+from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -20,6 +22,7 @@ from serlab.messages import (
     same,
     to_document,
 )
+from serlab.messages.base import NO_EXTRA
 from serlab.messages.embeddings import Embedding
 from serlab.messages.vectors import pack_vector
 
@@ -47,6 +50,15 @@ def test_documents_that_are_not_the_same_json_differ(a: Any, b: Any) -> None:
 def test_order_of_keys_does_not_count_and_nan_is_itself() -> None:
     """RFC 8259 gives objects no order; a codec that kept a NaN lost nothing."""
     assert same({"a": 1, "b": [float("nan")]}, {"b": [float("nan")], "a": 1})
+
+
+def test_a_message_can_be_pickled_and_copied() -> None:
+    """So it can be sent to another process; the one empty `extra` stays that one."""
+    for document in ({"model": "m", "stop": None}, {"novel": 1}):
+        message = from_document("ChatRequest", document)
+        for back in (pickle.loads(pickle.dumps(message)), deepcopy(message)):
+            assert back == message and to_document(back) == document
+            assert (back.extra is NO_EXTRA) is ("novel" not in document)
 
 
 def test_absent_null_and_empty_differ() -> None:

@@ -7,6 +7,7 @@ import sys
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
+TEXT = README + (ROOT / "docs/ci.md").read_text()
 
 
 def test_the_example_runs() -> None:
@@ -18,15 +19,16 @@ def test_the_example_runs() -> None:
 
 
 def test_every_command_and_option_exists() -> None:
-    """What the README names, the command's help names too."""
+    """What the README and the page on CI name, the command's help names too."""
     helps = {}
-    for name in set(re.findall(r"`?serlab (list|check|compare|fidelity|report|size|time|memory)\b", README)):
+    names = "list|check|compare|fidelity|report|size|time|memory|throughput|diff|gate"
+    for name in set(re.findall(rf"`?serlab ({names})\b", TEXT)):
         done = subprocess.run(
             [sys.executable, "-m", "serlab", name, "--help"], capture_output=True, text=True, cwd=ROOT
         )
         helps[name] = done.stdout
     assert len(helps) >= 5 and all(helps.values())
-    for option in set(re.findall(r"(?<![\w-])--[a-z]+", README)):
+    for option in set(re.findall(r"(?<![\w-])--[a-z]+", TEXT)):
         assert any(option in text for text in helps.values()), option
 
 

@@ -46,7 +46,7 @@ def test_free_form_value_refuses_a_number_that_is_not_finite(codec: str, number:
     refuses(codec, ChatRequest(metadata={"a": [number]}))
 
 
-@pytest.mark.parametrize("codec", [name for name in ALL if name not in ("json", "json-base64")])
+@pytest.mark.parametrize("codec", [name for name in ALL if not name.startswith("json")])
 def test_text_with_a_lone_surrogate_is_refused(codec: str) -> None:
     """Only the standard library's escapes carry what is not UTF-8."""
     refuses(codec, ChatRequest(model="\ud800"))

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from serlab.report import FORMATS, build_tables, terminal_tables, write_tables
 from serlab.report.figures import ratio_figure
+from serlab.report.floors import floor_values
+from serlab.report.tables import baseline_of
 from serlab.report.units import show
 from serlab.results import Row, frame
 
@@ -75,6 +77,54 @@ def test_the_mean_of_workloads_is_geometric_and_over_common_ones() -> None:
     summary = build_tables(frame(found))["summary"]
     mean = summary[summary["workload"] == "geometric mean of 2"].set_index("codec")
     assert mean["decode_ratio"].to_dict() == pytest.approx({"orjson": 1.0, "x": 1.0})
+
+
+def with_floors(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add floors of 5 and 20 ns, and a codec whose worker died."""
+    floors = times("floor: copy", [5.0] * 6) + times("floor: strings", [20.0] * 6)
+    return pd.concat([rows, frame([*floors, one("dead", "parity", "failed", 1)])], ignore_index=True)
+
+
+def test_every_group_says_how_far_from_the_floor_it_is(rows: pd.DataFrame) -> None:
+    """A decoded message is made of strings here, the dearer of the two; the floors themselves are no codecs."""
+    table = build_tables(with_floors(rows))["time"].set_index("codec")
+    assert table.loc["fast", "times_floor"] == pytest.approx(2.5) and table.loc["floor: strings", "times_floor"] == 1.0
+    assert table.loc["floor: copy", "verdict"] == table.loc["floor: strings", "verdict"] == "floor"
+    assert build_tables(rows)["time"]["times_floor"].isna().all()
+
+
+def test_floors_enter_no_ranking_and_no_mean(rows: pd.DataFrame, tmp_path: Path) -> None:
+    """Neither the summary nor the terminal nor the figure shows them, and none becomes the baseline."""
+    given = with_floors(rows)
+    assert not build_tables(given)["summary"]["codec"].str.startswith("floor").any()
+    assert "floor" not in rendered(given, 80)
+    ratio_figure(given, tmp_path / "ratios.png", ["w"])
+    alone = frame(times("floor: copy", [1.0]) + times("x", [2.0]))
+    assert baseline_of(alone) == "x"
+
+
+@pytest.mark.parametrize(
+    ("operation", "floor"),
+    [("encode", 5.0), ("relay", 5.0), ("read-one", 20.0), ("read-10%", 20.0), ("decode", 20.0), ("stream", 25.0)],
+)
+def test_an_operation_stands_on_its_own_floor(operation: str, floor: float) -> None:
+    """The copy where bytes are written, the strings where fields are read, both for a stream."""
+    assert floor_values(operation, {"floor: copy": {0: 5.0, 1: 1.0}, "floor: strings": {0: 20.0}})[0] == floor
+    assert floor_values(operation, {}) == {}
+
+
+def test_a_codec_whose_worker_died_says_so_in_the_time_table(rows: pd.DataFrame) -> None:
+    """It has no figure there."""
+    table = build_tables(with_floors(rows))["time"].set_index("codec")
+    assert table.loc["dead", "verdict"] == "failed" and pd.isna(table.loc["dead", "time_ns"])
+
+
+def test_an_operation_of_one_workload_takes_no_codec_out_of_the_means() -> None:
+    """A stream is measured on chunks only, so it has no mean, and the others keep theirs."""
+    found = [row for w in ("a", "b") for row in times("orjson", [1.0] * 6, w) + times("x", [2.0] * 6, w)]
+    found += times("orjson", [1.0] * 6, "a", "stream") + times("x", [2.0] * 6, "a", "stream")
+    mean = build_tables(frame(found))["summary"].set_index(["workload", "codec"]).loc["geometric mean of 2"]
+    assert mean.loc["x", "decode_ratio"] == pytest.approx(2.0) and pd.isna(mean.loc["x", "stream_ratio"])
 
 
 def rendered(rows: pd.DataFrame, width: int) -> str:

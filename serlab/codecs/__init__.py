@@ -64,6 +64,10 @@ BUILT_IN: dict[str, Entry] = {
     "msgspec-json-base64": Entry("msgspec", "msgspec", False, False, "msgspec-json with vectors as base64"),
     "msgpack-bin": Entry("msgpack", "msgpack", False, False, "msgpack with vectors as bin"),
     "msgspec-msgpack-bin": Entry("msgspec", "msgspec", False, False, "msgspec-msgpack with vectors as bin"),
+    "json-fresh": Entry("json", "", False, False, "json that keeps no encoder"),
+    "msgpack-fresh": Entry("msgpack", "msgpack", False, False, "msgpack that keeps no Packer"),
+    "msgspec-json-fresh": Entry("msgspec", "msgspec", False, False, "msgspec-json that keeps no encoder"),
+    "msgspec-msgpack-fresh": Entry("msgspec", "msgspec", False, False, "msgspec-msgpack that keeps no encoder"),
 }
 
 

@@ -11,6 +11,10 @@ A message holds JSON values: object keys are strings, and vectors stand in the f
 What comes back from `decode(encode(message))` equals it; what a format cannot carry raises `EncodeError`. Bytes are one
 message, without a length prefix. Codecs hold no state between calls that one call could change for another, so one may
 be used by several threads.
+
+A codec keeps between calls what its library lets a program keep (an encoder, a buffer), for each thread its own where
+the library does not say that threads may share it. Where that is a choice, the variant `NAME-fresh` makes it anew for
+each message.
 """
 
 from collections.abc import Callable
@@ -18,10 +22,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from serlab.errors import DecodeError, DocumentError, EncodeError
-from serlab.messages import kind_of
+from serlab.messages import UNSET, kind_of
 
 REFUSALS = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError, MemoryError)
 """What libraries raise on a message or on bytes that they cannot take."""
+
+Route = Callable[[Any, Any], str]
+"""(model, stream) → the model to ask instead; each is UNSET where the message does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class Codec:
         convert: library object → message.
         view: bytes → lazy reader with the message's attribute names; None where the format has none.
         refusals: the exceptions with which the library refuses.
+        reroute: (bytes, route) → bytes with another `model`, where the format can do that for less than decode and
+            encode; see `relay`.
     """
 
     name: str
@@ -49,6 +58,7 @@ class Codec:
     convert: Callable[[Any], Any]
     view: Callable[[bytes], Any] | None = None
     refusals: tuple[type[Exception], ...] = REFUSALS
+    reroute: Callable[[bytes, Route], bytes] | None = None
 
     def encode(self, message: Any) -> bytes:
         """Turn a message into bytes.
@@ -109,6 +119,31 @@ class Codec:
         except self.refused_by() as error:
             raise DecodeError(self.refused(data, error)) from error
 
+    def relay(self, data: bytes, route: Route) -> bytes:
+        """Pass a message on under another `model`, as a gateway does.
+
+        Args:
+            data: one message, no length prefix.
+            route: chooses the model by what the message has in `model` and `stream`.
+
+        Returns:
+            The message with the chosen model, and everything else as it was.
+
+        Raises:
+            DecodeError: the bytes are not one whole message of this format.
+            EncodeError: the format cannot carry the chosen model.
+        """
+        if self.reroute is None:
+            message = self.decode(data)
+            set_model(message, route)
+            return self.encode(message)
+        try:
+            return self.reroute(data, route)
+        except (DecodeError, EncodeError):
+            raise
+        except self.refused_by() as error:
+            raise DecodeError(self.refused(data, error)) from error
+
     def refused_by(self) -> tuple[type[Exception], ...]:
         """List the exceptions that mean a refusal: the library's and that of the documents."""
         return (DocumentError, *self.refusals)
@@ -116,6 +151,16 @@ class Codec:
     def refused(self, data: bytes, error: Exception) -> str:
         """Say what was refused."""
         return f"{self.name}: expected one whole {self.message}, got {len(data)} bytes that are not: {reason(error)}"
+
+
+def set_model(message: Any, route: Route) -> None:
+    """Choose a message's model, or that of a document, and write it there."""
+    if isinstance(message, dict):
+        message["model"] = route(message.get("model", UNSET), message.get("stream", UNSET))
+    elif hasattr(message, "model"):
+        message.model = route(message.model, getattr(message, "stream", UNSET))
+    else:
+        raise EncodeError(f"expected a message or an object with a model, got a {type(message).__name__}")
 
 
 def reason(error: Exception) -> str:

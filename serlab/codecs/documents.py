@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from serlab.codecs.base import Route, set_model
 from serlab.codecs.vectors import replace_vectors, vector_document
 from serlab.messages import from_document, to_document
 from serlab.messages.documents import converter
@@ -35,3 +36,16 @@ def read_vectors(document: Any, read: Stage | None) -> Any:
             # The one place whose type admits a list and no array.
             document["embedding"] = document["embedding"].tolist()
     return from_document("EmbeddingResponse", document)
+
+
+def document_reroute(
+    deserialize: Callable[[bytes], Any], serialize: Callable[[Any], bytes]
+) -> Callable[[bytes, Route], bytes]:
+    """Give a format's `reroute`: the document is changed as it is and never becomes a message."""
+
+    def reroute(data: bytes, route: Route) -> bytes:
+        document = deserialize(data)
+        set_model(document, route)
+        return serialize(document)
+
+    return reroute

@@ -5,6 +5,8 @@
   infinity, as Python reads it.
 - An object key that is not a string, which no document has, becomes one without notice.
 - Integers of any size are exact; of a duplicate key the last value wins.
+- An encoder and a decoder are kept; they hold options only, and the module's own functions share theirs among threads.
+- Variant `json-fresh`: `dumps` and `loads`, which make one for each message as soon as an option is given.
 
 Source: RFC 8259.
 """
@@ -16,16 +18,7 @@ from typing import Any, NoReturn
 
 from serlab.codecs import vectors
 from serlab.codecs.base import Codec
-from serlab.codecs.documents import document_stages
-
-
-def serialize(document: Any) -> bytes:
-    """Write plain values as compact UTF-8 JSON."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+from serlab.codecs.documents import document_reroute, document_stages
 
 
 def refuse(literal: str) -> NoReturn:
@@ -33,11 +26,43 @@ def refuse(literal: str) -> NoReturn:
     raise ValueError(f"{literal} is not JSON")
 
 
-deserialize = partial(json.loads, parse_constant=refuse)
+COMPACT: Any = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
+ESCAPED: Any = {**COMPACT, "ensure_ascii": True}
+encode, encode_escaped = json.JSONEncoder(**COMPACT).encode, json.JSONEncoder(**ESCAPED).encode
+decode = json.JSONDecoder(parse_constant=refuse).decode
+
+
+def serialize(document: Any) -> bytes:
+    """Write plain values as compact UTF-8 JSON."""
+    text = encode(document)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return encode_escaped(document).encode()
+
+
+def serialize_fresh(document: Any) -> bytes:
+    """Write plain values with an encoder of their own."""
+    text = json.dumps(document, **COMPACT)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, **ESCAPED).encode()
+
+
+def deserialize(data: bytes) -> Any:
+    """Read JSON in any of the encodings that `json.loads` tells apart."""
+    return decode(data.decode(json.detect_encoding(data), "surrogatepass"))
+
+
+deserialize_fresh = partial(json.loads, parse_constant=refuse)
 
 
 def make(name: str, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     write, read = (vectors.to_base64, vectors.from_base64) if name.endswith("-base64") else (vectors.numbers, None)
     populate, convert = document_stages(kind, write, read)
-    return Codec(name, kind, platform.python_version(), populate, serialize, deserialize, convert)
+    fresh = name.endswith("-fresh")
+    writer, reader = (serialize_fresh, deserialize_fresh) if fresh else (serialize, deserialize)
+    reroute = document_reroute(reader, writer)
+    return Codec(name, kind, platform.python_version(), populate, writer, reader, convert, reroute=reroute)

@@ -14,6 +14,7 @@ import orjson
 
 from serlab.errors import EncodeError
 from serlab.messages import to_document
+from serlab.messages.exact import loads_exactly
 
 PACKED_FLOAT = b"\xcb"
 PACKED_MARKS = (b"\xcb\x7f", b"\xcb\xff")
@@ -75,7 +76,7 @@ def loads(text: str | bytes) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         # Escaped lone surrogates are JSON by grammar; only the standard library reads them.
-        return json.loads(text)
+        return loads_exactly(text)
 
 
 def refuse_non_finite(data: bytes, message: Any) -> None:

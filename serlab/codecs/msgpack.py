@@ -3,17 +3,42 @@
 - Integers beyond 64 bits and lone surrogates are refused; NaN and infinities are kept.
 - Object keys that are not strings are refused when they are read. Extension types, which JSON has not, are read as
   the library's objects; such a message has no document.
-- A Packer is made for each message: `packb`, as most programs call it.
+- Each thread keeps a Packer: a short message is written in 0.9 × the time of `packb`, which makes one for each message;
+  from 60 kB on there is no difference. A Packer writes into one buffer, and msgpack does not promise that threads may
+  share it; the look-up of the thread's own costs 60 ns of 800.
+- Variant `msgpack-fresh`: a Packer for each message: `packb`, as most programs call it.
 - Variant `msgpack-bin`: vectors as `bin` bytes instead of numbers.
 
 Source: the MessagePack specification.
 """
 
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import msgpack
 
 from serlab.codecs import vectors
 from serlab.codecs.base import REFUSALS, Codec
-from serlab.codecs.documents import document_stages
+from serlab.codecs.documents import document_reroute, document_stages
+
+
+class Kept(threading.local):
+    """A thread's own Packer; `autoreset` empties its buffer after each message, also after a refused one."""
+
+    def __init__(self) -> None:
+        self.pack = msgpack.Packer(autoreset=True).pack
+
+
+def keeping() -> Callable[[Any], bytes]:
+    """Give a function that writes plain values with a Packer that each thread keeps."""
+    kept = Kept()
+
+    def serialize(document: Any) -> bytes:
+        data: bytes = kept.pack(document)
+        return data
+
+    return serialize
 
 
 def make(name: str, kind: str) -> Codec:
@@ -22,4 +47,7 @@ def make(name: str, kind: str) -> Codec:
     populate, convert = document_stages(kind, write, read)
     version = ".".join(map(str, msgpack.version))
     refusals = (*REFUSALS, msgpack.UnpackException)
-    return Codec(name, kind, version, populate, msgpack.packb, msgpack.unpackb, convert, refusals=refusals)
+    write_all = msgpack.packb if name.endswith("-fresh") else keeping()
+    reroute = document_reroute(msgpack.unpackb, write_all)
+    stages = (populate, write_all, msgpack.unpackb, convert)
+    return Codec(name, kind, version, *stages, refusals=refusals, reroute=reroute)

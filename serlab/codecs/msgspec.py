@@ -6,6 +6,8 @@
   size are exact.
 - JSON: bytes become base64 text and object keys that are not strings become strings without notice; no document has
   either.
+- An Encoder and a Decoder are kept. `encode_into` a kept buffer is no faster, since the bytes are then copied out.
+- Variants `msgspec-json-fresh` and `msgspec-msgpack-fresh`: the module's functions, which keep nothing.
 - MessagePack: integers beyond 64 bits and lone surrogates are refused; NaN, infinities and bytes are kept.
 
 Source: msgspec's documentation.
@@ -32,15 +34,21 @@ def make(name: str, kind: str) -> Codec:
     if name.endswith(("-base64", "-bin")) and kind == "EmbeddingResponse":
         return make_variant(name, kind, protocol)
     json = protocol is msgspec.json
-    encode = protocol.Encoder(enc_hook=vectors.numbers if json else vectors.plain).encode
+    encode, decode = tools(name, kind, protocol)
     if kind == "document":
-        return Codec(
-            name, kind, msgspec.__version__, same_object, partial(write, encode, json), protocol.decode, same_object
-        )
+        return Codec(name, kind, msgspec.__version__, same_object, partial(write, encode, json), decode, same_object)
     convert = pack_vectors if kind == "EmbeddingResponse" else same_object
-    read_typed = protocol.Decoder(message_type(kind)).decode
-    deserialize = partial(read, kind, read_typed, protocol.decode)
+    deserialize = partial(read, kind, decode, protocol.decode)
     return Codec(name, kind, msgspec.__version__, without_extra, partial(write, encode, json), deserialize, convert)
+
+
+def tools(name: str, kind: str, protocol: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    """Give encode and decode to the kind's type, of objects that are kept or, for the variant, of the module."""
+    hook = vectors.numbers if protocol is msgspec.json else vectors.plain
+    type_ = Any if kind == "document" else message_type(kind)
+    if name.endswith("-fresh"):
+        return partial(protocol.encode, enc_hook=hook), partial(protocol.decode, type=type_)
+    return protocol.Encoder(enc_hook=hook).encode, protocol.Decoder(type_).decode
 
 
 def make_variant(name: str, kind: str, protocol: Any) -> Codec:

@@ -4,6 +4,7 @@
 - Integers beyond 64 bits and lone surrogates are refused; read from elsewhere, an integer beyond 64 bits becomes a
   float without notice (orjson's own behaviour).
 - Values nested deeper than 254 levels are refused.
+- Nothing is kept between messages: orjson has functions only.
 - float32 vectors are written as the doubles they equal: orjson's shortest float32 form would read back as other
   doubles.
 
@@ -17,7 +18,7 @@ import orjson
 
 from serlab.codecs import vectors
 from serlab.codecs.base import Codec
-from serlab.codecs.documents import document_stages
+from serlab.codecs.documents import document_reroute, document_stages
 from serlab.codecs.jsontext import holds_non_finite, refuse_non_finite
 from serlab.errors import EncodeError
 
@@ -49,4 +50,5 @@ def make(name: str, kind: str) -> Codec:
     write, read = (vectors.to_base64, vectors.from_base64) if base64 else (doubles, None)
     populate, convert = document_stages(kind, write, read)
     writer = serialize_arrays if kind == "EmbeddingResponse" else serialize
-    return Codec(name, kind, orjson.__version__, populate, writer, orjson.loads, convert)
+    reroute = document_reroute(orjson.loads, writer)
+    return Codec(name, kind, orjson.__version__, populate, writer, orjson.loads, convert, reroute=reroute)

@@ -11,13 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from serlab.codecs import codec_info
+from serlab.measure.arms import WARM_UP_BATCHES
+from serlab.measure.base import base_of
 from serlab.measure.plan import Plan
 from serlab.measure.process import physical_memory
+from serlab.measure.settings import DESCRIPTIONS
+
+HOME = Path(__file__).resolve().parents[2]
+"""The checkout that serlab runs from, if it does."""
 
 LIBRARIES = ("msgspec", "numpy", "zstandard", "memray", "pyperf")
 """What every figure rests on beside the codecs' own libraries."""
 
-SAME_ON_RESUME = ("cpu", "cores", "os", "python", "versions", "plan")
+SAME_ON_RESUME = ("cpu", "cores", "os", "python", "versions", "plan", "base")
 """A run must not go on where one of these has changed: its rows would not be of one kind."""
 
 
@@ -41,14 +47,27 @@ def environment(plan: Plan) -> dict[str, Any]:
         "serlab": metadata.version("serlab"),
         "git_commit": git_commit(),
         "load_average": list(os.getloadavg()),
-        "gc": "frozen and disabled while timing, disabled while tracing",
+        "gc": DESCRIPTIONS[plan.options.gc],
         "hash_seed": 0,
+        "affinity": "each timing worker on one processor, in turn" if plan.options.pin else "left to the system",
+        "warm_up_batches": WARM_UP_BATCHES,
+        "effort": plan.effort._asdict(),
+        "time_limit_s": plan.options.time_limit_s,
+        "memory_limit_bytes": plan.options.memory_limit_mb * 10**6 or physical_memory(),
         "seed": plan.options.seed,
         "processes": plan.effort.processes,
         "command": sys.argv,
         "options": asdict(plan.options),
         "plan": plan.fingerprint(),
-    }
+    } | base_record(plan.options.base)
+
+
+def base_record(place: str) -> dict[str, Any]:
+    """Describe the other environment, if there is one."""
+    if not place:
+        return {}
+    base = base_of(place)
+    return {"base": {**base.record, "git_commit": git_commit(base.home)}}
 
 
 def versions(codecs: tuple[str, ...]) -> dict[str, str]:
@@ -68,9 +87,8 @@ def cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
-def git_commit() -> str:
+def git_commit(here: Path = HOME) -> str:
     """Name the commit of the checkout that serlab runs from, with `+` if it was changed; "" outside of one."""
-    here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return ""
     try:

@@ -1,11 +1,13 @@
 """The messages of a workload, as a worker needs them."""
 
+import platform
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from serlab import workloads
-from serlab.codecs import Codec, open_codec
+from serlab.codecs import Codec, codec_info, open_codec
 from serlab.messages import from_document
+from serlab.stats import CONTROL, FLOOR
 from serlab.workloads import read_one
 
 Emit = Callable[[dict[str, Any]], None]
@@ -55,6 +57,11 @@ def bind(job: dict[str, Any], name: str, messages: list[Any]) -> Bound:
     """Open a codec and encode a workload."""
     codec = open_codec(name, job["kind"])
     return Bound(name, codec, [codec.encode(message) for message in messages])
+
+
+def version_of(arm: str) -> str:
+    """Tell the version of an arm's library; a floor is Python's own."""
+    return platform.python_version() if arm.startswith(FLOOR) else codec_info(arm.removesuffix(CONTROL)).version
 
 
 def read_field(opened: Callable[[bytes], Any], reader: Any, data: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Memory: allocations, bytes and peak of one operation, by memray.
+"""Memory: allocations, bytes and peak of one operation, and what its result keeps, by memray.
 
 Per-operation figures are the slope between N and 2N passes after a warm-up, so that what the tracker and the first
 calls allocate cancels out; counts then repeat exactly. Python's own allocator is traced, without which small objects
@@ -8,8 +8,14 @@ memray follows Python calls through the interpreter's profile hook, and under th
 allocates a frame object, which it does not without (an empty function: one allocation of about 150 bytes on CPython
 3.11). The hook is taken out while the operation runs: only counts are wanted here, no call stacks.
 
-The peak is what was allocated at most at one time while one message after another was coded; below about 1 kB it is
-the tracker's own. Never time what is traced.
+- `peak`: what was allocated at most at one time while one message after another was coded; below about 1 kB it is the
+  tracker's own.
+- `growth`: what is still allocated after many operations whose results are dropped, per operation; zero up to 131 kB
+  in all, which caches of the interpreter and of numpy may hold. A leak shows as a figure above zero.
+- `retained`: what one kept result keeps allocated. A decoder gets a copy of its own of the bytes, so that what a view
+  or an array holds on to counts, and what is only read does not.
+
+Never time what is traced.
 
 Source: memray's documentation, "Python allocators" and `FileReader`.
 """
@@ -19,20 +25,38 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 import memray
 
 from serlab.codecs.base import reason
-from serlab.measure.load import Emit, bind, finding, load_messages, row
+from serlab.measure.flamegraph import write_flamegraph
+from serlab.measure.load import Bound, Emit, bind, finding, load_messages, row
 from serlab.measure.parity import check
 from serlab.messages import to_document
 
-OPERATIONS = ("encode", "decode")
-UNITS = {"allocations": "1/op", "bytes": "bytes/op", "peak": "bytes"}
+UNITS = {
+    "allocations": "1/op",
+    "bytes": "bytes/op",
+    "peak": "bytes",
+    "growth": "bytes/op",
+    "retained": "bytes",
+}
 FREES = {memray.AllocatorType.FREE, memray.AllocatorType.MUNMAP, memray.AllocatorType.PYMALLOC_FREE}
+ARENAS = {memray.AllocatorType.MMAP}
+"""What Python's allocator takes in steps of 1 MiB for objects that are counted themselves."""
+
 WARM_UP = 3
 """Passes until caches and free lists are filled."""
+
+GROWTH_NS = 4_000_000
+"""How long, untraced, the operations take that must leave nothing: 4,000 of 1 µs, a few of a large body."""
+
+MOST_OPERATIONS = 10_000
+CACHES_BYTES = 131_072
+"""More than what was seen alive after operations that leak nothing: 100 kB after 500 tokens with log probabilities had
+been read 16 times as FlatBuffers, 95 kB after 8 times."""
 
 
 class Trace(NamedTuple):
@@ -47,11 +71,13 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     """Trace every codec on one workload.
 
     Args:
-        job: workload, kind, seed, documents, codecs.
+        job: workload, kind, seed, documents, codecs, flamegraph, folder.
         emit: receives rows and findings.
     """
     messages = load_messages(job)
+    # What was loaded is frozen, or each of the collections below would walk it for 20 ms.
     gc.collect()
+    gc.freeze()
     gc.disable()
     with TemporaryDirectory(prefix="serlab-") as folder:
         for name in job["codecs"]:
@@ -70,12 +96,26 @@ def measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: P
             emit(finding(job, name, outcome.outcome, outcome.reason))
             return
     bound = bind(job, name, messages)
-    inputs = {"encode": messages, "decode": bound.encoded}
     passes = passes_for(sum(map(len, bound.encoded)))
-    for operation in OPERATIONS:
-        figures = per_operation(getattr(bound.codec, operation), inputs[operation], passes, folder)
+    for operation, (call, items) in operations_of(bound, messages).items():
+        figures = per_operation(call, items, passes, folder)
+        figures["growth"] = growth(call, items, affordable(call, items), folder)
+        figures["retained"] = retained(call, items, passes, folder)
         for metric, value in figures.items():
             emit(row(job, name, operation, metric, UNITS[metric], value))
+        if job["flamegraph"]:
+            path = Path(job["folder"], "flamegraphs", f"{job['workload']}-{name}-{operation}".replace("/", "_"))
+            write_flamegraph(call, items * passes, path.with_name(f"{path.name}.html"))
+
+
+def operations_of(bound: Bound, messages: list[Any]) -> dict[str, tuple[Callable[[Any], Any], list[Any]]]:
+    """Give what is traced and its arguments; `open` only where that is a view and not the decoded message."""
+    codec, encoded = bound.codec, bound.encoded
+    found: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
+        "encode": (codec.encode, messages),
+        "decode": (codec.decode, encoded),
+    }
+    return found | ({"open": (codec.open, encoded)} if codec.view else {})
 
 
 def passes_for(size: int) -> int:
@@ -97,7 +137,7 @@ def per_operation(call: Callable[[Any], Any], items: list[Any], passes: int, fol
     """
     run_all(call, items * WARM_UP)
     # The first tracker of a process allocates some things for good, and so does the first call under it.
-    _, once, twice = (trace(call, items, n, folder) for n in (1, passes, 2 * passes))
+    _, once, twice = (trace(call, items * n, folder) for n in (1, passes, 2 * passes))
     count = passes * len(items)
     return {
         "allocations": (twice.allocations - once.allocations) / count,
@@ -106,24 +146,82 @@ def per_operation(call: Callable[[Any], Any], items: list[Any], passes: int, fol
     }
 
 
+def affordable(call: Callable[[Any], Any], items: list[Any]) -> int:
+    """Choose how many passes are watched for growth."""
+    start = perf_counter_ns()
+    run_all(call, items)
+    passes = GROWTH_NS // max(1, perf_counter_ns() - start)
+    return max(2, min(passes, MOST_OPERATIONS // len(items)))
+
+
+def growth(call: Callable[[Any], Any], items: list[Any], passes: int, folder: Path) -> float:
+    """Measure what an operation leaves behind when its result is dropped, in bytes per operation."""
+    left = live(call, items * passes, folder)
+    return left / (passes * len(items)) if left > CACHES_BYTES else 0.0
+
+
+def retained(call: Callable[[Any], Any], items: list[Any], passes: int, folder: Path) -> float:
+    """Measure what one kept result keeps allocated, as the slope between N and 2N results.
+
+    Args:
+        call: what is traced.
+        items: its arguments, one per message; bytes are copied for each call.
+        passes: N.
+        folder: where the tracker may write.
+    """
+    # The first calls fill caches that stay.
+    run_all(call, items * WARM_UP)
+    once, twice = (live_results(call, items * n, folder) for n in (passes, 2 * passes))
+    return (twice - once) / (passes * len(items))
+
+
+def live_results(call: Callable[[Any], Any], items: list[Any], folder: Path) -> int:
+    """Keep the result for each item and count the bytes that are allocated then."""
+    kept = [None] * len(items)
+
+    def keep(numbered: tuple[int, Any]) -> None:
+        number, item = numbered
+        kept[number] = call(bytes(memoryview(item)) if type(item) is bytes else item)
+
+    return live(keep, list(enumerate(items)), folder)
+
+
 def run_all(call: Callable[[Any], Any], items: Iterable[Any]) -> None:
     """Call a function with every item."""
     for item in items:
         call(item)
 
 
-def trace(call: Callable[[Any], Any], items: list[Any], passes: int, folder: Path) -> Trace:
-    """Run some passes under a tracker and sum up what they allocated."""
+def trace(call: Callable[[Any], Any], items: list[Any], folder: Path) -> Trace:
+    """Run a function on some items under a tracker and sum up what was allocated."""
     capture = folder / "capture.bin"
     # The iterator is made out here, so that what is traced is the operation alone.
-    work = iter(items * passes)
+    work = iter(items)
     gc.collect()
     with memray.Tracker(capture, trace_python_allocators=True):
         sys.setprofile(None)
         run_all(call, work)
     with memray.FileReader(capture) as reader:
         records = reader.get_allocation_records()
-        made = [(one.n_allocations, one.size) for one in records if one.allocator not in FREES]
+        made = [(one.n_allocations, one.size) for one in records if one.allocator not in FREES | ARENAS]
         peak = reader.metadata.peak_memory
     capture.unlink()
     return Trace(sum(n for n, _ in made), sum(size for _, size in made), peak)
+
+
+def live(call: Callable[[Any], Any], items: list[Any], folder: Path) -> int:
+    """Run a function on some items under a tracker and count the bytes that are still allocated afterwards."""
+    capture = folder / "capture.bin"
+    work = iter(items)
+    form = memray.FileFormat.AGGREGATED_ALLOCATIONS
+    gc.collect()
+    with memray.Tracker(capture, trace_python_allocators=True, file_format=form):
+        sys.setprofile(None)
+        run_all(call, work)
+        # A full collection empties CPython's free lists, whose objects would count as alive.
+        gc.collect()
+    with memray.FileReader(capture) as reader:
+        records = reader.get_leaked_allocation_records()
+        left: int = sum(one.size for one in records if one.allocator not in ARENAS)
+    capture.unlink()
+    return left

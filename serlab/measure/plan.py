@@ -6,23 +6,34 @@ the keys of its rows: a run that was killed and resumed ends with the rows that 
     parity/WORKLOAD          every body through every codec; with sizes
     memory/WORKLOAD          every codec, one tracker after another
     time/WORKLOAD/PROCESS    every codec and operation of one workload, batches in random order
+    throughput/WORKLOAD/PROCESS, lag/WORKLOAD/PROCESS    the machine and an event loop under load, on request
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names
 from serlab.errors import MissingPackageError, UnknownNameError
+from serlab.measure.pace import LOAD_OPERATIONS, LOAD_PARTS, LOAD_WORKLOADS, load_cost
 from serlab.measure.sample import Corpus, scan
+from serlab.measure.settings import GC
 
 PARTS = ("size", "memory", "time")
-OPERATIONS = ("encode", "decode", "read-one", "populate", "serialize", "deserialize", "convert")
-DEFAULT_OPERATIONS = ("encode", "decode", "read-one")
+STAGES = ("populate", "serialize", "deserialize", "convert")
+OPERATIONS = ("encode", "decode", "read-one", "read-k", "relay", "stream", *STAGES)
+ROWS_OF = {"read-k": 6, "stream": 0}
+"""What an operation costs against the others: steps of the access curve; nothing where there is no stream."""
+
 VARIANTS = ("json-base64", "orjson-base64", "msgspec-json-base64", "msgpack-bin", "msgspec-msgpack-bin")
 VARIANT_KIND = "EmbeddingResponse"
 """The only kind that the variants write otherwise than the codec they come from."""
+FRESH = ("json-fresh", "msgpack-fresh", "msgspec-json-fresh", "msgspec-msgpack-fresh")
+"""Variants that keep nothing between messages, and write the same bytes; measured on request only. On chunks of a
+stream the codec that keeps its encoder takes 0.65 (json), 0.8 to 0.9 (msgspec) and 0.94 (msgpack) of their time to
+encode, on 90 kB as much.
+"""
 BASELINE = "orjson"
 
 
@@ -36,6 +47,7 @@ class Effort(NamedTuple):
         arm_ns: what one codec and operation may cost in one process; a slower one gets fewer batches, at least three.
         sample_bodies: bodies of a corpus, per file and kind, that are timed and traced.
         sample_bytes: their size as compact JSON.
+        operations: what is timed where the user names nothing.
     """
 
     processes: int
@@ -44,12 +56,14 @@ class Effort(NamedTuple):
     arm_ns: int
     sample_bodies: int
     sample_bytes: int
+    operations: tuple[str, ...]
 
 
+CORE = ("encode", "decode", "read-one")
 EFFORTS = {
-    "quick": Effort(5, 11, 1_000_000, 40_000_000, 50, 1_000_000),
-    "default": Effort(10, 25, 2_000_000, 150_000_000, 200, 4_000_000),
-    "rigorous": Effort(20, 25, 2_000_000, 150_000_000, 200, 4_000_000),
+    "quick": Effort(5, 11, 1_000_000, 40_000_000, 50, 1_000_000, CORE),
+    "default": Effort(10, 25, 2_000_000, 150_000_000, 200, 4_000_000, (*CORE, "relay", "stream")),
+    "rigorous": Effort(20, 25, 2_000_000, 150_000_000, 200, 4_000_000, (*CORE, "relay", "stream", "read-k")),
 }
 
 
@@ -61,21 +75,35 @@ class Options:
         codecs: names; empty means all that are installed, the variants only where they differ.
         workloads: names; empty means all built-in ones, or none if there is a corpus.
         corpora: paths.
-        operations: what is timed.
-        parts: any of `PARTS`.
+        operations: what is timed, any of `OPERATIONS`; empty means what the effort says.
+        parts: any of `PARTS` and `LOAD_PARTS`.
         effort: a key of `EFFORTS`.
         seed: of the workloads, the sample and the order of the batches.
         strict: refuse a corpus with a line that cannot be read.
+        gc: the collector while timing, see `serlab.measure.settings.GC`.
+        pin: keep each timing worker on one processor.
+        batch_ms: how long a batch should take; 0 means what the effort says.
+        time_limit_s: how long a worker may be at one step before it is killed.
+        memory_limit_mb: address space of a worker; 0 means the machine's memory.
+        flamegraph: write memray's flame graphs beside the figures of memory.
+        base: another environment, whose codecs are timed in pairs with these; "" is none.
     """
 
     codecs: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
     corpora: tuple[str, ...] = ()
-    operations: tuple[str, ...] = DEFAULT_OPERATIONS
+    operations: tuple[str, ...] = ()
     parts: tuple[str, ...] = PARTS
     effort: str = "default"
     seed: int = 0
     strict: bool = False
+    gc: str = "frozen"
+    pin: bool = False
+    batch_ms: float = 0.0
+    time_limit_s: float = 300.0
+    memory_limit_mb: int = 0
+    flamegraph: bool = False
+    base: str = ""
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Options":
@@ -102,7 +130,7 @@ class Cell(NamedTuple):
     """What one worker measures.
 
     Attributes:
-        part: "parity", "memory" or "time".
+        part: "parity", "memory", "time" or one of `LOAD_PARTS`.
         unit: the workload's name; for the parity of a corpus the file's, whose kinds are read in one go.
         process: the worker's number.
     """
@@ -114,7 +142,8 @@ class Cell(NamedTuple):
     @property
     def key(self) -> str:
         """Name the cell in the journal."""
-        return f"{self.part}/{self.unit}/{self.process}" if self.part == "time" else f"{self.part}/{self.unit}"
+        once = f"{self.part}/{self.unit}"
+        return f"{once}/{self.process}" if self.part in ("time", *LOAD_PARTS) else once
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +165,9 @@ class Plan:
     @property
     def effort(self) -> Effort:
         """Look up how much is measured."""
-        return EFFORTS[self.options.effort]
+        effort = EFFORTS[self.options.effort]
+        batch_ns = round(self.options.batch_ms * 1e6) or effort.batch_ns
+        return effort._replace(batch_ns=batch_ns, operations=self.options.operations or effort.operations)
 
     def cells(self) -> list[Cell]:
         """List the cells in the order in which they run."""
@@ -150,6 +181,8 @@ class Plan:
             yield from (Cell("memory", name) for name in self.sources)
         if "time" in self.options.parts:
             yield from (Cell("time", name, i) for i in range(self.effort.processes) for name in self.sources)
+        for part in (part for part in LOAD_PARTS if part in self.options.parts):
+            yield from (Cell(part, name, i) for i in range(self.effort.processes) for name in self.sources)
 
     def cost(self, cell: Cell) -> float:
         """Estimate a cell's seconds, to weigh the progress; only the ratios between cells count."""
@@ -158,12 +191,18 @@ class Plan:
         codecs = len(self.codecs_for(self.sources[cell.unit].kind))
         if cell.part == "memory":
             return 1.0 + 0.3 * codecs
-        return 1.0 + (codecs + 1) * len(self.options.operations) * self.effort.arm_ns / 1e9
+        if cell.part in LOAD_PARTS:
+            operations = len({*LOAD_OPERATIONS} & {*self.effort.operations})
+            return load_cost(cell.part, codecs, operations, self.effort._asdict())
+        rows = sum(ROWS_OF.get(operation, 1) for operation in self.effort.operations)
+        return 1.0 + (codecs + 2) * rows * self.effort.arm_ns / 1e9
 
     def codecs_for(self, kind: str) -> list[str]:
         """List the codecs for a kind: the variants only where they differ, unless they were asked for."""
-        wanted = self.options.codecs or kind == VARIANT_KIND
-        return [name for name in self.codecs if wanted or name not in VARIANTS]
+        if self.options.codecs:
+            return list(self.codecs)
+        without = FRESH if kind == VARIANT_KIND else (*FRESH, *VARIANTS)
+        return [name for name in self.codecs if name not in without]
 
     def fingerprint(self) -> dict[str, Any]:
         """Describe the run for the journal, to be compared when it is resumed."""
@@ -186,15 +225,21 @@ def make_plan(options: Options) -> Plan:
         CorpusError: a corpus cannot be read; with `strict`, a line of it.
     """
     check_names("operation", options.operations, OPERATIONS)
+    check_names("gc", (options.gc,), GC)
     check_names("workload", options.workloads, workloads.names())
     codecs = chosen_codecs(options.codecs)
     effort = EFFORTS[options.effort]
-    named = () if options.corpora and not options.workloads else options.workloads or workloads.names()
+    named = () if options.corpora and not options.workloads else options.workloads or default_workloads(options)
     sources = {name: Source(name, workloads.kind(name), None) for name in dict.fromkeys(named)}
     corpora = scan(options.corpora, effort.sample_bodies, effort.sample_bytes, options.seed, options.strict)
     for corpus in corpora.values():
         sources |= {name: Source(name, kind, corpus) for kind, name in corpus.workloads().items()}
     return Plan(options, codecs, corpora, sources)
+
+
+def default_workloads(options: Options) -> Iterable[str]:
+    """Give what is measured where nothing is named: all workloads, a selection where only the load parts are wanted."""
+    return LOAD_WORKLOADS if {*options.parts} <= {*LOAD_PARTS} else workloads.names()
 
 
 def check_names(what: str, names: tuple[str, ...], known: Any) -> None:

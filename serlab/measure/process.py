@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import serlab
 from serlab.errors import WorkerError
+from serlab.measure.mark import read_mark, shared_mark
 
 SILENCE_S = 300.0
 """How long a worker may send nothing before it counts as hung."""
@@ -31,47 +32,72 @@ class WorkerDied(WorkerError):
 
     def __init__(self, reason: str, at: str) -> None:
         super().__init__(f"{reason} at {at}" if at else reason)
+        self.reason = reason
         self.at = at
 
 
-def run_worker(job: dict[str, Any], record: Callable[[dict[str, Any]], None], silence_s: float = SILENCE_S) -> None:
+class Interpreter(NamedTuple):
+    """A Python that runs workers, with the environment variables that they get."""
+
+    executable: str
+    environment: dict[str, str]
+
+
+def run_worker(
+    job: dict[str, Any],
+    record: Callable[[dict[str, Any]], None],
+    silence_s: float = SILENCE_S,
+    interpreter: Interpreter | None = None,
+    descriptors: tuple[int, ...] = (),
+) -> None:
     """Measure one cell in a fresh process.
 
     Args:
         job: what to measure.
         record: called with each record that the worker sends.
         silence_s: seconds without a record after which the worker is killed.
+        interpreter: the Python that runs it; None means this one.
+        descriptors: open files that it inherits.
 
     Raises:
         WorkerDied: it died, hung or reported a failure.
     """
     at, finished = "", False
-    with TemporaryFile() as complaints, started(complaints) as process:
-        send(process, {"memory_bytes": physical_memory(), **job})
+    interpreter = interpreter or Interpreter(sys.executable, environment())
+    with (
+        TemporaryFile() as complaints,
+        shared_mark() as mark,
+        started(complaints, interpreter, (*descriptors, mark)) as process,
+    ):
+        send(process, {"memory_bytes": physical_memory(), **job, "mark": mark})
         try:
             for line in lines(process, silence_s):
                 sent = parse(line, at)
                 at = sent.get("at", at)
                 finished = finished or "done" in sent
                 if "failed" in sent:
-                    raise WorkerDied(sent["failed"], at)
+                    raise WorkerDied(sent["failed"], read_mark(mark) or at)
                 record(sent)
         except TimeoutError as error:
-            raise WorkerDied(str(error), at) from error
+            raise WorkerDied(str(error), read_mark(mark) or at) from error
         if process.wait() or not finished:
-            raise WorkerDied(f"{ending(process.returncode)}{last_line(complaints)}", at)
+            raise WorkerDied(f"{ending(process.returncode)}{last_line(complaints)}", read_mark(mark) or at)
 
 
 @contextmanager
-def started(complaints: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    complaints: IO[bytes], interpreter: Interpreter, descriptors: tuple[int, ...]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker in a process group of its own, and leave none of the group behind."""
+    # -P, or a folder named serlab where the user stands would be measured in place of what is installed.
     process = subprocess.Popen(
-        [sys.executable, "-m", "serlab.measure.worker"],
+        [interpreter.executable, "-P", "-m", "serlab.measure.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,
-        env=environment(),
+        env=interpreter.environment,
         start_new_session=True,
+        pass_fds=descriptors,
     )
     try:
         yield process

@@ -14,15 +14,17 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.codecs import codec_info
 from serlab.errors import ResultsError
+from serlab.measure.base import base_of
 from serlab.measure.environment import differences, environment
+from serlab.measure.load import version_of
+from serlab.measure.pairing import run_paired
 from serlab.measure.parity import OUTCOMES
 from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.suites import write_suites
 from serlab.results import ENVIRONMENT, Finished, Journal, Row, load_environment, write_atomically, write_results
-from serlab.stats import CONTROL
+from serlab.stats import BASE
 
 Progress = Callable[[Cell], None]
 """Called when a cell is finished, or found finished already."""
@@ -54,7 +56,7 @@ def measure(plan: Plan, directory: Path, resume: bool, progress: Progress) -> pd
         journal = Journal(directory)
         for cell in plan.cells():
             if cell.key not in journal.cells:
-                journal.append(finish(plan, cell, record["run"], journal))
+                journal.append(finish(plan, cell, record["run"], journal, directory))
             progress(cell)
         write_suites(directory, journal.cells.values())
         return write_results(directory, journal.cells.values())
@@ -94,18 +96,23 @@ def begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
     return old
 
 
-def finish(plan: Plan, cell: Cell, run: str, journal: Journal) -> Finished:
+def finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) -> Finished:
     """Measure one cell; again without a codec that killed its worker."""
     lost: list[Finished] = []
     without: set[str] = set()
     while True:
         collector = Collector(cell, run)
+        job = job_of(plan, cell, journal, without) | {"folder": str(directory)}
         try:
-            run_worker(job_of(plan, cell, journal, without), collector.record)
+            if plan.options.base and cell.part == "time":
+                run_paired(base_of(plan.options.base), job, collector.record, plan.options.time_limit_s)
+            else:
+                run_worker(job, collector.record, plan.options.time_limit_s)
         except WorkerDied as error:
-            without.add(error.at)
             lost.append(failure(plan, cell, run, error))
-            if error.at:
+            codec = error.at.removesuffix(BASE)
+            if codec and codec not in without:
+                without.add(codec)
                 continue
             collector = Collector(cell, run)
         return merge(cell, [*lost, collector.finished()])
@@ -139,7 +146,7 @@ class Collector:
             self.metadata = sent["metadata"]
         elif "batches" in sent:
             name = f"{self.cell.unit}/{sent['batches']['operation']}"
-            self.batches.append({**sent["batches"], "name": name, "metadata": self.metadata})
+            self.batches.append({"metadata": self.metadata, **sent["batches"], "name": name})
 
     def finished(self) -> Finished:
         """Give the cell."""
@@ -148,8 +155,8 @@ class Collector:
 
 def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
     """Complete a worker's row with what the worker does not know."""
-    version = codec_info(fields["codec"].removesuffix(CONTROL)).version
-    return Row(run=run, codec_version=version, process=process, **fields)
+    version = fields.get("codec_version") or version_of(fields["codec"].removesuffix(BASE))
+    return Row(**{**fields, "run": run, "process": process, "codec_version": version})
 
 
 def failure(plan: Plan, cell: Cell, run: str, error: WorkerDied) -> Finished:
@@ -174,7 +181,10 @@ def sources_of(plan: Plan, cell: Cell) -> list[Source]:
 
 def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[str, Any]:
     """Tell a worker what to do."""
-    job = {"part": cell.part, "unit": cell.unit, "seed": plan.options.seed, "process": cell.process}
+    options = plan.options
+    job = {"part": cell.part, "unit": cell.unit, "seed": options.seed, "process": cell.process}
+    job |= {"gc": options.gc, "pin": options.pin, "flamegraph": options.flamegraph}
+    job |= {"memory_bytes": options.memory_limit_mb * 10**6} if options.memory_limit_mb else {}
     sources = sources_of(plan, cell)
     chosen = {source.kind: keep(plan.codecs_for(source.kind), without) for source in sources}
     if cell.part == "parity":
@@ -187,7 +197,7 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
     documents = source.corpus.samples[source.kind] if source.corpus else None
     job |= {"workload": source.workload, "kind": source.kind, "documents": documents, "codecs": able}
     baseline = BASELINE if BASELINE in able else next(iter(able), "")
-    return job | {"operations": plan.options.operations, "baseline": baseline, "effort": plan.effort._asdict()}
+    return job | {"operations": plan.effort.operations, "baseline": baseline, "effort": plan.effort._asdict()}
 
 
 def keep(names: list[str], without: set[str]) -> list[str]:
@@ -199,4 +209,6 @@ def unable(journal: Journal, workload: str) -> set[str]:
     """List the codecs that get no figure on a workload: they refused or changed a body, or killed a worker."""
     bad = {*OUTCOMES[1:], FAILED}
     rows = (row for cell in journal.cells.values() for row in cell.rows)
-    return {row.codec for row in rows if row.workload == workload and row.metric in bad and row.value}
+    return {
+        row.codec.removesuffix(BASE) for row in rows if row.workload == workload and row.metric in bad and row.value
+    }

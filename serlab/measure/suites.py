@@ -12,9 +12,9 @@ from typing import Any
 
 import pyperf
 
-from serlab.codecs import codec_info
+from serlab.measure.load import version_of
 from serlab.results import Finished, write_atomically
-from serlab.stats import CONTROL
+from serlab.stats import BASE, CONTROL
 
 FOLDER = "pyperf"
 
@@ -27,7 +27,7 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
         cells: what the journal holds.
 
     Returns:
-        The files, `pyperf/CODEC.json`; the baseline's second arm is a codec of its own here.
+        The files, `pyperf/CODEC.json`; the baseline's second arm and the floors are codecs of their own here.
 
     Raises:
         ResultsError: the disk is full or the folder cannot be written.
@@ -38,7 +38,8 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
             runs[batches["codec"]][batches["name"]].append(run_of(batches))
     written = []
     for codec, benchmarks in sorted(runs.items()):
-        path = directory / FOLDER / f"{codec.replace(CONTROL, '-control')}.json"
+        name = codec.replace(BASE, "-base").replace(CONTROL, "-control").replace(": ", "-")
+        path = directory / FOLDER / f"{name}.json"
         suite = pyperf.BenchmarkSuite([pyperf.Benchmark(benchmark) for benchmark in benchmarks.values()])
         write_atomically(path, suite_bytes(suite))
         written.append(path)
@@ -48,9 +49,9 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
 def run_of(batches: dict[str, Any]) -> Any:
     """Make a pyperf run of one worker's batches."""
     loops, items = batches["loops"]
-    info = codec_info(batches["codec"].removesuffix(CONTROL))
     metadata = {**batches["metadata"], "name": batches["name"], "unit": "second", "loops": loops, "inner_loops": items}
-    metadata["codec_version"] = info.version or "unknown"
+    if "codec_version" not in metadata:
+        metadata["codec_version"] = version_of(batches["codec"]) or "unknown"
     return pyperf.Run([value / 1e9 for value in batches["values"]], metadata=metadata, collect_metadata=False)
 
 

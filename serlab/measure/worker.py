@@ -7,6 +7,7 @@ goes too.
 
 import json
 import os
+import signal
 import sys
 import threading
 from contextlib import suppress
@@ -16,7 +17,8 @@ from typing import Any
 from serlab.codecs.base import reason
 from serlab.errors import SerlabError
 
-PARTS = {"parity": "bodies", "memory": "memory", "time": "time"}
+PARTS = {"parity": "bodies", "memory": "memory", "time": "time", "turns": "turns"}
+PARTS |= {"throughput": "throughput", "lag": "lag"}
 
 
 def main() -> int:
@@ -47,9 +49,14 @@ def main() -> int:
 
 
 def leave_with_parent() -> None:
-    """Wait until standard input closes, then end at once: nobody would read what is measured."""
+    """Wait until standard input closes, then end at once: nobody would read what is measured.
+
+    The processes that a load part started are in the worker's group and go with it.
+    """
     while os.read(0, 4096):
         pass
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
 
 

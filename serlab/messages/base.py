@@ -7,8 +7,7 @@ error that `from_document` turns into an entry of `extra`. Where servers are kno
 left over, a field also takes the other JSON types: `Text`, `Label`, `Count`, `Texts`.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar, Union
 
 import msgspec
@@ -66,7 +65,27 @@ OneVector = Annotated[str | list[Any], "vector"]
 """A `Vector` in a field that may hold an object instead."""
 
 Never = Annotated[Mapping[str, Any], Meta(min_length=1, max_length=0)]
-NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
+
+
+class Nothing(Mapping[str, Any]):
+    """An empty mapping that nobody can fill; what is pickled or copied comes back as the one object `NO_EXTRA`."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __reduce__(self) -> str:
+        return "NO_EXTRA"
+
+
+NO_EXTRA: Mapping[str, Any] = Nothing()
 """The `extra` of a message that its type covers: one object for all, which nobody can fill by accident."""
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.report.tables import NAMES, build_tables
+from serlab.report.load import TITLES as LOAD_TITLES
+from serlab.report.tables import build_tables
 from serlab.report.units import show
 from serlab.results import load_environment, load_results, write_atomically
 
@@ -22,6 +23,8 @@ TITLES = {
     "time": "Median time per message",
     "memory": "Memory per operation",
     "summary": "Summary: ratios below 1 are smaller or faster than the baseline",
+    "paired": "Head against base: ratios below 1 are faster in this environment than in the other",
+    **LOAD_TITLES,
 }
 TEX_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -60,10 +63,10 @@ def write_tables(directory: str | Path) -> list[Path]:
     environment = load_environment(folder)
     tables = build_tables(load_results(folder))
     written = []
-    for name in NAMES:
+    for name, table in tables.items():
         for suffix, write in FORMATS.items():
             path = folder / "tables" / f"{name}.{suffix}"
-            text = write(tables[name], f"{TITLES[name]}. {caption_of(environment)}")
+            text = write(table, f"{TITLES[name]}. {caption_of(environment)}")
             write_atomically(path, text.encode())
             written.append(path)
     return written
@@ -86,7 +89,7 @@ def shown(table: pd.DataFrame) -> list[list[str]]:
 
 def heading(column: str) -> str:
     """Write a column's name for reading: the unit stands in the cells."""
-    return column.removesuffix("_ns").replace("_", " ")
+    return "× floor" if column == "times_floor" else column.removesuffix("_ns").replace("_", " ")
 
 
 def to_markdown(table: pd.DataFrame, caption: str) -> str:

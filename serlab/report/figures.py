@@ -64,8 +64,9 @@ def ratio_figure(rows: pd.DataFrame, path: str | Path, workloads: list[str]) -> 
 
 
 def group_of(time: pd.DataFrame, workload: str, operation: str) -> pd.DataFrame:
-    """Pick one group of the time table without its A/A arm, the slowest first."""
-    group = time[(time["workload"] == workload) & (time["operation"] == operation) & (time["verdict"] != "A/A")]
+    """Pick the codecs of one group of the time table, the slowest first; neither the A/A arm nor the floors are any."""
+    here = (time["workload"] == workload) & (time["operation"] == operation)
+    group = time[here & ~time["verdict"].isin(["A/A", "floor", "failed"])]
     return group.sort_values("ratio", ascending=False, ignore_index=True)
 
 

@@ -1,13 +1,26 @@
-"""Rows → the four tables: size, time, memory, summary."""
+"""Rows → the four tables: size, time, memory, summary; and those of the load parts where they were measured."""
 
 from typing import Any
 
 import pandas as pd
 
-from serlab.stats import CONTROL, Estimate, geometric_mean, is_tie, paired_ratio
+from serlab.report.floors import floor_values
+from serlab.report.load import METRICS, load_tables
+from serlab.report.paired import own, paired_table
+from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, is_tie, paired_ratio
 
 NAMES = ("size", "time", "memory", "summary")
 OUTCOMES = {"refused": "refused", "changed": "changed", "no_schema": "no schema", "failed": "failed"}
+
+
+MEMORY = {
+    "allocations": "allocations_per_op",
+    "bytes": "bytes_per_op",
+    "peak": "peak_bytes",
+    "retained": "retained_bytes",
+    "growth": "growth_bytes_per_op",
+}
+"""Metric → column of the memory table."""
 
 
 def baseline_of(rows: pd.DataFrame) -> str:
@@ -15,8 +28,8 @@ def baseline_of(rows: pd.DataFrame) -> str:
     arms = [codec for codec in rows["codec"].unique() if codec.endswith(CONTROL)]
     if arms:
         return str(arms[0]).removesuffix(CONTROL)
-    codecs: list[str] = list(rows["codec"].unique())
-    return "orjson" if "orjson" in codecs or not codecs else str(codecs[0])
+    codecs = [str(codec) for codec in rows["codec"].unique() if not codec.startswith(FLOOR)]
+    return "orjson" if "orjson" in codecs or not codecs else codecs[0]
 
 
 def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -26,11 +39,16 @@ def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         rows: the tidy table.
 
     Returns:
-        Table name → table, with units in the column names; empty where nothing was measured.
+        Table name → table, with units in the column names; empty where nothing was measured. `paired` is there only if
+        two environments were timed, `throughput` and `lag` only where they were measured.
     """
+    paired = paired_table(rows)
+    rows = own(rows)
     baseline = baseline_of(rows)
     size, time, memory = size_table(rows, baseline), time_table(rows, baseline), memory_table(rows)
-    return {"size": size, "time": time, "memory": memory, "summary": summary_table(rows, size, time, memory)}
+    summary = summary_table(rows[~rows["metric"].isin(METRICS)], size, time, memory)
+    tables = {"size": size, "time": time, "memory": memory, "summary": summary, **load_tables(rows, baseline)}
+    return tables if paired.empty else tables | {"paired": paired}
 
 
 def outcome(rows: pd.DataFrame, workload: str, codec: str) -> str:
@@ -56,26 +74,41 @@ def size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Median time per message, its ratio to the baseline with interval, and whether that is a tie."""
+    """Median time per message, its ratio to the baseline with interval, whether that is a tie, and to the floor."""
     times = rows[rows["metric"] == "time"]
     if times.empty:
         return pd.DataFrame()
     records = []
     for (workload, operation), group in times.groupby(["workload", "operation"], sort=False):
-        arms = {codec: dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in group.groupby("codec")}
+        arms = {
+            str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in group.groupby("codec")
+        }
         base = arms.get(baseline, {})
         control = paired_ratio(arms.get(baseline + CONTROL, {}), base)
+        floor = floor_values(str(operation), arms)
         for codec, values in arms.items():
             estimate = paired_ratio(values, base)
             record = {"workload": workload, "operation": operation, "codec": codec}
             record["time_ns"] = pd.Series(values).median()
-            records.append(record | ratio_columns(estimate, control, str(codec), baseline))
+            record |= ratio_columns(estimate, control, codec, baseline)
+            records.append(record | {"times_floor": paired_ratio(values, floor).value})
+        records += [
+            {"workload": workload, "operation": operation, "codec": codec, "verdict": "failed"}
+            for codec in failed(rows, str(workload)) - arms.keys()
+        ]
     return ordered(pd.DataFrame(records), "time_ns", ["workload", "operation"])
+
+
+def failed(rows: pd.DataFrame, workload: str) -> set[str]:
+    """Name the codecs whose worker died on a workload."""
+    died = rows[(rows["metric"] == "failed") & (rows["workload"] == workload) & (rows["value"] > 0)]
+    return set(died["codec"])
 
 
 def ratio_columns(estimate: Estimate, control: Estimate, codec: str, baseline: str) -> dict[str, Any]:
     """Spell out a ratio, and the A/A ratio of its group beside it."""
-    verdict = "baseline" if codec == baseline else "A/A" if codec.endswith(CONTROL) else compare(estimate, control)
+    names = {baseline: "baseline", baseline + CONTROL: "A/A"}
+    verdict = "floor" if codec.startswith(FLOOR) else names.get(codec) or compare(estimate, control)
     return {
         "ratio": estimate.value,
         "ratio_low": estimate.low,
@@ -95,20 +128,20 @@ def compare(estimate: Estimate, control: Estimate) -> str:
 
 
 def memory_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Allocations, bytes and peak per operation."""
-    figures = rows[rows["metric"].isin(["allocations", "bytes", "peak"])]
+    """Allocations, bytes and peak per operation, what its result keeps, and what it leaves behind."""
+    figures = rows[rows["metric"].isin(MEMORY)]
     if figures.empty:
         return pd.DataFrame()
     index = ["workload", "operation", "codec"]
     wide = figures.pivot_table(index=index, columns="metric", values="value", sort=False).reset_index()
-    wide = wide.rename(columns={"allocations": "allocations_per_op", "bytes": "bytes_per_op", "peak": "peak_bytes"})
-    columns = [*index, "allocations_per_op", "bytes_per_op", "peak_bytes"]
+    wide = wide.rename(columns=MEMORY)
+    columns = [*index, *(name for name in MEMORY.values() if name in wide.columns)]
     return ordered(wide[columns].rename_axis(columns=None), "bytes_per_op", ["workload", "operation"])
 
 
 def summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, memory: pd.DataFrame) -> pd.DataFrame:
     """One row per workload and codec, and the geometric mean over the workloads that every codec carries."""
-    codecs = [codec for codec in rows["codec"].unique() if not codec.endswith(CONTROL)]
+    codecs = [name for name in rows["codec"].unique() if not name.endswith(CONTROL) and not name.startswith(FLOOR)]
     pairs = rows[["workload", "codec"]].drop_duplicates()
     records = []
     for workload in pairs["workload"].unique():
@@ -143,8 +176,13 @@ def pick(table: pd.DataFrame, workload: str, codec: str) -> Any:
 
 
 def means(table: pd.DataFrame) -> pd.DataFrame:
-    """Average each codec's ratios over the workloads that all full codecs carry."""
-    ratios = [column for column in table.columns if column.endswith("_ratio")]
+    """Average each codec's ratios over the workloads that all full codecs carry.
+
+    An operation that some workload does not have, such as `stream`, has no mean.
+    """
+    by_workload = table.groupby("workload")
+    everywhere = [column for column in table.columns if by_workload[column].count().min() > 0]
+    ratios = [column for column in everywhere if column.endswith("_ratio")]
     counts = table.dropna(subset=ratios).groupby("codec")["workload"].nunique() if ratios else pd.Series(dtype=int)
     if counts.empty or counts.max() < 2:
         return pd.DataFrame()

@@ -7,6 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from serlab.report.load import load_summaries
 from serlab.report.tables import baseline_of, build_tables
 from serlab.report.units import show
 
@@ -30,16 +31,17 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
         What rich prints; empty if nothing was measured.
     """
     summary = build_tables(rows)["summary"]
-    if summary.empty:
-        return []
     columns = [column for column in COLUMNS if column[0] in summary.columns]
+    load = load_summaries(rows, baseline_of(rows))
+    if summary.empty or (load and not columns):
+        return load
     table = Table(title=legend(rows, columns), title_justify="left", title_style="", box=box.SIMPLE_HEAD)
     table.add_column("workload, codec", no_wrap=True)
     for _, heading, _ in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     for workload, group in summary.groupby("workload", sort=False):
         add_group(table, str(workload), ranked(group), columns)
-    return [table]
+    return [table, *load]
 
 
 def legend(rows: pd.DataFrame, columns: list[tuple[str, str, str]]) -> str:

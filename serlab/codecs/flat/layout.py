@@ -9,7 +9,7 @@ Source: the FlatBuffers internals page.
 from functools import cache
 from typing import NamedTuple
 
-from serlab.codecs.plan import Arm, plan_of
+from serlab.codecs.plan import plan_of
 from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import Message
 from serlab.messages.base import Part
@@ -52,8 +52,6 @@ class Slot(NamedTuple):
         attribute: the message's attribute.
         target: the table that it points to, "" if none.
         element: the `struct` format of a vector's numbers, "" if none.
-        arm: the plan's arm, None for what no plan has.
-        words: what the functions that write and read its JSON are called after `dump_` and `load_`.
     """
 
     name: str
@@ -63,8 +61,6 @@ class Slot(NamedTuple):
     attribute: str
     target: str
     element: str
-    arm: Arm | None
-    words: str
 
     @property
     def size(self) -> int:
@@ -84,7 +80,7 @@ def slots_of(type_: type[Part]) -> tuple[Slot, ...]:
     """
     table = type_.__name__
     slots = [
-        slot_of(table, arm.name, ARM_KINDS.get(arm.kind, arm.kind), field.name, arm)
+        slot_of(table, arm.name, ARM_KINDS.get(arm.kind, arm.kind), field.name)
         for field in plan_of(type_)
         for arm in field.arms
     ]
@@ -130,7 +126,7 @@ def box_kind(name: str, type_: str) -> str:
     return "tables" if type_.startswith("[") else "table"
 
 
-def slot_of(table: str, name: str, kind: str, attribute: str, arm: Arm | None = None) -> Slot:
+def slot_of(table: str, name: str, kind: str, attribute: str) -> Slot:
     """Find a field in the layout and check that the schema's type is what its kind needs."""
     if name not in LAYOUT.get(table, {}):
         raise LookupError(f"schemas/llm.fbs: {table} lacks {name!r}, a field of its type: add it, run `make schemas`")
@@ -138,9 +134,7 @@ def slot_of(table: str, name: str, kind: str, attribute: str, arm: Arm | None = 
     inner = type_.strip("[]")
     format_ = FORMATS.get(type_, "I")
     element = FORMATS.get(inner, "") if type_.startswith("[") else ""
-    # JSON of a list that holds structs beside other things is made in a way of its own.
-    words = f"{table}_{name}" if kind == "json" and arm and arm.items is not None else "json"
-    return Slot(name, id_, format_, kind, attribute, inner if inner in LAYOUT else "", element, arm, words)
+    return Slot(name, id_, format_, kind, attribute, inner if inner in LAYOUT else "", element)
 
 
 def box_types() -> dict[str, type[Part]]:

@@ -18,7 +18,6 @@ from serlab.codecs.flat.source import choose, define
 from serlab.codecs.flat.tables import Nulls, TableInfo, places_in, tables
 from serlab.codecs.flat.templates import MODES, STRINGS, Mode, dispatchers
 from serlab.codecs.flat.walk import NEW_VTABLE_ITEMS, Read, Walk, bad, bad_end, bad_offset, i32, two_u16, u32
-from serlab.codecs.plan import json_reader
 from serlab.errors import DecodeError
 
 MAX_VTABLES = 32
@@ -40,9 +39,15 @@ class Readers:
         self.lock = Lock()
         self.found: dict[str, dict[bytes, Read]] = {name: {} for name in tables()}
         self.general: dict[str, Callable[..., Any]] = {}
-        helpers: dict[str, Any] = {"bad": bad, "bad_end": bad_end, "bad_offset": bad_offset, "reason": reason}
-        helpers |= {"i32": i32, "u32": u32, "unpack_from": unpack_from, "load_json": jsontext.loads}
-        helpers |= {"KNOWN": DecodeError, "OTHER": OTHER}
+        helpers: dict[str, Any] = {
+            "bad": bad,
+            "bad_end": bad_end,
+            "bad_offset": bad_offset,
+            "i32": i32,
+            "u32": u32,
+            "reason": reason,
+        }
+        helpers |= {"unpack_from": unpack_from, "loads": jsontext.loads, "KNOWN": DecodeError, "OTHER": OTHER}
         self.functions: dict[str, Any] = {**vars(values), **helpers, "PURPOSE": mode.name}
         source = choose(STRINGS, check=mode.check, value=mode.value, any=mode.any)
         define("read_strings", source, self.functions)
@@ -50,9 +55,7 @@ class Readers:
             self.functions[f"find_{info.name}"] = partial(self.find, info)
             if info.type is not None:
                 self.functions[info.name] = info.type
-            for slot in info.slots:
-                if slot.arm and slot.words != "json":
-                    self.functions[f"load_{slot.words}"] = json_reader(slot.arm)
+            self.functions |= {f"loads_{info.name}_{name}": read for name, read in info.mixed.items()}
             for name, source in dispatchers(info, len(tables()), mode).items():
                 self.late(name, source)
 

@@ -15,7 +15,7 @@ def is_text(slot: Slot) -> bool:
 
 def text_call(slot: Slot) -> str:
     """Name the function that makes the bytes of JSON or of a list of bytes."""
-    return "bytes" if slot.kind == "numbers" else f"dump_{slot.words}"
+    return "bytes" if slot.kind == "numbers" else "dump_bytes"
 
 
 def call_of(slot: Slot) -> tuple[str, list[str]]:

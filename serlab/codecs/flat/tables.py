@@ -3,6 +3,7 @@
 Source: the FlatBuffers internals page.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from struct import unpack
@@ -10,7 +11,7 @@ from typing import Any
 
 from serlab.codecs.flat.layout import BOXES, Slot, box_slots, slots_of
 from serlab.codecs.flat.walk import wrong
-from serlab.codecs.plan import plan_of, structs_of
+from serlab.codecs.plan import json_reader, plan_of, structs_of
 from serlab.messages import MESSAGE_TYPES
 from serlab.messages.base import Part
 from serlab.messages.embeddings import Embedding
@@ -37,6 +38,7 @@ class TableInfo:
         slots: the slots that are read.
         fields: attribute → its slots, of which at most one may be filled.
         nulls: slot id → the attribute that a null with this id means.
+        mixed: slot name → what reads its JSON text, for lists that may hold structs beside other things.
     """
 
     name: str
@@ -45,6 +47,7 @@ class TableInfo:
     slots: tuple[Slot, ...]
     fields: dict[str, tuple[str, ...]]
     nulls: dict[int, str]
+    mixed: dict[str, Callable[[str | bytes], Any]]
 
 
 @cache
@@ -56,9 +59,11 @@ def tables() -> dict[str, TableInfo]:
         ids = {slot.name: slot.id for slot in slots}
         fields = {field.name: tuple(arm.name for arm in field.arms) for field in plan}
         nulls = {ids[field.schema_name]: field.name for field in plan}
-        found[type_.__name__] = TableInfo(type_.__name__, len(found), type_, slots, fields, nulls)
+        mixed = {arm.name: json_reader(arm) for field in plan for arm in field.arms if arm.items is not None}
+        mixed = {name: read for name, read in mixed.items() if any(s.name == name and s.kind == "json" for s in slots)}
+        found[type_.__name__] = TableInfo(type_.__name__, len(found), type_, slots, fields, nulls, mixed)
     for table in BOXES:
-        found[table] = TableInfo(table, len(found), None, box_slots(table), {}, {})
+        found[table] = TableInfo(table, len(found), None, box_slots(table), {}, {}, {})
     return found
 
 

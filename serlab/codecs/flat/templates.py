@@ -193,7 +193,8 @@ def emit(info: TableInfo, slot: Slot, o: str, mode: Mode) -> Emitted:
         content = f"buf[p_{i}:e_{i}]"
         text = f'str({content}, "utf-8")' if mode.any else f"{content}.decode()"
         size = f"n_{i} + 56" if slot.kind == "str" else f"weigh_json(bytes({content}))"
-        value = f"load_{slot.words}({text})" if slot.kind == "json" and mode.value else text
+        loads = f"loads_{info.name}_{i}" if i in info.mixed else "loads"
+        value = f"{loads}({text})" if slot.kind == "json" and mode.value else text
         return Emitted(lines(POINTER, VECTOR, TEXT_END), size, value)
     if slot.kind in ("numbers", "nulls"):
         return emit_numbers(info, slot, lines(POINTER, VECTOR, VECTOR_END), mode)

@@ -13,7 +13,6 @@ from serlab.codecs.flat.layout import SIZES, Slot
 from serlab.codecs.flat.tables import TableInfo, null_fields, places_in, tables
 from serlab.codecs.flat.values import array_over, mixed
 from serlab.codecs.flat.walk import Walk, bad_end, i32, two_u16, u32
-from serlab.codecs.plan import json_reader
 from serlab.limits import UNLIMITED
 from serlab.messages import UNSET
 from serlab.messages.base import NO_EXTRA
@@ -108,10 +107,9 @@ def read_text(buffer: Any, slot: int) -> str:
     return str(buffer[start : start + length], "utf-8")
 
 
-def json_slot_reader(slot: Slot) -> Read:
-    """Give what reads a value that travels as JSON text."""
-    loads = json_reader(slot.arm) if slot.arm else jsontext.loads
-    return lambda buffer, place: loads(read_text(buffer, place))
+def read_json(loads: Callable[[str | bytes], Any], buffer: Any, slot: int) -> Any:
+    """Read a value that travels as JSON text."""
+    return loads(read_text(buffer, slot))
 
 
 def reader_of(slot: Slot, info: TableInfo, kinds: Kinds) -> Read:
@@ -129,7 +127,7 @@ def reader_of(slot: Slot, info: TableInfo, kinds: Kinds) -> Read:
     if slot.kind == "extra":
         pairs = partial(read_box, "Extra", kinds)
         return lambda buffer, place: dict(kinds.list_view(buffer, place + u32(buffer, place)[0], pairs))
-    return json_slot_reader(slot) if slot.kind == "json" else read_text
+    return partial(read_json, info.mixed.get(slot.name, jsontext.loads)) if slot.kind == "json" else read_text
 
 
 def read_numbers(format_: str, buffer: Any, slot: int) -> Any:

@@ -14,14 +14,7 @@ are set, that beats every loop (measured: 6 to 9 ns a field; `msgspec.structs.as
             else:
                 raise wrong_type(ToolCall, plan_ToolCall[1], v)
         ...
-        if mask == 7:
-            (a frequent shape, written in place; see `shapes`)
-        else:
-            pos = shapes_ToolCall[mask](m, out, pos, seen)
-        return pos
-
-A list that does not pack (a token id of 64 bits, texts with a null among them) makes the first try fail; the message is
-then written by a second set of functions, which look into each list and send such ones to their JSON arm.
+        return shapes_ToolCall[mask](m, out, pos, seen)
 
 Source: the FlatBuffers internals page.
 """
@@ -33,15 +26,20 @@ from struct import pack
 from threading import Lock
 from typing import Any
 
+import msgspec
+
 from serlab.codecs import jsontext
+from serlab.codecs.boxes import is_tokens
 from serlab.codecs.flat import boxes, parts
 from serlab.codecs.flat.embeddings import embeddings_writer
-from serlab.codecs.flat.layout import Slot, slots_of
+from serlab.codecs.flat.layout import slots_of
 from serlab.codecs.flat.parts import Out, Seen, Write
 from serlab.codecs.flat.shapes import Shapes
-from serlab.codecs.plan import PlanField, choose_arm, json_writer, plan_of, wrong_type
+from serlab.codecs.plan import Arm, PlanField, choose_arm, plan_of, wrong_type
+from serlab.errors import EncodeError
 from serlab.messages import UNSET, Message
 from serlab.messages.base import Part
+from serlab.messages.documents import NOT_JSON
 from serlab.messages.embeddings import Embedding
 
 
@@ -49,15 +47,17 @@ class Writers:
     """The generated functions; each is compiled at its first use.
 
     Args:
-        careful: look into every list whether it packs, and write it as JSON text where it does not.
+        careful: look into every list for whether its arm can hold it, and take the spare arm where not. The others
+            trust that it can, and fail where it cannot.
     """
 
-    def __init__(self, careful: bool) -> None:
+    def __init__(self, careful: bool = False) -> None:
         self.careful = careful
         self.lock = Lock()
         # Not a subclass of dict: the interpreter looks globals up fast in a plain one only.
         self.functions: dict[str, Any] = {**vars(parts), **vars(boxes), "PURPOSE": "writer", "UNSET": UNSET}
-        self.functions |= {"dump_json": jsontext.dump_bytes, "wrong_type": wrong_type, "bytes": bytes, "fits": fits}
+        self.functions |= {"dump_bytes": dump_any, "wrong_type": wrong_type, "bytes": bytes}
+        self.functions |= {f"fits_{kind}": fits for kind, fits in FITS.items()}
         self.functions |= {f"put_{format_}": partial(put_integers, format_) for format_ in "iI"}
         self.functions["put_embeddings"] = embeddings_writer()
         put_vector = boxes.vector_writer(self.late(Embedding, "write_Embedding"))
@@ -88,8 +88,7 @@ class Writers:
             ids = {slot.name: slot.id for slot in slots}
             null_ids = tuple(ids[field.schema_name] for field in plan)
             shapes = Shapes(name, slots, null_ids, self.functions, source_of(type_, self.careful))
-            self.functions |= {f"dump_{slot.words}": dumper(slot) for slot in slots if slot.words != "json"}
-            self.functions |= {name: type_, f"shapes_{name}": shapes, f"plan_{name}": plan, f"slots_{name}": slots}
+            self.functions |= {name: type_, f"shapes_{name}": shapes, f"plan_{name}": plan}
             for struct in (arm.struct for field in plan for arm in field.arms if arm.struct is not None):
                 self.functions[struct.__name__] = struct
                 self.late(struct, f"write_{struct.__name__}")
@@ -103,24 +102,36 @@ def put_integers(format_: str, values: list[int], out: Out, pos: int, seen: Seen
     return parts.put_numbers(format_, values, out, pos)
 
 
-def dumper(slot: Slot) -> Callable[[Any], bytes]:
-    """Give what writes the JSON of a list that holds structs beside other things."""
-    dumps = json_writer(slot.arm) if slot.arm else jsontext.dumps
-    return lambda value: dumps(value).encode()
+def dump_any(value: Any) -> bytes:
+    """Write a JSON arm; structs in it, which stand in lists beside other things, become plain values first.
+
+    Only these: msgspec would turn a set or a date into JSON that comes back as something else.
+    """
+    try:
+        return jsontext.dump_bytes(value)
+    except EncodeError:
+        if type(value) is not list or not any(isinstance(item, Part) for item in value):
+            raise
+    return jsontext.dump_bytes([plain(item) if isinstance(item, Part) else item for item in value])
 
 
-def fits(slot: Slot, values: list[Any]) -> bool:
-    """Tell whether a list packs: texts, bytes, 32-bit integers or structs, and nothing else."""
-    kinds = set(map(type, values))
-    if slot.kind == "strs":
-        return kinds <= {str}
-    if slot.kind == "numbers":
-        least, most = INTEGERS[slot.element]
-        return kinds <= {int} and (not values or (least <= min(values) and max(values) <= most))
-    return slot.arm is None or kinds <= {slot.arm.struct}
+def plain(struct: Part) -> Any:
+    """Make plain values of a struct."""
+    return msgspec.to_builtins(struct, builtin_types=NOT_JSON)
 
 
-INTEGERS = {"B": (0, 2**8 - 1), "i": (-(2**31), 2**31 - 1)}
+def is_bytes(values: list[Any]) -> bool:
+    """Tell whether a list holds bytes."""
+    return all(type(value) is int and 0 <= value < 256 for value in values)
+
+
+FITS: dict[str, Callable[..., bool]] = {
+    "strs": lambda values: set(map(type, values)) <= {str},
+    "bytes": is_bytes,
+    "tokens": is_tokens,
+    "structs": lambda values, struct: set(map(type, values)) <= {struct},
+}
+"""Kind of list → whether its arm can hold it."""
 
 
 def source_of(type_: type[Part], careful: bool) -> list[str]:
@@ -128,7 +139,7 @@ def source_of(type_: type[Part], careful: bool) -> list[str]:
 
     Args:
         type_: a message type or a struct inside one.
-        careful: look into lists.
+        careful: see `Writers`.
     """
     name, slots = type_.__name__, slots_of(type_)
     bits = {slot.name: 1 << i for i, slot in enumerate(slots)}
@@ -146,9 +157,7 @@ def field_lines(table: str, index: int, field: PlanField, bits: dict[str, int], 
     lines = [f"    if m.{field.name} is not UNSET:", f"        v = m.{field.name}"]
     word = "if"
     for kind, arm in by_type.items():
-        bit = str(bits[arm.name])
-        if careful and kind is list and field.spare not in (None, arm):
-            bit = f"{bit} if fits(slots_{table}[{bits[arm.name].bit_length() - 1}], v) else {bits[field.spare.name]}"
+        bit = spared(arm, field, bits) if careful else str(bits[arm.name])
         lines += [f"        {word} type(v) is {kind.__name__}:", f"            mask |= {bit}"]
         word = "elif"
     lines += [f"        {word} v is None:", f"            mask |= {null}", "        else:"]
@@ -157,9 +166,17 @@ def field_lines(table: str, index: int, field: PlanField, bits: dict[str, int], 
     return [*lines, f"            raise wrong_type({table}, plan_{table}[{index}], v)"]
 
 
-WRITERS = {careful: Writers(careful) for careful in (False, True)}
-REFUSED = (TypeError, ValueError, AttributeError, OverflowError, StructError)
-"""What a list raises that does not pack."""
+def spared(arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
+    """Generate the bit of a list's arm, or that of its spare arm where it does not fit."""
+    if field.spare is None or arm.kind not in FITS:
+        return str(bits[arm.name])
+    struct = f", {arm.struct.__name__}" if arm.struct is not None else ""
+    return f"{bits[arm.name]} if fits_{arm.kind}(v{struct}) else {bits[field.spare.name]}"
+
+
+TRUSTING, CAREFUL = Writers(), Writers(careful=True)
+MISFIT = (StructError, EncodeError, TypeError, ValueError, AttributeError, OverflowError)
+"""What a list that its arm cannot hold raises; also what nothing will save, which then raises once more."""
 
 
 def writer(type_: type[Message]) -> Callable[[Any], list[Any]]:
@@ -172,16 +189,15 @@ def writer(type_: type[Message]) -> Callable[[Any], list[Any]]:
         message → the pieces in their order: bytes and, for embeddings, the arrays themselves.
     """
     name = f"write_{type_.__name__}"
-    for writers in WRITERS.values():
+    trusting, careful = TRUSTING.functions, CAREFUL.functions
+    for writers in (TRUSTING, CAREFUL):
         writers.late(type_, name)
-    trusting, careful = WRITERS[False].functions, WRITERS[True].functions
 
     def pieces(message: Any) -> list[Any]:
         out: Out = []
         try:
             pos = trusting[name](message, out, 0, {})
-        except REFUSED:
-            # Some list does not pack, which is rare and tells by itself, or nothing will help.
+        except MISFIT:
             out = []
             pos = careful[name](message, out, 0, {})
         # The root's offset, and what brings the whole to a multiple of 8, so that positions from the end are aligned.

@@ -1,0 +1,179 @@
+"""Event-loop lag: how late everything else on an asyncio loop is while bodies are coded there.
+
+A ticker is due every millisecond and notes how late it is; bodies come at a stated rate, whether or not the last one
+is done, and are coded inline, by `asyncio.to_thread` or in a pool of one process. A blocked loop misses ticks: each
+one that was missed counts with its own lag when the loop comes back, as a request that arrived then would have waited
+(leaving them out is known as coordinated omission).
+
+The loop waits by `select`, since epoll rounds a timer up to the next millisecond and would hide shorter lags. Its lag
+without any coding is an arm of its own, `floor: idle`; two more block for 10 ms, with and without the interpreter lock.
+
+Source: CPython's Lib/selectors.py (rounding of timeouts); Gil Tene, How NOT to Measure Latency (2015).
+"""
+
+import asyncio
+import gc
+import multiprocessing
+import selectors
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from serlab.codecs import open_codec
+from serlab.measure.gil import FLOORS, floor
+from serlab.measure.load import Emit, bind, load_messages, row
+from serlab.measure.pace import BODIES_PER_S, BODIES_PER_WINDOW, LOAD_OPERATIONS, TICK_NS, WAYS, lag_windows
+from serlab.measure.time import carries
+from serlab.stats import CONTROL
+
+BLOCK_NS = 10_000_000
+"""What one body of a floor takes."""
+
+
+@dataclass(slots=True)
+class Arm:
+    """A codec or a floor in an operation and a way.
+
+    Attributes:
+        codec: its name.
+        operation: encode or decode.
+        way: one of `WAYS`.
+        call: what codes a body; other processes know it too.
+        items: the bodies.
+        lags: nanoseconds of each tick, over all windows.
+        rates: bodies per second that were done, one for each window.
+    """
+
+    codec: str
+    operation: str
+    way: str
+    call: Callable[[Any], Any]
+    items: Sequence[Any]
+    lags: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+
+
+def run(job: dict[str, Any], emit: Emit) -> None:
+    """Measure the lag of a loop on which a workload is coded.
+
+    Args:
+        job: workload, kind, seed, documents, codecs, operations, baseline, process, effort (arm_ns).
+        emit: receives rows and findings.
+    """
+    messages = load_messages(job)
+    able = [name for name in job["codecs"] if carries(job, name, messages, emit)]
+    arms = [arm for operation in LOAD_OPERATIONS if operation in job["operations"]
+            for arm in arms_of(job, operation, able, messages)]  # fmt: skip
+    random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/lag")
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool, asyncio.Runner(loop_factory=fine_loop) as runner:
+        for arm in arms:
+            emit({"at": codec_of(arm)})
+            runner.run(handler(arm, pool)(arm.items[0]))
+        for _ in range(lag_windows(job["effort"])):
+            random.shuffle(arms)
+            # The same bodies for every arm, since those of a mix differ in size.
+            picks = [random.randrange(len(messages)) for _ in range(BODIES_PER_WINDOW)]
+            for arm in arms:
+                emit({"at": codec_of(arm)})
+                runner.run(one_window(arm, pool, picks))
+    for arm in sorted(arms, key=lambda arm: (arm.operation, arm.way, arm.codec)):
+        emit_arm(job, arm, emit)
+
+
+def fine_loop() -> asyncio.SelectorEventLoop:
+    """Make an event loop whose timers are not rounded to milliseconds."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
+def codec_of(arm: Arm) -> str:
+    """Name the codec that a failure costs; a floor's would cost all."""
+    return "" if arm.codec in FLOORS else arm.codec.removesuffix(CONTROL)
+
+
+def arms_of(job: dict[str, Any], operation: str, codecs: list[str], messages: list[Any]) -> list[Arm]:
+    """Give each codec and floor in each way; the baseline enters twice."""
+    works: dict[str, tuple[Callable[[Any], Any], Sequence[Any]]] = {}
+    for name in codecs:
+        items = messages if operation == "encode" else bind(job, name, messages).encoded
+        works[name] = (partial(code, name, job["kind"], operation), items)
+    if job["baseline"] in works:
+        works[job["baseline"] + CONTROL] = works[job["baseline"]]
+    for name in FLOORS:
+        call, item = floor(name, BLOCK_NS)
+        works[name] = (call, [item] * len(messages))
+    return [Arm(name, operation, way, *work) for name, work in works.items() for way in WAYS]
+
+
+def code(codec: str, kind: str, operation: str, item: Any) -> Any:
+    """Code one body; a function that can be sent to another process by its name."""
+    return getattr(open_codec(codec, kind), operation)(item)
+
+
+def handler(arm: Arm, pool: ProcessPoolExecutor) -> Callable[[Any], Any]:
+    """Give the coroutine function that codes one body in the arm's way."""
+
+    async def inline(item: Any) -> None:
+        arm.call(item)
+
+    async def thread(item: Any) -> None:
+        await asyncio.to_thread(arm.call, item)
+
+    async def pooled(item: Any) -> None:
+        await asyncio.get_running_loop().run_in_executor(pool, arm.call, item)
+
+    return {"inline": inline, "thread": thread, "pool": pooled}[arm.way]
+
+
+async def one_window(arm: Arm, pool: ProcessPoolExecutor, picks: list[int]) -> None:
+    """Code some bodies at the stated rate while the ticker runs."""
+    begin = perf_counter_ns()
+    ticker = asyncio.create_task(tick(arm.lags))
+    elapsed = await feed(handler(arm, pool), [arm.items[i] for i in picks])
+    await until(max(begin + len(picks) * 10**9 // BODIES_PER_S, perf_counter_ns() + 2 * TICK_NS))
+    ticker.cancel()
+    arm.rates.append(min(BODIES_PER_S, len(picks) * 1e9 / elapsed))
+
+
+async def tick(lags: list[int]) -> None:
+    """Note how late the loop is, once for every tick that was due, until cancelled."""
+    due = perf_counter_ns() + TICK_NS
+    while True:
+        await until(due)
+        now = perf_counter_ns()
+        while due <= now:
+            lags.append(now - due)
+            due += TICK_NS
+
+
+async def feed(handle: Callable[[Any], Any], items: list[Any]) -> int:
+    """Hand out one body after another at the stated rate and wait for all; give the nanoseconds until the last."""
+    begin = perf_counter_ns()
+    async with asyncio.TaskGroup() as group:
+        for number, item in enumerate(items):
+            await until(begin + number * 10**9 // BODIES_PER_S)
+            group.create_task(handle(item))
+    return perf_counter_ns() - begin
+
+
+async def until(due: int) -> None:
+    """Sleep until a time on the machine's clock; where it is past, let the others on the loop go first."""
+    await asyncio.sleep(max(0, due - perf_counter_ns()) / 1e9)
+
+
+def emit_arm(job: dict[str, Any], arm: Arm, emit: Emit) -> None:
+    """Send an arm's figures over all its windows."""
+    operation = f"{arm.operation}/{arm.way}"
+    p50, p99 = np.percentile(arm.lags, [50, 99])
+    for metric, value in (("lag-p50", float(p50)), ("lag-p99", float(p99)), ("lag-max", float(max(arm.lags)))):
+        emit(row(job, arm.codec, operation, metric, "ns", value))
+    emit(row(job, arm.codec, operation, "lag-rate", "bodies/s", sum(arm.rates) / len(arm.rates)))

@@ -1,0 +1,217 @@
+"""Timing two environments in one run: their workers live side by side and measure by turns, round by round.
+
+Two interpreters cannot share a process, so three workers are started for each pair: one of this environment (head), one
+of the other (base), and one more of this one (again). Whoever has the turn measures one round of batches, about as long
+as one batch of each codec, while the others sleep; the order is random. What the machine does to its guests from one
+second to the next meets all three alike. What stays is what differs between two processes of one program, above all the
+layout of their memory. It is as large as a small change of a library, so it is measured as well: again against head is
+the A/A control of every figure.
+
+The figure of a process is the first decile of its batches, not their median: with more processes at work than cores,
+half of the batches are interrupted in one process and not in the other. Between two equal environments on two cores
+under a load of four, the ratio of a pair had a standard deviation of 2.4 % by the decile and of 8 to 18 % by the
+median (`serlab time --base` over five workloads and six codecs, twice).
+"""
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from functools import partial
+from random import Random
+from statistics import quantiles
+from threading import Lock
+from typing import Any
+
+from serlab import workloads
+from serlab.measure.base import Base
+from serlab.measure.process import SILENCE_S, WorkerDied, run_worker
+from serlab.measure.turns import DONE
+from serlab.stats import AGAIN, BASE, CONTROL, FLOOR, PAIRED
+
+Record = Callable[[dict[str, Any]], None]
+
+ROLES = ("head", "base", "again")
+
+WAITING = 3
+"""How much longer a worker may be silent than it may hold its turn, since it waits for two others."""
+
+
+def run_paired(base: Base, job: dict[str, Any], record: Record, silence_s: float = SILENCE_S) -> None:
+    """Measure one cell in both environments.
+
+    Args:
+        base: the other environment.
+        job: the job of a time cell.
+        record: called with each record; those of the other environment name their codecs with `BASE`.
+        silence_s: seconds that a worker may hold its turn before it is killed.
+
+    Raises:
+        WorkerDied: one of the workers died, hung or reported a failure.
+    """
+    arms = Arms(base, job, record)
+    deaths: list[WorkerDied] = []
+    players: list[Player] = []
+    with ThreadPoolExecutor(len(ROLES)) as pool, ExitStack() as stack:
+        for role, told in jobs_of(base, job).items():
+            here, there = socket.socketpair()
+            players.append(Player(role, stack.enter_context(here)))
+            pool.submit(play, arms, role, told, silence_s, there, deaths)
+        hung = conduct(players, Random(f"{job['seed']}/{job['process']}/{job['workload']}"), silence_s)
+    if deaths:
+        # The first; the others were given up because of it.
+        reason = f"no sign of life for {silence_s:g} s, killed ({hung})" if hung else deaths[0].reason
+        raise WorkerDied(reason, deaths[0].at)
+
+
+def play(
+    arms: "Arms", role: str, job: dict[str, Any], silence_s: float, channel: socket.socket, deaths: list[WorkerDied]
+) -> None:
+    """Run one worker; when it is gone and that is noted, close its end of the socket."""
+    with channel:
+        descriptor = channel.fileno()
+        told = {**job, "part": "turns", "turns": descriptor}
+        interpreter = arms.base.interpreter if role == "base" else None
+        try:
+            run_worker(told, partial(arms.record, role), WAITING * silence_s, interpreter, (descriptor,))
+        except WorkerDied as error:
+            at = error.at + BASE if error.at and role == "base" else error.at
+            deaths.append(WorkerDied(f"{error.reason} ({role})", at))
+
+
+def jobs_of(base: Base, job: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Make the three jobs; all get the same documents, which another serlab might build otherwise."""
+    documents = job["documents"]
+    if documents is None:
+        documents = workloads.documents(job["workload"], job["seed"])
+    able = [name for name in job["codecs"] if name in base.codecs]
+    head = {**job, "documents": documents}
+    return dict(zip(ROLES, (head, {**head, "codecs": able}, {**head, "codecs": able, "baseline": ""}), strict=True))
+
+
+class Arms:
+    """Tells the records of the three workers apart.
+
+    Args:
+        base: the other environment.
+        job: the job of the cell.
+        record: receives what the run keeps.
+    """
+
+    def __init__(self, base: Base, job: dict[str, Any], record: Record) -> None:
+        self.base = base
+        self.place = {"workload": job["workload"], "message": job["kind"]}
+        self.keep = record
+        self.metadata: dict[str, Any] = {}
+        self.lock = Lock()
+
+    def record(self, role: str, sent: dict[str, Any]) -> None:
+        """Take one record in; the threads of the three workers call this."""
+        with self.lock:
+            if self.is_of_floor(sent):
+                return
+            if "batches" in sent:
+                self.record_figure(role, sent["batches"])
+            if role == "head":
+                self.keep(sent)
+            elif role == "base":
+                self.record_base(sent)
+
+    def is_of_floor(self, sent: dict[str, Any]) -> bool:
+        """Tell what belongs to an arm that is no codec; it is no matter of versions."""
+        return any(sent.get(what, {}).get("codec", "").startswith(FLOOR) for what in ("row", "batches"))
+
+    def record_figure(self, role: str, batches: dict[str, Any]) -> None:
+        """Sum up an arm's batches for the pairs."""
+        place = {**self.place, "codec": batches["codec"], "operation": batches["operation"]}
+        value = quantiles(batches["values"], n=10, method="inclusive")[0]
+        row = {"row": {**place, "metric": AGAIN if role == "again" else PAIRED, "unit": "ns", "value": value}}
+        self.record_base(row) if role == "base" else self.keep(row)
+
+    def record_base(self, sent: dict[str, Any]) -> None:
+        """Name the codecs of the other environment."""
+        self.metadata = sent.get("metadata", self.metadata)
+        for what in {"row", "finding", "batches"} & sent.keys():
+            codec = sent[what]["codec"]
+            name = codec.removesuffix(CONTROL)
+            found = {**sent[what], "codec": name + BASE + codec.removeprefix(name)}
+            if what == "row":
+                found["codec_version"] = self.base.codecs[name]
+            elif what == "batches":
+                found["metadata"] = {**self.metadata, "codec_version": self.base.codecs[name]}
+            self.keep({what: found})
+
+
+class Player:
+    """One worker as the one who gives the turns sees it."""
+
+    def __init__(self, role: str, channel: socket.socket) -> None:
+        self.role = role
+        self.channel = channel
+        self.pid = 0
+        self.finished = 0
+
+    def hear(self) -> int:
+        """Wait for a number.
+
+        Raises:
+            TimeoutError: none came.
+            ConnectionError: the worker is gone.
+        """
+        text = b""
+        while not text.endswith(b"\n"):
+            got = self.channel.recv(16)
+            if not got:
+                raise ConnectionError(f"{self.role} is gone")
+            text += got
+        return int(text)
+
+    def play(self) -> None:
+        """Let it have its turn, until it passes it on."""
+        self.channel.sendall(b"!")
+        self.finished = self.hear()
+
+    def kill(self) -> None:
+        """End it, and wait until the thread that reads from it has noted that."""
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            with suppress(OSError):
+                self.channel.recv(16)
+
+
+def conduct(players: list[Player], random: Random, silence_s: float) -> str:
+    """Give the workers their turns, those first that are behind, until all are done or one is gone.
+
+    Args:
+        players: the workers.
+        random: shuffles the order of each round.
+        silence_s: seconds that a worker may hold its turn.
+
+    Returns:
+        The role of a worker that hung; "" if none did.
+    """
+    at = ""
+    try:
+        for player in players:
+            at = player.role
+            player.channel.settimeout(silence_s)
+            player.pid = player.hear()
+        while live := [player for player in players if player.finished != DONE]:
+            due = [player for player in live if player.finished == min(one.finished for one in live)]
+            random.shuffle(due)
+            for player in due:
+                at = player.role
+                player.play()
+    except TimeoutError:
+        next(player for player in players if player.role == at).kill()
+        return at
+    except ConnectionError:
+        return ""
+    finally:
+        for player in players:
+            if player.finished != DONE:
+                player.kill()
+    return ""

@@ -1,0 +1,132 @@
+"""What the command's functions share: reading the options, measuring, and showing what came out."""
+
+import json
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from serlab.errors import ResultsError
+
+RESULTS = Path("results")
+FINDING, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def run(
+    parts: tuple[str, ...],
+    codec: list[str] | None,
+    workload: list[str] | None,
+    corpus: list[str] | None,
+    operation: Iterable[str] | None,
+    quick: bool,
+    rigorous: bool,
+    output: Path | None,
+    resume: bool,
+    seed: int,
+    strict: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Measure some parts and show the results."""
+    from serlab.comparison import run_plan
+    from serlab.measure.plan import Options, make_plan
+    from serlab.terminal import show_results
+
+    if quick and rigorous:
+        raise typer.BadParameter("--quick and --rigorous exclude each other")
+    effort = "quick" if quick else "rigorous" if rigorous else "default"
+    names = (split(codec), split(workload), split_files(corpus), split(operation))
+    options = Options(*names, parts, effort, seed, strict, **settings)
+    directory = choose_folder(output, resume)
+    if resume:
+        options = recorded_options(directory, options, parts)
+    plan = make_plan(options)
+    print(f"serlab: results go to {directory}", file=sys.stderr)
+    try:
+        table = run_plan(plan, directory, resume, Console(stderr=True))
+    except KeyboardInterrupt:
+        again = f"serlab {sys.argv[1]} --resume -o {directory}"
+        print(f"\nserlab: stopped; what is measured is kept, go on with: {again}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    if as_json:
+        print(table.to_json(orient="records", lines=True), end="")
+    else:
+        show_results(Console(), table, directory)
+    if any(finding["outcome"] != "no_schema" for finding in table.attrs["findings"]):
+        raise typer.Exit(FINDING)
+
+
+def shown(bodies: Iterable[Any]) -> Iterable[Any]:
+    """Show how many bodies were read, in a terminal; their number is not known beforehand."""
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), MofNCompleteColumn(), TextColumn("bodies"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield from progress.track(bodies)
+
+
+def split(names: Iterable[str] | None) -> tuple[str, ...]:
+    """Take `--codec a,b` as well as `--codec a --codec b`."""
+    return tuple(name for given in names or () for name in given.split(",") if name)
+
+
+def split_files(files: list[str] | None) -> tuple[str, ...]:
+    """Give the paths as they are, since a comma may be part of one."""
+    return tuple(files or ())
+
+
+def workloads_for(workload: list[str] | None, corpus: list[str] | None) -> tuple[str, ...]:
+    """Give the built-in workloads: those that were named, or all where there is no corpus either."""
+    from serlab import workloads
+
+    return split(workload) or (() if corpus else tuple(workloads.names()))
+
+
+def choose_folder(output: Path | None, resume: bool) -> Path:
+    """Give the results folder: the one that was named, the last unfinished one, or a new one."""
+    if output is not None:
+        return output
+    if not resume:
+        return RESULTS / datetime.now().strftime("%Y%m%d-%H%M%S")
+    from serlab.results import unfinished
+
+    found = unfinished(RESULTS)
+    if found is None:
+        raise ResultsError(f"{RESULTS}: no run there was stopped; name its folder with -o DIR")
+    return found
+
+
+def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any:
+    """Give a stopped run's own options, where the command line names none."""
+    from serlab.measure.plan import Options
+    from serlab.results import ENVIRONMENT, load_environment
+
+    if given != Options(parts=parts) or not (directory / ENVIRONMENT).exists():
+        return given
+    return Options.from_record(load_environment(directory)["options"])
+
+
+def print_sizes(
+    codec: list[str] | None, workload: list[str] | None, corpus: list[str] | None, seed: int, strict: bool
+) -> None:
+    """Print one line of JSON for each body and codec that brought it back equal; tell the others on standard error."""
+    from serlab.measure.bodies import weigh
+    from serlab.measure.check import Report, bodies_of
+    from serlab.measure.plan import chosen_codecs
+
+    names = chosen_codecs(split(codec))
+    report = Report(names)
+    found = False
+    for body in shown(bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report)):
+        for line, problem in weigh(body, names):
+            print(json.dumps(line)) if line else print(f"serlab: {problem}", file=sys.stderr)
+            found = found or not line
+    for error in report.unreadable:
+        print(f"serlab: {error}", file=sys.stderr)
+    if found or report.unreadable:
+        raise typer.Exit(FINDING)

@@ -1,0 +1,255 @@
+"""Throughput and event-loop lag: the instrument on work whose behaviour is known."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serlab import compare, load_results
+from serlab.errors import UnknownNameError, WorkerError
+from serlab.measure import lag, pace, throughput
+from serlab.measure.arms import Arm, batch, calibrate
+from serlab.measure.crew import Crew, Order
+from serlab.measure.gil import HOLDS, IDLE, RELEASES
+from serlab.measure.load import bind, load_messages
+from serlab.measure.pace import LOAD_PARTS, LOAD_WORKLOADS, TICK_NS, usable_cores
+from serlab.measure.plan import EFFORTS, Options, make_plan
+from serlab.measure.window import Team, Work, rate_per_s
+from serlab.results import Row
+from tests.conftest import Run
+from tests.test_cli import wait_for_lines
+
+MS = 1_000_000
+PATIENCE_S = 10.0
+"""How long a test waits for a moment at which the machine is free enough to show a fact."""
+BUFFER = bytes(1 << 19)
+
+
+def moments() -> Iterator[float]:
+    """Give the time again and again, until patience is at an end."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < PATIENCE_S:
+        yield time.monotonic()
+
+
+@pytest.fixture(scope="module")
+def crew() -> Iterator[Crew]:
+    """Start two processes that hold orjson and a small workload."""
+    job = {"workload": "tool-call-response", "kind": "ChatResponse", "seed": 0, "documents": None}
+    with Crew({**job, "codecs": ["orjson"], "operations": ["encode", "decode"]}, 2) as crew:
+        yield crew
+
+
+def rate(crew: Crew, codec: str, processes: int = 1, threads: int = 0) -> float:
+    """Measure one window of 30 ms."""
+    found = rate_per_s(crew.run(Order(codec, "decode", 1, threads, 30 * MS), processes), 1)
+    assert found is not None
+    return found
+
+
+def test_the_rate_counts_what_falls_into_the_common_window() -> None:
+    """Batches at an edge count by their share: here 10 to 40 ns, 3 batches of one and 1.5 of the other."""
+    assert rate_per_s([[0, 10, 20, 30, 40], [10, 30, 50]], 2) == pytest.approx(4.5 * 2 * 1e9 / 30)
+
+
+def test_workers_that_were_never_at_it_together_have_no_rate() -> None:
+    """One that began when another had finished."""
+    assert rate_per_s([[0, 10], [10, 20]], 1) is None
+
+
+def test_every_thread_of_a_team_covers_the_window() -> None:
+    """The window opens when the last has begun, and all go on to its end."""
+    marks = Team(Work(sha256, [BUFFER]), 3, 5 * MS).run()
+    assert min(one[-1] for one in marks) >= max(one[0] for one in marks) + 5 * MS
+
+
+def test_an_error_in_a_thread_reaches_the_caller() -> None:
+    """A codec that fails under threads is no silent zero."""
+    with pytest.raises(ZeroDivisionError):
+        Team(Work(lambda item: 1 // item, [0]), 2, MS).run()
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
+def test_floors_show_who_releases_the_lock(crew: Crew) -> None:
+    """Over two threads, hashing does more than 1.4 times the work where two processes do; a Python loop does not."""
+    free = 0
+    for _ in moments():
+        ones = {name: rate(crew, name, threads=1) for name in (RELEASES, HOLDS)}
+        twos = {name: rate(crew, name, threads=2) for name in (RELEASES, HOLDS)}
+        given = [rate(crew, name, processes=2) / rate(crew, name) for name in (RELEASES, HOLDS)]
+        scaling = {name: twos[name] / ones[name] for name in ones}
+        free += min(given) > 1.6
+        if min(given) > 1.6 and scaling[RELEASES] > 1.4 and scaling[HOLDS] < 1.25:
+            return
+    assert free < 10, f"two cores were free {free} times, but threads gave {scaling}"
+    pytest.skip(f"the machine gave two cores only {free} times")
+
+
+def test_rates_agree_with_times(crew: Crew) -> None:
+    """One process decodes at 1/time within 25 %, both at their best; a busy machine only makes them worse."""
+    job = {"workload": "tool-call-response", "kind": "ChatResponse", "seed": 0, "documents": None}
+    bound = bind(job, "orjson", load_messages(job))
+    arm = calibrate(
+        {"batch_ns": MS, "arm_ns": MS, "rounds": 1},
+        Arm("orjson", bound.codec.decode, bound.encoded, len(bound.encoded)),
+    )
+    rates, fastest = [0.0], [float("inf")]
+    for _ in moments():
+        fastest.append(batch(arm) / arm.loops)
+        found = rate_per_s(crew.run(Order("orjson", "decode", 20, 0, 10 * MS), 1), 20)
+        rates.append(found or 0.0)
+        if len(rates) > 20 and 0.8 < max(rates) * min(fastest) / 1e9 < 1.25:
+            return
+    raise AssertionError(f"{max(rates)} messages/s, but {min(fastest)} ns per message")
+
+
+def test_a_crew_that_cannot_work_says_so(crew: Crew) -> None:
+    """An error under load arrives with its reason, and the next order is followed."""
+    with pytest.raises(WorkerError, match="KeyError"):
+        crew.run(Order("nowhere", "decode"), 2)
+    assert rate(crew, "orjson") > 100
+
+
+def test_a_process_that_dies_is_noticed() -> None:
+    """The order fails; nobody waits for the dead."""
+    job = {"workload": "chat-turn", "kind": "ChatRequest", "seed": 0, "documents": None, "codecs": []}
+    with Crew({**job, "operations": ["decode"]}, 1) as crew:
+        crew.processes[0].kill()
+        with pytest.raises(WorkerError, match="a process of the crew died"):
+            crew.run(Order(HOLDS, "decode"), 1)
+
+
+def test_one_core_has_nothing_to_spread_over() -> None:
+    """No row claims how a codec scales there."""
+    assert [mode.name for mode in throughput.modes(1)] == ["processes=1", "threads=1"]
+    assert [mode.name for mode in throughput.modes(4)] == ["processes=1", "processes=4", "threads=1", "threads=4"]
+
+
+def block(duration_ns: int) -> None:
+    """Hash for so long, without the lock."""
+    end = time.perf_counter_ns() + duration_ns
+    while time.perf_counter_ns() < end:
+        sha256(BUFFER)
+
+
+def lags(way: str, duration_ns: int) -> lag.Arm:
+    """Measure one window with bodies that take so long."""
+    arm = lag.Arm("planted", "decode", way, block, [duration_ns])
+    with ProcessPoolExecutor(1) as pool, asyncio.Runner(loop_factory=lag.fine_loop) as runner:
+        runner.run(lag.one_window(arm, pool, [0] * 5))
+    return arm
+
+
+def test_a_body_that_blocks_for_20_ms_is_seen_whole_inline() -> None:
+    """The first tick that it hides is due at most one period after its start."""
+    assert max(lags("inline", 20 * MS + TICK_NS).lags) >= 20 * MS
+
+
+def test_missed_ticks_count_each_with_its_own_lag() -> None:
+    """Five bodies of 20 ms hide about a hundred ticks, whose lags fall from 20 ms to none."""
+    found = lags("inline", 20 * MS).lags
+    assert sum(value > 10 * MS for value in found) >= 5 * 9 and sum(value > 2 * MS for value in found) >= 5 * 17
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
+def test_a_thread_that_releases_the_lock_leaves_the_loop_alone() -> None:
+    """The same body in a thread delays the loop by less than a quarter of what it does inline."""
+    for _ in moments():
+        worst = max(lags("thread", 20 * MS).lags)
+        if worst < 5 * MS:
+            return
+    pytest.fail(f"{worst / MS:.1f} ms in a thread")
+
+
+def test_a_loop_that_cannot_keep_up_says_so() -> None:
+    """Bodies of 50 ms are done at 20 per second at most, though 40 come."""
+    assert lags("inline", 50 * MS).rates[0] <= 20.5
+    assert 0 < lags("inline", 0).rates[0] <= pace.BODIES_PER_S
+
+
+SMALL = EFFORTS["quick"]._replace(processes=1, batch_ns=500_000, arm_ns=1_000_000)
+
+
+def loaded(folder: Path, stop: int, monkeypatch: pytest.MonkeyPatch, resume: bool = False) -> None:
+    """Measure both load parts with little effort; stop after some cells as Ctrl-C does."""
+    monkeypatch.setitem(EFFORTS, "quick", SMALL)
+    cells: list[Any] = []
+
+    def finished(ticker: object, cell: Any) -> None:
+        cells.append(cell)
+        if len(cells) == stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("serlab.progress.Ticker.finished", finished)
+    work = {"codecs": "orjson", "workloads": "tool-call-response", "operations": ["decode"], "parts": LOAD_PARTS}
+    compare(**work, directory=folder, resume=resume, progress=False)  # type: ignore[arg-type]
+
+
+def test_a_stopped_run_resumes_to_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both load parts go on cell by cell; every arm of every mode has its rows, and the tables are there."""
+    loaded(tmp_path / "whole", 0, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        loaded(tmp_path / "cut", 2, monkeypatch)
+    loaded(tmp_path / "cut", 0, monkeypatch, resume=True)
+    key = [name for name in Row._fields if name not in ("run", "value")]
+    whole, cut = (load_results(tmp_path / name) for name in ("whole", "cut"))
+    assert whole[key].equals(cut[key])
+    rates = whole[whole["metric"] == "rate"]
+    assert set(rates["codec"]) == {"orjson", "orjson (A/A)", RELEASES, HOLDS}
+    assert set(rates["operation"]) == {f"decode/{mode.name}" for mode in throughput.modes(usable_cores())}
+    assert set(rates["unit"]) == {"messages/s"} and (rates["value"] > 0).all()
+    late = whole[whole["metric"] == "lag-p99"]
+    assert set(late["codec"]) == {"orjson", "orjson (A/A)", IDLE, RELEASES, HOLDS} and set(late["unit"]) == {"ns"}
+    assert set(late["operation"]) == {"decode/inline", "decode/thread", "decode/pool"}
+    assert {path.stem for path in (tmp_path / "cut/tables").iterdir()} > {"throughput", "lag"}
+
+
+def test_load_is_measured_on_request_only() -> None:
+    """The main job has no load cells; the load parts alone take a selection of the workloads."""
+    assert not {cell.part for cell in make_plan(Options()).cells()} & {*LOAD_PARTS}
+    plan = make_plan(Options(parts=LOAD_PARTS))
+    assert tuple(plan.sources) == LOAD_WORKLOADS and {cell.part for cell in plan.cells()} == {"parity", *LOAD_PARTS}
+    with pytest.raises(UnknownNameError, match="no part named 'load'"):
+        compare("orjson", "chat-turn", parts=["load"])
+
+
+def test_the_command_can_be_stopped_reported_and_leaves_nobody(serlab: Run, tmp_path: Path) -> None:
+    """Killed in a throughput cell, it takes worker and crew along; what was measured is shown by `report`."""
+    program = str(Path(sys.executable).with_name("serlab"))
+    command = [program, "throughput", "--quick", "--workload", "chat-turn", "--codec", "orjson"]
+    process = subprocess.Popen([*command, "--operation", "decode", "-o", "out"], cwd=tmp_path, stderr=subprocess.PIPE)
+    wait_for_lines(tmp_path / "out/journal.jsonl", 2)
+    family = descendants(process.pid)
+    for _ in moments():
+        if len(family) > usable_cores():
+            break
+        family = descendants(process.pid)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    for pid in family:
+        status = subprocess.run(["timeout", "10", "tail", f"--pid={pid}", "-f", "/dev/null"])
+        assert status.returncode == 0, f"process {pid} is still there"
+    done = serlab("report", "out")
+    assert done.returncode == 0 and (tmp_path / "out/tables/throughput.md").exists()
+    assert "×proc" in done.stdout and "…" not in done.stdout
+
+
+def descendants(pid: int) -> list[int]:
+    """List the processes under one."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    children = [int(child) for child in path.read_text().split()] if path.exists() else []
+    return children + [below for child in children for below in descendants(child)]
+
+
+def test_the_command_refuses_an_operation_that_it_does_not_load(serlab: Run) -> None:
+    """Only encode and decode are run under load."""
+    done = serlab("throughput", "--operation", "read-one")
+    assert done.returncode == 2 and "no operation under load named 'read-one'" in done.stderr
