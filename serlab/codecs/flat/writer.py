@@ -174,6 +174,19 @@ def spared(arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
     return f"{bits[arm.name]} if fits_{arm.kind}(v{struct}) else {bits[field.spare.name]}"
 
 
+def join(pieces: list[Any]) -> bytes:
+    """Copy the pieces of a buffer together; the one copy of an array's numbers.
+
+    Args:
+        pieces: bytes and arrays, in their order.
+    """
+    try:
+        return b"".join(pieces)
+    except TypeError:
+        # A strided array refuses to be read as bytes, which is cheaper to hear from it than to ask each array.
+        return b"".join([piece if type(piece) is bytes else piece.tobytes() for piece in pieces])
+
+
 TRUSTING, CAREFUL = Writers(), Writers(careful=True)
 MISFIT = (StructError, EncodeError, TypeError, ValueError, AttributeError, OverflowError)
 """What a list that its arm cannot hold raises; also what nothing will save, which then raises once more."""
