@@ -149,6 +149,31 @@ def test_value_that_the_schema_cannot_hold_is_refused(message: Any) -> None:
         open_codec("flatbuffers", type(message).__name__).encode(message)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"prompt_token_ids": [1, 2**31]},
+        {"prompt_token_ids": [1, None, [2]]},
+        {"stop": ["a", 1, None, {"b": []}]},
+        {"stop": [], "prompt_token_ids": []},
+    ],
+    ids=["wide", "nested", "texts", "empty"],
+)
+def test_list_that_does_not_pack_travels_beside_lists_that_do(document: dict[str, Any]) -> None:
+    """The first try finds out; the message is then written with a look into each list."""
+    message = from_document("GenerateRequest", document | {"stop_token_ids": [1, 2], "images": ["x", "y"]})
+    both_ways("GenerateRequest", message)
+    data = open_codec("flatbuffers", "GenerateRequest").encode(message)
+    assert open_codec("flatbuffers", "GenerateRequest").open(data).stop_token_ids.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("value", [{1, 2}, [{1}], {"a": {"b"}}], ids=["set", "in-a-list", "in-an-object"])
+def test_free_form_value_that_is_no_json_is_refused(value: Any) -> None:
+    """A set is not turned into a list, which would come back as another value."""
+    with pytest.raises(EncodeError):
+        open_codec("flatbuffers", "ChatRequest").encode(ChatRequest(metadata=value))
+
+
 def test_traceback_shows_the_generated_line() -> None:
     """The source of generated code can be looked up."""
     try:

@@ -87,7 +87,7 @@ def vector_writer(write_item: Write) -> Write:
     key, vtable = float32s.key, float32s.vtable
 
     def put_vector(value: Any, out: Out, pos: int, seen: Seen) -> int:
-        if type(value) is np.ndarray and value.dtype is FLOAT32 and value.ndim == 1 and value.flags.c_contiguous:
+        if type(value) is np.ndarray and value.dtype is FLOAT32 and value.ndim == 1:
             known = seen.get(key)
             if known is None:
                 out.append(vtable)

@@ -22,7 +22,7 @@ FIELDS = ("object", "index", "embedding")
 """What an item of the common form holds: text, an integer, a float32 array."""
 
 SOURCE = """\
-def put_embeddings(write, items, out, pos, seen, ndarray=ndarray, FLOAT32=FLOAT32, STRIDES=(4,), UNSET=UNSET):
+def put_embeddings(write, items, out, pos, seen, ndarray=ndarray, FLOAT32=FLOAT32, UNSET=UNSET):
     places = []
     item_vtable = vector_vtable = 0
     text = None
@@ -30,16 +30,16 @@ def put_embeddings(write, items, out, pos, seen, ndarray=ndarray, FLOAT32=FLOAT3
         if type(m) is not Embedding:
             raise TypeError(f"a list of Embedding holds a {type(m).__name__}")
         o = m.object
-        i = m.index
         v = m.embedding
+        same = o == text
         if (
-            type(v) is ndarray and v.dtype is FLOAT32 and v.strides == STRIDES
-            and type(o) is str and type(i) is int and OTHERS is UNSET
+            type(v) is ndarray and v.dtype is FLOAT32 and v.ndim == 1
+            and (same or type(o) is str) and type(m.index) is int and OTHERS is UNSET
         ):
             if not item_vtable:
                 item_vtable, pos = put_vtable(ITEM, out, pos, seen)
                 vector_vtable, pos = put_vtable(VECTOR, out, pos, seen)
-            if o != text:
+            if not same:
                 place, pos = put_text(o.encode(), out, pos, seen)
                 text = o
             n = len(v)
@@ -60,7 +60,7 @@ def embeddings_writer() -> Write:
     """Generate the function that writes a list of `Embedding`: (write_Embedding, items, out, pos, seen) → position."""
     item = make_form(tuple(slot for slot in slots_of(Embedding) if slot.name in FIELDS))
     vector = box_form("Vector", "float32s")
-    names = {"object": f"pos - {item.places[item_id('object')]} - place", "index": "i"}
+    names = {"object": f"pos - {item.places[item_id('object')]} - place", "index": "m.index"}
     # The Vector follows the item's table.
     names["embedding"] = str(item.size - item.places[item_id("embedding")])
     others = " is ".join(f"m.{name}" for name in Embedding.__struct_fields__ if name not in FIELDS)

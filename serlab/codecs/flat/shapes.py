@@ -14,8 +14,9 @@ from threading import Lock
 from typing import Any
 
 from serlab.codecs.flat.forms import Form, make_form
-from serlab.codecs.flat.layout import OFFSETS, Slot
-from serlab.codecs.flat.parts import SHARED, Out, Seen, Write, put_nulls, put_table, put_text
+from serlab.codecs.flat.layout import Slot
+from serlab.codecs.flat.parts import Out, Seen, Write, put_nulls, put_table, put_text
+from serlab.codecs.flat.shapelines import call_of, is_text, shape_lines, text_call
 from serlab.codecs.flat.source import define
 
 MAX_COUNTED = 512
@@ -29,6 +30,24 @@ INLINE = 6
 
 HOT = 16
 """Uses after which a shape is compiled: by then it has cost about as much as its compilation will."""
+
+
+ONE = """\
+def write_{type}(m, out, pos, seen, UNSET=UNSET):
+{body}
+    return pos
+"""
+
+LIST = """\
+def list_{type}(items, out, pos, seen, UNSET=UNSET):
+    places = []
+    for m in items:
+        if type(m) is not {type}:
+            raise wrong_item({type}, m)
+{body}
+        places.append(pos)
+    return put_offsets(places, out, pos)
+"""
 
 
 class Shapes(dict[int, Write]):
@@ -136,18 +155,10 @@ def write_slots(
     return put_table(form, values, out, pos, seen)
 
 
-def is_text(slot: Slot) -> bool:
-    """Tell whether a slot points to text or to bytes, which are written as text is."""
-    return slot.kind in ("str", "json") or (slot.kind == "numbers" and slot.element == "B")
-
-
 def text_of(slot: Slot, value: Any, functions: dict[str, Any]) -> bytes:
     """Make the bytes of a text slot."""
-    data: bytes = value.encode() if slot.kind == "str" else functions[TEXT_CALLS[slot.kind]](value)
+    data: bytes = value.encode() if slot.kind == "str" else functions[text_call(slot)](value)
     return data
-
-
-TEXT_CALLS = {"json": "dump_bytes", "numbers": "bytes"}
 
 
 def writer_of(slot: Slot, functions: dict[str, Any]) -> Callable[..., int]:
@@ -160,99 +171,3 @@ def writer_of(slot: Slot, functions: dict[str, Any]) -> Callable[..., int]:
         return found
 
     return write
-
-
-def call_of(slot: Slot) -> tuple[str, list[str]]:
-    """Name the function that writes the content of a slot, and the arguments that come before the value."""
-    if slot.kind == "table":
-        return {"Prompt": "put_prompt", "Vector": "put_vector"}.get(slot.target, f"write_{slot.target}"), []
-    if slot.kind == "tables":
-        special = {"Vector": ("put_vectors", []), "Embedding": ("put_embeddings", ["write_Embedding"])}
-        return special.get(slot.target, (f"list_{slot.target}", []))
-    return {"strs": "put_strings", "extra": "put_extra", "numbers": f"put_{slot.element}"}[slot.kind], []
-
-
-def shape_lines(form: Form, nulls: tuple[int, ...], pack: str) -> list[str]:
-    """Generate the lines that write one shape; the table's position is then `pos`.
-
-    Args:
-        form: the table's layout.
-        nulls: the ids of the fields that are null.
-        pack: the name of the form's packer.
-    """
-    lines: list[str] = []
-    for slot in form.slots:
-        lines += slot_lines(slot, f"v{slot.id}", nulls)
-    table = TABLE.format(key=repr(form.key), vtable=form.vtable, length=len(form.vtable), size=form.size)
-    lines += [*table.splitlines(), *(ALIGN if form.eight else ())]
-    values = ", ".join(["p - pos", *(value_of(slot, form.places[slot.id]) for slot in form.order)])
-    return [*lines, f"    out.append({pack}({values}))"]
-
-
-def slot_lines(slot: Slot, v: str, nulls: tuple[int, ...]) -> list[str]:
-    """Generate the lines that write what a slot points to."""
-    value = f"m.{slot.attribute}"
-    if slot.kind == "scalar":
-        return []
-    if slot.kind == "nulls":
-        return NULLS.format(v=v, nulls=nulls).splitlines()
-    if is_text(slot):
-        data = f"{value}.encode()" if slot.kind == "str" else f"{TEXT_CALLS[slot.kind]}({value})"
-        return TEXT.format(v=v, data=data, shared=SHARED).splitlines()
-    call, first = call_of(slot)
-    return [f"    {v} = pos = {call}({', '.join([*first, value])}, out, pos, seen)"]
-
-
-def value_of(slot: Slot, place: int) -> str:
-    """Generate a slot's value: an offset is its own position less the target's, since both count from the end."""
-    return f"pos - {place} - v{slot.id}" if slot.kind in OFFSETS else f"m.{slot.attribute}"
-
-
-ONE = """\
-def write_{type}(m, out, pos, seen, UNSET=UNSET):
-{body}
-    return pos
-"""
-
-LIST = """\
-def list_{type}(items, out, pos, seen, UNSET=UNSET):
-    places = []
-    for m in items:
-        if type(m) is not {type}:
-            raise wrong_item({type}, m)
-{body}
-        places.append(pos)
-    return put_offsets(places, out, pos)
-"""
-
-TEXT = """\
-    {v} = {data}
-    n = len({v})
-    if n > {shared}:
-        out.append(PAD[n & 3])
-        out.append({v})
-        out.append(HEADS[n] if n < 1024 else pack_length(n))
-        {v} = pos = pos + n + 8 - (n & 3)
-    else:
-        p = seen.get({v})
-        if p is None:
-            out.append(PAD[n & 3])
-            out.append({v})
-            out.append(HEADS[n])
-            seen[{v}] = p = pos = pos + n + 8 - (n & 3)
-        {v} = p"""
-"""`put_text`, in place. Three appends take 28 ns, one `+=` of a tuple 47."""
-
-NULLS = """\
-    {v} = seen.get({nulls})
-    if {v} is None:
-        {v}, pos = put_nulls({nulls}, out, pos, seen)"""
-
-TABLE = """\
-    p = seen.get({key})
-    if p is None:
-        out.append({vtable})
-        seen[{key}] = p = pos = pos + {length}
-    pos += {size}"""
-
-ALIGN = ("    if not pos & 4:", "        out.append(ZEROS)", "        pos += 4")

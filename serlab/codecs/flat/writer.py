@@ -103,11 +103,21 @@ def put_integers(format_: str, values: list[int], out: Out, pos: int, seen: Seen
 
 
 def dump_any(value: Any) -> bytes:
-    """Write a JSON arm; structs in it, which stand in lists beside other things, become plain values first."""
+    """Write a JSON arm; structs in it, which stand in lists beside other things, become plain values first.
+
+    Only these: msgspec would turn a set or a date into JSON that comes back as something else.
+    """
     try:
         return jsontext.dump_bytes(value)
     except EncodeError:
-        return jsontext.dump_bytes(msgspec.to_builtins(value, builtin_types=NOT_JSON))
+        if type(value) is not list or not any(isinstance(item, Part) for item in value):
+            raise
+    return jsontext.dump_bytes([plain(item) if isinstance(item, Part) else item for item in value])
+
+
+def plain(struct: Part) -> Any:
+    """Make plain values of a struct."""
+    return msgspec.to_builtins(struct, builtin_types=NOT_JSON)
 
 
 def is_bytes(values: list[Any]) -> bool:
@@ -162,6 +172,19 @@ def spared(arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
         return str(bits[arm.name])
     struct = f", {arm.struct.__name__}" if arm.struct is not None else ""
     return f"{bits[arm.name]} if fits_{arm.kind}(v{struct}) else {bits[field.spare.name]}"
+
+
+def join(pieces: list[Any]) -> bytes:
+    """Copy the pieces of a buffer together; the one copy of an array's numbers.
+
+    Args:
+        pieces: bytes and arrays, in their order.
+    """
+    try:
+        return b"".join(pieces)
+    except TypeError:
+        # A strided array refuses to be read as bytes, which is cheaper to hear from it than to ask each array.
+        return b"".join([piece if type(piece) is bytes else piece.tobytes() for piece in pieces])
 
 
 TRUSTING, CAREFUL = Writers(), Writers(careful=True)
