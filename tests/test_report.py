@@ -138,6 +138,8 @@ def rendered(rows: pd.DataFrame, width: int) -> str:
 def test_the_summary_fits_eighty_columns(rows: pd.DataFrame) -> None:
     """No figure is cut off."""
     assert "…" not in rendered(rows, 80)
+    long = rows.assign(workload="a_corpus_of_a_very_long_name_indeed.jsonl.zst:EmbeddingResponse")
+    assert "…" not in rendered(long, 80) and "0.500" in rendered(long, 80)
 
 
 class TagCount(HTMLParser):

@@ -182,7 +182,7 @@ def block(table: pd.DataFrame, legend: str, cells_of: Callable[[pd.DataFrame], d
     """Lay out one summary: a block per workload, a row per codec."""
     heads = list(dict.fromkeys(head for _, group in table.groupby("codec", sort=False) for head in cells_of(group)))
     shown = Table(title=legend, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    shown.add_column("workload, codec", no_wrap=True)
+    shown.add_column("workload, codec", max_width=26, overflow="fold")
     for head in heads:
         shown.add_column(head, justify="right", no_wrap=True)
     for workload, group in table.groupby("workload", sort=False):

@@ -36,7 +36,8 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     if summary.empty or (load and not columns):
         return load
     table = Table(title=legend(rows, columns), title_justify="left", title_style="", box=box.SIMPLE_HEAD)
-    table.add_column("workload, codec", no_wrap=True)
+    # A corpus may have a long name, which must not take the room of the figures.
+    table.add_column("workload, codec", max_width=26, overflow="fold")
     for _, heading, _ in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     for workload, group in summary.groupby("workload", sort=False):
