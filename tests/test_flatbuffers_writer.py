@@ -16,8 +16,8 @@ from serlab.codecs.flat import writer as writers
 from serlab.corpus import read
 from serlab.errors import EncodeError
 from serlab.messages import MESSAGE_TYPES, ChatRequest, EmbeddingResponse, GenerateRequest, from_document
-from serlab.messages.chat import ChatTurn
 from serlab.messages.embeddings import Embedding
+from serlab.messages.turns import ChatTurn
 from tests.documents import DOCUMENTS
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "corpus"

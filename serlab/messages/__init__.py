@@ -6,7 +6,8 @@ object is not kept, that of free-form objects (JSON Schemas, metadata) is.
 """
 
 from serlab.messages.base import UNSET, Message
-from serlab.messages.chat import ChatChunk, ChatRequest, ChatResponse
+from serlab.messages.chat import ChatChunk, ChatResponse
+from serlab.messages.chatrequest import ChatRequest
 from serlab.messages.documents import KINDS, MESSAGE_TYPES, from_document, kind_of, message_type, to_document
 from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
 from serlab.messages.generate import GenerateRequest, GenerateResponse

@@ -15,7 +15,8 @@ import numpy as np
 
 from serlab.errors import DocumentError, UnknownNameError
 from serlab.messages.base import NO_EXTRA, Message, Part
-from serlab.messages.chat import ChatChunk, ChatRequest, ChatResponse
+from serlab.messages.chat import ChatChunk, ChatResponse
+from serlab.messages.chatrequest import ChatRequest
 from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
 from serlab.messages.generate import GenerateRequest, GenerateResponse
 from serlab.messages.pointer import apply_extra, token

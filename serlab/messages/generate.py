@@ -20,8 +20,8 @@ from serlab.messages.base import (
     Texts,
     Tokens,
 )
-from serlab.messages.chat import ResponseFormat, StreamOptions
 from serlab.messages.common import AnyError, AnyLogprobs, ContentFilterResults, PromptFilterResult, Usage
+from serlab.messages.settings import ResponseFormat, StreamOptions
 
 
 class GenerateRequest(Message):
