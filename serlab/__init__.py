@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from serlab.codecs import Codec, codec_names, open_codec
     from serlab.comparison import compare
     from serlab.errors import DecodeError, EncodeError, SerlabError
+    from serlab.limits import Limits
     from serlab.messages import (
         UNSET,
         ChatChunk,
@@ -44,6 +45,7 @@ __all__ = [
     "EncodeError",
     "GenerateRequest",
     "GenerateResponse",
+    "Limits",
     "SerlabError",
     "build",
     "codec_names",
@@ -60,6 +62,7 @@ HOMES = {
     "serlab.codecs": {"Codec", "codec_names", "open_codec"},
     "serlab.comparison": {"compare"},
     "serlab.errors": {"DecodeError", "EncodeError", "SerlabError"},
+    "serlab.limits": {"Limits"},
     "serlab.results": {"load_environment", "load_findings", "load_results"},
     "serlab.workloads": {"build"},
 }
