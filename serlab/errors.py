@@ -60,6 +60,10 @@ class ResultsError(SerlabError, ValueError):
     """A results folder cannot be read, continued or written over."""
 
 
+class ScenarioError(SerlabError, ValueError):
+    """A scenario has a setting that is wrong, or asks for what a run has not measured."""
+
+
 class WorkerError(SerlabError, RuntimeError):
     """A measuring process died, ran out of time or reported a failure."""
 

@@ -1,0 +1,1 @@
+"""Which codec at this boundary, what does it buy, or is it better to stay with the baseline?"""
