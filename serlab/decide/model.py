@@ -94,7 +94,9 @@ def resolve(found: Inputs, scenario: Scenario) -> Scenario:
 def remedy(scenario: Scenario) -> str:
     """Name the command that measures what a scenario is about."""
     names = [name for message in scenario.messages.values() for name in message.workloads]
-    return f"`serlab compare --workload {','.join(names)}`" if names else "--corpus on messages of that kind"
+    operations = dict.fromkeys(name for message in scenario.messages.values() for name in message.operations)
+    what = f"--workload {','.join(names)}" if names else "--corpus FILE"
+    return f"`serlab compare {what} --operation {','.join(operations) or 'encode'}`"
 
 
 def parts(found: Inputs, scenario: Scenario) -> list[Part]:

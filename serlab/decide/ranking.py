@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 
 from serlab.decide.formats import Format, format_of, shortcomings
 from serlab.decide.latency import per_call, share_of
-from serlab.decide.model import Cost, missing, totals
+from serlab.decide.model import Cost, missing, remedy, totals
 from serlab.decide.run import Run, Values, by_codec
 from serlab.decide.types import Scenario
+from serlab.errors import ScenarioError
 from serlab.stats import CONTROL, Estimate, is_tie, paired_ratio
 
 FIELDS = {"time": "time_ns", "money": "cost_per_million"}
@@ -96,10 +97,15 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
         scenario: the scenario.
 
     Raises:
-        ScenarioError: the run holds none of the kinds.
+        ScenarioError: the run holds none of the kinds, or no codec has all the figures.
     """
     field = FIELDS[scenario.objective]
     costs, absent = totals(run.inputs, scenario), missing(run.inputs, scenario)
+    if not costs:
+        lacks = absent.get(run.inputs["baseline"]) or next(iter(absent.values()), "nothing measured")
+        raise ScenarioError(
+            f"scenario {scenario.name}: {lacks}, nor for any other codec; measure with {remedy(scenario)}"
+        )
     barred = {codec: obstacle(codec, scenario) for codec in costs} | absent
     order = sorted(barred, key=lambda codec: order_key(codec, barred[codec], costs, field))
     values = by_codec(run.costs(scenario), field)
