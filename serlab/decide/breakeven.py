@@ -38,9 +38,9 @@ def breakeven(run: Run, scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
 
 def breakeven_weights(scenario: Scenario) -> list[tuple[Weight, str]]:
     """List the weights to break even in, with what they decide: time or money."""
-    chosen = [(BANDWIDTH, "time_ns")] if scenario.wire.crossings else []
+    chosen: list[tuple[tuple[str, ...], str]] = [(BANDWIDTH, "time_ns")] if scenario.wire.crossings else []
     if scenario.objective == "money":
-        chosen += [(path, "cost_per_million") for path in money_paths()]
+        chosen += [(path, "cost_per_million") for path in money_paths() if path[0] == "prices"]
     found = [(Weight(path, value_at(scenario, path)), field) for path, field in chosen]
     return [(weight, field) for weight, field in found if weight.value > 0]
 

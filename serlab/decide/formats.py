@@ -1,12 +1,12 @@
 """What each format can do, whatever it costs: what constraints are checked against.
 
-A codec belongs to the family of its name, a variant to that of its stem with a change or two. Of another package's codec
-nothing is known; a scenario's `[codecs.NAME]` may say it, and where a constraint asks for what nobody said, the codec is
-not eligible.
+A codec belongs to the family of its name, a variant to that of its stem with a change or two. Of another package's
+codec nothing is known; a scenario's `[codecs.NAME]` may say it, and where a constraint asks for what nobody said, the
+codec cannot be recommended.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from serlab.decide.types import Constraints
 
@@ -58,7 +58,7 @@ FAMILIES: dict[str, Format] = {
     "flatbuffers": FLATBUFFERS,
 }
 BASE64, BIN = "-base64", "-bin"
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     # OpenAI's `encoding_format: base64` made it common; a person cannot read the numbers.
     BASE64: {"wire": "JSON with base64 vectors", "person": False},
     BIN: {"wire": "MessagePack with binary vectors"},
@@ -89,7 +89,7 @@ def format_of(codec: str, claims: Mapping[str, bool] | None = None) -> Format:
     """
     family = FAMILIES.get(codec) or FAMILIES.get(stem(codec), UNKNOWN)
     change = VARIANTS.get(codec.removeprefix(stem(codec)), {}) if family is not UNKNOWN else {}
-    return family._replace(**change)._replace(**(claims or {}))
+    return family._replace(**{**change, **(claims or {})})
 
 
 def shortcomings(format_: Format, constraints: Constraints) -> list[str]:

@@ -14,9 +14,10 @@ n(o, w) times:
     cost_per_million = 1e6 × money
 
 C and D are the run's operations `gzip` and `gunzip`, or `zstd` and `unzstd`. They are counted only where the run timed
-them in all of the workloads, else left out for every codec alike. Kinds that the run does not hold are left out. A variant
-for vectors (`orjson-base64`) writes other kinds as its stem does (`orjson`), whose figures stand in there. A codec
-without one of the figures has no cost. Memory is Σ q(w) × n(o, w) × bytes allocated, and the highest peak, without compression.
+them in all of the workloads, else left out for every codec alike. Kinds that the run does not hold are left out. A
+variant for vectors (`orjson-base64`) writes other kinds as its stem does (`orjson`), whose figures stand in there. A
+codec without one of the figures has no cost. Memory is Σ q(w) × n(o, w) × bytes allocated, and the highest peak, both
+without compression.
 
 `inputs` and a scenario are plain JSON values, so that the same function can be written, and checked, in JavaScript.
 """

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from serlab.decide.formats import Format, format_of, shortcomings
 from serlab.decide.latency import per_call, share_of
-from serlab.decide.model import Cost, missing, remedy, totals
+from serlab.decide.model import Cost, counted, figures_of, missing, parts, totals
 from serlab.decide.run import Run, Values, by_codec
 from serlab.decide.types import Scenario
 from serlab.errors import ScenarioError
@@ -102,10 +102,7 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
     field = FIELDS[scenario.objective]
     costs, absent = totals(run.inputs, scenario), missing(run.inputs, scenario)
     if not costs:
-        lacks = absent.get(run.inputs["baseline"]) or next(iter(absent.values()), "nothing measured")
-        raise ScenarioError(
-            f"scenario {scenario.name}: {lacks}, nor for any other codec; measure with {remedy(scenario)}"
-        )
+        raise ScenarioError(f"scenario {scenario.name}: {unmeasured(run, scenario, absent)}")
     barred = {codec: obstacle(codec, scenario) for codec in costs} | absent
     order = sorted(barred, key=lambda codec: order_key(codec, barred[codec], costs, field))
     values = by_codec(run.costs(scenario), field)
@@ -116,6 +113,22 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
         standing(codec, scenario, values, costs.get(codec), barred[codec], baseline, leader, control) for codec in order
     ]
     return choose(scenario, standings, baseline, control, leader)
+
+
+def unmeasured(run: Run, scenario: Scenario, absent: dict[str, str]) -> str:
+    """Say why no codec has a cost: operations that nobody timed, or what is wrong with each codec."""
+    of = parts(run.inputs, scenario)
+    times = [
+        (name, figures_of(run.inputs, part.workload, codec).get("time_ns", {}))
+        for part in of
+        for name, _ in counted(run.inputs, scenario, of)[part.workload]
+        for codec in absent
+    ]
+    untimed = {name for name, _ in times} - {name for name, timed in times if name in timed}
+    if untimed:
+        names = ",".join(sorted(untimed))
+        return f"this run has not timed {names}; measure again with --operation {names} beside what you need otherwise"
+    return "; ".join(f"{codec}: {reason}" for codec, reason in absent.items()) or "this run has no codec"
 
 
 def obstacle(codec: str, scenario: Scenario) -> str:

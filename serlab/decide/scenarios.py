@@ -13,7 +13,8 @@ from serlab.decide.types import SECTIONS, Constraints, Message, Scenario
 from serlab.errors import ScenarioError, UnknownNameError
 from serlab.messages import KINDS
 
-OPERATIONS = ("encode", "decode", "read-one", "relay", "stream", "populate", "serialize", "deserialize", "convert")
+OPERATIONS: tuple[str, ...] = ("encode", "decode", "read-one", "relay", "stream")
+OPERATIONS += ("populate", "serialize", "deserialize", "convert")
 OPERATIONS += ("read-0%", "read-1", "read-1%", "read-10%", "read-50%", "read-100%")
 """What a run may have timed."""
 
@@ -91,7 +92,8 @@ def from_dict(values: Mapping[str, Any], file: str = "scenario", name: str = "")
     found["messages"] = messages_of(found.get("messages"), file)
     for codec, claims in table(found.get("codecs", {}), file, "codecs").items():
         known(table(claims, file, f"codecs.{codec}"), Constraints.__struct_fields__, file, f"codecs.{codec}")
-    return section({"name": name, **found}, Scenario, file, "")
+    made: Scenario = section({"name": name, **found}, Scenario, file, "")
+    return made
 
 
 def messages_of(values: Any, file: str) -> dict[str, Message]:

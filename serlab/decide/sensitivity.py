@@ -17,7 +17,8 @@ from serlab.errors import ScenarioError
 FACTORS = (0.5, 2.0)
 COMPRESSIONS = ("none", "gzip", "zstd")
 WAITING = ("time_to_first_token_s", "tokens_per_s")
-COLUMNS = ("weight", "value", "tried", "leader", "answer", "changes", "old_leader_ratio", "stays_from", "stays_to")
+COLUMNS = ("weight", "value", "tried", "leader", "overtaken", "answer", "changes", "old_leader_ratio")
+RANGE = ("stays_from", "stays_to")
 
 
 def sensitivity(run: Run, scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
@@ -30,13 +31,13 @@ def sensitivity(run: Run, scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
 
     Returns:
         One row for each trial: the weight, its value in the scenario and the one that was `tried`; who leads then, and
-        who is recommended; whether that changes anything, which is so where another is recommended or the present leader
-        no longer ties with the new one; what the present leader costs against the new one; and from where to where the
-        weight may go until another codec that does not tie now costs as little as the leader.
+        whether the present leader is overtaken, which it is not where it ties; who is recommended then, and whether
+        that changes the answer; what the present leader costs against the new one; and from where to where the weight
+        may go until another codec that does not tie now costs as little as the leader.
     """
     records = [record for weight in weights_of(run, scenario) for record in trials(run, scenario, ranking, weight)]
     records += [*latency_trials(run, scenario, ranking), *compression_trials(run, scenario, ranking)]
-    return pd.DataFrame(records, columns=list(COLUMNS))
+    return pd.DataFrame(records, columns=[*COLUMNS, *RANGE])
 
 
 def trials(run: Run, scenario: Scenario, ranking: Ranking, weight: Weight) -> Iterator[dict[str, Any]]:
@@ -57,8 +58,10 @@ def trial(run: Run, changed: Scenario, ranking: Ranking) -> dict[str, Any]:
     ratio = (
         getattr(costs[ranking.leader], field) / (getattr(costs[new.leader], field) or math.nan) if ahead else math.nan
     )
-    changes = new.recommended != ranking.recommended or ranking.leader not in new.tied
-    return {"leader": new.leader, "answer": new.recommended, "changes": changes, "old_leader_ratio": ratio}
+    overtaken = ranking.leader not in new.tied
+    changes = new.recommended != ranking.recommended
+    found = {"leader": new.leader, "overtaken": overtaken, "answer": new.recommended, "changes": changes}
+    return {**found, "old_leader_ratio": ratio}
 
 
 def stays(run: Run, scenario: Scenario, ranking: Ranking, weight: Weight) -> tuple[float, float]:

@@ -13,7 +13,7 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of a scenario's tables: immutable, and without keys that nobody reads."""
 
 
-class Message(Setting):
+class Message(Setting, frozen=True, forbid_unknown_fields=True):
     """One kind of message at the boundary.
 
     Attributes:
@@ -32,7 +32,7 @@ class Message(Setting):
     workloads: dict[str, Amount] = field(default_factory=dict)
 
 
-class Wire(Setting):
+class Wire(Setting, frozen=True, forbid_unknown_fields=True):
     """The way between the two ends: bits per second, how often a message goes over it, and compressed how."""
 
     bandwidth_bit_per_s: Positive = 1e9
@@ -40,24 +40,27 @@ class Wire(Setting):
     compression: Literal["none", "gzip", "zstd"] = "none"
 
 
-class Storage(Setting):
+class Storage(Setting, frozen=True, forbid_unknown_fields=True):
     """What is kept: copies per message, and for how many days."""
 
     copies: Amount = 0.0
     days: Amount = 0.0
 
 
-class Constraints(Setting):
-    """What the format must be able to do, see `serlab.decide.formats`."""
+class Constraints(Setting, frozen=True, forbid_unknown_fields=True):
+    """What the format must be able to do, see `serlab.decide.formats`.
+
+    Only `untrusted_bytes` is asked for where nothing is said: what checks nothing must be chosen on purpose.
+    """
 
     browser: bool = False
     person: bool = False
     other_languages: bool = False
     unknown_fields: bool = False
-    untrusted_bytes: bool = False
+    untrusted_bytes: bool = True
 
 
-class Latency(Setting):
+class Latency(Setting, frozen=True, forbid_unknown_fields=True):
     """What one call waits for beside codec and wire.
 
     Attributes:
@@ -75,7 +78,7 @@ class Latency(Setting):
     other_s: Amount = 0.0
 
 
-class Prices(Setting):
+class Prices(Setting, frozen=True, forbid_unknown_fields=True):
     """Money per core-hour, per 10^9 bytes that cross the wire, and per 10^9 bytes stored for a month.
 
     The defaults, and those of the built-in scenarios, are examples and no one's offer.
@@ -87,14 +90,14 @@ class Prices(Setting):
     storage_gb_month: Amount = 0.02
 
 
-class Thresholds(Setting):
+class Thresholds(Setting, frozen=True, forbid_unknown_fields=True):
     """The least saving that is worth a change of format: a share of the whole latency, money per million messages."""
 
     latency_share: Amount = 0.01
     saving_per_million: Amount = 1.0
 
 
-class Scenario(Setting):
+class Scenario(Setting, frozen=True, forbid_unknown_fields=True):
     """A boundary of a system: what crosses it, how, under what constraints, and at what prices.
 
     Attributes:

@@ -1,7 +1,7 @@
 """A scenario's weights, and how costs depend on one of them.
 
-The cost of all messages of a call is a straight line in every weight but the bandwidth, and in the inverse of that; for the
-share of a workload after multiplying by the sum of the shares of its kind, which all codecs have in common. So two
+The cost of all messages of a call is a straight line in every weight but the bandwidth, and in the inverse of that; for
+the share of a workload after multiplying by the sum of the shares of its kind, which all codecs have in common. So two
 points give the line, and two lines cross at most once.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from serlab.decide.latency import per_call
-from serlab.decide.model import COMPRESSORS, Cost, counted, parts, totals
+from serlab.decide.model import COMPRESSORS, Cost, Inputs, counted, parts, totals
 from serlab.decide.run import Run
 from serlab.decide.settings import replaced, value_at
 from serlab.decide.types import Scenario
@@ -94,8 +94,8 @@ def lines(run: Run, scenario: Scenario, weight: Weight, field: str) -> dict[int 
     factors = (1.0, 0.5) if weight.path == BANDWIDTH else (1.0, 2.0)
     points = [scaled(scenario, weight, factor) for factor in factors]
     found: dict[int | None, dict[str, Line]] = {}
-    sources = {None: run.inputs, **run.processes}
-    for process, inputs in sources.items():
+    sources: list[tuple[int | None, Inputs]] = [(None, run.inputs), *run.processes.items()]
+    for process, inputs in sources:
         one, two = (heights(totals(inputs, point), point, weight, field) for point in points)
         found[process] = {codec: Line(2 * one[codec] - two[codec], two[codec] - one[codec]) for codec in one}
     return found
