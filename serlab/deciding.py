@@ -51,7 +51,6 @@ def decide(
     Without --scenario, one line for each built-in one.
     """
     from serlab.decide import scenario_text
-    from serlab.decide.show import show_decision
 
     if copy:
         print(scenario_text(copy), end="")
@@ -70,6 +69,13 @@ def decide(
     found = decisions(directory, scenario, overrides)
     if adr is not None:
         write_record(adr, found[0])
+    print_decisions(found, as_json)
+
+
+def print_decisions(found: "list[Decision]", as_json: bool) -> None:
+    """Print decisions for people, or one list for a program."""
+    from serlab.decide.show import show_decision
+
     if as_json:
         print(json.dumps([one.to_dict() for one in found], ensure_ascii=False, allow_nan=False))
         return

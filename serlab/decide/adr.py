@@ -3,6 +3,7 @@
 Source: Nygard, Documenting Architecture Decisions (title, status, context, decision, consequences).
 """
 
+import json
 import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -36,9 +37,15 @@ def record(decision: "Decision") -> str:
         "Break-even points": [to_markdown(decision.breakeven, caption_of_breakeven())],
         "Sensitivity": [to_markdown(shown(decision.sensitivity), caption_of_sensitivity(decision))],
         "Evidence": evidence(decision),
+        "Scenario": ["```json", scenario_json(decision), "```"],
     }
     text = "\n\n".join(f"## {title}\n\n" + "\n".join(lines).strip() for title, lines in sections.items())
     return f"# {decision.recommended or 'No codec'} at the boundary “{decision.scenario.name}”\n\n{text}\n"
+
+
+def scenario_json(decision: "Decision") -> str:
+    """Write the scenario as it was decided."""
+    return json.dumps(msgspec.to_builtins(decision.scenario), indent=1, ensure_ascii=False)
 
 
 def bullets(lines: list[str]) -> list[str]:
@@ -154,8 +161,7 @@ def evidence(decision: "Decision") -> list[str]:
         lines += [f"Machine: {machine}, {environment.get('cores')} cores", f"Versions: {versions}"]
         lines.append(f"serlab {environment.get('serlab', '')} {environment.get('git_commit', '')}".rstrip())
         lines += [f"Measured by `{shlex.join(environment['command'])}`"] if environment.get("command") else []
-    if decision.run.place:
-        lines.append(f"Decided by `serlab decide {shlex.quote(decision.run.place)} --scenario {decision.given.name}`")
+    lines += [f"Decided by `{decision.command}`"] if decision.command else []
     table = decision.evidence.groupby(["workload", "message", "operation", "metric"], as_index=False)
     grouped = table.agg(rows=("rows", "sum"), codecs=("codec", ", ".join))
     return [

@@ -2,6 +2,8 @@
 
 import json
 import math
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,12 +34,24 @@ class Decision:
         given: the scenario as it was given.
         order: the ranking with its formats and estimates.
         run: the run.
+        source: where the scenario came from: a name or a path.
+        overrides: the settings that were changed.
     """
 
     scenario: Scenario
     given: Scenario
     order: Ranking
     run: Run = field(repr=False)
+    source: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def command(self) -> str:
+        """Give the command that decides the same again; "" for a table in memory."""
+        if not self.run.place:
+            return ""
+        changed = [word for path, value in self.overrides.items() for word in ("--set", f"{path}={value}")]
+        return shlex.join(["serlab", "decide", self.run.place, "--scenario", self.source, *changed])
 
     @property
     def recommended(self) -> str:
@@ -168,4 +182,5 @@ def decide(results: str | Path | pd.DataFrame | Run, scenario: str | Path | Scen
     given = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
     given = override(given, overrides) if overrides else given
     resolved = resolve(run.inputs, given)
-    return Decision(resolved, given, rank(run, resolved), run)
+    source = given.name if isinstance(scenario, Scenario) else str(scenario)
+    return Decision(resolved, given, rank(run, resolved), run, source, overrides)

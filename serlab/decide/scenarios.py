@@ -121,8 +121,11 @@ def section(value: Any, type_: type[Any], file: str, where: str) -> Any:
         return msgspec.convert({k: v for k, v in value.items() if v is not None}, type_)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
-        place = ".".join(filter(None, [where, path.strip("`.").replace("[...]", "")]))
-        raise ScenarioError(f"{file}: {place}: {text.replace('Object missing', 'missing')}") from error
+        names = [name for name in path.strip("`.").replace("[...]", "").split(".") if name]
+        place = ".".join(filter(None, [where, *names]))
+        text = text.replace("Object missing", "missing").replace("Expected", "expected")
+        got = f", got {value[names[0]]!r:.60}" if names and names[0] in value else ""
+        raise ScenarioError(f"{file}: {place}: {text}{got}".replace(": :", ":")) from error
 
 
 def table(value: Any, file: str, where: str) -> Mapping[str, Any]:

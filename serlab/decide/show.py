@@ -3,7 +3,6 @@
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,17 +24,19 @@ def show_decision(console: Console, decision: Decision) -> None:
     console.print(Text(decision.verdict, style="bold"))
     for line in (*decision.notes, *decision.reasons):
         console.print(Text(f"· {line}"))
+    console.print()
     console.print(table_of(decision))
+    console.print()
 
 
 def table_of(decision: Decision) -> Table:
     """Lay out the ranking: what can be used, then what cannot."""
-    look = {"title_justify": "left", "title_style": "", "padding": (0, 0, 0, 1), "pad_edge": False}
-    table = Table(title=legend(decision), box=box.SIMPLE_HEAD, **look)  # type: ignore[arg-type]
+    look = {"title_justify": "left", "title_style": "", "padding": (0, 1, 0, 0), "pad_edge": False}
+    table = Table(title=legend(decision), box=None, **look)  # type: ignore[arg-type]
     currency = decision.scenario.prices.currency
     ratio = f"{RANKED[decision.scenario.objective]} × {decision.order.baseline}"
-    for head in ("", "codec", "CPU", "wire", "size", f"{currency}/M", ratio):
-        table.add_column(head, justify="left" if head in ("codec", "") else "right", no_wrap=True)
+    for head in ("  codec", "CPU", "wire", "size", f"{currency}/M", ratio):
+        table.add_column(head, justify="left" if head == "  codec" else "right", no_wrap=True)
     for row in decision.ranking.to_dict("records"):
         style = "bold" if row["verdict"] == "recommended" else "dim" if row["rank"] is None else ""
         table.add_row(*cells(decision, row), style=style)
@@ -45,9 +46,9 @@ def table_of(decision: Decision) -> Table:
 def cells(decision: Decision, row: Mapping[Hashable, Any]) -> list[str]:
     """Write one codec's cells."""
     columns = ("cpu_ns", "wire_ns", "size_bytes", money_column(decision.scenario))
-    mark = MARKS.get(row["verdict"], "×" if row["rank"] is None else "")
+    mark = MARKS.get(row["verdict"], "×" if row["rank"] is None else " ")
     figures = (show(column, row[column]) for column in columns)
-    return [mark, row["codec"], *figures, ratio_of(decision.order.of(row["codec"]).to_baseline)]
+    return [f"{mark} {row['codec']}", *figures, ratio_of(decision.order.of(row["codec"]).to_baseline)]
 
 
 def ratio_of(estimate: Estimate) -> str:
