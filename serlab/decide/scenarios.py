@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -124,6 +124,8 @@ def section(value: Any, type_: type[Any], file: str, where: str) -> Any:
         names = [name for name in path.strip("`.").replace("[...]", "").split(".") if name]
         place = ".".join(filter(None, [where, *names]))
         text = text.replace("Object missing", "missing").replace("Expected", "expected")
+        if text.startswith("Invalid enum value"):
+            text = f"expected one of {', '.join(get_args(get_type_hints(type_)[names[0]]))}"
         got = f", got {value[names[0]]!r:.60}" if names and names[0] in value else ""
         raise ScenarioError(f"{file}: {place}: {text}{got}".replace(": :", ":")) from error
 
