@@ -22,7 +22,7 @@ KINDS = {
 }  # fmt: skip
 EVERYWHERE = {
     "orjson": {"encode": 1000.0, "decode": 2000.0, "read-one": 2000.0, "relay": 2500.0},
-    "msgspec-json": {"encode": 995.0, "decode": 2005.0, "read-one": 2000.0, "relay": 2500.0},
+    "msgspec-json": {"encode": 999.0, "decode": 2003.0, "read-one": 2000.0, "relay": 2500.0},
     "msgpack": {"encode": 1200.0, "decode": 2600.0, "read-one": 2600.0, "relay": 3000.0},
     "protobuf": {"encode": 3000.0, "decode": 5000.0, "read-one": 5000.0, "relay": 8000.0},
     "flatbuffers-unverified": {"encode": 900.0, "decode": 800.0, "read-one": 100.0, "relay": 2000.0},

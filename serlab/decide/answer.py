@@ -146,7 +146,8 @@ def waiting(scenario: Scenario, ranking: Ranking, share: LatencyShare | None) ->
         yield f"Codec and wire are {percent(share.baseline_share)} of the latency of a call with {ranking.baseline}."
     elif share.matters_below_s > 0:
         least = percent(scenario.thresholds.latency_share)
-        yield f"It would save {least} only of a call that takes less than {duration(share.matters_below_s)} in all."
+        limit = duration(share.matters_below_s)
+        yield f"{ranking.leader} would save {least} only of a call that takes less than {limit} in all."
 
 
 def changing(table: pd.DataFrame) -> Iterator[str]:

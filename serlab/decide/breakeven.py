@@ -33,7 +33,8 @@ def breakeven(run: Run, scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
     for weight, field in breakeven_weights(scenario):
         drawn = lines(run, scenario, weight, field)
         found += [point(weight, drawn, *pair) for pair in pairs(ranking) if {*pair} <= drawn[None].keys()]
-    return pd.DataFrame(found, columns=list(COLUMNS))
+    table = pd.DataFrame(found, columns=list(COLUMNS))
+    return table.astype(dict.fromkeys(("value", "at", "at_low", "at_high"), float))
 
 
 def breakeven_weights(scenario: Scenario) -> list[tuple[Weight, str]]:

@@ -104,9 +104,11 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
     if not costs:
         raise ScenarioError(f"scenario {scenario.name}: {unmeasured(run, scenario, absent)}")
     barred = {codec: obstacle(codec, scenario) for codec in costs} | absent
-    order = sorted(barred, key=lambda codec: order_key(codec, barred[codec], costs, field))
     values = by_codec(run.costs(scenario), field)
     baseline = run.inputs["baseline"]
+    # Of two that cost the same to the last digit the baseline stands first.
+    names = sorted(barred, key=lambda codec: (codec != baseline, codec))
+    order = sorted(names, key=lambda codec: order_key(codec, barred[codec], costs, field))
     leader = next((codec for codec in order if not barred[codec]), "")
     control = ratio(values, baseline + CONTROL, baseline)
     standings = [
@@ -138,11 +140,9 @@ def obstacle(codec: str, scenario: Scenario) -> str:
     return "; ".join([*reasons, *([f"reference: {format_.reference}"] if format_.reference else [])])
 
 
-def order_key(codec: str, barred: str, costs: dict[str, Cost], field: str) -> tuple[int, float, str]:
+def order_key(codec: str, barred: str, costs: dict[str, Cost], field: str) -> tuple[int, float]:
     """Give what codecs are ordered by."""
-    if codec not in costs:
-        return 2, 0.0, codec
-    return bool(barred), getattr(costs[codec], field), codec
+    return (bool(barred), getattr(costs[codec], field)) if codec in costs else (2, 0.0)
 
 
 def ratio(values: Values, codec: str, to: str) -> Estimate:

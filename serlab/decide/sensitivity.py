@@ -37,7 +37,8 @@ def sensitivity(run: Run, scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
     """
     records = [record for weight in weights_of(run, scenario) for record in trials(run, scenario, ranking, weight)]
     records += [*latency_trials(run, scenario, ranking), *compression_trials(run, scenario, ranking)]
-    return pd.DataFrame(records, columns=[*COLUMNS, *RANGE])
+    table = pd.DataFrame(records, columns=[*COLUMNS, *RANGE])
+    return table.astype({"overtaken": bool, "changes": bool, **dict.fromkeys(RANGE, float)})
 
 
 def trials(run: Run, scenario: Scenario, ranking: Ranking, weight: Weight) -> Iterator[dict[str, Any]]:

@@ -64,8 +64,12 @@ def legend(decision: Decision) -> str:
     text = f"Per message; {currency}/M: per million of them, at the scenario's prices, which are assumptions.\n"
     text += f"{baseline} against itself (A/A): {ratio_of(decision.order.control)}.\n→ recommended"
     text += "; = ties with the cheapest" if len(decision.order.tied) > 1 else ""
-    barred = [f"{one.codec} ({one.barred})" for one in decision.order.standings if one.barred]
-    return text + (f"; × not to be used here: {', '.join(barred)}." if barred else ".")
+    barred: dict[str, list[str]] = {}
+    for one in (one for one in decision.order.standings if one.barred):
+        reason = one.barred.replace(f"reference: {one.format.reference}", "a reference")
+        barred.setdefault(reason, []).append(one.codec)
+    listed = "; ".join(f"{', '.join(codecs)} ({reason})" for reason, codecs in barred.items())
+    return text + (f"; × not to be used here: {listed}." if barred else ".")
 
 
 def show_overview(console: Console, lines: dict[str, str]) -> None:
