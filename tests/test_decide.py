@@ -225,6 +225,28 @@ def test_sensitivity_tells_when_the_answer_changes_and_by_how_much() -> None:
     assert f"wire.bandwidth_bit_per_s = 2.00 Gbit/s → {row['answer']}" in found.answer
 
 
+def test_a_run_of_sizes_answers_what_needs_no_time() -> None:
+    """Storage alone; what needs times is refused."""
+    rows = table()
+    rows = rows[rows["metric"].isin(["raw", "gzip", "zstd", "equal"])]
+    kept = {"objective": "money", "storage": {"copies": 1, "days": 365.25}, "thresholds": {"saving_per_million": 0}}
+    found = decide(rows, scenario(messages={"ChatRequest": {}}, prices={"traffic_gb": 0}, **kept))
+    assert found.recommended == "protobuf"
+    assert found.ranking.set_index("codec").loc["protobuf", "usd_per_million"] == pytest.approx(400e-3 * 12 * 0.02)
+    with pytest.raises(ScenarioError, match="has not timed decode,encode"):
+        decide(rows, scenario())
+
+
+def test_rows_of_load_and_of_another_environment_do_not_count() -> None:
+    """They bear names and metrics of their own."""
+    rows = table()
+    more = rows[(rows["metric"] == "time") & (rows["operation"] == "encode")]
+    load = more.assign(operation="encode/threads=2", metric="rate", value=1e9)
+    base = more.assign(codec=more["codec"] + " (base)", metric="time-paired", value=1e9)
+    found = decide(pd.concat([rows, load, base], ignore_index=True), scenario())
+    pd.testing.assert_frame_equal(found.ranking, decide(rows, scenario()).ranking)
+
+
 def test_missing_kind_is_left_out_and_told() -> None:
     """The rest is still answered."""
     found = decide(table(kinds={"mine": "ChatRequest"}), "service-hop")

@@ -1,5 +1,6 @@
 """Scenario files: the built-in ones, and what is refused."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from serlab.measure.paths import STEPS
 from serlab.measure.plan import OPERATIONS as MEASURED
 from serlab.workloads import WORKLOADS
 from tests.boundaries import scenario
+from tests.conftest import ROOT
 
 GOOD = 'question = "Which?"\n[messages.ChatRequest]\noperations = { encode = 1 }\n'
 BAD = {
@@ -70,6 +72,14 @@ def test_copied_scenario_is_the_same(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"{name}.toml"
     path.write_text(scenario_text(name), encoding="utf-8")
     assert load_scenario(path) == load_scenario(name)
+
+
+def test_scenarios_are_part_of_the_package() -> None:
+    """A wheel must hold them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["serlab"]
+    files = {file for pattern in patterns for file in (ROOT / "serlab").glob(pattern)}
+    assert {f"{name}.toml" for name in scenario_names()} <= {file.name for file in files}
 
 
 def test_operations_are_those_that_can_be_measured() -> None:

@@ -7,12 +7,13 @@ import pandas as pd
 
 from serlab.decide.gather import MEMORY
 from serlab.decide.latency import per_call, share_of
-from serlab.decide.model import COMPRESSORS, candidates, counted, figures_of, parts
+from serlab.decide.model import COMPRESSORS, NS_PER_HOUR, candidates, counted, figures_of, parts
 from serlab.decide.ranking import Ranking, Standing
 from serlab.decide.run import Run
 from serlab.decide.types import Scenario
 from serlab.stats import CONTROL
 
+MILLION = 1e6
 EVIDENCE = ["workload", "message", "operation", "metric", "codec", "rows", "run"]
 
 
@@ -24,7 +25,8 @@ def ranking_frame(scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
         ranking: of that scenario.
 
     Returns:
-        One row for each codec, the best first. Times, sizes and memory are per message; `ratio` is to the baseline and
+        One row for each codec, the best first. Times, sizes and memory are per message; core-hours, 10^9 bytes over the
+        wire and money per million messages; `ratio` is to the baseline and
         `to_leader` to the cheapest, in what the scenario ranks by, with 95 % intervals; `latency_share` is codec and
         wire of the whole latency of a call with the baseline. `rank` is None for what cannot be recommended, and `note`
         says why.
@@ -42,6 +44,8 @@ def record(scenario: Scenario, ranking: Ranking, one: Standing, place: int | Non
     whole = one.cost.time_ns * per_call(scenario) if one.cost else math.nan
     cells: dict[str, Any] = {"rank": place, "codec": one.codec, "verdict": verdict(ranking, one, place)}
     cells |= {name: costs.get(name, math.nan) for name in ("time_ns", "cpu_ns", "wire_ns", "size_bytes")}
+    cells["core_hours_per_million"] = cells["cpu_ns"] * MILLION / NS_PER_HOUR
+    cells["wire_gb_per_million"] = cells["size_bytes"] * scenario.wire.crossings * MILLION / 1e9
     cells[money_column(scenario)] = costs.get("cost_per_million", math.nan)
     for name, estimate in (("ratio", one.to_baseline), ("to_leader", one.to_leader)):
         cells |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}

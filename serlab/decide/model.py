@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from serlab.decide.formats import FAMILIES, VECTORS, stem
+from serlab.decide.formats import BASE64, BIN, FAMILIES, VECTORS, stem
 from serlab.decide.gather import Inputs, inputs
 from serlab.decide.types import Message, Scenario
 from serlab.errors import ScenarioError
@@ -132,9 +132,9 @@ def has_times(place: Mapping[str, Any], operations: tuple[str, ...]) -> bool:
 
 
 def figures_of(found: Inputs, workload: str, codec: str) -> dict[str, Any]:
-    """Look up a codec's figures on a workload; empty if there are none."""
+    """Look up a codec's figures on a workload, its stem's where both write the same; empty if there are none."""
     place = found["workloads"][workload]
-    stands_in = place["kind"] != VECTORS and stem(codec) in FAMILIES
+    stands_in = place["kind"] != VECTORS and codec.endswith((BASE64, BIN)) and stem(codec) in FAMILIES
     mine: dict[str, Any] = place["codecs"].get(codec) or (place["codecs"].get(stem(codec), {}) if stands_in else {})
     return mine
 
