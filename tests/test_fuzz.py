@@ -5,14 +5,18 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from serlab.codecs import open_codec
+from serlab.codecs import codec_names, open_codec
 from serlab.codecs.base import Codec
-from serlab.errors import DecodeError
+from serlab.errors import DecodeError, EncodeError
+from serlab.messages import MESSAGE_TYPES, from_document
 from tests.fuzz.__main__ import fuzz, replay
-from tests.fuzz.mutate import cases, mutated, seeds
+from tests.fuzz.mutate import MUTATIONS, cases, mutated, seeds
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.worker import attempt, checked, save
+from tests.strategies import documents
 
 CRASHERS = sorted((Path(__file__).parent / "crashers").glob("*.bin"))
 
@@ -26,9 +30,27 @@ def test_what_was_found_stays_fixed(path: Path) -> None:
 
 def test_every_codec_and_kind_has_seeds() -> None:
     """Each decodes before it is damaged."""
-    for codec, kind in cases():
+    for codec, kind in cases(codec_names()):
         for data in seeds(codec, kind):
             open_codec(codec, kind).decode(data)
+
+
+@pytest.mark.parametrize("codec", ["json", "orjson", "msgpack", "msgspec-msgpack", "protobuf", "flatbuffers"])
+@pytest.mark.parametrize("kind", MESSAGE_TYPES)
+def test_almost_valid_messages_raise_nothing_but_decode_error(codec: str, kind: str) -> None:
+    """Documents drawn from the types, with nulls, unknown fields and values of wrong types, and then damaged."""
+
+    @given(documents(kind, surrogates=False, huge=False), st.randoms(use_true_random=False))
+    def check(document: object, random: Random) -> None:
+        try:
+            data = bytearray(open_codec(codec, kind).encode(from_document(kind, document)))
+        except EncodeError:
+            return
+        random.choice(MUTATIONS)(data, random)
+        for target in TARGETS:
+            assert attempt(codec, kind, target, bytes(data))[1] == ""
+
+    check()
 
 
 def test_same_seed_gives_the_same_cases() -> None:
