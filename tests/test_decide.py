@@ -77,6 +77,15 @@ def test_a_saving_below_the_threshold_is_no_reason_to_change() -> None:
     assert (faster.recommended, slower.recommended) == ("msgpack", "orjson")
 
 
+def test_whole_latency_is_the_sum_by_hand() -> None:
+    """Two calls of the model, each with a first token and 30 more at 60 per second, and what else there is."""
+    waits = {"time_to_first_token_s": 0.5, "tokens": 30, "tokens_per_s": 60, "model_calls": 2, "other_s": 0.25}
+    share = decide(table(), scenario(latency=waits)).latency_share
+    assert share is not None and share.other_s == 2 * (0.5 + 0.5) + 0.25
+    assert share.baseline_s == pytest.approx((3000 * 1.05 + 1000) / 1e9)
+    assert decide(table(), scenario()).latency_share is None
+
+
 def test_money_has_a_threshold_of_its_own() -> None:
     """In money per million messages."""
     prices = {"core_hour": 0, "traffic_gb": 1.0}
@@ -263,6 +272,7 @@ def test_evidence_counts_the_rows_that_the_answer_rests_on() -> None:
         chosen = rows[np.logical_and.reduce([rows[key] == line[key] for key in keys])]
         assert len(chosen) == line["rows"] > 0
     assert set(found.evidence["workload"]) == {"chat-turn"}
+    assert set(found.evidence["codec"]) == {*EVERYWHERE, "orjson (A/A)"}
     assert set(found.evidence["operation"]) == {"encode", "decode", "size", "parity"}
     assert f"This rests on {found.evidence['rows'].sum():,} rows of run r1" in found.answer
 
