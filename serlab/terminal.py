@@ -12,8 +12,8 @@ from rich.table import Table
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names
 from serlab.measure.check import Report
+from serlab.measure.effort import OPERATIONS
 from serlab.measure.parity import OUTCOMES
-from serlab.measure.plan import OPERATIONS
 from serlab.messages import KINDS
 from serlab.report import paired_lines, terminal_tables
 
