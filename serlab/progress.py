@@ -14,7 +14,7 @@ from serlab.measure.plan import Cell, Plan
 
 LINE_EVERY_S = 5.0
 """Between two lines in a log, where a bar would be noise."""
-TRUST_S = 15.0
+TRUST_S = 40.0
 """How long cells must have taken before their time counts as much as the plan's estimate."""
 FOUND_FINISHED_S = 0.05
 """A cell that takes less was measured before the run was stopped."""
