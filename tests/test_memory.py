@@ -33,6 +33,30 @@ def test_allocations_of_a_known_function_are_exact(tmp_path: Path) -> None:
     assert nothing["allocations"] == nothing["bytes"] == 0.0 and nothing["peak"] < 1000
 
 
+def test_what_a_codec_learns_is_no_cost_of_a_message(tmp_path: Path) -> None:
+    """A large table that the tenth call makes for good falls into N or 2N passes, and is in no figure."""
+    byte, calls, kept = b"x", [0], [b""]
+
+    def learn(_: object) -> bytes:
+        calls[0] += 1
+        if calls[0] == 10:
+            kept.extend(byte * 700 for _ in range(1000))
+        return byte * 5000
+
+    found = memory.per_operation(learn, [None], 16, tmp_path)
+    assert found["allocations"] == pytest.approx(1, abs=1) and found["bytes"] == pytest.approx(BLOCK, rel=0.05)
+    calls[0], kept[:] = 0, []
+    assert memory.retained(learn, [None], 16, tmp_path) == pytest.approx(BLOCK, rel=0.05)
+
+
+@pytest.mark.parametrize("workload", ["chat-turn", "tool-call-response"])
+def test_no_codec_allocates_less_than_nothing(workload: str, tmp_path: Path) -> None:
+    """Also not the FlatBuffers writer, which writes code for a shape when it has met it often enough."""
+    codec, messages = open_codec("flatbuffers", type(build(workload)[0]).__name__), build(workload)
+    figures = memory.per_operation(codec.encode, messages, 16, tmp_path)
+    assert figures["allocations"] > 10 and figures["bytes"] > len(codec.encode(messages[0]))
+
+
 def test_retained_is_what_a_kept_result_keeps(tmp_path: Path) -> None:
     """What is used on the way does not count; the bytes that a view stands on do."""
     byte = b"x"
