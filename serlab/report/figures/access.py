@@ -93,9 +93,12 @@ def access_figure(
     for name, (axis,) in zip(names, panels, strict=True):
         axis.set_title(name)
         draw_curves(axis, kept, name, curves[name], baseline)
-        ends.append(reserve_ends(axis, [(codec, curve[-1].value) for codec, curve in curves[name].items()]))
+        steps = steps_of(kept, name)
+        notes = {even.codec: until(even, steps) for even in break_evens(curves[name], steps, baseline)}
+        ends.append(reserve_ends(axis, [(codec, curve[-1].value) for codec, curve in curves[name].items()], notes))
     figure.supxlabel(
-        f"share of the fields that are read; ring: as long as {baseline}; band: A/A; dashed: floor", fontsize=9
+        f"share of the fields that are read; ring and ≤: faster than {baseline} up to there; band: A/A; dashed: floor",
+        fontsize=SMALL,
     )
     figure.supylabel("time per message (log scale; 95 % interval)", fontsize=9)
     settle(figure)
@@ -129,7 +132,6 @@ def draw_curves(axis: "Axes", rows: pd.DataFrame, workload: str, curves: Curves,
     draw_limits(axis, rows, workload, steps, baseline)
     for even in break_evens(curves, steps, baseline):
         axis.plot(even.place, even.time_ns, "o", ms=11, mfc="none", mec=look_of(even.codec).ink, gid="break-even")
-    note(axis, break_evens(curves, steps, baseline), baseline)
     axis.set_xticks(range(len(steps)), [STEPS[step] for step in steps])
     axis.set_xlim(-0.2, len(steps) - 0.9)
     time_axis(axis.yaxis)
@@ -172,17 +174,8 @@ def crossing(codec: str, curve: list[Spread], base: list[Spread], steps: list[st
     return BreakEven(codec, i + part, left + part * (right - left), time)
 
 
-def note(axis: "Axes", found: list[BreakEven], baseline: str) -> None:
-    """Say below which share a codec is faster, in the corner that the curves leave free."""
-    lines = [f"{even.codec} is faster than {baseline} {until(even.share)}" for even in found]
-    if lines:
-        text = "\n".join(lines)
-        box = {"fc": "white", "ec": "none", "pad": 1.0, "alpha": 0.8}
-        axis.text(
-            0.99, 0.02, text, transform=axis.transAxes, ha="right", va="bottom", fontsize=SMALL, bbox=box, zorder=6
-        )
-
-
-def until(share: float) -> str:
-    """Write a break-even share."""
-    return "up to some fields" if share != share else f"up to {share:.0%} of the fields".replace("%", " %")
+def until(even: BreakEven, steps: list[str]) -> str:
+    """Write up to which share a codec is faster; where the share of a step is unknown, below which step."""
+    if even.share == even.share:
+        return f"≤ {even.share:.0%}".replace("%", " %")
+    return "< " + STEPS[steps[int(even.place) + 1]].replace("\n", " ")

@@ -19,6 +19,7 @@ STYLE: dict[str, Any] = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 9,
+    "figure.labelsize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
@@ -34,6 +35,10 @@ STYLE: dict[str, Any] = {
     "svg.hashsalt": "serlab",
 }
 """The font comes with matplotlib, so that pictures are the same everywhere; white, to be read in a dark page too."""
+
+
+SESSION = {"backend", "backend_fallback", "interactive", "toolbar", "timezone", "webagg.port"}
+"""Settings of the program that draws, not of a picture."""
 
 
 class Picture(Figure):
@@ -66,5 +71,7 @@ class Picture(Figure):
 
 
 def style() -> Any:
-    """Hold serlab's settings while a figure is made or drawn."""
-    return matplotlib.rc_context(STYLE)
+    """Hold serlab's settings while a figure is made or drawn; a program's own would give another picture."""
+    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key not in SESSION}
+    settings: Any = {**defaults, **STYLE}
+    return matplotlib.rc_context(settings)

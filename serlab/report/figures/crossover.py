@@ -101,7 +101,11 @@ def crossover_figure(
         draw_times(left, found[name], name)
         draw_ratios(right, found[name], baseline, sums(kept, name, operations))
         labels.append(reserve_ends(right, ends_of(found[name], baseline), notes_of(found[name], baseline)))
-    figure.supxlabel(f"bandwidth (log scale); time per message = {' + '.join(operations)} + bytes ({size}) / bandwidth")
+    work = " + ".join(operations)
+    figure.supxlabel(
+        f"bandwidth (log scale); time per message = {work} + bytes ({size}) / bandwidth\n"
+        f"ring and <, >: faster than {baseline} below or above this bandwidth; shades: 95 % intervals, A/A in grey"
+    )
     settle(figure)
     for (_, right), ends in zip(panels, labels, strict=True):
         spread_ends(right, ends)

@@ -5,6 +5,7 @@ layout is settled.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import cos, hypot, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,10 @@ NEAR = 7.0
 RINGS = (1.0, 1.8, 2.8, 4.0, 5.5, 7.5, 10.0)
 """Distances that are tried, as multiples of `NEAR`."""
 DIRECTIONS = 16
+STRAIGHT = {"shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
+"""From the left edge of a label to the end of its line."""
+OFFSET = 18.0
+"""Points from a panel to the names at the ends of its lines."""
 LEADER = 2.0
 """A label farther away than this multiple of `NEAR` gets a line to its mark."""
 
@@ -75,6 +80,18 @@ def label_points(
         spot = free_spot(places[i], (shape.right - shape.left, shape.high - shape.low), taken, inside, scale)
         taken.append(spot)
         put(axis, text, spot, places[i], scale)
+
+
+def segments(axis: "Axes", xs: Sequence[float], ys: Sequence[float]) -> list[Box]:
+    """Give the pieces of a line that runs along the axes as boxes to keep clear of.
+
+    Args:
+        axis: settled.
+        xs: of its corners, in data coordinates.
+        ys: of its corners.
+    """
+    corners = [tuple(corner) for corner in axis.transData.transform(list(zip(xs, ys, strict=True)))]
+    return [Box(min(a, c), min(b, d), max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(corners)]
 
 
 def named(axis: "Axes", name: str, is_bold: bool) -> Any:
@@ -140,13 +157,13 @@ def reserve_ends(axis: "Axes", ends: Sequence[tuple[str, float]], notes: dict[st
             text,
             (1, y),
             xycoords=("axes fraction", "data"),
-            xytext=(12, 0),
+            xytext=(OFFSET, 0),
             textcoords="offset points",
             fontsize=SMALL,
             color=look_of(name).ink,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "lw": 0.6, "color": look_of(name).colour, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-", "lw": 0.6, "color": look_of(name).colour, **STRAIGHT},
         )
         label.set_gid("label")
         labels.append(label)
@@ -167,7 +184,7 @@ def spread_ends(axis: "Axes", labels: Sequence[Any]) -> None:
     wanted = [float(axis.transData.transform((1, label.xy[1]))[1]) for label in ordered]
     height = max(box.high - box.low for box in map(box_of, ordered)) + GAP / 2
     for label, at, y in zip(ordered, wanted, apart(wanted, height), strict=True):
-        label.set_position((12, (y - at) / scale))
+        label.set_position((OFFSET, (y - at) / scale))
 
 
 def apart(wanted: Sequence[float], height: float) -> list[float]:

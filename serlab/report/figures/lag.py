@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from serlab.report.figures.data import arms, chosen, control_of, is_codec, middle, missing, names_of, times
+from serlab.report.figures.data import Values, arms, chosen, is_codec, middle, missing, names_of
 from serlab.report.figures.labels import reserve_ends, spread_ends
-from serlab.report.figures.look import BAND, QUIET, SMALL, drawn, look_of, marks, settle, sheet, tick, time_axis
+from serlab.report.figures.look import BAND, QUIET, SMALL, Spread, drawn, look_of, marks, settle, sheet, tick, time_axis
 from serlab.report.tables import baseline_of
 from serlab.report.units import SIZE
-from serlab.stats import FLOOR
+from serlab.stats import CONTROL, FLOOR, paired_ratio
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,8 @@ def lag_figure(
 
     Returns:
         The figure: the 99th percentile as a mark with a 95 % interval, joined over the body sizes; the median below
-        and the maximum above as dashes; the A/A interval as a band; the loop without any coding as a dashed line.
+        and the maximum above as dashes; the baseline's second arm (A/A) as a band; a
+        loop without any coding as a dashed line.
 
     Raises:
         NotMeasuredError: the run holds no lag of these operations.
@@ -98,13 +99,22 @@ def size_of(rows: pd.DataFrame, workload: str, baseline: str) -> float:
     return float((volume / rate).median())
 
 
+def spread_of(values: Values) -> Spread:
+    """Give the median over workers with an interval that resamples them.
+
+    A lag stands for itself: what delays a loop does not delay all codecs alike, so a ratio would be less certain.
+    """
+    found = paired_ratio(values, dict.fromkeys(values, 1.0))
+    return Spread(found.value, found.low, found.high)
+
+
 def draw_panel(axis: "Axes", rows: pd.DataFrame, workloads: list[str], place: Place) -> list[Any]:
     """Draw one way of one operation; give the labels at the ends."""
     operation, baseline = "/".join(place), baseline_of(rows)
     workloads = [name for name in workloads if arms(rows, name, operation, "lag-p99")]
     workloads.sort(key=lambda name: (size_of(rows, name, baseline), name))
     axis.set_yscale("log")
-    ends = draw_codecs(axis, rows, workloads, operation, baseline)
+    ends = draw_codecs(axis, rows, workloads, operation)
     draw_limits(axis, rows, workloads, operation, baseline)
     axis.set_xlim(-0.5, len(workloads) - 0.5)
     texts = [f"{name}\n{size_text(size_of(rows, name, baseline))}" for name in workloads]
@@ -117,11 +127,12 @@ def size_text(size: float) -> str:
     return "" if np.isnan(size) else tick(float(f"{size:.3g}"), SIZE)
 
 
-def draw_codecs(
-    axis: "Axes", rows: pd.DataFrame, workloads: list[str], operation: str, baseline: str
-) -> list[tuple[str, float]]:
+def draw_codecs(axis: "Axes", rows: pd.DataFrame, workloads: list[str], operation: str) -> list[tuple[str, float]]:
     """Draw the codecs' curves; give each one's last 99th percentile."""
-    p99 = [times(arms(rows, name, operation, "lag-p99"), baseline) for name in workloads]
+    p99 = [
+        {codec: spread_of(values) for codec, values in arms(rows, name, operation, "lag-p99").items()}
+        for name in workloads
+    ]
     codecs = sorted({codec for found in p99 for codec in found if is_codec(codec)})
     ends = []
     for i, codec in enumerate(codecs):
@@ -146,10 +157,10 @@ def draw_limits(axis: "Axes", rows: pd.DataFrame, workloads: list[str], operatio
     """Draw the A/A interval and the idle loop at each size."""
     for k, name in enumerate(workloads):
         found = arms(rows, name, operation, "lag-p99")
-        control, base = control_of(found, baseline), middle(found.get(baseline, {}))
-        if control.n:
-            sides, low, high = [k - 0.5, k + 0.5], control.low * base, control.high * base
-            axis.fill_between(sides, low, high, color=BAND, alpha=0.6, lw=1, zorder=0, gid="control")
+        again = found.get(baseline + CONTROL)
+        if again:
+            _, low, high = spread_of(again)
+            axis.fill_between([k - 0.5, k + 0.5], low, high, color=BAND, alpha=0.5, lw=1, zorder=0, gid="control")
         idle = middle(found.get(IDLE, {}))
         if not np.isnan(idle):
             axis.plot([k - 0.5, k + 0.5], [idle, idle], color=QUIET, ls=(0, (4, 3)), lw=1, zorder=1, gid="floor")

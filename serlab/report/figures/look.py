@@ -191,15 +191,18 @@ def tick(value: float, steps: tuple[tuple[float, str], ...]) -> str:
     if value == 0:
         return "0"
     factor, unit = next((step for step in steps if abs(value) >= step[0] * (1 - 1e-9)), steps[-1])
-    return f"{value / factor:.4g} {unit}"
+    return f"{value / factor:.4g} {unit}".replace(" ×", "×")
 
 
 def unit_axis(axis: Any, steps: tuple[tuple[float, str], ...]) -> None:
     """Write the ticks of a logarithmic axis, an `Axes.xaxis` or `yaxis`, with their units."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     low, high = sorted(axis.get_view_interval())
-    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 30 * low else (1.0, 2.0, 5.0), numticks=9))
+    if high > 6 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0,) if high > 60 * low else (1.0, 2.0, 5.0), numticks=7))
+    else:
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, steps)))
     axis.set_minor_formatter(NullFormatter())
 
@@ -216,7 +219,7 @@ def size_axis(axis: Any) -> None:
 
 def ratio_axis(axis: Any) -> None:
     """Write ticks as 0.1×, 1×, 10×."""
-    unit_axis(axis, ((1e-300, "×"),))
+    unit_axis(axis, ((1.0, "×"),))
 
 
 def ratio_text(value: float) -> str:

@@ -109,7 +109,7 @@ def draw_bar(axis: "Axes", place: int, row: dict[Any, Any], column: str, limit: 
     """Draw one codec's bar and its figure."""
     look, value = look_of(row["codec"]), row[column]
     text = show(column, value) if "bytes" in column else three_digits(value)
-    length = min(value, limit * 1.05) if value == value else 0.0
+    length = max(0.0, min(value, limit * 1.05)) if value == value else 0.0
     axis.barh(place, length, height=0.62, fc=look.fill, ec=look.colour, lw=1.2, zorder=2, gid=row["codec"])
     if value > limit:
         text = f"▸ {text}"

@@ -64,6 +64,7 @@ def noise_figure(rows: pd.DataFrame, workloads: Sequence[str] | None = None) -> 
     draw_spread(axis, groups)
     named = [(place, group) for place, group in enumerate(groups) if is_named or group.claims]
     axis.set_yticks([place for place, _ in named], [group.name for _, group in named])
+    axis.tick_params(axis="y", length=0)
     axis.set_ylim(-0.8, len(groups) - 0.2)
     axis.set_xlabel(f"{baseline} against itself: time ratio, {CONFIDENCE} % interval; band: middle half of the ratios")
     settle(figure)
@@ -84,9 +85,9 @@ def title_of(groups: Sequence[Group]) -> str:
     """Count the false claims beside what was to be expected."""
     count, processes = sum(group.claims for group in groups), min(group.ratio.n for group in groups)
     text = f"{count} of {len(groups)} A/A intervals leave 1 out ({count / len(groups):.0%})".replace("%", " %")
-    expected = f"; about {100 - CONFIDENCE} % are to be expected"
+    expected = f"\nabout {100 - CONFIDENCE} % are to be expected"
     if processes < ENOUGH:
-        expected = f"; with {processes} processes more than {100 - CONFIDENCE} % are to be expected"
+        expected = f"\nwith {processes} processes per figure more than {100 - CONFIDENCE} % are to be expected"
     return text + expected
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from serlab.report.figures.data import chosen, is_codec, missing, sizes, sums, times, workloads_with
-from serlab.report.figures.labels import label_points
+from serlab.report.figures.labels import label_points, segments
 from serlab.report.figures.look import QUIET, SMALL, Spread, drawn, marks, settle, sheet, size_axis, time_axis
 from serlab.report.tables import baseline_of
 
@@ -65,7 +65,10 @@ def pareto_figure(
     settle(figure)
     for name, axis in zip(names, flat, strict=False):
         points = [(codec, x, y.value) for codec, (x, y) in found[name].items()]
-        label_points(axis, points, bold=front_of(found[name]))
+        obstacles = segments(axis, *corners_of(axis, found[name]))
+        for x, y in found[name].values():
+            obstacles += segments(axis, [x, x], [y.low, y.high])
+        label_points(axis, points, obstacles, front_of(found[name]))
     return figure
 
 
@@ -92,17 +95,22 @@ def draw_marks(axis: "Axes", points: Points) -> None:
     for name, (x, y) in points.items():
         marks(axis, name, [x], [y])
     pad(axis, points)
-    left, right = axis.get_xlim()
-    low, high = axis.get_ylim()
-    ends = [points[name] for name in front_of(points)]
-    xs = [ends[0][0], *(x for x, _ in ends), right]
-    ys = [high, *(y.value for _, y in ends), ends[-1][1].value]
-    axis.plot(xs, ys, drawstyle="steps-post", color=QUIET, lw=1, ls=(0, (4, 2)), zorder=1, gid="front")
-    axis.set_xlim(left, right)
-    axis.set_ylim(low, high)
+    axis.plot(
+        *corners_of(axis, points), color=QUIET, lw=1, ls=(0, (4, 2)), zorder=1, gid="front", scalex=False, scaley=False
+    )
     size_axis(axis.xaxis)
     time_axis(axis.yaxis)
     axis.tick_params(labelsize=SMALL)
+
+
+def corners_of(axis: "Axes", points: Points) -> tuple[list[float], list[float]]:
+    """Give the corners of the front as steps, from the top of the panel to its right edge."""
+    ends = [points[name] for name in front_of(points)]
+    xs, ys = [ends[0][0]], [axis.get_ylim()[1]]
+    for x, y in ends:
+        xs += [x, x]
+        ys += [ys[-1], y.value]
+    return [*xs, axis.get_xlim()[1]], [*ys, ys[-1]]
 
 
 def pad(axis: "Axes", points: Points) -> None:

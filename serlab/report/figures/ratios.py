@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 OPERATIONS = ("encode", "decode")
 ROW = 0.2
 """Inches of one bar."""
+ROOM = 0.23
+"""Share of a panel's width that a figure beyond a bar takes."""
 REACH = 8.0
 """A floor that would make the axis this many times longer than the codecs need is written at its edge."""
 
@@ -61,9 +63,7 @@ def ratio_figure(
             axis.set_title(f"{operation} {name}")
             draw_panel(axis, group, floor_of(time, name, operation))
     figure.supxlabel(
-        f"time per message against {baseline_of(rows)}: bars with 95 % intervals, = is a tie, grey band: A/A, "
-        "dashed: floor",
-        fontsize=SMALL,
+        f"time per message against {baseline_of(rows)} (log scale, 95 % interval, =: tie, band: A/A, dashed: floor)"
     )
     settle(figure)
     return figure
@@ -103,11 +103,12 @@ def draw_panel(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
 def set_limits(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
     """Leave room for the figures at the bars' ends, and show the floor, or say where it is."""
     low, high = min(group["ratio_low"].min(), 1.0), max(group["ratio_high"].max(), 1.0)
-    # A figure takes about a fifth of the panel, whatever the scale is.
-    reach = max(high / low, 2.0)
     is_near = floor == floor and low / REACH < floor
-    low = min(low, floor) if is_near else low
-    axis.set_xlim(low / reach**0.3, high * reach**0.3)
+    # A figure takes about a quarter of the panel, whatever the scale is, on the sides where bars end.
+    sides = [ROOM if low < 1 else 0.05, ROOM]
+    reach = max(high / low, 1.5) ** (1 / (1 - sum(sides)))
+    start = low / reach ** sides[0]
+    axis.set_xlim(min(start, floor / 1.3) if is_near else start, high * reach ** sides[1])
     if is_near:
         axis.axvline(floor, color=QUIET, ls=(0, (4, 3)), lw=1, zorder=0, gid="floor")
     elif floor == floor:
@@ -129,5 +130,5 @@ def draw_bar(axis: "Axes", place: int, row: dict[Any, Any]) -> None:
         "ha": "right" if side < 0 else "left",
         "fontsize": SMALL,
     }
-    box = {"fc": "white", "ec": "none", "pad": 0.4, "alpha": 0.8}
+    box = {"fc": "white", "ec": "none", "pad": 0.4}
     axis.annotate(text, (end, place), (5 * side, 0), bbox=box, gid="label", zorder=5, **label)
