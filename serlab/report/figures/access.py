@@ -147,9 +147,7 @@ def draw_limits(axis: "Axes", rows: pd.DataFrame, workload: str, steps: list[str
     axis.fill_between(range(len(steps)), low, high, color=BAND, lw=1.5, zorder=0, gid="control")
     floors = [floor_time(group, step) for group, step in zip(groups, steps, strict=True)]
     if not all(np.isnan(floors)):
-        bottom = axis.get_ylim()[0]
         axis.plot(range(len(steps)), floors, color=QUIET, ls=(0, (4, 3)), lw=1, zorder=0, gid="floor")
-        axis.set_ylim(bottom=max(axis.get_ylim()[0], bottom / 10))
 
 
 def break_evens(curves: Curves, steps: list[str], baseline: str) -> list[BreakEven]:

@@ -25,7 +25,7 @@ STRAIGHT = {"shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
 """From the left edge of a label to the end of its line."""
 OFFSET = 18.0
 """Points from a panel to the names at the ends of its lines."""
-LEADER = 2.0
+LEADER = 1.3
 """A label farther away than this multiple of `NEAR` gets a line to its mark."""
 
 

@@ -40,6 +40,8 @@ WIDTH = 8.4
 """Inches of a whole figure: at the width of a page on GitHub, 8 points stay 8 points."""
 SMALL = 8
 """Points of the smallest text."""
+TITLE = 1.12
+"""A title may be this multiple of its panel's width."""
 CONTRAST = 4.5
 FORMATS = ("png", "svg")
 RATE = ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s"))
@@ -162,6 +164,21 @@ def settle(figure: "Picture") -> None:
     """Lay the figure out and keep it so; only then is it known where a label would overlap another."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    for axis in figure.axes:
+        shorten(axis)
+
+
+def shorten(axis: "Axes") -> None:
+    """Cut the middle out of the longest word of a title that reaches beyond its panel: corpora may have long names."""
+    title = axis._left_title  # type: ignore[attr-defined]
+    box, whole = axis.get_window_extent(), title.get_text()
+    room = min(box.width * TITLE, axis.figure.bbox.width - box.x0 - 4)
+    name = max(whole.split(), key=len, default="")
+    kept = len(name)
+    while title.get_window_extent().width > room and kept > 8:
+        kept -= 1
+        # The end tells the kinds of messages of one corpus apart.
+        title.set_text(whole.replace(name, f"{name[: kept // 3]}…{name[len(name) - (kept - kept // 3) :]}", 1))
 
 
 def save(figure: "Picture", path: str | Path) -> Path:
@@ -199,8 +216,8 @@ def unit_axis(axis: Any, steps: tuple[tuple[float, str], ...]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     low, high = sorted(axis.get_view_interval())
-    if high > 6 * low:
-        axis.set_major_locator(LogLocator(subs=(1.0,) if high > 60 * low else (1.0, 2.0, 5.0), numticks=7))
+    if high > 8 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0,) if high > 200 * low else (1.0, 2.0, 5.0), numticks=7))
     else:
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, steps)))

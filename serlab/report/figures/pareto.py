@@ -60,8 +60,10 @@ def pareto_figure(
     for name, axis in zip(names, flat, strict=False):
         axis.set_title(name)
         draw_marks(axis, found[name])
-    figure.supxlabel(f"bytes per message, {size} (log scale)", fontsize=9)
-    figure.supylabel(f"time per message, {' + '.join(operations)} (log scale; 95 % interval)", fontsize=9)
+    figure.supxlabel(
+        f"bytes per message, {size}; log scales; 95 % intervals of the time; dashed: none is smaller and faster"
+    )
+    figure.supylabel(f"{' + '.join(operations)}, time per message")
     settle(figure)
     for name, axis in zip(names, flat, strict=False):
         points = [(codec, x, y.value) for codec, (x, y) in found[name].items()]

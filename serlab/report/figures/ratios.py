@@ -4,6 +4,7 @@ A bar reaches from 1 to the ratio, on a logarithmic scale, so that twice as fast
 """
 
 from collections.abc import Sequence
+from math import exp, log
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -104,16 +105,15 @@ def set_limits(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
     """Leave room for the figures at the bars' ends, and show the floor, or say where it is."""
     low, high = min(group["ratio_low"].min(), 1.0), max(group["ratio_high"].max(), 1.0)
     is_near = floor == floor and low / REACH < floor
-    # A figure takes about a quarter of the panel, whatever the scale is, on the sides where bars end.
-    sides = [ROOM if low < 1 else 0.05, ROOM]
-    reach = max(high / low, 1.5) ** (1 / (1 - sum(sides)))
-    start = low / reach ** sides[0]
-    axis.set_xlim(min(start, floor / 1.3) if is_near else start, high * reach ** sides[1])
+    # A figure takes a share of the panel, whatever the scale is, where bars end; the floor's line takes a little.
+    spans = [(log(high / low), ROOM if low < 1 else 0.05)] + ([(log(high / floor), 0.04)] if is_near else [])
+    span = max(log(2), *(length / (1 - ROOM - left) for length, left in spans))
+    right = high * exp(span * ROOM)
+    axis.set_xlim(right / exp(span), right)
     if is_near:
         axis.axvline(floor, color=QUIET, ls=(0, (4, 3)), lw=1, zorder=0, gid="floor")
     elif floor == floor:
-        text = f"◂ floor {ratio_text(floor)}"
-        axis.text(0.01, 0.01, text, transform=axis.transAxes, fontsize=SMALL, color=QUIET, va="bottom", gid="floor")
+        axis.set_xlabel(f"◂ floor {ratio_text(floor)}", loc="left", fontsize=SMALL, color=QUIET, gid="floor")
 
 
 def draw_bar(axis: "Axes", place: int, row: dict[Any, Any]) -> None:
