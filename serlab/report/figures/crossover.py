@@ -138,7 +138,8 @@ def is_certain(cost: Cost, base: Cost) -> bool:
 
 def draw_times(axis: "Axes", costs: dict[str, Cost], workload: str) -> None:
     """Draw the times themselves."""
-    axis.set_title(f"{workload}: time per message")
+    axis.set_title(workload)
+    axis.set_ylabel("time per message")
     for codec, cost in costs.items():
         look = look_of(codec)
         style = "--" if look.is_variant else "-"
@@ -149,7 +150,7 @@ def draw_times(axis: "Axes", costs: dict[str, Cost], workload: str) -> None:
 
 def draw_ratios(axis: "Axes", costs: dict[str, Cost], baseline: str, found: dict[str, Values]) -> None:
     """Draw the times against the baseline's, with intervals, the A/A band and the crossings."""
-    axis.set_title(f"against {baseline}")
+    axis.set_title(f"time per message against {baseline}")
     base = costs[baseline]
     below = total_ns(base, BANDWIDTHS)
     control = control_of(found, baseline)

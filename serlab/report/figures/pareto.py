@@ -60,9 +60,8 @@ def pareto_figure(
     for name, axis in zip(names, flat, strict=False):
         axis.set_title(name)
         draw_marks(axis, found[name])
-    figure.supxlabel(
-        f"bytes per message, {size}; log scales; 95 % intervals of the time; dashed: none is smaller and faster"
-    )
+    legend = "log scales; 95 % intervals of the time; dashed: none is smaller and faster"
+    figure.supxlabel(f"bytes per message, {size}; {legend}")
     figure.supylabel(f"{' + '.join(operations)}, time per message")
     settle(figure)
     for name, axis in zip(names, flat, strict=False):
