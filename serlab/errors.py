@@ -7,6 +7,7 @@
     ├── DocumentError (ValueError)        a document that cannot become a message
     ├── CorpusError (ValueError)          a corpus line or file that cannot be read
     ├── ResultsError (ValueError)         a results folder that cannot be read or continued
+    ├── ScenarioError (ValueError)         a scenario with a wrong setting, or one that a run cannot answer
     ├── WorkerError (RuntimeError)        a measuring process died or reported a failure
     ├── InterpreterError (RuntimeError)   the environment of --base cannot be measured with
     ├── NotMeasuredError (LookupError)    a table or figure of what this run did not measure
@@ -59,6 +60,10 @@ class CorpusError(SerlabError, ValueError):
 
 class ResultsError(SerlabError, ValueError):
     """A results folder cannot be read, continued or written over."""
+
+
+class ScenarioError(SerlabError, ValueError):
+    """A scenario has a setting that is wrong, or asks for what a run has not measured."""
 
 
 class WorkerError(SerlabError, RuntimeError):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("pyproject.toml", "environment.yml", "requirements.lock", "Makefile")
+LOCKS = ("requirements.lock", "requirements-notebooks.lock")
+FILES = ("pyproject.toml", "environment.yml", *LOCKS, "Makefile")
 CONDA_NAMES = {"python-flatbuffers": "flatbuffers", "msgpack-python": "msgpack", "python-xxhash": "xxhash"}
 """conda-forge's names for packages of PyPI."""
 
@@ -31,9 +32,9 @@ def conda() -> dict[str, str]:
     return {CONDA_NAMES.get(name, name): version for name, version in found}
 
 
-def locked() -> set[tuple[str, str]]:
-    """Read requirements.lock: package and version; a package may have one version for each Python."""
-    return set(re.findall(r"^([\w.-]+)==([\w.]+)", read("requirements.lock"), re.MULTILINE))
+def locked(name: str) -> set[tuple[str, str]]:
+    """Read a lock: package and version; a package may have one version for each Python."""
+    return set(re.findall(r"^([\w.-]+)==([\w.]+)", read(name), re.MULTILINE))
 
 
 def test_environment_names_the_packages_and_versions_of_the_project() -> None:
@@ -41,18 +42,26 @@ def test_environment_names_the_packages_and_versions_of_the_project() -> None:
     assert conda() == wanted()
 
 
-def test_lock_holds_every_package_at_the_lower_bound() -> None:
-    """The notebooks' own packages are not in the lock, which is for running and testing."""
+def test_locks_hold_every_package_at_the_lower_bound() -> None:
+    """One for running and testing, and one for the notebooks, which come in addition."""
+    assert set(wanted().items()) - locked(LOCKS[0]) - locked(LOCKS[1]) == set()
     project = tomllib.loads(read("pyproject.toml"))["project"]
     extra = {re.split("[>=]", line)[0] for line in project["optional-dependencies"]["notebooks"]}
-    dev = {re.split("[>=]", line)[0] for line in project["optional-dependencies"]["dev"]}
-    expected = {(name, version) for name, version in wanted().items() if name not in extra - dev}
-    assert expected - locked() == set()
+    assert {item for item in wanted().items() if item[0] not in extra} - locked(LOCKS[0]) == set()
 
 
-def test_every_locked_package_has_a_hash() -> None:
+def test_locks_agree() -> None:
+    """A package that is in both has the same versions, so installing the second changes nothing of the first."""
+    first, second = locked(LOCKS[0]), locked(LOCKS[1])
+    shared = {name for name, _ in first} & {name for name, _ in second}
+    assert len(shared) > 20
+    assert {item for item in first if item[0] in shared} == {item for item in second if item[0] in shared}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_package_has_a_hash(name: str) -> None:
     """The Makefile calls pip with --require-hashes."""
-    entries = re.split(r"\n(?=\S)", read("requirements.lock").strip())
+    entries = re.split(r"\n(?=\S)", read(name).strip())
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
 
 

@@ -11,7 +11,9 @@ from importlib import import_module, metadata
 from typing import NamedTuple
 
 from serlab.codecs.base import Codec
+from serlab.codecs.guard import guarded
 from serlab.errors import DuplicateNameError, MissingPackageError, NoSchemaError, UnknownNameError
+from serlab.limits import DEFAULT_LIMITS, Limits
 from serlab.messages import KINDS
 
 GROUP = "serlab.codecs"
@@ -122,12 +124,13 @@ def installed(package: str) -> str:
         return ""
 
 
-def open_codec(name: str, message: str | type) -> Codec:
+def open_codec(name: str, message: str | type, limits: Limits = DEFAULT_LIMITS) -> Codec:
     """Bind a codec to a kind of message.
 
     Args:
         name: one of `codec_names()`.
         message: a message type, its name, or "document".
+        limits: the bounds of what is decoded; see `serlab.codecs.guard`.
 
     Returns:
         The codec; it may be kept and shared by threads.
@@ -140,11 +143,11 @@ def open_codec(name: str, message: str | type) -> Codec:
     kind = message if isinstance(message, str) else message.__name__
     if kind not in KINDS:
         raise UnknownNameError.of("message", kind, KINDS)
-    return bind(name, kind)
+    return bind(name, kind, limits)
 
 
 @cache
-def bind(name: str, kind: str) -> Codec:
+def bind(name: str, kind: str, limits: Limits) -> Codec:
     """Import the codec's module and make the codec."""
     info = codec_info(name)
     if info.schema and kind == "document":
@@ -153,8 +156,9 @@ def bind(name: str, kind: str) -> Codec:
         make = plugins()[name].load() if name in plugins() else import_module(module_of(name)).make
     except ImportError as error:
         raise MissingPackageError(f"codec {name!r} needs {info.package}: {info.install} ({error})") from error
-    codec: Codec = make(name, kind)
-    return codec
+    module = "" if name in plugins() else BUILT_IN[name].module
+    codec: Codec = make(name, kind, limits) if module == "flatbuffers" else make(name, kind)
+    return guarded(codec, module, limits)
 
 
 def module_of(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from serlab.codecs.guard import SETTLED_TEXT, check_text
 from serlab.errors import EncodeError
 from serlab.messages import to_document
 from serlab.messages.exact import loads_exactly
@@ -71,7 +72,13 @@ def loads(text: str | bytes) -> Any:
 
     Args:
         text: one JSON value.
+
+    Raises:
+        DecodeError: it would grow beyond the default limits, which hold here whatever the codec was opened with.
+        ValueError: it is not JSON.
     """
+    if len(text) > SETTLED_TEXT:
+        check_text(text)
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:

@@ -17,6 +17,9 @@ two_u16 = Struct("<HH").unpack_from
 NEW_VTABLE_ITEMS = 16
 """A vtable that was never seen counts as so many items: checking it takes about as long as reading them."""
 
+MAX_DEPTH = 64
+"""Levels of tables where no limit is given: the default of FlatBuffers' own verifier."""
+
 FREE_ITEMS = 4096
 """Items that any buffer may have, however short."""
 
@@ -45,7 +48,7 @@ class Walk:
     def __init__(self, buffer: Any, limits: Limits) -> None:
         self.buffer, self.limits = buffer, limits
         self.end = len(buffer)
-        self.depth = limits.max_depth
+        self.depth = levels(limits)
         # Each item is pointed at by 4 bytes of its own, unless what holds it is itself pointed at several times. So
         # the length bounds the items, and offsets that share whole trees to make a small buffer vast are noticed soon.
         self.items = self.allowed = min(limits.max_items, self.end // 4 + FREE_ITEMS)
@@ -74,9 +77,16 @@ class Walk:
         """Refuse to go on when a limit is used up."""
         if self.items < 0:
             raise wrong(f"limit max_items: expected at most {self.allowed:,} in {self.end:,} bytes, got more")
-        for left, name in ((self.depth, "max_depth"), (self.size, "max_materialized_bytes")):
-            if left < 0:
-                raise wrong(f"limit {name}: expected at most {getattr(self.limits, name):,}, got more")
+        if self.depth < 0:
+            raise wrong(f"limit max_depth: expected at most {levels(self.limits):,}, got more")
+        if self.size < 0:
+            most = self.limits.max_materialized_bytes
+            raise wrong(f"limit max_materialized_bytes: expected at most {most:,}, got more")
+
+
+def levels(limits: Limits) -> int:
+    """Give the levels of tables that are read."""
+    return MAX_DEPTH if limits.max_depth is None else limits.max_depth
 
 
 def bad(table: str, place: int, what: str) -> DecodeError:

@@ -1,0 +1,200 @@
+"""Limits: every codec refuses what is beyond them, by name and before it grows, and nothing else."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import msgpack
+import pytest
+
+from serlab import build
+from serlab.codecs import codec_names, jsontext, open_codec
+from serlab.codecs.scans import scan_json, scan_msgpack, scan_protobuf
+from serlab.errors import DecodeError
+from serlab.generated import llm_pb2
+from serlab.limits import DEFAULT_LIMITS, MIB, UNLIMITED, Limits
+from serlab.messages import from_document
+from serlab.workloads import kind, names
+
+JSON = ["json", "orjson", "msgspec-json", "json-base64", "orjson-base64", "msgspec-json-base64", "json-fresh"]
+MSGPACK = ["msgpack", "msgspec-msgpack", "msgpack-bin", "msgspec-msgpack-bin", "msgpack-fresh", "msgspec-msgpack-fresh"]
+LISTS = 2_000_000
+BOMBS = dict.fromkeys(JSON, b"[" + b"[]," * LISTS + b"[]]")
+BOMBS |= {name: b"\xdd" + LISTS.to_bytes(4) + b"\x90" * LISTS for name in MSGPACK}
+BOMBS |= {"protobuf": b"\x12\x00" * LISTS}
+DEEP = dict.fromkeys(JSON, b"[" * 9000 + b"]" * 9000) | dict.fromkeys(MSGPACK, b"\x91" * 9000 + b"\xc0")
+NESTED = {"model": "m", "messages": [], "metadata": {"a": [[[[["x"]]]]]}}
+SMALL = {
+    "max_bytes": Limits(max_bytes=20),
+    "max_depth": Limits(max_depth=4),
+    "max_items": Limits(max_items=3),
+    "max_materialized_bytes": Limits(max_materialized_bytes=300),
+}
+
+
+@pytest.mark.parametrize("codec", codec_names())
+@pytest.mark.parametrize("operation", ["decode", "open"])
+def test_message_longer_than_max_bytes_is_refused(codec: str, operation: str) -> None:
+    """Before anything is read; the text says what was expected, what came, and what to do."""
+    bound = open_codec(codec, "ChatRequest", Limits(max_bytes=20))
+    data = bound.encode(from_document("ChatRequest", NESTED))
+    with pytest.raises(
+        DecodeError, match=f"^{codec}: limit max_bytes: expected at most 20, got {len(data)}; .*raise it"
+    ):
+        getattr(bound, operation)(data)
+
+
+@pytest.mark.parametrize("limit", SMALL)
+@pytest.mark.parametrize("codec", [*JSON, *MSGPACK])
+def test_smaller_limit_refuses_by_name(codec: str, limit: str) -> None:
+    """Each limit by itself; the defaults take the same message."""
+    data = open_codec(codec, "ChatRequest").encode(from_document("ChatRequest", NESTED))
+    assert open_codec(codec, "ChatRequest").decode(data).model == "m"
+    with pytest.raises(DecodeError, match=f"limit {limit}: expected at most"):
+        open_codec(codec, "ChatRequest", SMALL[limit]).decode(data)
+
+
+@pytest.mark.parametrize("limit", ["max_bytes", "max_items", "max_materialized_bytes"])
+@pytest.mark.parametrize("codec", ["protobuf", "flatbuffers"])
+def test_smaller_limit_refuses_a_message_with_a_schema(codec: str, limit: str) -> None:
+    """Also where the limit is FlatBuffers' own."""
+    request = from_document("ChatRequest", {"model": "m", "messages": [{"role": "user", "content": "hello"}] * 40})
+    data = open_codec(codec, "ChatRequest").encode(request)
+    with pytest.raises(DecodeError, match=f"limit {limit}: expected at most"):
+        open_codec(codec, "ChatRequest", SMALL[limit]).decode(data)
+
+
+@pytest.mark.parametrize("codec", ["protobuf", "flatbuffers"])
+def test_schema_codec_counts_depth(codec: str) -> None:
+    """A message in a list in a request is two levels."""
+    request = from_document("ChatRequest", {"model": "m" * 4000, "messages": [{"role": "user", "content": "hello"}]})
+    data = open_codec(codec, "ChatRequest").encode(request)
+    with pytest.raises(DecodeError, match="limit max_depth: expected at most 1"):
+        open_codec(codec, "ChatRequest", Limits(max_depth=1, max_items=1000)).decode(data)
+
+
+@pytest.mark.parametrize("codec", BOMBS)
+def test_many_empty_lists_are_refused_by_default(codec: str) -> None:
+    """They are 2 to 6 MB and would take hundreds."""
+    bomb = BOMBS[codec]
+    with pytest.raises(DecodeError, match=r"limit max_items: expected at most 1,000,000, got more in"):
+        open_codec(codec, "ChatRequest").decode(bomb)
+    with pytest.raises(DecodeError, match=r"limit max_materialized_bytes"):
+        open_codec(codec, "ChatRequest", replace(DEFAULT_LIMITS, max_items=2**40, max_materialized_bytes=MIB)).decode(
+            bomb
+        )
+
+
+@pytest.mark.parametrize("codec", DEEP)
+def test_deep_message_is_refused(codec: str) -> None:
+    """By the library's own bound without a limit, and by the limit's name with one."""
+    with pytest.raises(DecodeError, match=f"^{codec}: expected one whole"):
+        open_codec(codec, "ChatRequest").decode(DEEP[codec])
+    with pytest.raises(DecodeError, match=r"limit max_depth: expected at most 64"):
+        open_codec(codec, "ChatRequest", Limits(max_depth=64)).decode(DEEP[codec])
+
+
+@pytest.mark.parametrize("codec", ["json", "orjson", "msgspec-json", "msgpack", "msgspec-msgpack"])
+def test_depth_is_counted_exactly(codec: str) -> None:
+    """The last level that is allowed passes and the next does not, however much text stands around it."""
+    value: object = "x"
+    for _ in range(30):
+        value = [value]
+    document = {"a": "padding ]]]] " * 500, "b": value, "c": "[[[[ padding" * 500}
+    data = open_codec(codec, "document").encode(document)
+    assert open_codec(codec, "document", Limits(max_depth=31)).decode(data) == document
+    with pytest.raises(DecodeError, match="limit max_depth: expected at most 30"):
+        open_codec(codec, "document", Limits(max_depth=30)).decode(data)
+
+
+@pytest.mark.parametrize("codec", ["json", "msgpack", "msgspec-json", "msgspec-msgpack", "orjson", "protobuf"])
+def test_refusal_takes_no_memory(codec: str) -> None:
+    """The bomb is refused before it grows: the peak rises by a few times its own length at most."""
+    code = (
+        "import resource\nfrom tests.test_limits import BOMBS\nfrom serlab.codecs import open_codec\n"
+        f"bound, bomb = open_codec({codec!r}, 'ChatRequest'), BOMBS[{codec!r}]\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\ntry:\n    bound.decode(bomb)\nexcept ValueError as error:\n    print(error)\n"
+        "print(peak() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    text, grown = done.stdout.splitlines()
+    assert "limit max_items" in text
+    assert int(grown) * 1024 < 32 * MIB
+
+
+@pytest.mark.parametrize("name", names())
+def test_workload_passes_under_the_defaults(name: str) -> None:
+    """And under limits so low in length that every message is scanned, but none that it passes."""
+    message = build(name)[0]
+    for codec in codec_names():
+        bound = open_codec(codec, kind(name))
+        data = bound.encode(message)
+        assert bound.decode(data) == message
+        if codec in JSON or codec in MSGPACK:
+            scan = scan_msgpack if codec in MSGPACK else scan_json
+            assert scan(data, replace(DEFAULT_LIMITS, max_depth=20)) == ""
+        if codec == "protobuf":
+            assert scan_protobuf(getattr(llm_pb2, kind(name)).DESCRIPTOR, data, DEFAULT_LIMITS) == ""
+
+
+@pytest.mark.parametrize("codec", ["json", "orjson", "msgspec-json", "msgpack", "msgspec-msgpack"])
+def test_long_vectors_and_text_pass(codec: str) -> None:
+    """Numbers are no items, and marks inside of text are none."""
+    text = {"a": '[]{},"\\' * 700_000, "b": [0.5] * 1_200_000}
+    bound = open_codec(codec, "document")
+    assert bound.decode(bound.encode(text)) == text
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": ['"[', "\\", {"b": []}]}, [[], [[]]], "[[[", {"[": "]"}, [1.5, None, True, "é"]]
+)
+def test_scans_count_what_is_there(value: object) -> None:
+    """The depth that just passes is the value's own, in both formats and in UTF-16."""
+
+    def depth(item: object) -> int:
+        inner = list(item.values()) if isinstance(item, dict) else item if isinstance(item, list) else []
+        return isinstance(item, dict | list) + max(map(depth, inner), default=0)
+
+    text = jsontext.dumps(value)
+    exact, less = Limits(max_depth=depth(value)), Limits(max_depth=depth(value) - 1)
+    for scan, data in [
+        (scan_json, text.encode()),
+        (scan_json, text.encode("utf-16")),
+        (scan_json, text.encode("utf-32-be")),
+        (scan_msgpack, msgpack.packb(value)),
+    ]:
+        assert scan(data, exact) == ""
+        assert scan(data, less) == ("max_depth" if depth(value) else scan(data, less))
+
+
+def test_scan_of_text_without_end_is_linear() -> None:
+    """Escaped quotes in a string that never ends are not looked at again and again."""
+    assert scan_json(b'"' + b'\\"' * 2_000_000, DEFAULT_LIMITS) == ""
+
+
+@pytest.mark.parametrize("codec", ["protobuf", "flatbuffers", "flatbuffers-official"])
+def test_json_text_inside_is_held_to_the_limits(codec: str) -> None:
+    """A small message whose JSON text would grow."""
+    bound = open_codec(codec, "ChatRequest")
+    request = from_document("ChatRequest", {"model": "m", "messages": [], "metadata": {"a": "MARK" * 1_000_000}})
+    bomb = b"[],".ljust(3) * 1_333_332 + b"[]"
+    data = bound.encode(request).replace(b'"' + b"MARK" * 1_000_000 + b'"', b"[" + bomb + b" " * 2 + b"]")
+    with pytest.raises(DecodeError, match="limit max_items"):
+        bound.decode(data)
+
+
+def test_other_limits_are_another_codec() -> None:
+    """The registry keeps one for each, and equal limits are the same."""
+    assert open_codec("json", "ChatRequest", Limits(max_items=7)) is open_codec(
+        "json", "ChatRequest", Limits(max_items=7)
+    )
+    assert open_codec("json", "ChatRequest", Limits(max_items=7)) is not open_codec("json", "ChatRequest")
+    assert open_codec("json", "document", UNLIMITED).decode(BOMBS["json"])[0] == []
+
+
+def test_relay_is_held_to_the_limits() -> None:
+    """A gateway reads what strangers send."""
+    bound = open_codec("orjson", "ChatRequest")
+    with pytest.raises(DecodeError, match="limit max_items"):
+        bound.relay(BOMBS["orjson"], lambda model, stream: "m")
