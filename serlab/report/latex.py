@@ -7,6 +7,7 @@ has it, so what it lacks is written in mathematics, and what no font of it has a
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import pandas as pd
@@ -33,10 +34,12 @@ MARGIN_MM = 15
 POINTS_PER_MM = 72.27 / 25.4
 UPRIGHT, ASIDE = (210 - 2 * MARGIN_MM) * POINTS_PER_MM, (297 - 2 * MARGIN_MM) * POINTS_PER_MM
 """Points between the margins of A4."""
-LETTERS = {"normalsize": 10.0, "small": 9.0, "footnotesize": 8.0, "scriptsize": 7.0}
-"""Sizes in points, the largest first; smaller ones cannot be read in print."""
-LETTER_WIDTH = 0.52
-"""Mean width of a letter, as a share of its size; digits take 0.5."""
+LETTERS = {"normalsize": 5.2, "small": 4.8, "footnotesize": 4.45, "scriptsize": 4.15}
+"""Size → a letter's width in points with a little to spare: a digit of Computer Modern takes 5.0, 4.6, 4.3 and 4.0.
+Smaller ones cannot be read in print."""
+TIED = " ="
+UNTIED = r"\phantom{ =}"
+"""Stands in for the mark, so that the figures above and below a tie are in line with its own."""
 GAP = 3.0
 """Points at each side of a cell."""
 PREAMBLE = rf"""\documentclass[a4paper]{{article}}
@@ -108,7 +111,7 @@ def split(columns: list[Column], size: float) -> list[list[Column]]:
 def width(column: Column, size: float) -> float:
     """Estimate a column's width in points."""
     longest = max(map(len, [*head_lines(column), *column.cells]), default=0)
-    return longest * LETTER_WIDTH * size + 2 * GAP
+    return longest * size + 2 * GAP
 
 
 def head_lines(column: Column) -> list[str]:
@@ -116,7 +119,7 @@ def head_lines(column: Column) -> list[str]:
     room = max(map(len, column.cells), default=0)
     found = [""]
     for word in column.heading.split():
-        if found[-1] and len(found[-1]) + 1 + len(word) > room:
+        if len(found[-1]) > 1 and len(found[-1]) + 1 + len(word) > room:
             found.append("")
         found[-1] = f"{found[-1]} {word}".strip()
     return found
@@ -127,10 +130,26 @@ def part(columns: list[Column], caption: str, number: int) -> str:
     align = "".join("r" if column.is_number else "l" for column in columns)
     head = " & ".join(map(head_of, columns)) + r" \\"
     title = rf"\caption{{{tex(caption)}}} \\" if not number else r"\caption[]{(continued)} \\"
-    rows = [" & ".join(map(tex, row)) + r" \\" for row in lines(columns)]
+    cells = lines([column._replace(cells=aligned(column)) for column in columns])
+    rows = [" & ".join(row) + r" \\" for row in cells]
+    starts = starts_of(columns)
+    rows = ["\\addlinespace\n" * start + row for start, row in zip(starts, rows, strict=True)]
     first = [title, r"\toprule", head, r"\midrule", r"\endfirsthead"]
     later = [r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule", r"\endlastfoot"]
     return "\n".join([rf"\begin{{longtable}}{{@{{}}{align}@{{}}}}", *first, *later, *rows, r"\end{longtable}"])
+
+
+def starts_of(columns: list[Column]) -> list[bool]:
+    """Tell which rows begin a group: what stands left of the codec differs from the row above."""
+    left = list(takewhile(lambda column: column.heading != "codec" and not column.is_number, columns))
+    keys = lines(left) or [()] * max(len(column.cells) for column in columns)
+    return [i > 0 and key != keys[i - 1] for i, key in enumerate(keys)]
+
+
+def aligned(column: Column) -> list[str]:
+    """Write a column's cells, in line with each other where some bear the mark of a tie."""
+    has_ties = any(cell.endswith(TIED) for cell in column.cells)
+    return [tex(cell) + UNTIED * (has_ties and not cell.endswith(TIED)) for cell in column.cells]
 
 
 def head_of(column: Column) -> str:

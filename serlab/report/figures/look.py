@@ -42,6 +42,8 @@ SMALL = 8
 """Points of the smallest text."""
 TITLE = 1.12
 """A title may be this multiple of its panel's width."""
+PANEL = 0.72
+"""Share of its part of the figure that a panel takes, beside its labels, about."""
 CONTRAST = 4.5
 FORMATS = ("png", "svg")
 RATE = ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s"))
@@ -162,17 +164,21 @@ def marks(axis: "Axes", codec: str, xs: Sequence[float], figures: Sequence["Spre
 
 def settle(figure: "Picture") -> None:
     """Lay the figure out and keep it so; only then is it known where a label would overlap another."""
+    for axis in figure.axes:
+        # A long title would make the layout squeeze the panels, so it is cut before to what they will about have.
+        columns = axis.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
+        shorten(axis, figure.bbox.width / columns * PANEL)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axis in figure.axes:
-        shorten(axis)
+        box = axis.get_window_extent()
+        shorten(axis, min(box.width * TITLE, figure.bbox.width - box.x0 - 4))
 
 
-def shorten(axis: "Axes") -> None:
-    """Cut the middle out of the longest word of a title that reaches beyond its panel: corpora may have long names."""
+def shorten(axis: "Axes", room: float) -> None:
+    """Cut the middle out of the longest word of a title that is wider than a room in pixels."""
     title = axis._left_title  # type: ignore[attr-defined]
-    box, whole = axis.get_window_extent(), title.get_text()
-    room = min(box.width * TITLE, axis.figure.bbox.width - box.x0 - 4)
+    whole = title.get_text()
     name = max(whole.split(), key=len, default="")
     kept = len(name)
     while title.get_window_extent().width > room and kept > 8:
