@@ -3,19 +3,25 @@
 import argparse
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
+from serlab.codecs import codec_names
+from serlab.messages import KINDS
 from tests.conftest import ROOT
+from tests.fuzz.targets import TARGETS
 from tests.fuzz.worker import checked, read_board, save
 
 HANG_S = 15.0
 """A case that is under way for so long hangs; its worker is killed."""
 
 EVERY_S = 10.0
+CASE_NAME = re.compile(rf"[\w-]+\.(?:{'|'.join(KINDS)})\.(?:{'|'.join(TARGETS)})\..+\.bin")
 FOLDER = ROOT / "fuzz-crashers"
 
 
@@ -24,15 +30,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)), help="the same cases again")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--codec", action="append", default=[], help="repeat; default: all but flatbuffers-official")
+    parser.add_argument("--workers", type=at_least_one, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--codec",
+        action="append",
+        default=[],
+        choices=codec_names(),
+        metavar="NAME",
+        help="repeat; default: all but flatbuffers-official",
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where findings are kept")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="try one finding again")
     given = parser.parse_args()
     if given.replay:
+        if not given.replay.is_file() or not CASE_NAME.fullmatch(given.replay.name):
+            parser.error(f"{given.replay}: expected a file that a run kept, CODEC.KIND.TARGET.….bin")
         return replay(given.replay)
     print(f"fuzzing for {given.seconds:.0f} s with {given.workers} workers from seed {given.seed}", flush=True)
     return fuzz(given.seed, given.seconds, given.workers, given.folder, given.codec)
+
+
+def at_least_one(text: str) -> int:
+    """Read a number of workers."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of processes from 1, got {text!r}")
+    return int(text)
 
 
 def replay(path: Path) -> int:
@@ -62,7 +84,9 @@ def fuzz(seed: int, seconds: float, workers: int, folder: Path, codecs: list[str
                 next_line += EVERY_S
                 print(f"{sum(w.cases() for w in running):,} cases, {max(end - monotonic(), 0):.0f} s left", flush=True)
     for watched in running:
-        watched.process.kill()
+        # Interrupted: it ends after its case and says what it has counted.
+        watched.process.send_signal(signal.SIGINT)
+        died += watched.collect(totals)
     return show(totals, died, folder)
 
 
@@ -121,7 +145,8 @@ def show(totals: dict[str, list[float]], died: int, folder: Path) -> int:
     found = died + int(sum(values[2] for values in totals.values()))
     cases = sum(values[0] for values in totals.values())
     print(f"{cases:,.0f} cases, {found} findings" + (f", kept in {folder}; --replay FILE shows one" if found else ""))
-    return 1 if found else 0
+    # A run that tried nothing has shown nothing.
+    return 1 if found or not cases else 0
 
 
 if __name__ == "__main__":

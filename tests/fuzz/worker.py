@@ -7,6 +7,7 @@ of its own; its name says what was called.
 import json
 import mmap
 import resource
+import signal
 import sys
 import traceback
 from collections import Counter
@@ -110,7 +111,9 @@ def run(seed: int, seconds: float, folder: Path, codecs: list[str]) -> dict[str,
     counts: dict[str, Counter[str]] = {}
     slowest: Counter[str] = Counter()
     bound_memory()
-    while monotonic() < end:
+    stopped: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: stopped.append(number))
+    while monotonic() < end and not stopped:
         codec, kind = random.choice(chosen)
         data = mutated(codec, kind, random)
         for target in TARGETS:
