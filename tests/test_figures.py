@@ -27,8 +27,9 @@ from serlab.report.figures import (
 from serlab.report.figures.access import break_evens, curves_of, steps_of
 from serlab.report.figures.crossover import costs_of, crossing
 from serlab.report.figures.labels import apart
-from serlab.report.figures.look import darkened, luminance
+from serlab.report.figures.look import RATE, darkened, luminance
 from serlab.report.figures.pareto import front_of, points_of
+from serlab.report.units import scaled
 from tests.figurerows import CODECS, VIEW, run
 from tests.folders import write
 
@@ -213,7 +214,8 @@ def test_the_crossing_is_where_bytes_and_time_cancel_out() -> None:
     assert crossing(costs["protobuf"], costs["orjson"]) == pytest.approx(2e8, rel=0.1)
     assert crossing(costs["json"], costs["orjson"]) != crossing(costs["json"], costs["orjson"]), "never"
     figure = crossover_figure(run())
-    assert any(text.get_text().startswith("protobuf < 2") for text in by_id(figure, "label"))
+    (label,) = (text.get_text() for text in by_id(figure, "label") if text.get_text().startswith("protobuf"))
+    assert label == f"protobuf < {scaled(crossing(costs['protobuf'], costs['orjson']), RATE)}"
     assert len(by_id(figure, "crossing")) >= 1 and len(by_id(figure, "control")) == 1
 
 
@@ -229,11 +231,15 @@ def test_memory_has_a_bar_for_each_measure_and_cuts_what_would_hide_the_others()
 
 
 def test_lag_shows_the_middle_the_99th_and_the_maximum() -> None:
-    """For each codec and body size, beside the idle loop and the second arm."""
+    """For each codec and workload, beside the idle loop and the second arm; the least lag is on top."""
     figure = lag_figure(run("small", "large"))
     reach = by_id(figure, "json reach")
-    assert [list(line.get_ydata()) for line in reach] == [pytest.approx([1.5e6, 6e6], rel=0.05)] * 2
+    ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in reach]
+    assert ends == [(pytest.approx(1.5e6, rel=0.05), pytest.approx(6e6, rel=0.05))] * 2
     assert len(by_id(figure, "floor")) == len(by_id(figure, "control")) == 2
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert set(names) == set(CODECS) and names[-1] == "msgspec-msgpack" and names[0] == "json"
+    assert figure.axes[0].get_title(loc="left") == "decode large, 2 kB\nin the coroutine"
 
 
 def test_noise_counts_the_intervals_that_leave_one_out() -> None:
@@ -241,7 +247,7 @@ def test_noise_counts_the_intervals_that_leave_one_out() -> None:
     rows = run()
     shifted = (rows["codec"] == "orjson (A/A)") & (rows["operation"] == "encode") & (rows["metric"] == "time")
     figure = noise_figure(rows.assign(value=rows["value"].where(~shifted, rows["value"] * 1.1)))
-    title = figure.axes[0].get_title(loc="left")
+    title = figure.get_suptitle()
     assert title.startswith("1 of 7 A/A intervals leave 1 out (14 %)") and "about 5 %" in title
     assert figure.axes[0].get_yticklabels()[-1].get_text() == "encode chat-turn"
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 OPERATIONS = ("encode", "decode")
 MEASURES = {
-    "allocations_per_op": "allocations per message",
-    "bytes_per_op": "bytes allocated per message",
-    "peak_bytes": "peak, bytes",
+    "allocations_per_op": "allocations",
+    "bytes_per_op": "bytes allocated",
+    "peak_bytes": "peak of bytes held",
 }
 """Column of the memory table → title of its panels."""
 ROW = 0.19
@@ -70,6 +70,7 @@ def memory_figure(
         for (column, title), axis in zip(MEASURES.items(), axes, strict=True):
             axis.set_title(f"{operation} {name}\n{title}" if axis is axes[0] else title)
             draw_panel(axis, group, column)
+    figure.supxlabel("per message; counts repeat exactly, so there are no intervals; ▸: a bar that is cut off")
     settle(figure)
     return figure
 

@@ -60,13 +60,13 @@ def noise_figure(rows: pd.DataFrame, workloads: Sequence[str] | None = None) -> 
     for place, group in enumerate(groups):
         draw_group(axis, place, group)
     axis.axvline(1, color="#000000", lw=0.8, zorder=0)
-    axis.set_title(title_of(groups))
+    figure.suptitle(title_of(groups), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     draw_spread(axis, groups)
     named = [(place, group) for place, group in enumerate(groups) if is_named or group.claims]
     axis.set_yticks([place for place, _ in named], [group.name for _, group in named])
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(-0.8, len(groups) - 0.2)
-    axis.set_xlabel(f"{baseline} against itself: time ratio, {CONFIDENCE} % interval; band: middle half of the ratios")
+    figure.supxlabel(f"{baseline} against itself: time ratio, {CONFIDENCE} % interval; band: middle half of the ratios")
     settle(figure)
     return figure
 

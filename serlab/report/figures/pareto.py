@@ -5,9 +5,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from serlab.report.figures.data import chosen, is_codec, missing, sizes, sums, times, workloads_with
+from serlab.report.figures.data import (
+    Values,
+    chosen,
+    control_of,
+    is_codec,
+    middle,
+    missing,
+    sizes,
+    sums,
+    times,
+    workloads_with,
+)
 from serlab.report.figures.labels import label_points, segments
-from serlab.report.figures.look import QUIET, SMALL, Spread, drawn, marks, settle, sheet, size_axis, time_axis
+from serlab.report.figures.look import BAND, QUIET, SMALL, Spread, drawn, marks, settle, sheet, size_axis, time_axis
 from serlab.report.tables import baseline_of
 
 if TYPE_CHECKING:
@@ -38,7 +49,8 @@ def pareto_figure(
         codecs: which; None: all.
 
     Returns:
-        The figure: a mark with a 95 % interval of the time for each codec; names on the front are bold.
+        The figure: a mark with a 95 % interval of the time for each codec; names on the front are bold; the
+        baseline's A/A interval as a band.
 
     Raises:
         NotMeasuredError: the run lacks sizes or times.
@@ -60,8 +72,9 @@ def pareto_figure(
     for name, axis in zip(names, flat, strict=False):
         axis.set_title(name)
         draw_marks(axis, found[name])
-    legend = "log scales; 95 % intervals of the time; dashed: none is smaller and faster"
-    figure.supxlabel(f"bytes per message, {size}; {legend}")
+        draw_control(axis, sums(kept, name, operations), baseline)
+    legend = f"95 % intervals of the time; dashed: none is smaller and faster; grey: {baseline}'s A/A interval"
+    figure.supxlabel(f"bytes per message, {size} (log scales)\n{legend}")
     figure.supylabel(f"{' + '.join(operations)}, time per message")
     settle(figure)
     for name, axis in zip(names, flat, strict=False):
@@ -102,6 +115,13 @@ def draw_marks(axis: "Axes", points: Points) -> None:
     size_axis(axis.xaxis)
     time_axis(axis.yaxis)
     axis.tick_params(labelsize=SMALL)
+
+
+def draw_control(axis: "Axes", found: Mapping[str, Values], baseline: str) -> None:
+    """Draw the baseline's A/A interval, which in a panel of several powers of ten is a line."""
+    control, time = control_of(found, baseline), middle(found.get(baseline, {}))
+    if control.n:
+        axis.axhspan(control.low * time, control.high * time, fc=BAND, ec=BAND, lw=1, zorder=0, gid="control")
 
 
 def corners_of(axis: "Axes", points: Points) -> tuple[list[float], list[float]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from serlab.report.cells import interval
 from serlab.report.figures.data import chosen, missing, workloads_with
 from serlab.report.figures.look import BAND, QUIET, SMALL, drawn, look_of, ratio_axis, ratio_text, settle, sheet
 from serlab.report.tables import baseline_of, build_tables
@@ -57,7 +58,7 @@ def ratio_figure(
     if not names:
         raise missing("the ratios", f"times of {' or '.join(operations)}", rows, "serlab time")
     groups = [[group_of(time, name, operation) for operation in operations] for name in names]
-    heights = [ROW * max(map(len, line)) + 0.75 for line in groups]
+    heights = [ROW * max(map(len, line)) + 0.9 for line in groups]
     figure, panels = sheet(len(names), len(operations), heights)
     for name, line, axes in zip(names, groups, panels, strict=True):
         for operation, group, axis in zip(operations, line, axes, strict=True):
@@ -112,8 +113,9 @@ def set_limits(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
     axis.set_xlim(right / exp(span), right)
     if is_near:
         axis.axvline(floor, color=QUIET, ls=(0, (4, 3)), lw=1, zorder=0, gid="floor")
-    elif floor == floor:
-        axis.set_xlabel(f"◂ floor {ratio_text(floor)}", loc="left", fontsize=SMALL, color=QUIET, gid="floor")
+    band = f"A/A {interval(group['aa_low'].iloc[0], group['aa_high'].iloc[0])}"
+    beyond = f"◂ floor {ratio_text(floor)}    " if floor == floor and not is_near else ""
+    axis.set_xlabel(beyond + band, loc="left", fontsize=SMALL, color=QUIET, gid="floor" if beyond else "band")
 
 
 def draw_bar(axis: "Axes", place: int, row: dict[Any, Any]) -> None:
