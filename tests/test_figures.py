@@ -239,7 +239,7 @@ def test_lag_shows_the_middle_the_99th_and_the_maximum() -> None:
     assert len(by_id(figure, "floor")) == len(by_id(figure, "control")) == 2
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert set(names) == set(CODECS) and names[-1] == "msgspec-msgpack" and names[0] == "json"
-    assert figure.axes[0].get_title(loc="left") == "decode large, 2 kB\nin the coroutine"
+    assert figure.axes[0].get_title(loc="left") == "decode large\n2 kB, in the coroutine"
 
 
 def test_noise_counts_the_intervals_that_leave_one_out() -> None:

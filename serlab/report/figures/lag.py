@@ -79,7 +79,7 @@ def lag_figure(
     figure, panels = sheet(len(lines), len(columns), heights, sharex="row", sharey="row")
     for ((name, operation), ways), axes in zip(lines.items(), panels, strict=True):
         for way, axis in zip(columns, axes, strict=True):
-            place = f"{operation} {name}{size_text(sizes[name])}\n" if way == columns[0] else ""
+            place = f"{operation} {name}\n{size_text(sizes[name])}" if way == columns[0] else ""
             axis.set_title(place + WAYS[way])
             draw_panel(axis, ways.get(way, {}), order_of(ways), baseline)
     figure.supxlabel(
@@ -126,7 +126,7 @@ def size_of(rows: pd.DataFrame, workload: str, baseline: str) -> float:
 
 def size_text(size: float) -> str:
     """Write a size where it is known."""
-    return "" if np.isnan(size) else f", {tick(float(f'{size:.3g}'), SIZE)}"
+    return "" if np.isnan(size) else f"{tick(float(f'{size:.3g}'), SIZE)}, "
 
 
 def order_of(ways: Mapping[str, Lags]) -> list[str]:

@@ -70,7 +70,7 @@ def memory_figure(
         for (column, title), axis in zip(MEASURES.items(), axes, strict=True):
             axis.set_title(f"{operation} {name}\n{title}" if axis is axes[0] else title)
             draw_panel(axis, group, column)
-    figure.supxlabel("per message; counts repeat exactly, so there are no intervals; ▸: a bar that is cut off")
+    figure.supxlabel("per message, counted once, hence no intervals; ▸: a bar that is cut off")
     settle(figure)
     return figure
 

@@ -82,6 +82,8 @@ def pareto_figure(
         obstacles = segments(axis, *corners_of(axis, found[name]))
         for x, y in found[name].values():
             obstacles += segments(axis, [x, x], [y.low, y.high])
+        if baseline in found[name]:
+            obstacles += segments(axis, axis.get_xlim(), [found[name][baseline][1].value] * 2)
         label_points(axis, points, obstacles, front_of(found[name]))
     return figure
 
