@@ -5,6 +5,7 @@ machine, the versions and the number of processes, but CSV, which has no place f
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,8 @@ def to_markdown(table: pd.DataFrame, caption: str, columns: Sequence[str] | None
 
 
 def escaped(cell: str) -> str:
-    """Keep a cell one cell: a bar would end it, and text between angle brackets would be a tag."""
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    """Keep a cell as it is: a bar would end it, stars and backquotes would vanish, and `<` would begin a tag."""
+    return re.sub(r"[\\|*`]", r"\\\g<0>", cell).replace("<", "&lt;")
 
 
 def to_csv(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:

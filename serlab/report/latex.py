@@ -70,7 +70,7 @@ def to_tex(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = No
     if table.empty:
         return f"% {tex(caption)}\n{NOTHING}\n"
     fit = fit_of(readable(table, columns))
-    parts = [part(columns_, caption, i) for i, columns_ in enumerate(fit.parts)]
+    parts = [part(some, caption, i) for i, some in enumerate(fit.parts)]
     start = [r"\begin{landscape}"] if fit.aside else []
     settings = [
         rf"\begingroup\{fit.letters}",

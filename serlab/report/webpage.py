@@ -8,12 +8,12 @@ import pandas as pd
 from serlab.report.cells import Column, lines, readable
 
 NOTHING = "Not measured in this run."
+# The page scrolls and not the table, or its heading could not stay in sight.
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-div { overflow-x: auto; }
+body { margin: 2rem auto; width: fit-content; padding: 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding-bottom: .8rem; }
+caption { position: sticky; left: 1rem; max-width: min(66rem, 100vw - 3rem); text-align: left; padding-bottom: .8rem; }
 th, td { padding: .25rem .7rem; text-align: left; border-bottom: 1px solid #8884; white-space: nowrap; }
 th.number, td.number { text-align: right; }
 thead th { position: sticky; top: 0; background: Canvas; border-bottom: 2px solid; }
@@ -35,7 +35,7 @@ def html_table(columns: Sequence[Column], caption: str) -> str:
     head = "".join(f'<th scope="col"{kind(column)}>{html.escape(column.heading)}</th>' for column in columns)
     rows = "".join(f"<tr>{html_cells(row, columns)}</tr>\n" for row in lines(columns))
     parts = f"<caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
-    return f"<div><table>{parts}</table></div>"
+    return f"<table>{parts}</table>"
 
 
 def html_cells(row: Sequence[str], columns: Sequence[Column]) -> str:
