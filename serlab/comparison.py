@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from serlab.measure.effort import EFFORTS
 from serlab.measure.pace import LOAD_PARTS
-from serlab.measure.plan import EFFORTS, PARTS, Options, Plan, check_names, make_plan
+from serlab.measure.plan import PARTS, Options, Plan, check_names, make_plan
 from serlab.measure.run import measure
 from serlab.progress import Ticker
 from serlab.report import write_tables
@@ -42,7 +43,7 @@ def compare(
         codecs: names; None means all that are installed.
         workloads: names; None means all built-in ones, or none if there is a corpus.
         corpus: paths of recorded traffic, see `serlab.corpus`.
-        operations: what is timed, see `serlab.measure.plan.OPERATIONS`; empty means what the effort says.
+        operations: what is timed, see `serlab.measure.effort.OPERATIONS`; empty means what the effort says.
         parts: any of size, memory, time, and on request throughput, lag; parity is always checked.
         effort: quick, default or rigorous.
         seed: of the workloads, the sample of a corpus and the order of batches.

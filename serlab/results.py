@@ -21,6 +21,8 @@ from serlab.errors import ResultsError
 JOURNAL = "journal.jsonl"
 ENVIRONMENT = "environment.json"
 PARQUET = "results.parquet"
+COMPRESSION = ("gzip", "gunzip", "zstd", "unzstd")
+"""Operations on a codec's bytes, which are no work of the codec's own."""
 REMEDY = "make room or choose another folder; a run goes on with --resume"
 
 
@@ -34,8 +36,8 @@ class Row(NamedTuple):
         codec_version: its library's version.
         workload: a built-in workload or a corpus file.
         message: the kind of message.
-        operation: encode, decode, open, read-one, a step of the access curve, relay, stream, a stage, size or parity;
-            under load with how, as in `encode/threads=2`.
+        operation: encode, decode, open, read-one, a step of the access curve, relay, stream, a stage, one of
+            `COMPRESSION`, size or parity; under load with how, as in `encode/threads=2`.
         metric: time, time-paired and time-again (where two environments are paired), raw, gzip, zstd, allocations,
             bytes, peak, growth, retained, rate, byte-rate, lag-p50, lag-p99, lag-max, lag-rate, equal, refused,
             changed, no_schema, failed.

@@ -1,5 +1,7 @@
 """What the command shows to people."""
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,8 @@ from rich.table import Table
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names
 from serlab.measure.check import Report
+from serlab.measure.effort import OPERATIONS
 from serlab.measure.parity import OUTCOMES
-from serlab.measure.plan import OPERATIONS
 from serlab.messages import KINDS
 from serlab.report import paired_lines, terminal_tables
 
@@ -98,6 +100,12 @@ def tell_rest(console: Console, count: int, what: str) -> None:
         console.print(f"… and {count:,} more {what}", highlight=False)
 
 
+def finding_lines(findings: Iterable[dict[str, Any]]) -> list[str]:
+    """Write each finding once, and how many processes met it."""
+    found = Counter(f"{one['outcome'].replace('_', ' ')}: {one['workload']}: {one['reason']}" for one in findings)
+    return [line if count == 1 else f"{line} (in {count} processes)" for line, count in found.items()]
+
+
 def show_results(console: Console, table: pd.DataFrame, directory: Path) -> None:
     """Show a run's summary, what it found amiss, and where the rest is."""
     for block in terminal_tables(table):
@@ -105,10 +113,9 @@ def show_results(console: Console, table: pd.DataFrame, directory: Path) -> None
     for line in paired_lines(table):
         console.print(line, markup=False, highlight=False)
     # The summary says "no schema" itself; it is no fault of a body or a codec.
-    findings = [finding for finding in table.attrs["findings"] if finding["outcome"] != "no_schema"]
-    for finding in findings[:MOST_FINDINGS]:
-        label = finding["outcome"].replace("_", " ")
-        console.print(f"{label}: {finding['workload']}: {finding['reason']}", markup=False, highlight=False)
-    tell_rest(console, len(findings) - MOST_FINDINGS, "findings")
+    lines = finding_lines(finding for finding in table.attrs["findings"] if finding["outcome"] != "no_schema")
+    for line in lines[:MOST_FINDINGS]:
+        console.print(line, markup=False, highlight=False)
+    tell_rest(console, len(lines) - MOST_FINDINGS, "findings")
     console.print(f"Tables with units, intervals and versions: {directory / 'tables'}", highlight=False, soft_wrap=True)
     console.print(f"All rows: {directory / 'results.parquet'}", highlight=False, soft_wrap=True)

@@ -101,10 +101,17 @@ def test_compare_leaves_rows_suites_and_tables(serlab: Run, corpus: Path, tmp_pa
     assert {path.name for path in (out / "tables").iterdir()} == FILES
     assert json.loads((out / "environment.json").read_bytes())["versions"]["orjson"]
     suites = [str(out / "pyperf" / f"{name}.json") for name in ("orjson", "protobuf")]
-    compared = subprocess.run([sys.executable, "-m", "pyperf", "compare_to", *suites], capture_output=True, text=True)
-    assert "traffic.jsonl:ChatRequest/decode" in compared.stdout, compared.stderr
+    assert "traffic.jsonl:ChatRequest/decode" in pyperf("compare_to", *suites)
+    assert "Total number of run: 5" in pyperf("stats", suites[0]) and "###" in pyperf("hist", suites[0])
     for line in ("no schema", "traffic.jsonl:ChatRequest", "not JSON"):
         assert line in done.stdout
+
+
+def pyperf(*arguments: str) -> str:
+    """Run one of pyperf's own commands."""
+    done = subprocess.run([sys.executable, "-m", "pyperf", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_report_writes_the_tables_again(serlab: Run, tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from serlab.errors import UnknownNameError, WorkerError
 from serlab.measure import lag, pace, throughput
 from serlab.measure.arms import Arm, batch, calibrate
 from serlab.measure.crew import Crew, Order
+from serlab.measure.effort import EFFORTS
 from serlab.measure.gil import HOLDS, IDLE, RELEASES
 from serlab.measure.load import bind, load_messages
 from serlab.measure.pace import LOAD_PARTS, LOAD_WORKLOADS, TICK_NS, usable_cores
-from serlab.measure.plan import EFFORTS, Options, make_plan
+from serlab.measure.plan import Options, make_plan
 from serlab.measure.window import Team, Work, rate_per_s
 from serlab.results import Row
 from tests.conftest import Run

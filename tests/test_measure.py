@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 import zstandard
+from rich.console import Console
 
 from serlab import build, open_codec, to_document
 from serlab.measure import arms, bodies, settings, time
 from serlab.measure.check import Report, bodies_of
+from serlab.measure.effort import EFFORTS
 from serlab.measure.parity import check
-from serlab.measure.plan import EFFORTS
+from serlab.measure.plan import Options, make_plan
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.sample import Reservoir, scan
 from serlab.measure.size import MeanSizes, sizes
-from serlab.progress import Ticker
+from serlab.progress import Outlook, Ticker
 from serlab.stats import CONTROL, FLOOR_COPY, FLOOR_STRINGS
 
 EFFORT = EFFORTS["quick"]._replace(rounds=3, batch_ns=50_000, arm_ns=1_000_000)._asdict()
@@ -90,6 +92,17 @@ def test_time_measures_every_codec_and_the_baseline_twice(monkeypatch: pytest.Mo
     assert all(len(one["values"]) >= 3 and one["loops"][0] >= 1 for one in batches) and len(batches) == 40
 
 
+def test_compression_is_timed_once_for_equal_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure stands under each codec's name, and the baseline is measured against itself."""
+    monkeypatch.setattr(settings.gc, "freeze", lambda: None)
+    monkeypatch.setattr(settings.gc, "disable", lambda: None)
+    sent: list[dict[str, Any]] = []
+    time.run(job("tool-call-response", ["json", "orjson", "msgpack"], operations=["gzip"]), sent.append)
+    found = {codec: value for (codec, _, _), value in rows_of(sent).items()}
+    assert found.keys() == {"json", "orjson", "msgpack", "orjson" + CONTROL, FLOOR_COPY}
+    assert found["json"] == found["orjson"] != found["orjson" + CONTROL]
+
+
 def test_stages_that_use_up_their_input_get_a_fresh_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A convert that fills in the library's object sees a new object at every call."""
     seen: set[int] = set()
@@ -153,24 +166,38 @@ def test_check_counts_list_positions_as_one_field(tmp_path: Path) -> None:
     assert report.unknown_fields == {"/messages/*/x": 2} and report.is_clean
 
 
-def test_progress_estimates_from_what_was_spent(capsys: pytest.CaptureFixture[str]) -> None:
-    """Half of the cost done after ten seconds leaves ten."""
-    from rich.console import Console
+def test_progress_learns_what_the_plan_got_wrong() -> None:
+    """Cells that take other times than planned: the estimate of the whole run is soon right within 30 %."""
+    plan = make_plan(Options(codecs=("orjson", "json", "msgpack"), effort="quick"))
+    slower = {"parity": 1.3, "memory": 0.6, "time": 2.0}
+    heavier = {name: 0.7 + 0.6 * (i % 2) for i, name in enumerate(plan.sources)}
+    true = {cell: plan.cost(cell) * slower[cell.part] * heavier[cell.unit] for cell in plan.cells()}
+    outlook, elapsed, shares = Outlook(plan), 0.0, []
+    for cell, seconds in true.items():
+        outlook.learn(cell, seconds)
+        elapsed += seconds
+        shares.append((elapsed + (outlook.seconds() or 0)) / sum(true.values()))
+    assert shares[-1] == pytest.approx(1) and all(0.7 < share < 1.3 for share in shares[len(shares) // 3 :])
 
-    from serlab.measure.plan import Options, make_plan
 
+def test_cells_of_a_stopped_run_say_nothing_about_speed() -> None:
+    """They are read, not measured."""
+    plan = make_plan(Options(codecs=("orjson",), workloads=("chat-turn",), effort="quick"))
+    outlook = Outlook(plan)
+    first, second, *_ = plan.cells()
+    outlook.learn(first, 0.001)
+    assert outlook.seconds() is None
+    outlook.learn(second, 1.0)
+    assert outlook.seconds() is not None
+
+
+def test_progress_is_written_in_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """The last cell is always shown, with nothing left."""
     plan = make_plan(Options(codecs=("orjson",), workloads=("chat-turn",), effort="quick"))
     now = [0.0]
     with Ticker(plan, Console(), clock=lambda: now[0]) as ticker:
-        total = sum(map(plan.cost, plan.cells()))
-        spent = 0.0
         for cell in plan.cells():
-            spent += plan.cost(cell)
-            now[0] = 20 * spent / total
+            now[0] += plan.cost(cell)
             ticker.finished(cell)
-            left = ticker.remaining()
-            assert left == f"0:{round(20 - now[0]):02d} left"
-    assert (
-        capsys.readouterr().out.splitlines()[-1]
-        == f"{len(plan.cells())}/{len(plan.cells())} time/chat-turn/4, 0:00 left"
-    )
+    count = len(plan.cells())
+    assert capsys.readouterr().out.splitlines()[-1] == f"{count}/{count} time/chat-turn/4, 0:00 left"

@@ -8,11 +8,14 @@ import pytest
 from serlab import UNSET, build, open_codec, to_document
 from serlab.codecs import codec_info, codec_names
 from serlab.errors import DecodeError, EncodeError
+from serlab.measure.compression import compression_arm, not_restored, twins
 from serlab.measure.floors import copy_arm, make_strings, strings_arm
 from serlab.measure.load import Bound
 from serlab.measure.operations import OTHER_MODEL, Work, arm_of, floors_of, misdone, pass_stream, route
 from serlab.measure.paths import STEPS, choose, first_misread, follow, leaf_paths, strings, touch, visit_of
+from serlab.measure.size import sizes
 from serlab.messages import from_document
+from serlab.results import COMPRESSION
 from serlab.workloads import WORKLOADS
 from tests.documents import DOCUMENTS
 
@@ -191,3 +194,20 @@ def test_the_strings_are_those_that_an_operation_reads() -> None:
     assert make_strings(one.items[0]) == [work.messages[0].messages[-1].content]
     assert floors_of("read-0%", work)[1].items == [[]] and len(floors_of("read-100%", work)[1].items[0]) > 5
     assert strings_arm(["\ud800"]).items == [[b"?"]]
+
+
+@pytest.mark.parametrize("operation", COMPRESSION)
+def test_compression_is_that_of_the_size_table(operation: str) -> None:
+    """What is timed makes the bytes that are weighed, or takes them apart."""
+    bound = work_of("chat-turn", "orjson").codecs[0]
+    arm = compression_arm(operation, bound)
+    given, made = arm.items[0], arm.call(arm.items[0])
+    compressed, plain = (made, given) if operation in ("gzip", "zstd") else (given, made)
+    assert plain == bound.encoded[0] and not_restored(operation, bound) == ""
+    assert len(compressed) == sizes(plain)["gzip" if "g" in operation else "zstd"]
+
+
+def test_codecs_that_write_the_same_bytes_share_a_measurement() -> None:
+    """Compression sees bytes, not codecs."""
+    codecs = work_of("chat-turn", "json", "orjson", "msgpack", "msgspec-json").codecs
+    assert twins(codecs) == {"json": ["orjson", "msgspec-json"], "msgpack": []}

@@ -14,8 +14,8 @@ from serlab import load_environment, load_findings, load_results
 from serlab.codecs import codec_info, codec_names
 from serlab.errors import InterpreterError
 from serlab.measure.base import base_of
+from serlab.measure.effort import EFFORTS
 from serlab.measure.pairing import run_paired
-from serlab.measure.plan import EFFORTS
 from serlab.measure.process import WorkerDied
 from tests.conftest import Run
 

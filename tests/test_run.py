@@ -171,6 +171,8 @@ def test_a_codec_that_misreads_gets_no_figure_for_that(serlab: Run, tmp_path: Pa
     reasons = " ".join(finding["reason"] for finding in load_findings(tmp_path / "out"))
     assert "misreads: read-100%: model: expected 'gpt-4o-2024-08-06', got 'other'" in reasons
     assert "misreads: relay: /temperature: expected float 0.7, got nothing" in reasons
+    told = " ".join(done.stdout.split())
+    assert told.count("expected float 0.7, got nothing") == 1 and "got nothing (in 5 processes)" in told
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(serlab: Run, tmp_path: Path) -> None:

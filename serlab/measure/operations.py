@@ -6,6 +6,7 @@
     read-k                   the access curve: open and read a share of the leaf fields, see `serlab.measure.paths`
     relay                    a gateway: read `model` and `stream`, write another `model`, pass the rest on
     stream                   chunk by chunk: encode, decode, put the text together
+    gzip, unzstd, …          compress and decompress the bytes, see `serlab.measure.compression`
 
 `read-one`, `read-k` and `relay` are checked before they are timed, as parity checks encode and decode: what a codec
 reads or passes on is compared with the message.
@@ -17,6 +18,7 @@ from typing import Any
 
 from serlab.codecs import Codec
 from serlab.measure.arms import Arm
+from serlab.measure.compression import compression_arm, not_restored
 from serlab.measure.floors import copy_arm, strings_arm
 from serlab.measure.load import Bound, named_reader, read_field
 from serlab.measure.paths import (
@@ -33,6 +35,7 @@ from serlab.measure.paths import (
     walk,
 )
 from serlab.messages import UNSET, first_difference, to_document
+from serlab.results import COMPRESSION
 
 OTHER_MODEL = "another-model"
 """What the gateway writes; about as long as what it replaces."""
@@ -103,6 +106,8 @@ def arm_of(operation: str, bound: Bound, work: Work) -> Arm:
     """Give a codec's arm in an operation that the workload has, not calibrated yet."""
     name, codec, encoded = bound
     count = len(encoded)
+    if operation in COMPRESSION:
+        return compression_arm(operation, bound)
     if operation == "read-one":
         return Arm(name, partial(read_field, codec.open, work.reader), encoded, count)
     if operation in STEPS:
@@ -121,7 +126,9 @@ def arm_of(operation: str, bound: Bound, work: Work) -> Arm:
 
 
 def floors_of(operation: str, work: Work) -> list[Arm]:
-    """Give an operation's floors."""
+    """Give an operation's floors; compression makes no strings."""
+    if operation in COMPRESSION:
+        return [copy_arm(work.codecs)]
     if operation == "read-one" and work.reader:
         read: list[Any] = list(map(work.reader, work.messages))
     elif operation in STEPS:
@@ -158,6 +165,8 @@ def misdone(operation: str, bound: Bound, work: Work) -> str:
         What differs first from the messages, "" if nothing does.
     """
     pairs = zip(work.messages, bound.encoded, strict=True)
+    if operation in COMPRESSION:
+        return not_restored(operation, bound)
     if operation == "read-one" and work.reader:
         read = work.reader
         found = (misread(read(message), read(bound.codec.open(data))) for message, data in pairs)

@@ -16,16 +16,12 @@ from typing import Any, NamedTuple
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names
 from serlab.errors import MissingPackageError, UnknownNameError
+from serlab.measure.effort import EFFORTS, OPERATIONS, Effort, memory_cost, parity_cost, time_cost
 from serlab.measure.pace import LOAD_OPERATIONS, LOAD_PARTS, LOAD_WORKLOADS, load_cost
 from serlab.measure.sample import Corpus, scan
 from serlab.measure.settings import GC
 
 PARTS = ("size", "memory", "time")
-STAGES = ("populate", "serialize", "deserialize", "convert")
-OPERATIONS = ("encode", "decode", "read-one", "read-k", "relay", "stream", *STAGES)
-ROWS_OF = {"read-k": 6, "stream": 0}
-"""What an operation costs against the others: steps of the access curve; nothing where there is no stream."""
-
 VARIANTS = ("json-base64", "orjson-base64", "msgspec-json-base64", "msgpack-bin", "msgspec-msgpack-bin")
 VARIANT_KIND = "EmbeddingResponse"
 """The only kind that the variants write otherwise than the codec they come from."""
@@ -37,36 +33,6 @@ encode, on 90 kB as much.
 BASELINE = "orjson"
 
 
-class Effort(NamedTuple):
-    """How much is measured.
-
-    Attributes:
-        processes: fresh processes per workload; the interval resamples these.
-        rounds: batches of each codec and operation in one process.
-        batch_ns: how long a batch should take; at least one pass over the workload's messages.
-        arm_ns: what one codec and operation may cost in one process; a slower one gets fewer batches, at least three.
-        sample_bodies: bodies of a corpus, per file and kind, that are timed and traced.
-        sample_bytes: their size as compact JSON.
-        operations: what is timed where the user names nothing.
-    """
-
-    processes: int
-    rounds: int
-    batch_ns: int
-    arm_ns: int
-    sample_bodies: int
-    sample_bytes: int
-    operations: tuple[str, ...]
-
-
-CORE = ("encode", "decode", "read-one")
-EFFORTS = {
-    "quick": Effort(5, 11, 1_000_000, 40_000_000, 50, 1_000_000, CORE),
-    "default": Effort(10, 25, 2_000_000, 150_000_000, 200, 4_000_000, (*CORE, "relay", "stream")),
-    "rigorous": Effort(20, 25, 2_000_000, 150_000_000, 200, 4_000_000, (*CORE, "relay", "stream", "read-k")),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the user asked for; a resumed run must ask for the same.
@@ -75,9 +41,9 @@ class Options:
         codecs: names; empty means all that are installed, the variants only where they differ.
         workloads: names; empty means all built-in ones, or none if there is a corpus.
         corpora: paths.
-        operations: what is timed, any of `OPERATIONS`; empty means what the effort says.
+        operations: what is timed, any of `serlab.measure.effort.OPERATIONS`; empty means what the effort says.
         parts: any of `PARTS` and `LOAD_PARTS`.
-        effort: a key of `EFFORTS`.
+        effort: a key of `serlab.measure.effort.EFFORTS`.
         seed: of the workloads, the sample and the order of the batches.
         strict: refuse a corpus with a line that cannot be read.
         gc: the collector while timing, see `serlab.measure.settings.GC`.
@@ -185,17 +151,16 @@ class Plan:
             yield from (Cell(part, name, i) for i in range(self.effort.processes) for name in self.sources)
 
     def cost(self, cell: Cell) -> float:
-        """Estimate a cell's seconds, to weigh the progress; only the ratios between cells count."""
+        """Estimate a cell's seconds, before anything is known of this machine."""
         if cell.part == "parity":
-            return 1.5
+            return parity_cost(len(self.codecs))
         codecs = len(self.codecs_for(self.sources[cell.unit].kind))
         if cell.part == "memory":
-            return 1.0 + 0.3 * codecs
+            return memory_cost(codecs)
         if cell.part in LOAD_PARTS:
             operations = len({*LOAD_OPERATIONS} & {*self.effort.operations})
             return load_cost(cell.part, codecs, operations, self.effort._asdict())
-        rows = sum(ROWS_OF.get(operation, 1) for operation in self.effort.operations)
-        return 1.0 + (codecs + 2) * rows * self.effort.arm_ns / 1e9
+        return time_cost(self.effort, codecs)
 
     def codecs_for(self, kind: str) -> list[str]:
         """List the codecs for a kind: the variants only where they differ, unless they were asked for."""

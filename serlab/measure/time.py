@@ -13,12 +13,15 @@ import pyperf
 
 from serlab.codecs.base import reason
 from serlab.measure.arms import Arm, calibrate, interleave
+from serlab.measure.compression import twins
+from serlab.measure.effort import COMPRESSION_SHARE
 from serlab.measure.load import Bound, Emit, bind, finding, load_messages, row
 from serlab.measure.mark import Mark, open_mark
 from serlab.measure.operations import Work, arm_of, floors_of, misdone
 from serlab.measure.parity import check
 from serlab.measure.settings import DESCRIPTIONS, pin, settle_gc
 from serlab.messages import to_document
+from serlab.results import COMPRESSION
 from serlab.stats import CONTROL, FLOOR
 
 Turn = Callable[[], object]
@@ -44,10 +47,12 @@ def run(job: dict[str, Any], emit: Emit, turn: Turn | None = None) -> None:
     mark = marker(job)
     emit({"metadata": metadata(job["gc"])})
     for operation in (name for wanted in job["operations"] for name in work.names(wanted)):
-        arms = arms_of(job, operation, work, emit)
+        arms, same = arms_of(job, operation, work, emit)
         for name, values in interleave(arms, random, mark, turn).items():
-            emit(row(job, name, operation, "time", "ns", median(values)))
-            emit({"batches": {"codec": name, "operation": operation, "loops": loops_of(arms, name), "values": values}})
+            for codec in (name, *same.get(name, ())):
+                emit(row(job, codec, operation, "time", "ns", median(values)))
+                record = {"codec": codec, "operation": operation, "loops": loops_of(arms, name), "values": values}
+                emit({"batches": record})
 
 
 def marker(job: dict[str, Any]) -> Mark:
@@ -67,16 +72,29 @@ def carries(job: dict[str, Any], name: str, messages: list[Any], emit: Emit) -> 
     return True
 
 
-def arms_of(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> list[Arm]:
-    """Prepare and calibrate each codec and the floors; the baseline enters twice, under two names."""
+def arms_of(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> tuple[list[Arm], dict[str, list[str]]]:
+    """Prepare and calibrate each codec and the floors; the baseline enters twice, under two names.
+
+    Returns:
+        The arms, and for each the other codecs that its figure stands for: in compression those that write the same.
+    """
+    able = list(does_right(job, operation, work, emit))
+    same = twins(able) if operation in COMPRESSION else {}
+    effort = effort_of(job["effort"], operation)
     arms = []
-    for bound in does_right(job, operation, work, emit):
-        arm = calibrate(job["effort"], arm_of(operation, bound, work))
+    for bound in (bound for bound in able if bound.name in same or not same):
+        arm = calibrate(effort, arm_of(operation, bound, work))
         arms.append(arm)
-        if bound.name == job["baseline"]:
-            arms.append(arm._replace(name=bound.name + CONTROL))
+        if job["baseline"] in (bound.name, *same.get(bound.name, ())):
+            arms.append(arm._replace(name=job["baseline"] + CONTROL))
     emit({"at": ""})
-    return arms + [calibrate(job["effort"], arm) for arm in floors_of(operation, work) if arms]
+    return arms + [calibrate(effort, arm) for arm in floors_of(operation, work) if arms], same
+
+
+def effort_of(effort: dict[str, int], operation: str) -> dict[str, int]:
+    """Give compression its share of the time."""
+    share = COMPRESSION_SHARE if operation in COMPRESSION else 1.0
+    return effort | {"arm_ns": round(effort["arm_ns"] * share)}
 
 
 def does_right(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> Iterator[Bound]:

@@ -2,7 +2,7 @@
 
 | operation | floor |
 | --- | --- |
-| encode, populate, serialize, relay | the copy: the bytes have to be written |
+| encode, populate, serialize, relay, compression | the copy: the bytes have to be written |
 | read-one, the access curve | the strings that are read |
 | decode, deserialize, convert | the dearer one: a message owns its data, so all of it is moved once, text as strings |
 | stream | both: each chunk is encoded and decoded |
@@ -12,12 +12,13 @@ A stage below its floor leaves work to the next one; a read below it gives what 
 
 from collections.abc import Mapping
 
+from serlab.results import COMPRESSION
 from serlab.stats import FLOOR_COPY, FLOOR_STRINGS
 
 Values = Mapping[int, float]
 """Process → nanoseconds per message."""
 
-WRITES = ("encode", "populate", "serialize", "relay")
+WRITES = ("encode", "populate", "serialize", "relay", *COMPRESSION)
 
 
 def floor_values(operation: str, arms: Mapping[str, Values]) -> dict[int, float]:

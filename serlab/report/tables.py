@@ -7,6 +7,7 @@ import pandas as pd
 from serlab.report.floors import floor_values
 from serlab.report.load import METRICS, load_tables
 from serlab.report.paired import own, paired_table
+from serlab.results import COMPRESSION
 from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, is_tie, paired_ratio
 
 NAMES = ("size", "time", "memory", "summary")
@@ -140,7 +141,11 @@ def memory_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, memory: pd.DataFrame) -> pd.DataFrame:
-    """One row per workload and codec, and the geometric mean over the workloads that every codec carries."""
+    """One row per workload and codec, and the geometric mean over the workloads that every codec carries.
+
+    Compression is left out: it is no codec's own work, and the size table has its gain.
+    """
+    time = time if time.empty else time[~time["operation"].isin(COMPRESSION)]
     codecs = [name for name in rows["codec"].unique() if not name.endswith(CONTROL) and not name.startswith(FLOOR)]
     pairs = rows[["workload", "codec"]].drop_duplicates()
     records = []
