@@ -77,7 +77,7 @@ def crossover_figure(
         rows: the tidy table of a run.
         workloads: which; None: all with sizes and times; a line of two panels each.
         operations: whose times are added up.
-        size: raw, gzip or zstd; the time to compress is not in it.
+        size: raw, gzip or zstd; the time to compress counts where `operations` names it, as gzip and gunzip.
         codecs: which; None: all.
 
     Returns:
