@@ -130,7 +130,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         ResultsError: the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    # Not `with_name`: the current folder has none, and would be no OSError.
+    temporary = path.parent / f".{path.name}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
