@@ -23,7 +23,7 @@ ENVIRONMENT = "environment.json"
 PARQUET = "results.parquet"
 COMPRESSION = ("gzip", "gunzip", "zstd", "unzstd")
 """Operations on a codec's bytes, which are no work of the codec's own."""
-REMEDY = "make room or choose another folder; a run goes on with --resume"
+REMEDY = "make room or choose another folder"
 
 
 class Row(NamedTuple):
@@ -95,7 +95,9 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise ResultsError(f"{self.path}: cannot be written: {error.strerror}; {REMEDY}") from error
+            raise ResultsError(
+                f"{self.path}: cannot be written: {error.strerror}; {REMEDY}; a run goes on with --resume"
+            ) from error
         self.cells[cell.key] = cell
 
 

@@ -144,7 +144,7 @@ def per_operation(call: Callable[[Any], Any], items: list[Any], passes: int, fol
 def settled(once: float, twice: float, slack: float) -> bool:
     """Tell whether 2N passes took twice what N passes took.
 
-    A codec may learn from its first messages: the FlatBuffers writer writes code for a shape that it has met eight
+    A codec may learn from its first messages: the FlatBuffers writer writes code for a shape that it has met 16
     times. What that allocates for good is no cost of a message, and would fall into one of the two traces.
 
     Args:
