@@ -8,7 +8,9 @@ VENV := .venv
 STAMP := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-.PHONY: compare test setup lint bench schemas clean help
+NOTEBOOKS_STAMP := $(VENV)/.notebooks
+
+.PHONY: compare test setup lint lab notebooks bench schemas clean help
 
 compare: $(STAMP)
 	@$(BIN)/serlab compare --quick $(foreach file,$(CORPUS),--corpus "$(file)") $(ARGS)
@@ -29,6 +31,18 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 	@echo "serlab: ready, try $(BIN)/serlab list"
 
+# Jupyter comes in addition, since neither the comparison nor the tests need it.
+$(NOTEBOOKS_STAMP): $(STAMP) requirements-notebooks.lock
+	@echo "serlab: installing JupyterLab"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-notebooks.lock
+	@touch $@
+
+lab: $(NOTEBOOKS_STAMP)
+	$(BIN)/jupyter lab notebooks $(ARGS)
+
+notebooks: $(NOTEBOOKS_STAMP)
+	$(BIN)/python scripts/notebooks.py $(ARGS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,4 +59,5 @@ clean:
 
 help:
 	@echo "make compare [CORPUS=FILE] [ARGS=...]  compare the codecs"
+	@echo "make lab                                open the notebooks; make notebooks executes them all"
 	@echo "make test | setup | lint | bench | schemas | clean"
