@@ -1,16 +1,18 @@
 # The two commands: `make compare` runs the main job, `make test` the tests; both make .venv first if it is missing.
 #   make compare CORPUS=my.jsonl      your own traffic (several files: CORPUS="a.jsonl b.jsonl.gz")
+#   make fuzz SECONDS=600             damaged bytes for everything that reads
 #   make compare ARGS="--rigorous"    more options of `serlab compare`
 PYTHON ?=
 CORPUS ?=
 ARGS ?=
+SECONDS ?= 60
 VENV := .venv
 STAMP := $(VENV)/.ready
 BIN := $(VENV)/bin
 
 NOTEBOOKS_STAMP := $(VENV)/.notebooks
 
-.PHONY: compare test setup lint lab notebooks bench schemas clean help
+.PHONY: compare test setup lint lab notebooks fuzz bench schemas clean help
 
 compare: $(STAMP)
 	@$(BIN)/serlab compare --quick $(foreach file,$(CORPUS),--corpus "$(file)") $(ARGS)
@@ -48,6 +50,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
 bench: $(STAMP)
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-json=benchmarks.json $(ARGS)
 
@@ -60,4 +65,4 @@ clean:
 help:
 	@echo "make compare [CORPUS=FILE] [ARGS=...]  compare the codecs"
 	@echo "make lab                                open the notebooks; make notebooks executes them all"
-	@echo "make test | setup | lint | bench | schemas | clean"
+	@echo "make test | setup | lint | fuzz [SECONDS=60] | bench | schemas | clean"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from serlab.report import build_tables, caption_of
-from serlab.report.figures import ratio_figure
+from serlab.report.figures import ratio_figure, save
 from serlab.report.units import three_digits
 from serlab.results import load_environment, load_results
 
@@ -21,7 +21,7 @@ def main(directory: Path) -> None:
     """Write the block between the two marks, and docs/ratios.png."""
     rows = load_results(directory)
     (ROOT / "docs").mkdir(exist_ok=True)
-    ratio_figure(rows, ROOT / "docs/ratios.png", PLOTTED)
+    save(ratio_figure(rows, PLOTTED), ROOT / "docs/ratios.png")
     readme = ROOT / "README.md"
     head, _, rest = readme.read_text().partition(START)
     _, _, tail = rest.partition(END)

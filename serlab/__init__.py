@@ -6,7 +6,8 @@
     data = codec.encode(ChatRequest(model="m", messages=[]))
     assert codec.decode(data) == ChatRequest(model="m", messages=[])
 
-`compare` measures codecs on the built-in workloads or on recorded traffic; `load_results` reads a results folder.
+`compare` measures codecs on the built-in workloads or on recorded traffic; `load_results` reads a results folder;
+`decide` ranks the codecs of one for a boundary of a system.
 Nothing is imported before its name is used.
 """
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from serlab.codecs import Codec, codec_names, open_codec
     from serlab.comparison import compare
+    from serlab.decide import Decision, decide
     from serlab.errors import DecodeError, EncodeError, SerlabError
     from serlab.limits import Limits
     from serlab.messages import (
@@ -39,6 +41,7 @@ __all__ = [
     "ChatRequest",
     "ChatResponse",
     "Codec",
+    "Decision",
     "DecodeError",
     "EmbeddingRequest",
     "EmbeddingResponse",
@@ -50,6 +53,7 @@ __all__ = [
     "build",
     "codec_names",
     "compare",
+    "decide",
     "from_document",
     "load_environment",
     "load_findings",
@@ -61,6 +65,7 @@ __all__ = [
 HOMES = {
     "serlab.codecs": {"Codec", "codec_names", "open_codec"},
     "serlab.comparison": {"compare"},
+    "serlab.decide": {"Decision"},
     "serlab.errors": {"DecodeError", "EncodeError", "SerlabError"},
     "serlab.limits": {"Limits"},
     "serlab.results": {"load_environment", "load_findings", "load_results"},
@@ -77,6 +82,9 @@ def __getattr__(name: str) -> Any:
     """
     if name not in __all__:
         raise AttributeError(f"module 'serlab' has no attribute {name!r}")
+    if name == "decide":
+        # The package itself, which can be called: it is bound here anyway as soon as one of its modules is imported.
+        return import_module("serlab.decide")
     home = next((module for module, names in HOMES.items() if name in names), "serlab.messages")
     value = getattr(import_module(home), name)
     globals()[name] = value

@@ -6,13 +6,12 @@ that became worse at the gate); 2 usage, or input that cannot be used; 130 inter
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from serlab import judging
+from serlab import deciding, judging, publishing
 from serlab.errors import SerlabError
 from serlab.options import (
     AsJson,
@@ -228,19 +227,6 @@ def compare(
 
 
 @app.command()
-def report(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")]) -> None:
-    """Write the tables of a results folder again, and show the summary."""
-    from serlab.report import terminal_tables, write_tables
-    from serlab.results import load_results
-
-    written = write_tables(directory)
-    console = Console()
-    for table in terminal_tables(load_results(directory)):
-        console.print(table)
-    console.print(f"{len(written)} files in {directory / 'tables'}", highlight=False)
-
-
-@app.command()
 def fidelity(codec: Codecs = None, output: Output = None, as_json: AsJson = False) -> None:
     """Try what each codec keeps, refuses or changes, and what each format makes of a changed schema."""
     from serlab.fidelity import chosen, evolution_cells, fidelity_cells, show_matrices, write_matrices
@@ -258,3 +244,7 @@ def fidelity(codec: Codecs = None, output: Output = None, as_json: AsJson = Fals
 
 app.command()(judging.diff)
 app.command()(judging.gate)
+app.command()(publishing.report)
+app.command()(publishing.export)
+app.command()(publishing.figures)
+app.command()(deciding.decide)

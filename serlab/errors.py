@@ -7,8 +7,10 @@
     ├── DocumentError (ValueError)        a document that cannot become a message
     ├── CorpusError (ValueError)          a corpus line or file that cannot be read
     ├── ResultsError (ValueError)         a results folder that cannot be read or continued
+    ├── ScenarioError (ValueError)         a scenario with a wrong setting, or one that a run cannot answer
     ├── WorkerError (RuntimeError)        a measuring process died or reported a failure
     ├── InterpreterError (RuntimeError)   the environment of --base cannot be measured with
+    ├── NotMeasuredError (LookupError)    a table or figure of what this run did not measure
     ├── UnknownNameError (LookupError)    no codec, workload, message or operation of that name
     ├── DuplicateNameError (ValueError)   two codecs under one name
     └── MissingPackageError (ImportError) an optional package is not installed
@@ -60,12 +62,33 @@ class ResultsError(SerlabError, ValueError):
     """A results folder cannot be read, continued or written over."""
 
 
+class ScenarioError(SerlabError, ValueError):
+    """A scenario has a setting that is wrong, or asks for what a run has not measured."""
+
+
 class WorkerError(SerlabError, RuntimeError):
     """A measuring process died, ran out of time or reported a failure."""
 
 
 class InterpreterError(SerlabError, RuntimeError):
     """Another environment cannot be measured with: it has no Python, or what serlab needs is not there."""
+
+
+class NotMeasuredError(SerlabError, LookupError):
+    """A table or a figure was asked for, whose rows the run does not hold."""
+
+    @classmethod
+    def of(cls, what: str, needs: str, held: Iterable[str], remedy: str) -> "NotMeasuredError":
+        """Build the error from what is missing.
+
+        Args:
+            what: what was asked for, e.g. "the access curve".
+            needs: the rows that it stands on.
+            held: what the run holds instead.
+            remedy: the command that measures it.
+        """
+        there = ", ".join(sorted(set(held))) or "nothing"
+        return cls(f"{what}: expected {needs}, but the run holds {there}; measure it with `{remedy}`")
 
 
 class UnknownNameError(SerlabError, LookupError):

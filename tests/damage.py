@@ -40,7 +40,7 @@ def touch(value: Any) -> None:
     if isinstance(value, str | bytes | bool | int | float | np.ndarray | dict | None):
         return
     if hasattr(value, "materialize"):
-        for name in dir(type(value)):
+        for name in dir(value):
             if not name.startswith("_") and name != "materialize":
                 try:
                     touch(getattr(value, name))

@@ -31,7 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "report": {"results", "stats"},
     "fidelity": {"messages", "codecs", "report", "results"},
     "verdicts": {"results", "stats", "report"},
-    "decide": {"results", "stats"},
+    "decide": {"results", "stats", "report", "messages"},
 }
 """Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may
 import anything, and only what is at the top may import it."""
@@ -73,7 +73,7 @@ def test_module_imports_only_what_its_layer_may(path: Path) -> None:
 def test_every_layer_that_is_built_is_found() -> None:
     """So that a renamed folder does not slip through."""
     found = {part(name_of(path)) for path in MODULES}
-    assert set(LAYERS) - found <= {"service", "decide"}
+    assert set(LAYERS) - found <= {"service"}
 
 
 @pytest.mark.parametrize("module", ["serlab", "serlab.codecs", "serlab.messages", "serlab.workloads"])

@@ -3,18 +3,22 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
+from random import Random
 
 import msgpack
 import pytest
 
 from serlab import build
 from serlab.codecs import codec_names, jsontext, open_codec
+from serlab.codecs.guard import PACE, suspect_json, suspect_msgpack, suspect_protobuf
 from serlab.codecs.scans import scan_json, scan_msgpack, scan_protobuf
 from serlab.errors import DecodeError
 from serlab.generated import llm_pb2
 from serlab.limits import DEFAULT_LIMITS, MIB, UNLIMITED, Limits
 from serlab.messages import from_document
 from serlab.workloads import kind, names
+from tests.fuzz.mutate import mutated
 
 JSON = ["json", "orjson", "msgspec-json", "json-base64", "orjson-base64", "msgspec-json-base64", "json-fresh"]
 MSGPACK = ["msgpack", "msgspec-msgpack", "msgpack-bin", "msgspec-msgpack-bin", "msgpack-fresh", "msgspec-msgpack-fresh"]
@@ -144,6 +148,54 @@ def test_long_vectors_and_text_pass(codec: str) -> None:
     text = {"a": '[]{},"\\' * 700_000, "b": [0.5] * 1_200_000}
     bound = open_codec(codec, "document")
     assert bound.decode(bound.encode(text)) == text
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "iVBORw0K" * 400_000}}
+TURN = {"role": "user", "content": "Whose woods these are, I think I know. " * 4}
+REQUESTS = {
+    "pictures": {"model": "m", "messages": [{"role": "user", "content": [PICTURE]}] * 3},
+    "turns": {"model": "m", "messages": [TURN] * 20_000},
+}
+SCANS = {
+    "msgpack": (scan_msgpack, suspect_msgpack),
+    "protobuf": (partial(scan_protobuf, llm_pb2.ChatRequest.DESCRIPTOR), suspect_protobuf),
+    "orjson": (scan_json, suspect_json),
+}
+
+
+@pytest.mark.parametrize("codec", SCANS)
+@pytest.mark.parametrize("name", REQUESTS)
+def test_long_honest_messages_are_settled_without_an_exact_scan(codec: str, name: str) -> None:
+    """Pictures by steps that get on fast, where the format has lengths, and much text by counts; both pass."""
+    bound = open_codec(codec, "ChatRequest")
+    data = bound.encode(from_document("ChatRequest", REQUESTS[name]))
+    scan, suspect = SCANS[codec]
+    assert len(data) > bound.settled_bytes
+    settled = scan(data, DEFAULT_LIMITS, PACE) == ""
+    assert settled == (name == "pictures" and codec != "orjson")
+    assert settled or not suspect(data, DEFAULT_LIMITS)
+    assert len(bound.decode(data).messages) == len(REQUESTS[name]["messages"])
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "msgspec-msgpack", "protobuf", "flatbuffers"])
+def test_many_vectors_pass(codec: str) -> None:
+    """3,000 of 1,536 floats, 18 to 41 MB: far below what they may take."""
+    values = [float(i) / 8 for i in range(1536)]
+    items = [{"object": "embedding", "index": i, "embedding": values} for i in range(3000)]
+    bound = open_codec(codec, "EmbeddingResponse")
+    data = bound.encode(from_document("EmbeddingResponse", {"object": "list", "model": "m", "data": items}))
+    assert len(data) > 18_000_000 and len(bound.decode(data).data) == 3000
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "protobuf", "orjson"])
+def test_bounds_are_never_below_the_exact_count(codec: str) -> None:
+    """What the counts let pass, the exact scan lets pass: no bomb hides from them."""
+    scan, suspect = SCANS[codec]
+    for seed in range(300):
+        data = bytes(mutated(codec, "ChatRequest", Random(seed)))
+        for most in (1, 3, 10, 30):
+            limits = replace(DEFAULT_LIMITS, max_items=most)
+            assert suspect(data, limits) or scan(data, limits) != "max_items"
 
 
 @pytest.mark.parametrize(

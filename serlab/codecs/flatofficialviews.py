@@ -7,12 +7,15 @@ read again at every touch.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from struct import error as StructError
 from typing import Any
 
 import numpy as np
 
 from serlab.codecs import boxes, jsontext
+from serlab.codecs.base import REFUSALS, reason
 from serlab.codecs.plan import Arm, PlanField, json_reader, plan_of
+from serlab.errors import DecodeError
 from serlab.generated import llm_fbs
 from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import UNSET, Message
@@ -21,6 +24,22 @@ from serlab.messages.embeddings import Embedding
 
 fbs: Any = llm_fbs
 Read = Callable[[Any], Any]
+
+
+def checked(read: Read, source: Any) -> Any:
+    """Read from bytes that nobody has verified.
+
+    Raises:
+        DecodeError: the accessor ran past the end or met what cannot be read.
+    """
+    try:
+        return read(source)
+    except DecodeError:
+        raise
+    except (StructError, *REFUSALS) as error:
+        raise DecodeError(
+            f"flatbuffers-official: expected a whole message, got damaged bytes: {reason(error)}"
+        ) from error
 
 
 class View:
@@ -42,11 +61,12 @@ class View:
 
         Raises:
             AttributeError: the message type has no such field.
+            DecodeError: the bytes are damaged there.
         """
         reader = self._readers.get(name)
         if reader is None:
             raise AttributeError(f"{self._type.__name__} has no field {name!r}")
-        return reader(self._table)
+        return checked(reader, self._table)
 
     def __dir__(self) -> list[str]:
         return [*self._readers, "materialize"]
@@ -56,7 +76,7 @@ class View:
 
     def materialize(self) -> Any:
         """Read every field into a message of its own, which needs the bytes no more."""
-        values = {name: materialized(read(self._table)) for name, read in self._readers.items()}
+        values = {name: materialized(checked(read, self._table)) for name, read in self._readers.items()}
         return self._type(**{name: value for name, value in values.items() if value is not UNSET})
 
 
@@ -80,14 +100,14 @@ class ViewList(Sequence[Any]):
     def __getitem__(self, index: Any) -> Any:
         """Read one item, or a list of them for a slice."""
         if isinstance(index, slice):
-            return [self._read(i) for i in range(*index.indices(self._length))]
+            return [checked(self._read, i) for i in range(*index.indices(self._length))]
         position = index + self._length if index < 0 else index
         if not 0 <= position < self._length:
             raise IndexError(f"index {index} of a list of {self._length}")
-        return self._read(position)
+        return checked(self._read, position)
 
     def __iter__(self) -> Iterator[Any]:
-        return map(self._read, range(self._length))
+        return (checked(self._read, i) for i in range(self._length))
 
     def __repr__(self) -> str:
         return f"<view of a list of {self._length}>"

@@ -1,6 +1,8 @@
-"""What a message would become, counted on its bytes: exact scans, iterative, for the messages that are suspected.
+"""What a message would become, counted on its bytes: exact scans, iterative.
 
-A scan stops at the first limit that is passed. Malformed bytes end it quietly: they are the decoder's to refuse.
+A scan stops at the first limit that is passed, or where it gets on too slowly: MessagePack and protobuf say how long a
+text is and are passed through fast where they hold a few large things, such as pictures and vectors. Malformed bytes
+end it quietly: they are the decoder's to refuse.
 
 Source: RFC 8259; the MessagePack specification; the protobuf encoding guide.
 """
@@ -8,7 +10,10 @@ Source: RFC 8259; the MessagePack specification; the protobuf encoding guide.
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
+
+import numpy as np
 
 from serlab.limits import Limits
 
@@ -17,6 +22,20 @@ LIST, DICT, STRING, NUMBER, MESSAGE = 88, 700, 100, 40, 700
 
 An object is counted as a dict with one key and the widest struct that the types have inside of a message.
 """
+
+TEXT_GROWTH = 4
+"""Bytes that one byte of text becomes at most: one wide character widens a whole string."""
+
+BYTE_GROWTH = 32
+"""Bytes that one byte of text and numbers becomes at most, places in lists and maps included. The worst are maps with
+keys of three characters; shorter texts and integers below 257 are objects that Python has once for all.
+"""
+
+UNFINISHED = None
+"""What a scan gives that was too slow."""
+
+FREE_STEPS = 256
+"""Steps that a scan has before its pace counts."""
 
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 """JSON's strings and brackets. A string without an end reaches to the end: looking on inside would be quadratic."""
@@ -32,20 +51,29 @@ SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
 GROUPS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 """Arrays and maps: (width of the count, values per element)."""
 
-Scan = Callable[[bytes, Limits], str]
-"""(data, limits) → the name of the limit that is passed, "" if there is none."""
+RUNS = {0xCA: np.dtype([("head", "u1"), ("value", "u4")]), 0xCB: np.dtype([("head", "u1"), ("value", "u8")])}
+"""MessagePack's floats, as they stand in a row."""
+
+SHORT_RUN = 16
+"""Elements of an array from which on it is worth a look whether they are all floats."""
+
+Scan = Callable[..., str | None]
+"""(data, limits, pace) → the name of the limit that is passed, "" if there is none, or `UNFINISHED`."""
 
 
-def scan_json(data: bytes, limits: Limits) -> str:
+def scan_json(data: bytes, limits: Limits, pace: int = 0) -> str | None:
     """Count JSON's arrays, objects and strings; numbers are not items, but take memory.
 
     Args:
-        data: one message, no length prefix, in UTF-8.
+        data: one message, no length prefix.
         limits: the bounds.
+        pace: with any it is not begun, since JSON has no lengths: every byte must be looked at.
 
     Returns:
-        The name of the first limit that is passed, or "".
+        The name of the first limit that is passed, or ""; or `UNFINISHED`.
     """
+    if pace:
+        return UNFINISHED
     data = in_utf8(data)
     depth = items = size = end = 0
     for token in TOKEN.finditer(data):
@@ -57,7 +85,7 @@ def scan_json(data: bytes, limits: Limits) -> str:
         if mark in b"]}":
             depth -= 1
         elif mark == 0x22:
-            items, size = items + 1, size + STRING + text_size(data, start, end)
+            items, size = items + 1, size + STRING + TEXT_GROWTH * (end - start)
         else:
             depth, items, size = depth + 1, items + 1, size + (DICT if mark == 0x7B else LIST)
         if passed := first_passed(limits, depth, items, size):
@@ -72,12 +100,6 @@ def in_utf8(data: bytes) -> bytes:
     return data
 
 
-def text_size(data: bytes, start: int, end: int) -> int:
-    """Bound what text takes: one wide character widens the whole string to 4 bytes per character."""
-    text = data[start:end]
-    return len(text) if text.isascii() and b"\\u" not in text else 4 * len(text)
-
-
 def first_passed(limits: Limits, depth: int, items: int, size: int) -> str:
     """Name the first limit that is passed, "" if none is."""
     if limits.max_depth is not None and depth > limits.max_depth:
@@ -87,18 +109,22 @@ def first_passed(limits: Limits, depth: int, items: int, size: int) -> str:
     return "max_materialized_bytes" if size > limits.max_materialized_bytes else ""
 
 
-def scan_msgpack(data: bytes, limits: Limits) -> str:
+def scan_msgpack(data: bytes, limits: Limits, pace: int = 0) -> str | None:
     """Count MessagePack's arrays, maps, texts and bytes; see `scan_json`.
 
     Args:
         data: one message, no length prefix.
         limits: the bounds.
+        pace: give up where a step passes fewer bytes at the average; 0 goes on to the end.
 
     Returns:
-        The name of the first limit that is passed, or "".
+        The name of the first limit that is passed, or ""; or `UNFINISHED`.
     """
-    place, end, items, size, left = 0, len(data), 0, 0, [1]
+    place, end, items, size, left, steps = 0, len(data), 0, 0, [1], 0
     while left and place < end:
+        steps += 1
+        if pace and steps > FREE_STEPS + place // pace:
+            return UNFINISHED
         if not left[-1]:
             left.pop()
             continue
@@ -107,18 +133,37 @@ def scan_msgpack(data: bytes, limits: Limits) -> str:
         start = place
         values, place = msgpack_value(data, head, place + 1)
         if values >= 0:
-            left.append(values)
+            floats = floats_at(data, place, values) if values >= SHORT_RUN else 0
+            place += floats * (SHORT[data[place]] + 1) if floats else 0
+            size += floats * NUMBER
+            left.append(values - floats)
         if values == SCALAR:
             size += NUMBER
             continue
         items += 1
         if values == TEXT:
-            size += STRING + text_size(data, start + 1, place)
+            size += STRING + TEXT_GROWTH * (place - start)
         else:
             size += LIST if 0x90 <= head <= 0x9F or head in (0xDC, 0xDD) else DICT
         if passed := first_passed(limits, len(left) - 1, items, size):
             return passed
     return ""
+
+
+def floats_at(data: bytes, place: int, values: int) -> int:
+    """Count the floats of one width that stand in a row, as in a vector, without a look at each in Python.
+
+    Args:
+        data: the whole message.
+        place: where the first value begins.
+        values: how many there may be.
+    """
+    run = RUNS.get(data[place]) if place < len(data) else None
+    if run is None:
+        return 0
+    most = min(values, (len(data) - place) // run.itemsize)
+    heads = np.frombuffer(data, run, most, place)["head"] == data[place]
+    return int(heads.argmin()) if not heads.all() else most
 
 
 SCALAR, TEXT = -1, -2
@@ -153,39 +198,43 @@ def msgpack_value(data: bytes, head: int, place: int) -> tuple[int, int]:
     return SCALAR, place + SHORT.get(head, 0)
 
 
-def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
-    """Count protobuf's messages, texts and unpacked numbers; packed numbers are no items.
+def scan_protobuf(descriptor: Any, data: bytes, limits: Limits, pace: int = 0) -> str | None:
+    """Count protobuf's messages, texts and packed vectors; numbers are no items, but take memory.
 
     Args:
         descriptor: the message type's descriptor.
         data: one message, no length prefix.
         limits: the bounds.
+        pace: give up where a step passes fewer bytes at the average; 0 goes on to the end.
 
     Returns:
-        The name of the first limit that is passed, or "".
+        The name of the first limit that is passed, or ""; or `UNFINISHED`.
     """
-    items, size, place = 0, 0, 0
-    stack: list[tuple[Any, int]] = [(descriptor, len(data))]
+    items = size = place = steps = 0
+    stack = [(table_of(descriptor), len(data))]
     while stack:
-        kind, end = stack[-1]
+        steps += 1
+        if pace and steps > FREE_STEPS + place // pace:
+            return UNFINISHED
+        table, end = stack[-1]
         if place >= end:
             # What runs past its end must not shift what comes after.
             place = stack.pop()[1]
             continue
         key, place = varint(data, place)
-        field, wire = kind.fields_by_number.get(key >> 3), key & 7
-        items += 1
-        size += MESSAGE if field is not None and field.message_type else STRING
+        wire = key & 7
         if wire == 2:
+            inner, growth = table.get(key >> 3, UNKNOWN)
             length, place = varint(data, place)
-            if field is not None and field.message_type:
-                stack.append((field.message_type, min(place + length, end)))
+            items += 1
+            if inner is not None:
+                size += MESSAGE
+                stack.append((table_of(inner), min(place + length, end)))
             else:
-                # Packed numbers: one byte may become a number of its own.
-                text = field is None or field.type in (field.TYPE_STRING, field.TYPE_BYTES)
-                size += text_size(data, place, place + length) if text else length * NUMBER
+                size += STRING + length * growth
                 place += length
         else:
+            size += NUMBER
             # Groups, which the schema has not, are read as if their marks were not there.
             place = varint(data, place)[1] if wire == 0 else place + {1: 8, 5: 4}.get(wire, 0)
         if passed := first_passed(limits, len(stack), items, size):
@@ -193,8 +242,30 @@ def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
     return ""
 
 
+UNKNOWN = (None, TEXT_GROWTH)
+"""A field that the schema has not: its bytes are kept."""
+
+
+@cache
+def table_of(descriptor: Any) -> dict[int, tuple[Any, int]]:
+    """Sort a message type's fields: number → (type of the message in it or None, what a byte in it becomes)."""
+    return {field.number: (field.message_type, growth_of(field)) for field in descriptor.fields}
+
+
+def growth_of(field: Any) -> int:
+    """Bound what a byte of text, bytes or packed numbers becomes."""
+    if field.type in (field.TYPE_STRING, field.TYPE_BYTES):
+        return TEXT_GROWTH
+    if field.type in (field.TYPE_FLOAT, field.TYPE_DOUBLE):
+        # They become an array, by way of one of doubles.
+        return 6
+    return BYTE_GROWTH
+
+
 def varint(data: bytes, place: int) -> tuple[int, int]:
     """Read a varint; what runs past the end reads as if zeros followed."""
+    if place < len(data) and data[place] < 128:
+        return data[place], place + 1
     value = shift = 0
     while place < len(data):
         byte = data[place]

@@ -45,7 +45,7 @@ def write_matrices(directory: Path, fidelity: Sequence[Cell], evolution: Sequenc
         tidy, wide = tidy_table(cells), wide_table(cells)
         for suffix, write in FORMATS.items():
             path = directory / f"{name}.{suffix}"
-            text = write(tidy if suffix in TIDY else wide, f"{TITLES[name]}. {versions}")
+            text = write(tidy if suffix in TIDY else wide, f"{TITLES[name]}. {versions}", None)
             write_atomically(path, text.encode())
             written.append(path)
     return written

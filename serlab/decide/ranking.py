@@ -1,0 +1,210 @@
+"""Costs → an order with ties, and the one codec to recommend.
+
+Codecs are compared with the leader, in pairs within a process; one whose interval holds 1, or that is inside the spread
+of the baseline against itself (A/A), ties with it. Among those that tie the simplest is recommended: the baseline, then
+what has the baseline's format on the wire, then what needs no schema. Where the recommended one saves less than the
+scenario's threshold the answer is to stay with the baseline.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from serlab.decide.formats import Format, format_of, shortcomings
+from serlab.decide.latency import per_call, share_of
+from serlab.decide.model import Cost, counted, figures_of, missing, parts, totals
+from serlab.decide.run import Run, Values, by_codec
+from serlab.decide.types import Scenario
+from serlab.errors import ScenarioError
+from serlab.stats import CONTROL, Estimate, is_tie, paired_ratio
+
+FIELDS = {"time": "time_ns", "money": "cost_per_million"}
+"""Objective → what codecs are ranked by."""
+
+Reason = Literal["cheapest", "simplest", "tie", "too little", "alone", "none"]
+
+
+class Standing(NamedTuple):
+    """Where a codec stands.
+
+    Attributes:
+        codec: its name.
+        format: what its format can do.
+        cost: per message; None where it was not measured.
+        to_baseline: ratio to the baseline, in what the scenario ranks by.
+        to_leader: the same to the leader.
+        ties: whether it ties with the leader.
+        barred: why it cannot be recommended; "" if it can.
+    """
+
+    codec: str
+    format: Format
+    cost: Cost | None
+    to_baseline: Estimate
+    to_leader: Estimate
+    ties: bool
+    barred: str
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The codecs in order, those that can be recommended first.
+
+    Attributes:
+        standings: the best first; then what is barred, by cost; then what has no cost.
+        baseline: the codec that one would stay with.
+        control: the baseline against itself.
+        leader: the cheapest that can be recommended; "" for none.
+        recommended: the answer; "" for none.
+        reason: why: it is the cheapest; it ties with the leader and is simpler; it is the baseline and ties; it is the
+            baseline and the leader saves too little; it is the only one.
+        saving: of the leader against the baseline, as a share of the whole latency or in money per million messages, as
+            the scenario ranks; not a number where there is none.
+    """
+
+    standings: list[Standing]
+    baseline: str
+    control: Estimate
+    leader: str
+    recommended: str
+    reason: Reason
+    saving: float
+
+    def of(self, codec: str) -> Standing:
+        """Look a codec up.
+
+        Raises:
+            StopIteration: it is not there.
+        """
+        return next(one for one in self.standings if one.codec == codec)
+
+    @property
+    def open(self) -> list[Standing]:
+        """List those that can be recommended."""
+        return [one for one in self.standings if not one.barred]
+
+    @property
+    def tied(self) -> list[str]:
+        """Name those that tie with the leader, the leader first."""
+        return [one.codec for one in self.open if one.ties]
+
+
+def rank(run: Run, scenario: Scenario) -> Ranking:
+    """Rank codecs and choose one.
+
+    Args:
+        run: the run.
+        scenario: the scenario.
+
+    Raises:
+        ScenarioError: the run holds none of the kinds, or no codec has all the figures.
+    """
+    field = FIELDS[scenario.objective]
+    costs, absent = totals(run.inputs, scenario), missing(run.inputs, scenario)
+    if not costs:
+        raise ScenarioError(f"scenario {scenario.name}: {unmeasured(run, scenario, absent)}")
+    barred = {codec: obstacle(codec, scenario) for codec in costs} | absent
+    values = by_codec(run.costs(scenario), field)
+    baseline = run.inputs["baseline"]
+    # Of two that cost the same to the last digit the baseline stands first.
+    names = sorted(barred, key=lambda codec: (codec != baseline, codec))
+    order = sorted(names, key=lambda codec: order_key(codec, barred[codec], costs, field))
+    leader = next((codec for codec in order if not barred[codec]), "")
+    control = ratio(values, baseline + CONTROL, baseline)
+    standings = [
+        standing(codec, scenario, values, costs.get(codec), barred[codec], baseline, leader, control) for codec in order
+    ]
+    return choose(scenario, standings, baseline, control, leader)
+
+
+def unmeasured(run: Run, scenario: Scenario, absent: dict[str, str]) -> str:
+    """Say why no codec has a cost: operations that nobody timed, or what is wrong with each codec."""
+    of = parts(run.inputs, scenario)
+    times = [
+        (name, figures_of(run.inputs, part.workload, codec).get("time_ns", {}))
+        for part in of
+        for name, _ in counted(run.inputs, scenario, of)[part.workload]
+        for codec in absent
+    ]
+    untimed = {name for name, _ in times} - {name for name, timed in times if name in timed}
+    if untimed:
+        names = ",".join(sorted(untimed))
+        return f"this run has not timed {names}; measure again with --operation {names} beside what you need otherwise"
+    return "; ".join(f"{codec}: {reason}" for codec, reason in absent.items()) or "this run has no codec"
+
+
+def obstacle(codec: str, scenario: Scenario) -> str:
+    """Say why a codec cannot be recommended, whatever it costs; "" if it can."""
+    format_ = format_of(codec, scenario.codecs.get(codec))
+    reasons = shortcomings(format_, scenario.constraints)
+    return "; ".join([*reasons, *([f"reference: {format_.reference}"] if format_.reference else [])])
+
+
+def order_key(codec: str, barred: str, costs: dict[str, Cost], field: str) -> tuple[int, float]:
+    """Give what codecs are ordered by."""
+    return (bool(barred), getattr(costs[codec], field)) if codec in costs else (2, 0.0)
+
+
+def ratio(values: Values, codec: str, to: str) -> Estimate:
+    """Estimate a ratio within the processes; none where the other costs nothing."""
+    base = {process: value for process, value in values.get(to, {}).items() if value > 0}
+    return paired_ratio(values.get(codec, {}), base)
+
+
+def standing(
+    codec: str,
+    scenario: Scenario,
+    values: Values,
+    cost: Cost | None,
+    barred: str,
+    baseline: str,
+    leader: str,
+    control: Estimate,
+) -> Standing:
+    """Compare a codec with the baseline and the leader."""
+    to_leader = ratio(values, codec, leader)
+    ties = cost is not None and (codec == leader or is_tie(to_leader, control))
+    format_ = format_of(codec, scenario.codecs.get(codec))
+    return Standing(codec, format_, cost, ratio(values, codec, baseline), to_leader, ties, barred)
+
+
+def choose(scenario: Scenario, standings: list[Standing], baseline: str, control: Estimate, leader: str) -> Ranking:
+    """Choose the codec to recommend."""
+    open_ = {one.codec: one for one in standings if not one.barred}
+    if not open_:
+        return Ranking(standings, baseline, control, "", "", "none", math.nan)
+    best = simplest([one for one in open_.values() if one.ties], baseline)
+    saving = saving_of(scenario, open_[baseline].cost, open_[leader].cost) if baseline in open_ else math.nan
+    reason: Reason = "cheapest" if best == leader else "simplest"
+    if len(open_) == 1:
+        reason = "alone"
+    elif best == baseline and best != leader:
+        reason = "tie"
+    elif best != baseline and saving < threshold(scenario):
+        best, reason = baseline, "too little"
+    return Ranking(standings, baseline, control, leader, best, reason, saving)
+
+
+def simplest(tied: list[Standing], baseline: str) -> str:
+    """Name the simplest of those that tie, by how much there is to change and to keep."""
+    same = format_of(baseline).wire
+    key = [(one.codec != baseline, one.format.wire != same, one.format.schema is not False) for one in tied]
+    return tied[key.index(min(key))].codec
+
+
+def saving_of(scenario: Scenario, baseline: Cost | None, leader: Cost | None) -> float:
+    """Say what the leader saves, in the unit of the threshold; not a number for what nobody waits for."""
+    if baseline is None or leader is None:
+        return math.nan
+    if scenario.objective == "money":
+        return baseline.cost_per_million - leader.cost_per_million
+    if scenario.latency is None:
+        return math.nan
+    saved = (baseline.time_ns - leader.time_ns) * per_call(scenario)
+    return share_of(scenario, baseline, saved)
+
+
+def threshold(scenario: Scenario) -> float:
+    """Give the least saving that is worth a change."""
+    limits = scenario.thresholds
+    return limits.saving_per_million if scenario.objective == "money" else limits.latency_share

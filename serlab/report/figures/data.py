@@ -1,0 +1,117 @@
+"""What figures stand on: times with intervals, sizes, and the choice of workloads and codecs."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+
+from serlab.errors import NotMeasuredError, UnknownNameError
+from serlab.report.figures.look import Spread
+from serlab.report.floors import floor_values
+from serlab.report.paired import own
+from serlab.report.tables import baseline_of
+from serlab.stats import CONTROL, FLOOR, Estimate, paired_ratio
+
+Values = dict[int, float]
+"""Process → nanoseconds per message."""
+
+
+def chosen(rows: pd.DataFrame, workloads: Sequence[str] | None, codecs: Sequence[str] | None) -> pd.DataFrame:
+    """Pick workloads and codecs; the baseline, its A/A arm and the floors stay.
+
+    Raises:
+        UnknownNameError: the run has no such workload or codec.
+    """
+    rows = own(rows)
+    kept = {baseline_of(rows)}
+    for what, names in (("workload", workloads), ("codec", codecs)):
+        for name in names or ():
+            if name not in set(rows[what]):
+                raise UnknownNameError.of(f"{what} in this run", name, names_of(rows, what))
+    if workloads is not None:
+        rows = rows[rows["workload"].isin(list(workloads))]
+    if codecs is not None:
+        no_codec = rows["codec"].str.startswith(FLOOR) | rows["codec"].str.endswith(CONTROL)
+        rows = rows[rows["codec"].isin([*codecs, *kept]) | no_codec]
+    return rows
+
+
+def names_of(rows: pd.DataFrame, column: str) -> list[str]:
+    """List what stands in a column, in the order of the rows, without what is no codec."""
+    names = [str(name) for name in rows[column].unique()]
+    return [name for name in names if column != "codec" or is_codec(name)]
+
+
+def is_codec(name: str) -> bool:
+    """Tell whether an arm is a codec: no floor, and not the baseline's second arm."""
+    return not name.startswith(FLOOR) and not name.endswith(CONTROL)
+
+
+def missing(what: str, needs: str, rows: pd.DataFrame, remedy: str) -> NotMeasuredError:
+    """Build the error for a figure of what the run did not measure."""
+    return NotMeasuredError.of(what, needs, [str(name) for name in rows["operation"].unique()], remedy)
+
+
+def workloads_with(rows: pd.DataFrame, wanted: Sequence[str] | None, has: Callable[[str], bool]) -> list[str]:
+    """List the workloads that have something to show, in the asked order."""
+    return [workload for workload in wanted or names_of(rows, "workload") if has(workload)]
+
+
+def arms(rows: pd.DataFrame, workload: str, operation: str, metric: str = "time") -> dict[str, Values]:
+    """Give codec → process → figure of one group."""
+    here = (rows["workload"] == workload) & (rows["operation"] == operation) & (rows["metric"] == metric)
+    groups = rows[here].groupby("codec", sort=False)
+    return {str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in groups}
+
+
+def sums(rows: pd.DataFrame, workload: str, operations: Sequence[str]) -> dict[str, Values]:
+    """Give codec → process → nanoseconds of several operations together, where all were measured."""
+    parts = [arms(rows, workload, operation) for operation in operations]
+    codecs = [codec for codec in parts[0] if all(codec in part for part in parts)]
+    return {codec: summed([part[codec] for part in parts]) for codec in codecs}
+
+
+def summed(parts: Sequence[Values]) -> Values:
+    """Add up, process by process."""
+    both = set(parts[0]).intersection(*parts[1:])
+    return {process: sum(part[process] for part in parts) for process in sorted(both)}
+
+
+def times(found: Mapping[str, Values], baseline: str) -> dict[str, Spread]:
+    """Give each codec's nanoseconds per message with an interval.
+
+    A process is as fast as the machine is at that moment, so what is certain is a codec's ratio to the baseline: value
+    and interval are the ratio's, times the baseline's median. Without a baseline the median stands alone.
+    """
+    base = found.get(baseline, {})
+    scale = middle(base)
+    return {codec: time_of(values, base, scale) for codec, values in found.items()}
+
+
+def time_of(values: Values, base: Values, scale: float) -> Spread:
+    """Give one codec's time by its ratio to the baseline."""
+    ratio = paired_ratio(values, base)
+    if not ratio.n:
+        return Spread(middle(values), middle(values), middle(values))
+    return Spread(ratio.value * scale, ratio.low * scale, ratio.high * scale)
+
+
+def control_of(found: Mapping[str, Values], baseline: str) -> Estimate:
+    """Give the A/A ratio of a group."""
+    return paired_ratio(found.get(baseline + CONTROL, {}), found.get(baseline, {}))
+
+
+def floor_time(found: Mapping[str, Values], operation: str) -> float:
+    """Give an operation's floor in nanoseconds; not a number where it was not measured."""
+    return middle(floor_values(operation, found))
+
+
+def middle(values: Mapping[int, float]) -> float:
+    """Give the median over processes; not a number for none."""
+    return float(pd.Series(dict(values), dtype=float).median())
+
+
+def sizes(rows: pd.DataFrame, workload: str, metric: str) -> dict[str, float]:
+    """Give codec → mean bytes per message."""
+    here = (rows["workload"] == workload) & (rows["operation"] == "size") & (rows["metric"] == metric)
+    found = rows[here].groupby("codec", sort=False)["value"].mean()
+    return {str(codec): float(value) for codec, value in found.items()}

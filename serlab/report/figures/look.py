@@ -1,0 +1,250 @@
+"""The one look: a codec has one colour everywhere, a variant the colour of its family and a hollow mark.
+
+Colours are Okabe and Ito's, told apart with every common kind of colour blindness; marks and direct labels say the same
+once more, so that nothing hangs on the colour.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+
+from serlab.errors import MissingPackageError, UnknownNameError
+from serlab.report.units import SIZE, TIME, three_digits
+from serlab.results import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from serlab.report.figures.canvas import Picture
+
+COLOURS = {
+    "json": "#8C8C8C",
+    "orjson": "#000000",
+    "msgpack": "#E69F00",
+    "protobuf": "#0072B2",
+    "flatbuffers": "#D55E00",
+    "msgspec-json": "#009E73",
+    "msgspec-msgpack": "#CC79A7",
+}
+OTHER = "#56B4E9"
+"""The colour of codecs from elsewhere."""
+
+MARKS = {"official": "s", "unverified": "D", "base64": "^", "bin": "v", "fresh": "P"}
+"""What a variant's name ends in → its mark; all others are circles."""
+
+QUIET = "#666666"
+"""The colour of what is no codec: the A/A band, floors, the front."""
+BAND = "#BBBBBB"
+WIDTH = 8.4
+"""Inches of a whole figure: at the width of a page on GitHub, 8 points stay 8 points."""
+SMALL = 8
+"""Points of the smallest text."""
+TITLE = 1.12
+"""A title may be this multiple of its panel's width."""
+PANEL = 0.72
+"""Share of its part of the figure that a panel takes, beside its labels, about."""
+CONTRAST = 4.5
+FORMATS = ("png", "svg")
+RATE = ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s"))
+
+
+class Spread(NamedTuple):
+    """A figure with its interval, in one unit."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Look(NamedTuple):
+    """How a codec is drawn.
+
+    Attributes:
+        colour: of its family.
+        is_variant: whether its marks are hollow.
+        mark: matplotlib's name of the mark.
+    """
+
+    colour: str
+    is_variant: bool
+    mark: str
+
+    @property
+    def fill(self) -> str:
+        """Give what its marks are filled with."""
+        return "white" if self.is_variant else self.colour
+
+    @property
+    def ink(self) -> str:
+        """Give the colour of its text: its own, darkened until it can be read on white."""
+        return darkened(self.colour)
+
+
+def look_of(codec: str) -> Look:
+    """Tell how a codec is drawn."""
+    if codec in COLOURS:
+        return Look(COLOURS[codec], False, "o")
+    family, _, variant = codec.rpartition("-")
+    return Look(COLOURS.get(family, OTHER), family in COLOURS, MARKS.get(variant, "o"))
+
+
+def darkened(colour: str) -> str:
+    """Darken a colour until its contrast to white is 4.5, which WCAG 2.2 asks of small text."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    while 1.05 / (luminance(parts) + 0.05) < CONTRAST:
+        parts = [part * 0.95 for part in parts]
+    return "#" + "".join(f"{round(part * 255):02X}" for part in parts)
+
+
+def luminance(parts: Sequence[float]) -> float:
+    """Give the relative luminance of red, green and blue between 0 and 1 (WCAG 2.2)."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def drawn(draw: Callable[P, R]) -> Callable[P, R]:
+    """Let a figure function run in serlab's style.
+
+    Raises:
+        MissingPackageError: matplotlib is not installed.
+    """
+
+    @wraps(draw)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            from serlab.report.figures.canvas import style
+        except ImportError as error:
+            raise MissingPackageError("figures need matplotlib: pip install 'serlab[notebooks]'") from error
+        with style():
+            return draw(*arguments, **options)
+
+    return wrapped
+
+
+def sheet(
+    rows: int, columns: int, heights: Sequence[float], width: float = WIDTH, **options: Any
+) -> tuple["Picture", list[list["Axes"]]]:
+    """Make a figure with a grid of panels.
+
+    Args:
+        rows: of panels.
+        columns: of panels.
+        heights: inches of each row, its title and ticks included.
+        width: of the figure, inches.
+        options: of `Figure.subplots`.
+    """
+    from serlab.report.figures.canvas import Picture
+
+    figure = Picture(width, sum(heights) + 0.3)
+    panels = figure.subplots(rows, columns, squeeze=False, height_ratios=list(heights), **options)
+    return figure, [list(line) for line in panels]
+
+
+def marks(axis: "Axes", codec: str, xs: Sequence[float], figures: Sequence["Spread"], line: str = "") -> None:
+    """Draw a codec's figures as marks with vertical intervals.
+
+    Args:
+        axis: where.
+        codec: gives the look, and the artists' id.
+        xs: of the marks.
+        figures: their values with intervals.
+        line: matplotlib's style of a line that joins them; "" for none.
+    """
+    look, values = look_of(codec), [figure.value for figure in figures]
+    reach = [[one.value - one.low for one in figures], [one.high - one.value for one in figures]]
+    style: dict[str, Any] = {"color": look.colour, "mfc": look.fill, "ms": 5.5, "lw": 1.2}
+    style |= {"capsize": 2.5, "elinewidth": 1, "zorder": 4, "gid": codec}
+    axis.errorbar(xs, values, yerr=reach, fmt=line + look.mark, **style)
+
+
+def settle(figure: "Picture") -> None:
+    """Lay the figure out and keep it so; only then is it known where a label would overlap another."""
+    for axis in figure.axes:
+        # A long title would make the layout squeeze the panels, so it is cut before to what they will about have.
+        columns = axis.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
+        shorten(axis, figure.bbox.width / columns * PANEL)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axis in figure.axes:
+        box = axis.get_window_extent()
+        shorten(axis, min(box.width * TITLE, figure.bbox.width - box.x0 - 4))
+
+
+def shorten(axis: "Axes", room: float) -> None:
+    """Cut the middle out of the longest word of a title that is wider than a room in pixels."""
+    title = axis._left_title  # type: ignore[attr-defined]
+    whole = title.get_text()
+    name = max(whole.split(), key=len, default="")
+    kept = len(name)
+    while title.get_window_extent().width > room and kept > 8:
+        kept -= 1
+        # The end tells the kinds of messages of one corpus apart.
+        title.set_text(whole.replace(name, f"{name[: kept // 3]}…{name[len(name) - (kept - kept // 3) :]}", 1))
+
+
+def save(figure: "Picture", path: str | Path) -> Path:
+    """Write a figure; equal rows give equal bytes.
+
+    Args:
+        figure: from one of the figure functions.
+        path: a .png or .svg file.
+
+    Returns:
+        The path.
+
+    Raises:
+        UnknownNameError: another ending.
+        ResultsError: the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.removeprefix(".").lower()
+    if suffix not in FORMATS:
+        raise UnknownNameError.of("format of figures", suffix, FORMATS)
+    write_atomically(path, figure.data(suffix))
+    return path
+
+
+def tick(value: float, steps: tuple[tuple[float, str], ...]) -> str:
+    """Write a figure at a tick: in its unit, without digits that say nothing."""
+    if value == 0:
+        return "0"
+    factor, unit = next((step for step in steps if abs(value) >= step[0] * (1 - 1e-9)), steps[-1])
+    return f"{value / factor:.4g} {unit}".replace(" ×", "×")
+
+
+def unit_axis(axis: Any, steps: tuple[tuple[float, str], ...]) -> None:
+    """Write the ticks of a logarithmic axis, an `Axes.xaxis` or `yaxis`, with their units."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    low, high = sorted(axis.get_view_interval())
+    if high > 8 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0,) if high > 200 * low else (1.0, 2.0, 5.0), numticks=7))
+    else:
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, steps)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def time_axis(axis: Any) -> None:
+    """Write ticks as ns, µs, ms and s."""
+    unit_axis(axis, TIME)
+
+
+def size_axis(axis: Any) -> None:
+    """Write ticks as B, kB and MB."""
+    unit_axis(axis, SIZE)
+
+
+def ratio_axis(axis: Any) -> None:
+    """Write ticks as 0.1×, 1×, 10×."""
+    unit_axis(axis, ((1.0, "×"),))
+
+
+def ratio_text(value: float) -> str:
+    """Write a ratio."""
+    return f"{three_digits(value)}×"

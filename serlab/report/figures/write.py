@@ -1,0 +1,94 @@
+"""All figures that a results folder has the rows for, as files."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from serlab.errors import NotMeasuredError
+from serlab.report.figures.access import access_figure
+from serlab.report.figures.crossover import crossover_figure
+from serlab.report.figures.data import names_of
+from serlab.report.figures.lag import lag_figure
+from serlab.report.figures.look import FORMATS, save
+from serlab.report.figures.memory import memory_figure
+from serlab.report.figures.noise import noise_figure
+from serlab.report.figures.pareto import pareto_figure
+from serlab.report.figures.ratios import ratio_figure
+from serlab.results import load_results
+
+if TYPE_CHECKING:
+    from serlab.report.figures.canvas import Picture
+
+BY_WORKLOAD: dict[str, Callable[..., "Picture"]] = {
+    "ratios": ratio_figure,
+    "pareto": pareto_figure,
+    "access": access_figure,
+    "memory": memory_figure,
+    "crossover": crossover_figure,
+}
+"""Name → figure, drawn for each workload by itself: a page of 13 workloads could not be read."""
+BY_RUN: dict[str, Callable[..., "Picture"]] = {"lag": lag_figure, "noise": noise_figure}
+FOLDER = "figures"
+
+
+def write_figures(directory: str | Path) -> Iterator[Path]:
+    """Write the figures of a run, each as soon as it is asked for, as drawing all takes a minute or two.
+
+    Args:
+        directory: a results folder.
+
+    Yields:
+        The files, `figures/NAME.FORMAT` and `figures/NAME-WORKLOAD.FORMAT`.
+
+    Raises:
+        ResultsError: the folder holds no results or cannot be written.
+        NotMeasuredError: it has no rows for any figure.
+        MissingPackageError: matplotlib is not installed.
+    """
+    folder = Path(directory)
+    count = 0
+    for name, figure in figures_of(load_results(folder)):
+        for suffix in FORMATS:
+            count += 1
+            yield save(figure, folder / FOLDER / f"{name}.{suffix}")
+    if not count:
+        raise NotMeasuredError(f"{folder}: expected times, sizes, memory or lag, but the run holds none of them; "
+                               f"measure them with `serlab compare -o DIR`")  # fmt: skip
+
+
+def figures_of(rows: pd.DataFrame) -> Iterator[tuple[str, "Picture"]]:
+    """Give file name and figure of what the rows hold."""
+    names: dict[str, str] = {}
+    for workload in names_of(rows, "workload"):
+        names[workload] = file_name(workload, set(names.values()))
+    for name, draw in BY_WORKLOAD.items():
+        for workload in names:
+            yield from drawn_if_there(f"{name}-{names[workload]}", draw, rows, [workload])
+    for name, draw in BY_RUN.items():
+        yield from drawn_if_there(name, draw, rows, None)
+
+
+def drawn_if_there(
+    name: str, draw: Callable[..., "Picture"], rows: pd.DataFrame, workloads: list[str] | None
+) -> Iterator[tuple[str, "Picture"]]:
+    """Draw a figure; a run that has no rows for it goes without, since parts and operations are the user's choice."""
+    try:
+        figure = draw(rows, workloads)
+    except NotMeasuredError:
+        return
+    yield name, figure
+
+
+def file_name(workload: str, taken: set[str]) -> str:
+    """Make a file name of a workload's, which may be a corpus with any characters; the second of a name gets a 2."""
+    plain = re.sub(r"[^\w.-]+", "-", workload).strip("-.") or "workload"
+    number = next(n for n in range(1, len(taken) + 2) if numbered(plain, n) not in taken)
+    return numbered(plain, number)
+
+
+def numbered(name: str, number: int) -> str:
+    """Add a number from the second on."""
+    return name if number == 1 else f"{name}-{number}"
