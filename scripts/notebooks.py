@@ -49,7 +49,9 @@ def main(names: list[str], check: bool, jobs: int) -> int:
     """
     sources = [path for path in sorted(FOLDER.glob("[0-9]*.py")) if not names or path.stem in names]
     if not sources:
-        print(f"no notebook of that name; there are {', '.join(path.stem for path in sorted(FOLDER.glob('[0-9]*.py')))}")
+        print(
+            f"no notebook of that name; there are {', '.join(path.stem for path in sorted(FOLDER.glob('[0-9]*.py')))}"
+        )
         return 2
     with ThreadPoolExecutor(jobs) as pool:
         results = list(pool.map(lambda path: report(path, check), sources))
