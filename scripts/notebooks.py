@@ -1,8 +1,8 @@
 """Execute the notebooks from their text sources: `make notebooks`, or `python scripts/notebooks.py [NAME …] [--check]`.
 
 The source of a notebook is `notebooks/NAME.py`, in jupytext's percent format; `NAME.ipynb` is what comes out. With
-`--check` nothing is written: an output that differs from the committed one is an error. Either way a number in the prose
-that no cell above it has produced is one, too.
+`--check` nothing is written: an output that differs from the committed one is an error. Either way a number in the
+prose that no cell above it has produced is one, too.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import matplotlib.image
 import nbformat
 import numpy as np
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
@@ -34,6 +34,10 @@ NO_FIGURE = re.compile(r"`[^`]*`|\]\([^)]*\)|^#+ .*|^\s*\d+\.\s|RFC \d+|\d+ %(?=
 
 PIXEL_TOLERANCE = 0.01
 """Mean difference of two pictures, of 1: another machine's rounding shifts the edges of letters."""
+
+
+class CellFailed(Exception):
+    """A cell raised, took too long or killed its kernel."""
 
 
 def main(names: list[str], check: bool, jobs: int) -> int:
@@ -63,7 +67,7 @@ def report(source: Path, check: bool) -> bool:
     start = monotonic()
     try:
         faults = list(faults_of(source, check))
-    except CellExecutionError as error:
+    except CellFailed as error:
         faults = [str(error)]
     print(f"{source.stem}: {'ok' if not faults else 'FAILED'}, {monotonic() - start:.0f} s", flush=True)
     for fault in faults:
@@ -86,17 +90,30 @@ def execute(source: Path) -> Any:
     """Run a source from top to bottom in a fresh kernel.
 
     Raises:
-        CellExecutionError: a cell raised.
+        CellFailed: a cell raised, took too long or killed the kernel.
     """
     notebook = jupytext.read(source)
     notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    NotebookClient(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    client = NotebookClient(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(source.parent)}})
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        raise CellFailed(failure(notebook, error)) from error
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
         cell.metadata = {}
         if cell.cell_type == "code":
             cell.outputs = [clean(output) for output in cell.outputs]
     return nbformat.from_dict(notebook)
+
+
+def failure(notebook: Any, error: Exception) -> str:
+    """Say which cell failed and why; it is the last that was begun."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    number = max((i for i, cell in enumerate(code, 1) if cell.outputs or cell.execution_count), default=1)
+    raised = [output for output in code[number - 1].outputs if output.output_type == "error"]
+    reason = f"{raised[0].ename}: {raised[0].evalue}" if raised else f"{type(error).__name__}: {error}"
+    return f"cell In [{number}], {code[number - 1].source.strip()[:70]!r}: {reason}"
 
 
 def clean(output: Any) -> Any:

@@ -75,7 +75,7 @@ def verdict_of(lazy: dict[str, Values], eager: dict[str, Values], steps: Sequenc
 
 
 def crossing(gaps: Sequence[float], steps: Sequence[str]) -> float:
-    """Give the share at which a view's curve comes up through the other; 0 where it starts above, 1 where it stays below.
+    """Give the share at which a view's curve comes up through the other; 0 if it starts above, 1 if it stays below.
 
     Between two steps both are straight lines, fixed cost plus cost per field.
     """
