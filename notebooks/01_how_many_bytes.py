@@ -87,7 +87,7 @@ say(f"Bytes per number, of {count:,} numbers: {shown}.")
 # as a web server would compress it.
 
 # %%
-size = build_tables(rows)["size"]
+size = build_tables(rows[rows["operation"] == "size"])["size"]
 assert (size["raw_bytes"] > 0).all()
 raw = size.pivot(index="workload", columns="codec", values="raw_ratio").reindex(columns=codecs)
 raw = raw.loc[raw.min(axis=1).sort_values().index]
@@ -149,8 +149,9 @@ say(
 most, typical = best.idxmin(), best.median()
 text_wins = "Most bytes of the typical message are text, so choose by something else than size."
 say(
-    f"**At the median workload the smallest binary format needs {typical:.2f} of JSON's bytes, at best {best.min():.2f}, "
-    f"on `{most}`.** Where both are compressed with zstd it needs {packed.median():.2f} at the median.",
+    f"**At the median workload the smallest binary format needs {typical:.2f} of JSON's bytes, at best "
+    f"{best.min():.2f}, on `{most}`.** "
+    f"Where both are compressed with zstd it needs {packed.median():.2f} at the median.",
     "Numbers and short messages gain, as the first cells show; long text does not. "
     + (text_wins if typical > 0.9 else "In these messages that is enough to choose by size."),
 )

@@ -26,7 +26,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
 CELL_SECONDS = 120
-NUMBER = re.compile(r"(?<![\w./^−-])\d[\d,]*(?:\.\d+)?(?![\w^])")
+NUMBER = re.compile(r"(?<![\w./^−-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w^])")
 """A number by itself: not part of a name (float32, UTF-8), a power (2^53) or a version."""
 
 NO_FIGURE = re.compile(r"`[^`]*`|\]\([^)]*\)|^#+ .*|^\s*\d+\.\s|RFC \d+|\d+ %(?= interval)", re.MULTILINE)
