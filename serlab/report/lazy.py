@@ -16,6 +16,7 @@ from serlab.stats import Estimate, paired_ratio
 
 STEPS = tuple(SHARES)
 """The steps of the access curve whose share is known."""
+COLUMNS = ("workload", "codec", "opens_ratio", "share", "share_low", "share_high", "verdict")
 
 
 def lazy_table(rows: pd.DataFrame, views: Sequence[str], whole: str = "") -> pd.DataFrame:
@@ -42,7 +43,7 @@ def lazy_table(rows: pd.DataFrame, views: Sequence[str], whole: str = "") -> pd.
             steps = [step for step in STEPS if step in lazy and step in eager]
             if len(steps) > 1:
                 records.append({"workload": workload, "codec": view, **verdict_of(lazy, eager, steps)})
-    return pd.DataFrame(records)
+    return pd.DataFrame(records, columns=COLUMNS)
 
 
 def curve(rows: pd.DataFrame, workload: str, codec: str) -> dict[str, Values]:

@@ -15,6 +15,8 @@ from serlab.report.figures.data import Values, chosen, control_of, is_codec, mid
 from serlab.report.tables import baseline_of
 from serlab.stats import CONTROL, is_tie, paired_ratio
 
+COLUMNS = ("workload", "fastest", "ties", "time_ns", "ratio", "ratio_low", "ratio_high", "verdict")
+
 
 def leader_table(
     rows: pd.DataFrame,
@@ -48,7 +50,7 @@ def leader_table(
         for workload in workloads or names_of(kept, "workload")
         if (found := costs_of(kept, workload, operations, bandwidth_bit_per_s, size))
     ]
-    return pd.DataFrame(records)
+    return pd.DataFrame(records, columns=COLUMNS)
 
 
 def costs_of(
