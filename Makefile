@@ -1,6 +1,7 @@
 # The two commands: `make compare` runs the main job, `make test` the tests; both make .venv first if it is missing.
 #   make compare CORPUS=my.jsonl      your own traffic (several files: CORPUS="a.jsonl b.jsonl.gz")
 #   make fuzz SECONDS=600             damaged bytes for everything that reads
+#   make lab ARGS=--no-browser        the notebooks; make notebooks ARGS=--check executes them on the stored run
 #   make compare ARGS="--rigorous"    more options of `serlab compare`
 PYTHON ?=
 CORPUS ?=
@@ -64,5 +65,6 @@ clean:
 
 help:
 	@echo "make compare [CORPUS=FILE] [ARGS=...]  compare the codecs"
-	@echo "make lab                                open the notebooks; make notebooks executes them all"
+	@echo "make lab                                open the notebooks in JupyterLab"
+	@echo "make notebooks [ARGS=--check]           execute them all; with --check write nothing, fail on stale outputs"
 	@echo "make test | setup | lint | fuzz [SECONDS=60] | bench | schemas | clean"
