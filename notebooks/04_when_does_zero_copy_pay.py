@@ -21,7 +21,7 @@ import tracemalloc
 import pandas as pd
 
 from serlab import ChatRequest, from_document, open_codec
-from serlab.notebook import open_run, readable, say
+from serlab.notebook import open_run, say
 from serlab.report import build_tables
 from serlab.report.figures import access_figure
 from serlab.report.lazy import lazy_table
@@ -172,7 +172,7 @@ ways = {
 }
 kept = pd.DataFrame({"kept_bytes": {name: held(make) for name, make in ways.items()}})
 assert kept.loc["its list of messages", "kept_bytes"] > len(data) > 10 * kept.loc["its model, a string", "kept_bytes"]
-readable(kept).rename(columns={"kept_bytes": f"keeps, of {len(data):,} bytes"})
+(kept / len(data)).round(1).rename(columns={"kept_bytes": "keeps, times the bytes of the buffer"})
 
 # %% [markdown]
 # So: copy what outlives the request. A string that a view gives is a string of its own and holds nothing else. A list

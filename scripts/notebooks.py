@@ -141,7 +141,8 @@ def texts_of(cell: Any) -> Iterator[str]:
     """List the texts that a cell put out."""
     for output in cell.outputs:
         yield output.get("text", "")
-        yield from (str(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/"))
+        # Sorted, since a file holds them in another order than the kernel sends them.
+        yield from (str(value) for kind, value in sorted(output.get("data", {}).items()) if kind.startswith("text/"))
 
 
 def stale_outputs(notebook: Any, target: Path) -> Iterator[str]:

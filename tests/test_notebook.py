@@ -141,7 +141,7 @@ def test_a_number_that_no_cell_above_produced_is_found(source: Callable[[str], P
 
 def test_an_output_that_differs_from_the_committed_one_is_found(source: Callable[[str], Path]) -> None:
     """And nothing is written by a check; the same source again is fine."""
-    path = source("# %%\nprint('as it was')\n")
+    path = source("# %%\nprint('as it was')\n\n# %%\nimport pandas\npandas.DataFrame({'a': [1]})\n")
     assert notebooks.report(path, check=False)
     assert list(notebooks.faults_of(path, check=True)) == []
     target = path.with_suffix(".ipynb")
