@@ -53,8 +53,10 @@ found = rows[rows["metric"].isin(names)].set_index(["workload", "operation", "me
 one, twin = (found[found["codec"] == name]["value"] for name in ("flatbuffers", "flatbuffers-unverified"))
 differ = (one / twin - 1).abs().loc[lambda ratio: ratio > 0.1]
 differ = differ[differ.index.get_level_values("operation") == "encode"]
-off = (found["codec"] == "flatbuffers") & found.index.isin(differ.index)
-say(f"Figures of memory: {len(found):,}; left out, since their twin differs by more than {0.1:.0%}: {off.sum()}.")
+off = ((found["codec"] == "flatbuffers") & found.index.isin(differ.index)) | (found["value"] < 0)
+say(
+    f"Figures of memory: {len(found):,}; left out, since their twin differs by over {0.1:.0%} or they are below zero: {off.sum()}."
+)
 
 # %%
 sane = pd.concat([found[~off].reset_index(), rows[rows["operation"] == "size"]])
