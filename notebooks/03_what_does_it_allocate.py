@@ -55,7 +55,8 @@ differ = (one / twin - 1).abs().loc[lambda ratio: ratio > 0.1]
 differ = differ[differ.index.get_level_values("operation") == "encode"]
 off = ((found["codec"] == "flatbuffers") & found.index.isin(differ.index)) | (found["value"] < 0)
 say(
-    f"Figures of memory: {len(found):,}; left out, since their twin differs by over {0.1:.0%} or they are below zero: {off.sum()}."
+    f"Figures of memory: {len(found):,}; left out, "
+    f"since their twin differs by over {0.1:.0%} or they are below zero: {off.sum()}."
 )
 
 # %%
