@@ -1,6 +1,7 @@
 # The two commands: `make compare` runs the main job, `make test` the tests; both make .venv first if it is missing.
 #   make compare CORPUS=my.jsonl      your own traffic (several files: CORPUS="a.jsonl b.jsonl.gz")
 #   make fuzz SECONDS=600             damaged bytes for everything that reads
+#   make lab ARGS=--no-browser        the notebooks; make notebooks ARGS=--check executes them on the stored run
 #   make compare ARGS="--rigorous"    more options of `serlab compare`
 PYTHON ?=
 CORPUS ?=
@@ -10,7 +11,9 @@ VENV := .venv
 STAMP := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-.PHONY: compare test setup lint fuzz bench schemas clean help
+NOTEBOOKS_STAMP := $(VENV)/.notebooks
+
+.PHONY: compare test setup lint lab notebooks fuzz bench schemas clean help
 
 compare: $(STAMP)
 	@$(BIN)/serlab compare --quick $(foreach file,$(CORPUS),--corpus "$(file)") $(ARGS)
@@ -31,6 +34,18 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 	@echo "serlab: ready, try $(BIN)/serlab list"
 
+# Jupyter comes in addition, since neither the comparison nor the tests need it.
+$(NOTEBOOKS_STAMP): $(STAMP) requirements-notebooks.lock
+	@echo "serlab: installing JupyterLab"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-notebooks.lock
+	@touch $@
+
+lab: $(NOTEBOOKS_STAMP)
+	$(BIN)/jupyter lab notebooks $(ARGS)
+
+notebooks: $(NOTEBOOKS_STAMP)
+	$(BIN)/python scripts/notebooks.py $(ARGS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,4 +65,6 @@ clean:
 
 help:
 	@echo "make compare [CORPUS=FILE] [ARGS=...]  compare the codecs"
+	@echo "make lab                                open the notebooks in JupyterLab"
+	@echo "make notebooks [ARGS=--check]           execute them all; with --check write nothing, fail on stale outputs"
 	@echo "make test | setup | lint | fuzz [SECONDS=60] | bench | schemas | clean"

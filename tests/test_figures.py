@@ -22,6 +22,7 @@ from serlab.report.figures import (
     pareto_figure,
     ratio_figure,
     save,
+    size_figure,
     write_figures,
 )
 from serlab.report.figures.access import break_evens, curves_of, steps_of
@@ -30,12 +31,13 @@ from serlab.report.figures.labels import apart
 from serlab.report.figures.look import RATE, darkened, luminance
 from serlab.report.figures.pareto import front_of, points_of
 from serlab.report.units import scaled
-from tests.figurerows import CODECS, VIEW, run
+from tests.figurerows import CODECS, SIZES, VIEW, run
 from tests.folders import write
 
 DRAW: dict[str, Callable[..., Any]] = {
     "ratios": ratio_figure, "pareto": pareto_figure, "access": access_figure, "memory": memory_figure,
     "crossover": crossover_figure, "lag": lag_figure, "noise": noise_figure,
+    "sizes": size_figure,
 }  # fmt: skip
 LONG = "a_corpus_with_a_very_long_name_that_fits_no_panel_at_all.jsonl.zst:ChatResponse"
 every_figure = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
@@ -121,7 +123,7 @@ def test_a_run_without_the_rows_is_refused_and_told_how_to_get_them(draw: Callab
         draw(rows, ["chat-tun"])
 
 
-@pytest.mark.parametrize("name", ["ratios", "pareto", "access", "memory", "crossover", "lag"])
+@pytest.mark.parametrize("name", ["ratios", "pareto", "access", "memory", "crossover", "lag", "sizes"])
 def test_a_codec_that_is_not_there_is_named(name: str) -> None:
     """With the nearest that is; and a choice leaves the baseline in."""
     with pytest.raises(UnknownNameError, match="did you mean 'protobuf'"):
@@ -242,6 +244,16 @@ def test_lag_shows_the_middle_the_99th_and_the_maximum() -> None:
     assert figure.axes[0].get_title(loc="left") == "decode large\n2 kB, in the coroutine"
 
 
+def test_sizes_stand_where_their_ratio_is_on_the_same_scale_in_each_panel() -> None:
+    """The baseline is the line at 1; a codec that does not carry a workload has no mark there."""
+    figure = size_figure(run("chat-turn", "embeddings"), metrics=("raw", "gzip"))
+    left, right = figure.axes
+    (marks,) = by_id(left, "protobuf")
+    assert list(marks.get_xdata()) == [SIZES["protobuf"] / SIZES["orjson"]] * 2
+    assert left.get_xlim() == right.get_xlim()
+    assert [list(line.get_xdata()) for line in by_id(left, "orjson")] == [[1, 1]]
+
+
 def test_noise_counts_the_intervals_that_leave_one_out() -> None:
     """A second arm that is 10 % slower is a false claim, and named."""
     rows = run()
@@ -279,7 +291,7 @@ def test_a_folder_gets_the_figures_that_it_has_rows_for(tmp_path: Path) -> None:
     folder = write(tmp_path / "results", list(no_lag.itertuples(index=False, name=None)))
     names = {path.name for path in write_figures(folder)}
     kinds = ("ratios", "pareto", "access", "memory", "crossover")
-    stems = {f"{kind}-a-b-c{number}" for kind in kinds for number in ("", "-2")} | {"noise"}
+    stems = {f"{kind}-a-b-c{number}" for kind in kinds for number in ("", "-2")} | {"noise", "sizes"}
     assert names == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")}
     assert all((folder / "figures" / name).stat().st_size > 1000 for name in names)
 

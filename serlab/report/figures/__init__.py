@@ -11,6 +11,7 @@ from serlab.report.figures.memory import memory_figure
 from serlab.report.figures.noise import noise_figure
 from serlab.report.figures.pareto import pareto_figure
 from serlab.report.figures.ratios import ratio_figure
+from serlab.report.figures.sizes import size_figure
 from serlab.report.figures.write import write_figures
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "pareto_figure",
     "ratio_figure",
     "save",
+    "size_figure",
     "write_figures",
 ]

@@ -17,6 +17,7 @@ from serlab.report.figures.memory import memory_figure
 from serlab.report.figures.noise import noise_figure
 from serlab.report.figures.pareto import pareto_figure
 from serlab.report.figures.ratios import ratio_figure
+from serlab.report.figures.sizes import size_figure
 from serlab.results import load_results
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ BY_WORKLOAD: dict[str, Callable[..., "Picture"]] = {
     "lag": lag_figure,
 }
 """Name → figure, drawn for each workload by itself: a page of 13 workloads could not be read."""
-BY_RUN: dict[str, Callable[..., "Picture"]] = {"noise": noise_figure}
+BY_RUN: dict[str, Callable[..., "Picture"]] = {"noise": noise_figure, "sizes": size_figure}
 FOLDER = "figures"
 
 

@@ -1,0 +1,198 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # What does it allocate, and what stays?
+#
+# Memory is what a busy service runs out of first. What is allocated for a moment decides how many requests fit beside
+# each other, and what stays decides how many messages a cache holds. The two have little to do with each other, and
+# neither is the size on the wire.
+
+# %%
+import tracemalloc
+
+import pandas as pd
+
+from serlab import build, open_codec
+from serlab.notebook import open_run, readable, say
+from serlab.report import build_tables
+from serlab.report.figures import memory_figure
+
+# %%
+CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
+RERUN = False  # True: measure now, on this machine
+
+rows = open_run(CORPUS, RERUN, parts=["memory", "size"])
+say(f"Run {rows.attrs['environment']['run']}. Workloads: {rows['workload'].nunique()}.")
+
+# %% [markdown]
+# ## Words
+#
+# - *allocations*: how often memory is asked for while one message is coded.
+# - *bytes*: all that is asked for, added up, although much of it is given back at once.
+# - *peak*: the most that is held at one moment, for the largest message of a workload.
+# - *retained*: what stays allocated for as long as the result is kept.
+#
+# ## Method
+#
+# memray counts in a process of its own, never while something is timed. Figures are the difference between many passes
+# and twice as many, so that what happens once cancels out, and counts repeat exactly.
+#
+# Does it cancel out? There is a check: `flatbuffers` and `flatbuffers-unverified` encode with the same code and differ
+# only in how they read. So their figures to encode must agree. Where they do not, what was counted is work that is done
+# once, such as generating that code; those figures of `flatbuffers` are left out.
+
+# %%
+names = ["allocations", "bytes", "peak", "retained"]
+found = rows[rows["metric"].isin(names)].set_index(["workload", "operation", "metric"])
+one, twin = (found[found["codec"] == name]["value"] for name in ("flatbuffers", "flatbuffers-unverified"))
+differ = (one / twin - 1).abs().loc[lambda ratio: ratio > 0.1]
+differ = differ[differ.index.get_level_values("operation") == "encode"]
+off = ((found["codec"] == "flatbuffers") & found.index.isin(differ.index)) | (found["value"] < 0)
+say(
+    f"Figures of memory: {len(found):,}; left out, "
+    f"since their twin differs by over {0.1:.0%} or they are below zero: {off.sum()}."
+)
+
+# %%
+sane = pd.concat([found[~off].reset_index(), rows[rows["operation"] == "size"]])
+tables = build_tables(sane)
+memory, size = tables["memory"], tables["size"]
+assert (memory[["bytes_per_op", "retained_bytes"]].min() >= 0).all()
+
+# %% [markdown]
+# ## Result
+#
+# A workload from the middle: half of the others allocate more to decode a message, half less. The codec that allocates
+# the fewest bytes is on top; a bar that would hide the others is cut off with an arrow.
+
+# %%
+decode = memory[memory["operation"] == "decode"]
+by_workload = decode[decode["codec"] == "orjson"].sort_values("bytes_per_op")["workload"].tolist()
+middle = by_workload[len(by_workload) // 2]
+memory_figure(sane, [middle])
+
+# %% [markdown]
+# ### Against orjson
+#
+# The same over all workloads: each codec against orjson, the median of the ratios. Below one is less.
+
+
+# %%
+def against(operation: str) -> pd.DataFrame:
+    """Give the median ratios to orjson of one operation."""
+    wide = memory[memory["operation"] == operation].pivot(index="workload", columns="codec")
+    columns = {"allocations_per_op": "allocations", "bytes_per_op": "bytes", "peak_bytes": "peak"}
+    ratios = {name: wide[column].div(wide[column]["orjson"], axis=0).median() for column, name in columns.items()}
+    return pd.DataFrame(ratios).add_prefix(f"{operation}: ")
+
+
+common = ["json", "orjson", "msgpack", "protobuf", "flatbuffers", "msgspec-json", "msgspec-msgpack"]
+ratios = pd.concat([against("decode"), against("encode")], axis=1).reindex(common).dropna(how="all")
+assert (ratios.loc["orjson"].dropna() == 1).all()
+ratios.round(2)
+
+# %%
+few, low = ratios["decode: allocations"].idxmin(), ratios["decode: peak"].idxmin()
+high = ratios["decode: peak"].idxmax()
+say(
+    f"To decode, `{few}` asks for memory least often, {ratios.loc[few, 'decode: allocations']:.2f} times as often as "
+    f"orjson. `{low}` has the lowest peak, {ratios.loc[low, 'decode: peak']:.2f} of orjson's; the highest is that of "
+    f"`{high}`" + (", although it is fast: speed is partly bought with large buffers." if high == "orjson" else ".")
+)
+
+# %% [markdown]
+# ### What stays: messages
+#
+# A cache may keep messages as Python objects or as bytes. What does a decoded message keep, against the JSON it came
+# from? A Python string has a header, a number is an object, and a field that is absent still has a slot.
+
+# %%
+base = decode[decode["codec"] == "orjson"].set_index("workload")["retained_bytes"]
+raw = size[size["codec"] == "orjson"].set_index("workload")
+kept = pd.DataFrame({"JSON_bytes": raw["raw_bytes"], "message_bytes": base, "zstd_bytes": raw["zstd_bytes"]})
+kept["message / JSON"] = base / raw["raw_bytes"]
+kept = kept.sort_values("message / JSON")
+readable(kept).rename(columns=lambda name: name.removesuffix("_bytes"))
+
+# %%
+share = kept["message / JSON"].dropna()
+say(
+    f"A message in memory takes {share.median():.1f} times its JSON at the median, from {share.min():.1f} on "
+    f"`{share.idxmin()}` to {share.max():.1f} on `{share.idxmax()}`. Kept as zstd it is "
+    f"{(kept['zstd_bytes'] / kept['JSON_bytes']).median():.2f} of its JSON, at the price of decoding it at each hit."
+)
+
+# %% [markdown]
+# ### What stays: bytes
+#
+# Bytes look safe: what else should they keep than themselves? Some encoders write into a buffer that grows by doubling,
+# and hand it out as it is, with its unused end.
+
+# %%
+encode = memory[memory["operation"] == "encode"].merge(size[["workload", "codec", "raw_bytes"]])
+encode["times"] = encode["retained_bytes"] / encode["raw_bytes"]
+spare = encode.pivot(index="workload", columns="codec", values="times").reindex(columns=common)
+spare.round(2)
+
+# %%
+worst = spare.median().idxmax()
+say(
+    f"Most at the median: `{worst}`, whose result keeps {spare.median().max():.1f} times its length; "
+    f"at the most {spare[worst].max():.0f} times, on `{spare[worst].idxmax()}`."
+)
+
+# %% [markdown]
+# Is that real? Python's own tracer sees it too. Keep a number of encoded messages, and look at what each holds; then
+# keep copies in their place.
+
+
+# %%
+def held(count: int, make) -> float:
+    """Give what one of many kept results holds, in bytes."""
+    tracemalloc.start()
+    kept_results = [make() for _ in range(count)]
+    now, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return now / len(kept_results)
+
+
+# %%
+message = build("chat-turn")[0]
+dumps = open_codec("orjson", type(message)).encode
+length = len(dumps(message))
+as_it_is = held(200, lambda: dumps(message))
+copied = held(200, lambda: bytes(memoryview(dumps(message))))
+assert copied < 1.1 * length + 100
+say(
+    f"orjson's result of {length:,} bytes holds {as_it_is / length:.1f} times its length, a copy "
+    f"{copied / length:.1f} times. "
+    + ("Before bytes go into a cache, copy them." if as_it_is > 1.5 * copied else "Nothing is gained by a copy.")
+)
+
+# %% [markdown]
+# ## Answer
+
+# %%
+least = decode.loc[decode.groupby("workload")["bytes_per_op"].idxmin(), "codec"].value_counts()
+say(
+    f"**To decode, `{least.index[0]}` allocates the fewest bytes on {least.iloc[0]} of {least.sum()} workloads; the "
+    f"peak of orjson is {1 / ratios.loc[low, 'decode: peak']:.1f} times that of `{low}` at the median.**",
+    f"A kept message takes {share.median():.1f} times its JSON at the median. A cache of JSON holds more than one of "
+    f"messages on {int((share > 1).sum())} of {len(share)} workloads, if the bytes are copied first: the bytes that "
+    f"`{worst}` hands out keep {spare.median().max():.1f} times their length at the median.",
+)
+
+# %% [markdown]
+# ## Limits
+#
+# - What is retained is address space. Of a large buffer the system backs only the pages that were written, so that the
+#   unused end of a long result costs less than the table says; that of a short one costs all of it.
+# - A peak below about a kilobyte is the tracker's own.
+# - A view keeps the whole buffer that it reads from: see `04_when_does_zero_copy_pay`.
+# - Fragmentation, and what an allocator keeps for later, are not in these figures.
