@@ -54,8 +54,8 @@ def text_of(chunk: ChatChunk) -> str:
 
 def frame_of(chunk: ChatChunk) -> Any:
     """Give what a chunk says beside its text, as a document; None where that is more than joining may drop."""
-    document = to_document(chunk)
-    choices = document.get("choices") or ()
+    document: dict[str, Any] = to_document(chunk)
+    choices: list[dict[str, Any]] = document.get("choices") or []
     if len(choices) != 1 or document.get("usage"):
         return None
     delta = choices[0].get("delta") or {}
