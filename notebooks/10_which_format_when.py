@@ -94,8 +94,9 @@ pd.DataFrame({"answer": table.get("answer", pd.Series(dtype=str)), "otherwise": 
 # codec and wire.
 
 # %%
-candidates = [name for name in stays if decisions[name].order.reason == "too little" and decisions[name].latency_share]
-chosen = max(candidates or decisions, key=lambda name: decisions[name].order.saving if candidates else 0, default="")
+timed = {name: one for name, one in decisions.items() if one.scenario.objective == "time" and one.latency_share}
+undecided = {name: one for name, one in timed.items() if one.order.reason == "too little"} or timed
+chosen = max(undecided, key=lambda name: undecided[name].order.saving, default="")
 wires = {"10 Mbit/s": 10e6, f"{BANDWIDTH / 1e6:.0f} Mbit/s": BANDWIDTH, "1 Gbit/s": 1e9, "10 Gbit/s": 10e9}
 waits = {"1 ms": 0.001, "10 ms": 0.01, "100 ms": 0.1, "1 s": 1.0, "10 s": 10.0}
 
