@@ -57,8 +57,7 @@ json_bytes = sum(len(orjson.encode(chunk)) for chunk in chunks)
 assert 0 <= text_bytes < json_bytes
 say(
     f"A chunk holds {text_bytes / len(chunks):.1f} bytes of text and takes {json_bytes / len(chunks):.0f} bytes as "
-    f"JSON: "
-    f"{text_bytes / json_bytes:.1%} of what is sent is text."
+    f"JSON: {text_bytes / json_bytes:.1%} of what is sent is text."
 )
 
 # %% [markdown]
@@ -119,8 +118,7 @@ say(
     if saved > 0
     else "With framing, no other format here sends fewer bytes than JSON as events.",
     f"Framing is {framing['orjson']:.1%} of JSON's bytes and {framing[smallest]:.1%} of those of `{smallest}`: the "
-    f"smaller "
-    f"the chunk, the more a fixed header weighs.",
+    "smaller the chunk, the more a fixed header weighs.",
 )
 
 # %% [markdown]
@@ -146,10 +144,8 @@ say(
     "Bytes on the wire per chunk of the original stream. "
     + (
         f"JSON with {enough[0]} tokens in a chunk needs fewer bytes ({table.loc[enough[0], 'orjson']:.0f}) than any "
-        f"of these "
-        f"formats with one ({best_single:.0f}), and makes the first of them wait "
-        f"{table.loc[enough[0], 'longest wait']} longer "
-        f"at {TOKENS_PER_SECOND} tokens a second."
+        f"of these formats with one ({best_single:.0f}), and makes the first of them wait "
+        f"{table.loc[enough[0], 'longest wait']} longer at {TOKENS_PER_SECOND} tokens a second."
         if enough
         else f"Even {tokens[-1]} tokens in a chunk do not bring JSON below the smallest format with one "
         f"({best_single:.0f})."
@@ -191,10 +187,8 @@ busy = time["time_ns"] * STREAMS * TOKENS_PER_SECOND / 1e9
 traffic = per_chunk["wire_bytes"] * STREAMS * TOKENS_PER_SECOND * 8 / 1e6
 say(
     f"A gateway that carries {STREAMS:,} streams of {TOKENS_PER_SECOND} tokens a second spends {busy['orjson']:.0%} "
-    f"of a core on "
-    f"coding with orjson and {busy[fastest]:.0%} with `{fastest}`; its streams are {traffic['orjson']:.0f} Mbit/s as "
-    f"JSON and "
-    f"{traffic[smallest]:.0f} Mbit/s as `{smallest}`."
+    f"of a core on coding with orjson and {busy[fastest]:.0%} with `{fastest}`; its streams are "
+    f"{traffic['orjson']:.0f} Mbit/s as JSON and {traffic[smallest]:.0f} Mbit/s as `{smallest}`."
 )
 
 # %% [markdown]
@@ -214,8 +208,8 @@ say(f"> {verdict}")
 part = time["time_ns"]["orjson"] / budget_ns
 say(
     ("**One user does not notice the format.** " if part < 0.01 else "**Even one user may notice the format.** ")
-    + f"Coding a chunk with orjson takes {part:.3%} of the time in which the next token comes. "
-    f"It adds up on a gateway: {STREAMS:,} streams are {busy['orjson']:.0%} of a core."
+    + f"Coding a chunk with orjson takes {part:.3%} of the time in which the next token comes. It adds up on a "
+    f"gateway: {STREAMS:,} streams are {busy['orjson']:.0%} of a core."
 )
 
 # %%
@@ -235,10 +229,8 @@ say(
 few = tokens[2]
 say(
     f"**Before changing the format, put more tokens in a chunk:** {few} of them take JSON from "
-    f"{table.loc[1, 'orjson']:.0f} to "
-    f"{table.loc[few, 'orjson']:.0f} bytes per token, and the sender codes fewer chunks. A reader that joins what it "
-    f"gets "
-    f"need not change."
+    f"{table.loc[1, 'orjson']:.0f} to {table.loc[few, 'orjson']:.0f} bytes per token, and the sender codes fewer "
+    "chunks. A reader that joins what it gets need not change."
 )
 
 # %% [markdown]

@@ -34,7 +34,7 @@ rows = open_run(CORPUS, RERUN, parts=["time"])
 environment = rows.attrs["environment"]
 say(
     f"{environment['cpu']}, {environment['cores']} cores, load average {environment['load_average'][0]:.1f} at the "
-    f"start."
+    "start."
 )
 
 # %% [markdown]
@@ -76,11 +76,11 @@ inside = (
     else "fewer"
 )
 say(
-    f"{wrong.sum()} of {len(control)} intervals leave 1 out, {wrong.mean():.1%}. Expected are {EXPECTED:.0%}: "
-    f"{low} to {high} would not surprise. So these are {inside}.",
+    f"{wrong.sum()} of {len(control)} intervals leave 1 out, {wrong.mean():.1%}. Expected are {EXPECTED:.0%}: {low} "
+    f"to {high} would not surprise. So these are {inside}.",
     f"The middle half of the ratios lies between {control['ratio'].quantile(0.25):.3f} and "
-    f"{control['ratio'].quantile(0.75):.3f}; "
-    f"the farthest are {control['ratio'].min():.3f} and {control['ratio'].max():.3f}.",
+    f"{control['ratio'].quantile(0.75):.3f}; the farthest are {control['ratio'].min():.3f} and "
+    f"{control['ratio'].max():.3f}.",
 )
 
 # %% [markdown]
@@ -94,8 +94,7 @@ verdicts = time[time["verdict"].isin(["faster", "slower", "tie"])]
 close = verdicts[(verdicts["ratio"] - 1).abs() < 0.05]
 say(
     f"Of {len(verdicts):,} comparisons, {(verdicts['verdict'] == 'tie').sum()} are ties. Of the {len(close)} whose "
-    f"ratio is within "
-    f"5 % of 1, {(close['verdict'] == 'tie').sum()} are."
+    f"ratio is within 5 % of 1, {(close['verdict'] == 'tie').sum()} are."
 )
 
 # %% [markdown]
@@ -154,7 +153,7 @@ shown.rename_axis("tool")
 steady, wild = found["variation"].idxmin(), found["variation"].idxmax()
 turned = found[found["other codec ahead"] > 0]
 say(
-    f"{steady} varies least, by {found['variation'].min():.1%}; {wild} most, by {found['variation'].max():.1%}.",
+    f"“{steady}” varies least, by {found['variation'].min():.1%}; “{wild}” most, by {found['variation'].max():.1%}.",
     "Which codec is ahead changed from one repetition to another with "
     + " and ".join(
         f"{tool} ({int(one['other codec ahead'])} of {int(one['repetitions'])})" for tool, one in turned.iterrows()
@@ -169,17 +168,15 @@ say(
 
 # %%
 say(
-    f"**On this machine, two equal things differ by up to {(control['ratio'] - 1).abs().max():.1%}** in one group of "
-    f"{len(control)}, "
-    f"by {(control['ratio'] - 1).abs().median():.1%} at the median, with {processes} processes.",
+    f"**On this machine, two equal things differ by up to {(control['ratio'] - 1).abs().max():.1%}** in one group "
+    f"of {len(control)}, by {(control['ratio'] - 1).abs().median():.1%} at the median, with {processes} processes.",
     f"**The intervals keep their word{'' if low <= wrong.sum() <= high else ' only in part'}:** {wrong.sum()} of "
-    f"{len(control)} "
-    f"leave the truth out.",
-    f"**For a difference of 5 %,** {needed[0.05]} processes are needed; for 2 %, "
-    f"{needed[0.02]}. Choose `--quick` (5), the default (10) or `--rigorous` (20) "
-    f"by that.",
-    f"**Measured one after the other,** the same ratio varied by {found['variation'].max():.0%} instead of "
-    f"{found['variation'].min():.1%}: what comes and goes between two measurements ends up in their ratio.",
+    f"{len(control)} leave the truth out.",
+    f"**For a difference of 5 %,** {needed[0.05]} processes are needed; for 2 %, {needed[0.02]}. Choose `--quick` "
+    "(5), the default (10) or `--rigorous` (20) by that.",
+    f"**The same ratio, asked again and again,** varied by {found['variation'].max():.0%} with “{wild}” and by "
+    f"{found['variation'].min():.1%} with “{steady}”. What comes and goes between two measurements ends up in their "
+    "ratio, unless both are measured side by side.",
 )
 
 # %% [markdown]

@@ -21,7 +21,6 @@ import json
 import tempfile
 from pathlib import Path
 
-
 from serlab.corpus import read
 from serlab.decide import scenario_names
 from serlab.examplecorpus import write_example
@@ -135,8 +134,7 @@ fastest, smallest = judged["decode_ratio"].idxmin(), costs["size_ratio"].idxmin(
 say(
     f"`{workload}`, ratios to orjson. The fastest to decode is `{fastest}` ({judged['decode_ratio'][fastest]:.2f}, "
     f"{judged['decode_verdict'][fastest]}), the smallest `{smallest}` ({costs['size_ratio'][smallest]:.2f} of the "
-    f"bytes). "
-    f"A `tie` is a difference inside what the machine shows between two equal things."
+    "bytes). A `tie` is a difference inside what the machine shows between two equal things."
 )
 
 # %% [markdown]
@@ -159,7 +157,8 @@ lost = f"{', '.join(lossy)} lost or refused something" if lossy else "no codec l
 say(
     f"**{stock.bodies:,} bodies, {stock.unreadable_lines} lines that cannot be read; {lost}.**",
     f"On `{workload}`, `{fastest}` decodes in {judged['decode_ratio'][fastest]:.2f} of orjson's time "
-    f"({judged['decode_verdict'][fastest]}), and `{smallest}` needs {costs['size_ratio'][smallest]:.2f} of its bytes.",
+    f"({judged['decode_verdict'][fastest]}), and `{smallest}` needs {costs['size_ratio'][smallest]:.2f} of its "
+    "bytes.",
     f"For {chosen}: {decisions[chosen].verdict}" if chosen else "No built-in scenario fits.",
     ""
     if CORPUS

@@ -115,8 +115,7 @@ cells = pd.DataFrame(what_if)
 other = (cells != "orjson").stack()
 say(
     f"In {other.sum()} of {len(other)} cells the answer is not orjson: the less a caller waits for the model, the "
-    f"more the "
-    f"format counts."
+    "more the format counts."
     if other.any()
     else "Nowhere in this table does another format pay."
 )
@@ -142,11 +141,9 @@ final.assign(otherwise=[what_would_change(decisions[name])[0] for name in final.
 shares = {name: one.latency_share.baseline_share for name, one in decisions.items() if one.latency_share}
 highest = max(shares, key=shares.get, default="")
 say(
-    f"**Stay with orjson at {len(stays)} of {len(decisions)} boundaries; change at {len(changes)}.** What decides is "
-    f"the share of "
-    f"the latency that is codec and wire at all. It is largest at `{highest}`, {percent(shares[highest])}; the "
-    f"median is "
-    f"{percent(pd.Series(shares).median())}."
+    f"**Stay with orjson at {len(stays)} of {len(decisions)} boundaries; change at {len(changes)}.** What decides "
+    f"is the share of the latency that is codec and wire at all. It is largest at `{highest}`, "
+    f"{percent(shares[highest])}; the median is {percent(pd.Series(shares).median())}."
     if shares
     else f"**Stay with orjson at {len(stays)} of {len(decisions)} boundaries; change at {len(changes)}.**"
 )
