@@ -35,7 +35,7 @@ say(f"Run {rows.attrs['environment']['run']}, {rows['workload'].nunique()} workl
 #
 # A *scenario* is one boundary of a system: which messages cross it, what is done to each, how fast the wire is, what
 # the format must be able to do (a browser reads it, a stranger may have written it), and how long the caller waits for
-# the model. Eight are built in. Copy the nearest with `serlab decide --copy NAME > mine.toml` and put your own figures
+# the model. Some are built in. Copy the nearest with `serlab decide --copy NAME > mine.toml` and put your own figures
 # in.
 #
 # Cost is CPU time plus time on the wire, or money. Codecs are ranked by it, with ties. A change must then save enough
@@ -53,6 +53,7 @@ assert all(one.recommended in [*one.order.tied, one.order.baseline, ""] for one 
 say(
     f"{len(decisions)} of {len(scenarios)} scenarios can be decided with this run.",
     *(f"Not decided: {reason}" for reason in missing.values()),
+    *(f"- {name}: {note}" for name, one in decisions.items() for note in one.notes),
 )
 
 # %% [markdown]
@@ -63,7 +64,7 @@ say(
 
 # %%
 table = overview(decisions)
-table.head(15)
+table.rename_axis(None)
 
 # %%
 changes = [name for name, one in decisions.items() if one.recommended not in (one.order.baseline, "")]
