@@ -8,10 +8,12 @@ of them: msgpack / orjson, decode, `chat-response`, the same objects and calls f
 - pyperf: `python -m pyperf timeit`, the ratio of means, with the interval that follows from the standard error of the
   values, which is what the t-test of `pyperf compare_to` takes them for.
 
-`python scripts/noise.py --repeat 10` prints a Markdown table.
+`python scripts/noise.py --repeat 10` prints a Markdown table; `--csv FILE` also keeps every repetition, which is what
+the notebook on noise draws, see `serlab.report.figures.repeats`.
 """
 
 import argparse
+import csv
 import os
 import subprocess
 import sys
@@ -110,6 +112,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=10, help="repetitions of each tool, at least 2")
     parser.add_argument("--effort", default="default", choices=("quick", "default", "rigorous"), help="serlab's")
     parser.add_argument("--pyperf-processes", type=int, default=6, help="pyperf's own default is 20")
+    parser.add_argument("--csv", type=Path, help="a file for every repetition")
     parser.add_argument("--no-neighbour", action="store_true", help="keep no core busy")
     given = parser.parse_args()
     tools: dict[str, Callable[[], Estimate]] = {
@@ -125,6 +128,8 @@ def main() -> None:
     else:
         with busy_core():
             measure_all(given.repeat, tools, found, seconds, loads)
+    if given.csv:
+        write_csv(given.csv, found, seconds, loads)
     print(
         f"msgpack / orjson, decode, {WORKLOAD}; {os.cpu_count()} cores, load average {min(loads):.1f}–{max(loads):.1f}"
     )
@@ -134,6 +139,21 @@ def main() -> None:
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name in tools:
         print(line(name, found[name], seconds[name]))
+
+
+def write_csv(
+    path: Path, found: dict[str, list[Estimate]], seconds: dict[str, list[float]], loads: list[float]
+) -> None:
+    """Write one line for each repetition of each tool, in the order in which they were asked."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("repetition", "tool", "ratio", "low", "high", "seconds", "load_average"))
+        for number, tools in enumerate(zip(*found.values(), strict=True)):
+            for place, (name, one) in enumerate(zip(found, tools, strict=True)):
+                ends = ("", "") if one.low != one.low else (f"{one.low:.5f}", f"{one.high:.5f}")
+                load = loads[number * len(found) + place]
+                line = (f"{one.value:.5f}", *ends, f"{seconds[name][number]:.2f}", f"{load:.2f}")
+                writer.writerow((number + 1, name, *line))
 
 
 def measure_all(

@@ -1,0 +1,191 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # How noisy is this machine?
+#
+# Measure the same thing twice and you get two figures. Before a difference between two codecs means anything, one must
+# know how large a difference the machine shows between two *equal* things. A table without that is a table of
+# accidents.
+
+# %%
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+
+from serlab.notebook import open_run, say
+from serlab.precision import control_ratios, enough, process_ratios, reach_by_processes
+from serlab.report import build_tables
+from serlab.report.figures import noise_figure
+from serlab.report.figures.repeats import repeats_figure, repeats_table
+
+CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
+RERUN = False  # True: measure now, on this machine
+REPEATS = 0  # 10: ask the three tools below again, ten times each; takes five minutes
+
+rows = open_run(CORPUS, RERUN, parts=["time"])
+environment = rows.attrs["environment"]
+say(
+    f"{environment['cpu']}, {environment['cores']} cores, load average {environment['load_average'][0]:.1f} at the "
+    "start."
+)
+
+# %% [markdown]
+# ## Method
+#
+# Some words first. A *process* is a fresh Python that measures all codecs in turn, in short batches in random order.
+# Its figure is a *ratio* to the baseline. The figure in a table is the median over the processes, and its interval
+# says where the median of other processes would most likely lie.
+#
+# The baseline is measured twice under two names. The ratio of the two, *A/A*, should be one in every group; what
+# differs from one is the machine. And an interval should leave one out in one of twenty groups. More means that the
+# intervals are too narrow and cannot be trusted; fewer, that they are wider than they need be.
+
+# %%
+EXPECTED = 0.05  # a 95 % interval leaves 1 out in 5 of 100 groups
+time = build_tables(rows)["time"]
+control = time[time["verdict"] == "A/A"]
+wrong = (control["ratio_low"] > 1) | (control["ratio_high"] < 1)
+assert len(control) == time.groupby(["workload", "operation"]).ngroups
+processes = int(control["processes"].min())
+say(f"{len(control)} groups, one for each workload and operation, {processes} processes each.")
+
+# %% [markdown]
+# ## Result
+#
+# ### The baseline against itself
+
+# %%
+noise_figure(rows)
+
+# %%
+draws = np.random.default_rng(0).binomial(len(control), EXPECTED, 10_000)
+low, high = np.percentile(draws, [2.5, 97.5]).astype(int)
+inside = (
+    "as many as chance gives"
+    if low <= wrong.sum() <= high
+    else "more than chance gives"
+    if wrong.sum() > high
+    else "fewer"
+)
+say(
+    f"{wrong.sum()} of {len(control)} intervals leave 1 out, {wrong.mean():.1%}. Expected are {EXPECTED:.0%}: {low} "
+    f"to {high} would not surprise. So these are {inside}.",
+    f"The middle half of the ratios lies between {control['ratio'].quantile(0.25):.3f} and "
+    f"{control['ratio'].quantile(0.75):.3f}; the farthest are {control['ratio'].min():.3f} and "
+    f"{control['ratio'].max():.3f}.",
+)
+
+# %% [markdown]
+# ### What that makes of the other figures
+#
+# A codec's difference to the baseline counts only if its interval leaves the ratio one out *and* it is larger than the
+# A/A of its group. Everything else is called a tie.
+
+# %%
+verdicts = time[time["verdict"].isin(["faster", "slower", "tie"])]
+close = verdicts[(verdicts["ratio"] - 1).abs() < 0.05]
+say(
+    f"Of {len(verdicts):,} comparisons, {(verdicts['verdict'] == 'tie').sum()} are ties. Of the {len(close)} whose "
+    f"ratio is within 5 % of 1, {(close['verdict'] == 'tie').sum()} are."
+)
+
+# %% [markdown]
+# ### How many processes are needed?
+#
+# Each group's processes show how much one process differs from the next. From that follows how far the median of any
+# number of them strays: `reach` is the distance that 95 of 100 such medians stay inside of. Whether that is right can
+# be seen at the number of processes that this run has, where the A/A ratios themselves are known.
+
+# %%
+COUNTS = [1, 3, 5, 10, 20, 40]
+reach = pd.DataFrame({"all codecs": reach_by_processes(process_ratios(rows), COUNTS)}).rename_axis("processes")
+reach["orjson against itself"] = reach_by_processes(control_ratios(rows), COUNTS)
+assert reach["all codecs"].is_monotonic_decreasing or reach["all codecs"].isna().all()
+reach.map("{:.2%}".format)
+
+# %%
+expected = reach_by_processes(control_ratios(rows), [processes])[processes]
+seen = (control["ratio"] - 1).abs().quantile(0.95)
+say(f"With {processes} processes, orjson against itself should stay inside {expected:.1%}, and did inside {seen:.1%}.")
+
+# %%
+names = {difference: enough(reach["all codecs"].items(), difference) for difference in (0.10, 0.05, 0.02, 0.01)}
+needed = {difference: str(count or f"more than {COUNTS[-1]}") for difference, count in names.items()}
+say(
+    "Processes needed to tell a difference: "
+    + ", ".join(f"{count} for {one:.0%}" for one, count in needed.items())
+    + "."
+)
+
+# %% [markdown]
+# ### Why not `timeit`?
+#
+# One question, decode time of msgpack against orjson, asked of three tools in turn while another program keeps a core
+# busy, as on any shared machine. `timeit` and `pyperf` measure one codec, then the other; serlab measures both side by
+# side in each process. Each dot is one whole answer. (`scripts/noise.py` is the experiment; the answers are stored,
+# since live ones differ each time, which is the point.)
+
+# %%
+if REPEATS:
+    command = [sys.executable, "../scripts/noise.py", "--repeat", str(REPEATS), "--csv", "../results/noise.csv"]
+    subprocess.run(command, check=True)
+repeats = pd.read_csv("../results/noise.csv" if REPEATS else "stored/noise.csv")
+repeats_figure(repeats)
+
+# %%
+found = repeats_table(repeats)
+assert (found["smallest"] <= found["median"]).all() and (found["median"] <= found["largest"]).all()
+whole = ["repetitions", "intervals that hold the median", "other codec ahead", "seconds"]
+shown = found[["median", "smallest", "largest"]].map("{:.2f}".format)
+shown["variation"] = found["variation"].map("{:.1%}".format)
+shown[whole] = found[whole].map(lambda value: "none given" if pd.isna(value) else f"{value:.0f}")
+shown.rename_axis("tool")
+
+# %%
+steady, wild = found["variation"].idxmin(), found["variation"].idxmax()
+turned = found[found["other codec ahead"] > 0]
+say(
+    f"“{steady}” varies least, by {found['variation'].min():.1%}; “{wild}” most, by {found['variation'].max():.1%}.",
+    "Which codec is ahead changed from one repetition to another with "
+    + " and ".join(
+        f"{tool} ({int(one['other codec ahead'])} of {int(one['repetitions'])})" for tool, one in turned.iterrows()
+    )
+    + "."
+    if len(turned)
+    else "All tools agreed in every repetition on which codec is ahead.",
+)
+
+# %% [markdown]
+# ## Answer
+
+# %%
+say(
+    f"**On this machine, two equal things differ by up to {(control['ratio'] - 1).abs().max():.1%}** in one group "
+    f"of {len(control)}, by {(control['ratio'] - 1).abs().median():.1%} at the median, with {processes} processes.",
+    f"**The intervals keep their word{'' if low <= wrong.sum() <= high else ' only in part'}:** {wrong.sum()} of "
+    f"{len(control)} leave the truth out.",
+    f"**For a difference of 5 %,** {needed[0.05]} processes are needed; for 2 %, {needed[0.02]}. Choose `--quick` "
+    "(5), the default (10) or `--rigorous` (20) by that.",
+    f"**The same ratio, asked again and again,** varied by {found['variation'].max():.0%} with “{wild}” and by "
+    f"{found['variation'].min():.1%} with “{steady}”. What comes and goes between two measurements ends up in their "
+    "ratio, unless both are measured side by side.",
+)
+
+# %% [markdown]
+# ## Limits
+#
+# - The groups of a run share its processes and its hour, so they are not independent, and the count of wrong intervals
+#   varies more than chance alone makes it.
+# - A run shows no noise that its processes did not meet. On another day, with another neighbour, the machine is
+#   another one: every run carries its own A/A.
+# - A/A shows noise, not bias: what favours one codec in every process alike, such as data that stay in the cache, it
+#   cannot show.
+# - The three tools were asked on one machine with one neighbour. `timeit` on an idle machine does better.
