@@ -20,10 +20,10 @@ import io
 import pandas as pd
 
 from serlab import codec_names, decide, open_codec, sse
-from serlab.coalescing import chunks_of, coalesced, text_of
 from serlab.errors import ScenarioError
 from serlab.frames import FrameWriter, read_frames
 from serlab.notebook import open_run, readable, say
+from serlab.notebook.coalescing import chunks_of, coalesced, text_of
 from serlab.report import build_tables
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"

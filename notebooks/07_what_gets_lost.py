@@ -19,8 +19,8 @@ import pandas as pd
 from serlab import DecodeError, Limits, build, from_document, open_codec
 from serlab.corpus import read
 from serlab.fidelity import evolution_cells, fidelity_cells
-from serlab.flips import flips
 from serlab.notebook import open_run, say
+from serlab.notebook.flips import flips
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine

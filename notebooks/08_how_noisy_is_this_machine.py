@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from serlab.notebook import open_run, say
-from serlab.precision import control_ratios, enough, process_ratios, reach_by_processes
+from serlab.notebook.precision import control_ratios, enough, process_ratios, reach_by_processes
 from serlab.report import build_tables
 from serlab.report.figures import noise_figure
 from serlab.report.figures.repeats import repeats_figure, repeats_table

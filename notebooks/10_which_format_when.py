@@ -21,7 +21,7 @@ from serlab import decide
 from serlab.decide import load_scenario, scenario_names
 from serlab.decide.text import percent
 from serlab.notebook import open_run, say
-from serlab.overview import decide_each, headline, overview, sections, what_would_change
+from serlab.notebook.overview import decide_each, headline, overview, sections, what_would_change
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from serlab import open_codec, to_document
-from serlab.coalescing import chunks_of, coalesced, text_of
 from serlab.messages import ChatChunk, from_document
+from serlab.notebook.coalescing import chunks_of, coalesced, text_of
 from serlab.workloads import build
 
 

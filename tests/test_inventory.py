@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from serlab.corpus import read
-from serlab.examplecorpus import write_example
-from serlab.inventory import outcomes, sizes_by_kind, take_stock
+from serlab.notebook.example import write_example
+from serlab.notebook.inventory import outcomes, sizes_by_kind, take_stock
 from serlab.workloads import documents
 
 

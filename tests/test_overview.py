@@ -3,7 +3,7 @@
 import pandas as pd
 
 from serlab.decide import decide
-from serlab.overview import decide_each, headline, overview, sections, what_would_change
+from serlab.notebook.overview import decide_each, headline, overview, sections, what_would_change
 from tests.boundaries import scenario, table
 
 FAST = {"latency": {"time_to_first_token_s": 1e-5}}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serlab.precision import COUNTS, control_ratios, enough, process_ratios, reach_by_processes
+from serlab.notebook.precision import COUNTS, control_ratios, enough, process_ratios, reach_by_processes
 from serlab.report.figures.repeats import repeats_figure, repeats_table
 from serlab.results import Row, frame
 
