@@ -1,0 +1,85 @@
+// The answer for the chosen boundary: the verdict, its reasons, and the codecs in order.
+
+const MARKS = { recommended: "→", tie: "=", cheapest: "" };
+
+// Rank again and show it. Without changes of the reader's the words are those of `serlab decide`.
+function drawAnswer() {
+  const given = scenarioOf(state.scenario);
+  const scenario = changedScenario();
+  const ranking = rank(DATA.calculator, scenario);
+  const isGiven = state.changes.size === 0;
+  const nothing = "No answer: this run has not measured what these settings need.";
+  const verdict = isGiven ? given.verdict : ranking ? verdictText(scenario, ranking) : nothing;
+  const reasons = isGiven ? [...given.notes, ...given.reasons] : ranking ? reasonsOf(scenario, ranking) : [];
+  say(byId("verdict"), verdict);
+  byId("question").textContent = scenario.question;
+  byId("reasons").replaceChildren(...reasons.map((reason) => element("li", {}, reason)));
+  byId("ranking").replaceChildren(...(ranking ? [rankingTable(scenario, ranking)] : []));
+  byId("changes").textContent = changesText();
+  byId("reset").hidden = isGiven;
+  byId("command").textContent = commandText();
+  drawCrossover(scenario, ranking);
+}
+
+// A live region speaks only of what is new.
+function say(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
+function changesText() {
+  const count = state.changes.size;
+  if (!count) return "With the settings of the boundary as it comes.";
+  return `With ${count} changed setting${count > 1 ? "s" : ""}: ${[...state.changes].map((one) => one.join(" = ")).join(", ")}.`;
+}
+
+function rankingTable(scenario, ranking) {
+  const { currency } = scenario.prices;
+  const what = scenario.objective === "time" ? "time" : "money";
+  const heads = ["codec", `${what} × ${ranking.baseline}`, "CPU", "wire", "size", `${currency} per million`, "note"];
+  const caption = `Codecs in order of ${what} per message. →: use this; =: ties with the cheapest; ` +
+    `[ ]: 95 % interval. ${ranking.baseline} against itself: ${times(ranking.control)}. Prices are assumptions.`;
+  const rows = ranking.standings.map((one) => rankingRow(scenario, one));
+  return element("table", {}, element("caption", {}, caption), headRow(heads), element("tbody", {}, ...rows));
+}
+
+function headRow(heads) {
+  const cells = heads.map((head, i) => element("th", { scope: "col", class: i && i < heads.length - 1 ? "number" : "" }, head));
+  return element("thead", {}, element("tr", {}, ...cells));
+}
+
+function rankingRow(scenario, one) {
+  const { cost, verdict } = one;
+  const figures = cost
+    ? [times(one.toBaseline), scaled(cost.cpu_ns, TIME), scaled(cost.wire_ns, TIME), size(cost.size_bytes),
+       threeDigits(cost.cost_per_million)]
+    : ["–", "–", "–", "–", "–"];
+  const cells = figures.map((text) => element("td", { class: "number" }, text));
+  const note = one.barred || (verdict === "dearer" ? "" : verdict);
+  const name = element("span", { class: "codec" }, swatch(one.codec), one.codec);
+  const mark = element("span", { class: "mark", "aria-hidden": true }, MARKS[verdict] ?? "");
+  const head = element("th", { scope: "row" }, mark, name);
+  const rowClass = verdict === "recommended" ? "chosen" : one.barred ? "barred" : "";
+  return element("tr", { class: rowClass, "data-codec": one.codec }, head, ...cells, element("td", {}, note));
+}
+
+// A codec's colour, full or hollow as in the figures.
+function swatch(codec) {
+  const look = own(DATA.codecs, codec);
+  const made = element("span", { class: "swatch", "aria-hidden": true });
+  if (look) made.style.setProperty("--colour", look[themeNow()]);
+  if (look?.hollow) made.classList.add("hollow");
+  return made;
+}
+
+// One line for each boundary; its name chooses it.
+function drawOverview() {
+  const rows = DATA.answers.map(({ scenario, verdict }) => {
+    const choose = () => {
+      chooseScenario(scenario.name);
+      byId("verdict").focus();
+    };
+    const name = element("button", { type: "button", class: "link", onclick: choose }, scenario.name);
+    return element("tr", {}, element("th", { scope: "row" }, name), element("td", { class: "wide" }, verdict));
+  });
+  byId("overview").replaceChildren(...rows);
+}

@@ -1,0 +1,225 @@
+"""How the page's figures are drawn: Vega-Lite specifications as plain dicts.
+
+Rows bear `colour` and `fill`, which the page adds for the light or the dark look, so that colours need no scale and are
+those of `serlab.report.figures`.
+
+Source: the Vega-Lite documentation, versions 5 and 6.
+"""
+
+from typing import Any
+
+Spec = dict[str, Any]
+
+GREY = "#8A8A8A"
+TIME_LABEL = (
+    "datum.value >= 1e9 ? format(datum.value / 1e9, '~g') + ' s' : datum.value >= 1e6 ? format(datum.value / 1e6, '~g')"
+    " + ' ms' : datum.value >= 1e3 ? format(datum.value / 1e3, '~g') + ' µs' : format(datum.value, '~g') + ' ns'"
+)
+SIZE_LABEL = (
+    "datum.value >= 1e6 ? format(datum.value / 1e6, '~g') + ' MB' : datum.value >= 1e3 ? format(datum.value / 1e3, '~g')"
+    " + ' kB' : format(datum.value, '~g') + ' B'"
+)
+RATE_LABEL = (
+    "datum.value >= 1e9 ? format(datum.value / 1e9, '~g') + ' Gbit/s' : datum.value >= 1e6 ? "
+    "format(datum.value / 1e6, '~g') + ' Mbit/s' : format(datum.value / 1e3, '~g') + ' kbit/s'"
+)
+RATIO_LABEL = "format(datum.value, '~g') + '×'"
+DASHES = {"condition": {"test": "datum.hollow", "value": [5, 3]}, "value": [1, 0]}
+COLOUR = {"field": "colour", "type": "nominal", "scale": None}
+FILL = {"field": "fill", "type": "nominal", "scale": None}
+ROW = 19
+"""Pixels of one bar."""
+
+
+def axis(title: str, labels: str = "", **more: Any) -> dict[str, Any]:
+    """Describe an axis; `labels` writes the ticks."""
+    return {"title": title or None, "tickCount": 5, **({"labelExpr": labels} if labels else {}), **more}
+
+
+def log(title: str, labels: str, field: str, padding: int = 12) -> dict[str, Any]:
+    """Describe a channel on a logarithmic scale."""
+    scale = {"type": "log", "padding": padding, "nice": False}
+    return {"field": field, "type": "quantitative", "scale": scale, "axis": axis(title, labels)}
+
+
+def hover(**fields: str) -> list[dict[str, str]]:
+    """Say what a tooltip holds: its words → fields."""
+    return [{"field": field, "type": "nominal", "title": title.replace("_", " ")} for title, field in fields.items()]
+
+
+def whole(layers: list[Spec], height: Any, **more: Any) -> Spec:
+    """Make a specification as wide as its place on the page."""
+    return {"width": "container", "height": height, "autosize": {"type": "fit-x", "contains": "padding"},
+            "layer": layers, **more}  # fmt: skip
+
+
+def only(test: str) -> list[dict[str, str]]:
+    """Keep the rows that pass a test."""
+    return [{"filter": test}]
+
+
+def by_codec() -> dict[str, Any]:
+    """Put each codec on a line of its own, in the order of the rows."""
+    return {"field": "codec", "type": "nominal", "sort": None, "axis": axis("", ticks=False, domain=False)}
+
+
+def ratios(baseline: str) -> Spec:
+    """Draw bars from 1 to a ratio, with intervals, the A/A band and the floor."""
+    x = log(f"time × {baseline}, log scale", RATIO_LABEL, "ratio", 52)
+    ends = {"y": by_codec(), "x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}}
+    band = {"x": {"aggregate": "min", "field": "aa_low", "type": "quantitative"},
+            "x2": {"aggregate": "max", "field": "aa_high"}}  # fmt: skip
+    tips = hover(codec="codec", ratio="text", interval="interval", time="time")
+    words = {"text": {"field": "text"}, "y": by_codec()}
+    left, right = {"align": "right", "dx": -4}, {"align": "left", "dx": 4}
+    return whole(
+        [
+            {"mark": {"type": "rect", "color": GREY, "opacity": 0.45}, "encoding": band},
+            {"mark": {"type": "rule", "strokeDash": [4, 3], "color": GREY}, "transform": only("isValid(datum.floor)"),
+             "encoding": {"x": {"aggregate": "min", "field": "floor", "type": "quantitative"}}},
+            {"mark": {"type": "bar", "strokeWidth": 1.5, "height": 11},
+             "encoding": {"y": by_codec(), "x": x, "x2": {"datum": 1}, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+            {"mark": {"type": "rule"}, "encoding": {"x": {"datum": 1}}},
+            {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": ends},
+            {"mark": {"type": "text", **left}, "transform": only("datum.ratio < 1"),
+             "encoding": {**words, "x": {"field": "low", "type": "quantitative"}}},
+            {"mark": {"type": "text", **right}, "transform": only("datum.ratio >= 1"),
+             "encoding": {**words, "x": {"field": "high", "type": "quantitative"}}},
+        ],
+        {"step": ROW},
+    )  # fmt: skip
+
+
+def pareto() -> Spec:
+    """Draw size against time, with the front of those that none beats in both."""
+    x, y = log("bytes per message, log scale", SIZE_LABEL, "bytes", 48), log("time, log scale", TIME_LABEL, "ns", 22)
+    tips = hover(codec="codec", size="size", time="time")
+    place = {"x": x, "y": y}
+    return whole(
+        [
+            {"mark": {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "color": GREY},
+             "transform": only("datum.front"), "encoding": {**place, "order": {"field": "bytes", "type": "quantitative"}}},
+            {"mark": {"type": "rule", "strokeWidth": 1.5},
+             "encoding": {"x": x, "y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}, "color": COLOUR}},
+            {"mark": {"type": "point", "size": 80, "strokeWidth": 2, "opacity": 1},
+             "encoding": {**place, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+            {"mark": {"type": "text", "dy": -11, "fontWeight": "bold"}, "transform": only("datum.front"),
+             "encoding": {**place, "text": {"field": "codec"}}},
+        ],
+        320,
+    )  # fmt: skip
+
+
+def curves(x: dict[str, Any], y: dict[str, Any], tips: list[dict[str, str]]) -> list[Spec]:
+    """Draw a line with marks for each codec."""
+    place = {"x": x, "y": y}
+    return [
+        {"mark": {"type": "line", "strokeWidth": 2}, "transform": only("isValid(datum.codec)"),
+         "encoding": {**place, "detail": {"field": "codec"}, "color": COLOUR, "strokeDash": DASHES}},
+        {"mark": {"type": "point", "size": 55, "opacity": 1}, "transform": only("isValid(datum.codec)"),
+         "encoding": {**place, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+    ]  # fmt: skip
+
+
+def access() -> Spec:
+    """Draw the time to open a message and read a share of its fields."""
+    x = {"field": "step", "type": "ordinal", "sort": {"field": "place"},
+         "axis": axis("share of the fields that are read", labelAngle=0)}  # fmt: skip
+    y = log("time, log scale", TIME_LABEL, "ns")
+    ends = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
+    band = {"mark": {"type": "area", "color": GREY, "opacity": 0.45}, "transform": only("datum.kind === 'A/A'"),
+            "encoding": {"x": x, **ends}}  # fmt: skip
+    floor = {"mark": {"type": "line", "strokeDash": [4, 3], "color": GREY}, "transform": only("datum.kind === 'floor'"),
+             "encoding": {"x": x, "y": y}}  # fmt: skip
+    reach = {"mark": {"type": "rule"}, "transform": only("isValid(datum.codec)"),
+             "encoding": {"x": x, **ends, "color": COLOUR}}  # fmt: skip
+    return whole([band, floor, reach, *curves(x, y, hover(codec="codec", read="step", time="time"))], 320)
+
+
+def memory() -> Spec:
+    """Draw what is allocated as bars from 0."""
+    x = {"field": "length", "type": "quantitative", "axis": None, "scale": {"padding": 0, "nice": False}}
+    tips = hover(codec="codec", per_message="text")
+    return whole(
+        [
+            {"mark": {"type": "bar", "strokeWidth": 1.5, "height": 11},
+             "encoding": {"y": by_codec(), "x": x, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+            {"mark": {"type": "text", "align": "left", "dx": 4},
+             "encoding": {"y": by_codec(), "x": x, "text": {"field": "text"}}},
+        ],
+        {"step": ROW},
+        padding={"left": 5, "top": 5, "bottom": 5, "right": 60},
+    )  # fmt: skip
+
+
+def crossover(baseline: str) -> Spec:
+    """Draw the time per message against the baseline's, by bandwidth; the page works its rows out."""
+    x = log("bandwidth, log scale", RATE_LABEL, "bandwidth", 0)
+    y = log(f"codec + wire × {baseline}, log scale", RATIO_LABEL, "ratio")
+    tips = hover(codec="codec", bandwidth="rate", ratio="text")
+    place = {"x": x, "y": y}
+    return whole(
+        [
+            {"mark": {"type": "rule"}, "encoding": {"y": {"datum": 1}}},
+            {"mark": {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5}, "transform": only("datum.now"),
+             "encoding": {"x": x}},
+            {"mark": {"type": "line", "strokeWidth": 2}, "transform": only("isValid(datum.codec)"),
+             "encoding": {**place, "detail": {"field": "codec"}, "color": COLOUR, "strokeDash": DASHES}},
+            {"mark": {"type": "point", "size": 60, "opacity": 0}, "transform": only("isValid(datum.codec)"),
+             "encoding": {**place, "tooltip": tips}},
+        ],
+        300,
+    )  # fmt: skip
+
+
+def lag() -> Spec:
+    """Draw the 99th percentile of an event loop's lag with its interval, the median and the maximum, by workload."""
+    x = {"field": "workload", "type": "nominal", "sort": None, "axis": axis("workload, small bodies first", labelAngle=-40)}
+    y = log("lag, log scale", TIME_LABEL, "ns")
+    beside = {"x": x, "xOffset": {"field": "codec", "type": "nominal", "sort": None}}
+    ends = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
+    tips = hover(codec="codec", workload="workload", body="size", median="median", p99="time")
+    mine = only("isValid(datum.codec)")
+    return whole(
+        [
+            {"mark": {"type": "bar", "color": GREY, "opacity": 0.45}, "transform": only("datum.kind === 'A/A'"),
+             "encoding": {"x": x, **ends}},
+            {"mark": {"type": "tick", "color": GREY, "thickness": 1.5}, "transform": only("datum.kind === 'idle'"),
+             "encoding": {"x": x, "y": y}},
+            {"mark": {"type": "rule", "opacity": 0.5}, "transform": mine,
+             "encoding": {**beside, "y": {"field": "p50", "type": "quantitative"}, "y2": {"field": "max"}, "color": COLOUR}},
+            {"mark": {"type": "rule", "strokeWidth": 2}, "transform": mine, "encoding": {**beside, **ends, "color": COLOUR}},
+            {"mark": {"type": "point", "size": 22, "opacity": 1}, "transform": mine,
+             "encoding": {**beside, "y": y, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+        ],
+        300,
+    )  # fmt: skip
+
+
+def figures(baseline: str) -> list[dict[str, Any]]:
+    """List the figures of the page in their order.
+
+    Args:
+        baseline: the codec that the ratios stand on.
+
+    Returns:
+        For each its name, its title, how it is read, the table that holds the same figures, and the specification.
+    """
+    band = f"grey band: {baseline} against itself (A/A), the noise of the machine"
+    return [
+        {"name": "crossover", "title": "On which wire does which codec win?", "table": "", "spec": crossover(baseline),
+         "note": f"For the boundary and the settings above. Below the line at 1× a codec takes less time than {baseline}; "
+                 "the dashed line is the bandwidth that is set."},
+        {"name": "ratios", "title": "How fast is each codec?", "table": "time", "spec": ratios(baseline),
+         "note": f"Time per message against {baseline}: a bar to the left is faster. Lines: 95 % intervals; {band}; "
+                 "=: a tie; dashed: the floor, which no codec can beat."},
+        {"name": "pareto", "title": "Which codecs are both small and fast?", "table": "size", "spec": pareto(),
+         "note": "Left is smaller, down is faster. No other codec beats those on the dashed line in both."},
+        {"name": "access", "title": "What does it cost to read only a part?", "table": "time", "spec": access(),
+         "note": f"Open the bytes and read a share of the fields. Lines: 95 % intervals; {band}; dashed: the floor."},
+        {"name": "memory", "title": "What is allocated?", "table": "memory", "spec": memory(),
+         "note": "Per message. Counts repeat exactly, so there are no intervals. ▸: the bar is cut off."},
+        {"name": "lag", "title": "How long does a body block an event loop?", "table": "lag", "spec": lag(),
+         "note": "40 bodies a second are coded beside a ticker. Mark: 99th percentile with its 95 % interval; thin line: "
+                 f"median to maximum; {band}; grey dash: a loop without any coding."},
+    ]  # fmt: skip
