@@ -8,22 +8,14 @@ Source: the Vega-Lite documentation, versions 5 and 6.
 
 from typing import Any
 
+from serlab.report.figures.look import RATE
+from serlab.report.units import SIZE, TIME
+
 Spec = dict[str, Any]
+Steps = tuple[tuple[float, str], ...]
 
 GREY = "#8A8A8A"
-TIME_LABEL = (
-    "datum.value >= 1e9 ? format(datum.value / 1e9, '~g') + ' s' : datum.value >= 1e6 ? format(datum.value / 1e6, '~g')"
-    " + ' ms' : datum.value >= 1e3 ? format(datum.value / 1e3, '~g') + ' µs' : format(datum.value, '~g') + ' ns'"
-)
-SIZE_LABEL = (
-    "datum.value >= 1e6 ? format(datum.value / 1e6, '~g') + ' MB' : datum.value >= 1e3 ? format(datum.value / 1e3, '~g')"
-    " + ' kB' : format(datum.value, '~g') + ' B'"
-)
-RATE_LABEL = (
-    "datum.value >= 1e9 ? format(datum.value / 1e9, '~g') + ' Gbit/s' : datum.value >= 1e6 ? "
-    "format(datum.value / 1e6, '~g') + ' Mbit/s' : format(datum.value / 1e3, '~g') + ' kbit/s'"
-)
-RATIO_LABEL = "format(datum.value, '~g') + '×'"
+RATIO: Steps = ((1.0, "×"),)
 DASHES = {"condition": {"test": "datum.hollow", "value": [5, 3]}, "value": [1, 0]}
 COLOUR = {"field": "colour", "type": "nominal", "scale": None}
 FILL = {"field": "fill", "type": "nominal", "scale": None}
@@ -36,10 +28,26 @@ def axis(title: str, labels: str = "", **more: Any) -> dict[str, Any]:
     return {"title": title or None, "tickCount": 5, **({"labelExpr": labels} if labels else {}), **more}
 
 
-def log(title: str, labels: str, field: str, padding: int = 12) -> dict[str, Any]:
-    """Describe a channel on a logarithmic scale."""
+def log(channel: str, title: str, steps: Steps, field: str, padding: int = 12) -> dict[str, Any]:
+    """Describe a channel on a logarithmic scale, with ticks in their units at round figures alone."""
     scale = {"type": "log", "padding": padding, "nice": False}
-    return {"field": field, "type": "quantitative", "scale": scale, "axis": axis(title, labels)}
+    marks = axis(title, f"{is_round(channel)} ? {unit_text(steps)} : ''", grid=False, ticks=False, labelFlush=False)
+    return {"field": field, "type": "quantitative", "scale": scale, "axis": marks}
+
+
+def is_round(channel: str) -> str:
+    """Say which ticks bear a text: 1, 2 and 5 times a power of ten; on long axes the powers alone, on short ones all."""
+    reach = f"(domain('{channel}')[1] / domain('{channel}')[0])"
+    digit = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
+    return f"({reach} < 8 || {digit} === 1 || ({reach} < 300 && ({digit} === 2 || {digit} === 5)))"
+
+
+def unit_text(steps: Steps) -> str:
+    """Write a tick in the largest unit that keeps it at 1 or more."""
+    texts = [(factor, f"format(datum.value / {factor}, '~g') + '{unit if unit == '×' else ' ' + unit}'")
+             for factor, unit in steps]  # fmt: skip
+    cases = "".join(f"datum.value >= {factor} ? {text} : " for factor, text in texts[:-1])
+    return f"({cases}{texts[-1][1]})"
 
 
 def hover(**fields: str) -> list[dict[str, str]]:
@@ -49,8 +57,8 @@ def hover(**fields: str) -> list[dict[str, str]]:
 
 def whole(layers: list[Spec], height: Any, **more: Any) -> Spec:
     """Make a specification as wide as its place on the page."""
-    return {"width": "container", "height": height, "autosize": {"type": "fit-x", "contains": "padding"},
-            "layer": layers, **more}  # fmt: skip
+    fit = {"type": "fit-x", "contains": "padding"}
+    return {"width": "container", "height": height, "autosize": fit, "layer": layers, **more}
 
 
 def only(test: str) -> list[dict[str, str]]:
@@ -65,7 +73,7 @@ def by_codec() -> dict[str, Any]:
 
 def ratios(baseline: str) -> Spec:
     """Draw bars from 1 to a ratio, with intervals, the A/A band and the floor."""
-    x = log(f"time × {baseline}, log scale", RATIO_LABEL, "ratio", 52)
+    x = log("x", f"time × {baseline}, log scale", RATIO, "ratio", 62)
     ends = {"y": by_codec(), "x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}}
     band = {"x": {"aggregate": "min", "field": "aa_low", "type": "quantitative"},
             "x2": {"aggregate": "max", "field": "aa_high"}}  # fmt: skip
@@ -76,7 +84,7 @@ def ratios(baseline: str) -> Spec:
         [
             {"mark": {"type": "rect", "color": GREY, "opacity": 0.45}, "encoding": band},
             {"mark": {"type": "rule", "strokeDash": [4, 3], "color": GREY}, "transform": only("isValid(datum.floor)"),
-             "encoding": {"x": {"aggregate": "min", "field": "floor", "type": "quantitative"}}},
+             "encoding": {"x": {"field": "floor", "type": "quantitative"}}},
             {"mark": {"type": "bar", "strokeWidth": 1.5, "height": 11},
              "encoding": {"y": by_codec(), "x": x, "x2": {"datum": 1}, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
             {"mark": {"type": "rule"}, "encoding": {"x": {"datum": 1}}},
@@ -92,7 +100,7 @@ def ratios(baseline: str) -> Spec:
 
 def pareto() -> Spec:
     """Draw size against time, with the front of those that none beats in both."""
-    x, y = log("bytes per message, log scale", SIZE_LABEL, "bytes", 48), log("time, log scale", TIME_LABEL, "ns", 22)
+    x, y = log("x", "bytes per message, log scale", SIZE, "bytes", 48), log("y", "time, log scale", TIME, "ns", 22)
     tips = hover(codec="codec", size="size", time="time")
     place = {"x": x, "y": y}
     return whole(
@@ -124,8 +132,8 @@ def curves(x: dict[str, Any], y: dict[str, Any], tips: list[dict[str, str]]) -> 
 def access() -> Spec:
     """Draw the time to open a message and read a share of its fields."""
     x = {"field": "step", "type": "ordinal", "sort": {"field": "place"},
-         "axis": axis("share of the fields that are read", labelAngle=0)}  # fmt: skip
-    y = log("time, log scale", TIME_LABEL, "ns")
+         "axis": axis("share of the fields that are read", "split(datum.label, '_')", labelAngle=0)}  # fmt: skip
+    y = log("y", "time, log scale", TIME, "ns")
     ends = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
     band = {"mark": {"type": "area", "color": GREY, "opacity": 0.45}, "transform": only("datum.kind === 'A/A'"),
             "encoding": {"x": x, **ends}}  # fmt: skip
@@ -133,7 +141,7 @@ def access() -> Spec:
              "encoding": {"x": x, "y": y}}  # fmt: skip
     reach = {"mark": {"type": "rule"}, "transform": only("isValid(datum.codec)"),
              "encoding": {"x": x, **ends, "color": COLOUR}}  # fmt: skip
-    return whole([band, floor, reach, *curves(x, y, hover(codec="codec", read="step", time="time"))], 320)
+    return whole([band, floor, reach, *curves(x, y, hover(codec="codec", read="read", time="time"))], 320)
 
 
 def memory() -> Spec:
@@ -154,8 +162,9 @@ def memory() -> Spec:
 
 def crossover(baseline: str) -> Spec:
     """Draw the time per message against the baseline's, by bandwidth; the page works its rows out."""
-    x = log("bandwidth, log scale", RATE_LABEL, "bandwidth", 0)
-    y = log(f"codec + wire × {baseline}, log scale", RATIO_LABEL, "ratio")
+    x = log("x", "bandwidth, log scale", RATE, "bandwidth", 0)
+    x["axis"]["values"] = [1e6, 1e8, 1e10]
+    y = log("y", f"codec + wire × {baseline}, log scale", RATIO, "ratio")
     tips = hover(codec="codec", bandwidth="rate", ratio="text")
     place = {"x": x, "y": y}
     return whole(
@@ -174,11 +183,16 @@ def crossover(baseline: str) -> Spec:
 
 def lag() -> Spec:
     """Draw the 99th percentile of an event loop's lag with its interval, the median and the maximum, by workload."""
-    x = {"field": "workload", "type": "nominal", "sort": None, "axis": axis("workload, small bodies first", labelAngle=-40)}
-    y = log("lag, log scale", TIME_LABEL, "ns")
+    x = {
+        "field": "workload",
+        "type": "nominal",
+        "sort": None,
+        "axis": axis("workload, small bodies first", labelAngle=-40),
+    }
+    y = log("y", "lag, log scale", TIME, "ns")
     beside = {"x": x, "xOffset": {"field": "codec", "type": "nominal", "sort": None}}
     ends = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
-    tips = hover(codec="codec", workload="workload", body="size", median="median", p99="time")
+    tips = hover(codec="codec", workload="workload", body="size", median="median", p99="time", maximum="maximum")
     mine = only("isValid(datum.codec)")
     return whole(
         [
@@ -186,8 +200,6 @@ def lag() -> Spec:
              "encoding": {"x": x, **ends}},
             {"mark": {"type": "tick", "color": GREY, "thickness": 1.5}, "transform": only("datum.kind === 'idle'"),
              "encoding": {"x": x, "y": y}},
-            {"mark": {"type": "rule", "opacity": 0.5}, "transform": mine,
-             "encoding": {**beside, "y": {"field": "p50", "type": "quantitative"}, "y2": {"field": "max"}, "color": COLOUR}},
             {"mark": {"type": "rule", "strokeWidth": 2}, "transform": mine, "encoding": {**beside, **ends, "color": COLOUR}},
             {"mark": {"type": "point", "size": 22, "opacity": 1}, "transform": mine,
              "encoding": {**beside, "y": y, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
@@ -220,6 +232,6 @@ def figures(baseline: str) -> list[dict[str, Any]]:
         {"name": "memory", "title": "What is allocated?", "table": "memory", "spec": memory(),
          "note": "Per message. Counts repeat exactly, so there are no intervals. ▸: the bar is cut off."},
         {"name": "lag", "title": "How long does a body block an event loop?", "table": "lag", "spec": lag(),
-         "note": "40 bodies a second are coded beside a ticker. Mark: 99th percentile with its 95 % interval; thin line: "
-                 f"median to maximum; {band}; grey dash: a loop without any coding."},
+         "note": "40 bodies a second are coded beside a ticker. Mark: 99th percentile of the lag; line: its 95 % interval; "
+                 f"{band}; grey dash: a loop without any coding."},
     ]  # fmt: skip

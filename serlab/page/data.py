@@ -64,7 +64,9 @@ def by_process(processes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, di
 def sizes_of(processes: Sequence[Mapping[str, Any]]) -> list[int]:
     """List how many processes a ratio may rest on: all, or where one of them lacks something any smaller number."""
     arms = by_process(processes)
-    whole = all(None not in values for codecs in arms.values() for timed in codecs.values() for values in timed.values())
+    whole = all(
+        None not in values for codecs in arms.values() for timed in codecs.values() for values in timed.values()
+    )
     return [len(processes)] if whole else list(range(1, len(processes) + 1))
 
 

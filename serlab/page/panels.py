@@ -118,10 +118,10 @@ def access_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
     steps = steps_of(rows, workload)
     if len(steps) < 2:
         return
-    texts = [STEPS[step].replace("\n", " ") for step in steps]
+    texts = [STEPS[step].replace("\n", "_") for step in steps]
     found = [
-        {"codec": codec, "step": text, "place": i, "ns": one.value, "low": one.low, "high": one.high,
-         "time": scaled(one.value, TIME)}
+        {"codec": codec, "step": text, "read": text.replace("_", " "), "place": i, "ns": one.value, "low": one.low,
+         "high": one.high, "time": scaled(one.value, TIME)}
         for codec, curve in curves_of(rows, workload, baseline_of(rows)).items()
         for i, (text, one) in enumerate(zip(texts, curve, strict=True))
     ]  # fmt: skip
@@ -184,6 +184,6 @@ def lag_rows(rows: pd.DataFrame, workload: str, operation: str) -> Iterator[dict
         elif codec.endswith(CONTROL):
             yield {**place, "kind": "A/A", **limits}
         elif is_codec(codec):
-            ends = {name: middle(found[name].get(codec, {})) for name in ("p50", "max")}
-            texts = {"time": scaled(one.value, TIME), "median": scaled(ends["p50"], TIME)}
-            yield {**place, "codec": codec, "ns": one.value, **limits, **ends, **texts}
+            ends = {"median": middle(found["p50"].get(codec, {})), "maximum": middle(found["max"].get(codec, {}))}
+            texts = {name: scaled(value, TIME) for name, value in {"time": one.value, **ends}.items()}
+            yield {**place, "codec": codec, "ns": one.value, **limits, **texts}

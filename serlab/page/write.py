@@ -25,6 +25,7 @@ from serlab.page.panels import panels
 from serlab.report import build_tables
 from serlab.report.export import caption_of
 from serlab.report.figures.data import names_of
+from serlab.report.paired import own
 from serlab.report.tables import baseline_of
 from serlab.results import write_atomically
 
@@ -81,18 +82,20 @@ def page_of(directory: str | Path, scenarios: Sequence[str | Path] = ()) -> str:
 
 def held(run: Run, scenarios: Sequence[str | Path]) -> dict[str, Any]:
     """Gather all that the page holds as JSON."""
+    rows = own(run.rows)
     built = build_tables(run.rows)
     found = answers(run, boundaries(scenarios))
-    named = {str(Path(source).stem) if str(source).endswith(".toml") else str(source): str(source) for source in scenarios}
-    codecs = names_of(run.rows, "codec")
+    named = {
+        str(Path(source).stem) if str(source).endswith(".toml") else str(source): str(source) for source in scenarios
+    }
     return {
         "directory": run.place,
         "caption": caption_of(run.environment),
         "answers": [{**one, "source": named.get(one["scenario"]["name"], one["scenario"]["name"])} for one in found],
         "first": first_of(found, bool(scenarios)),
         "calculator": calculator(run),
-        "codecs": looks(codecs),
-        "workloads": names_of(run.rows, "workload"),
+        "codecs": looks(names_of(rows, "codec")),
+        "workloads": names_of(rows, "workload"),
         "tables": tables(built),
         "figures": drawn(run, built),
     }
@@ -145,6 +148,8 @@ def embedded(data: Any) -> str:
 
 def policy(*scripts: str) -> str:
     """Forbid all but the page's own scripts, its styles, and images made on the spot."""
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts)
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts
+    )
     rules = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
     return f"{rules}; base-uri 'none'; form-action 'none'"

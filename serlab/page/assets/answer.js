@@ -11,9 +11,9 @@ function drawAnswer() {
   const nothing = "No answer: this run has not measured what these settings need.";
   const verdict = isGiven ? given.verdict : ranking ? verdictText(scenario, ranking) : nothing;
   const reasons = isGiven ? [...given.notes, ...given.reasons] : ranking ? reasonsOf(scenario, ranking) : [];
-  say(byId("verdict"), verdict);
+  sayVerdict(verdict);
   byId("question").textContent = scenario.question;
-  byId("reasons").replaceChildren(...reasons.map((reason) => element("li", {}, reason)));
+  byId("reasons").replaceChildren(...reasons.map((reason) => element("li", {}, joined(reason))));
   byId("ranking").replaceChildren(...(ranking ? [rankingTable(scenario, ranking)] : []));
   byId("changes").textContent = changesText();
   byId("reset").hidden = isGiven;
@@ -21,10 +21,19 @@ function drawAnswer() {
   drawCrossover(scenario, ranking);
 }
 
-// A live region speaks only of what is new.
-function say(place, text) {
-  if (place.textContent !== text) place.textContent = text;
+// What to do stands large, why behind it. A live region speaks only of what is new.
+function sayVerdict(text) {
+  const place = byId("verdict");
+  if (place.dataset.text === text) return;
+  place.dataset.text = text;
+  const [lead, ...rest] = text.split(": ");
+  const more = rest.length ? [": ", element("span", { class: "because" }, joined(rest.join(": ")))] : [];
+  place.replaceChildren(element("strong", {}, lead), ...more);
+  byId("headline").textContent = lead;
 }
+
+// Keep a figure and its unit on one line.
+const joined = (text) => text.replace(/(\d) (?=[%×µmnskMGT]?[A-Za-z%×])/g, "$1\u00a0");
 
 function changesText() {
   const count = state.changes.size;
@@ -35,7 +44,7 @@ function changesText() {
 function rankingTable(scenario, ranking) {
   const { currency } = scenario.prices;
   const what = scenario.objective === "time" ? "time" : "money";
-  const heads = ["codec", `${what} × ${ranking.baseline}`, "CPU", "wire", "size", `${currency} per million`, "note"];
+  const heads = ["codec", `${what} × ${ranking.baseline}`, "CPU", "wire", "size", `${currency} per million`];
   const caption = `Codecs in order of ${what} per message. →: use this; =: ties with the cheapest; ` +
     `[ ]: 95 % interval. ${ranking.baseline} against itself: ${times(ranking.control)}. Prices are assumptions.`;
   const rows = ranking.standings.map((one) => rankingRow(scenario, one));
@@ -43,7 +52,7 @@ function rankingTable(scenario, ranking) {
 }
 
 function headRow(heads) {
-  const cells = heads.map((head, i) => element("th", { scope: "col", class: i && i < heads.length - 1 ? "number" : "" }, head));
+  const cells = heads.map((head, i) => element("th", { scope: "col", class: i ? "number" : "" }, head));
   return element("thead", {}, element("tr", {}, ...cells));
 }
 
@@ -54,12 +63,12 @@ function rankingRow(scenario, one) {
        threeDigits(cost.cost_per_million)]
     : ["–", "–", "–", "–", "–"];
   const cells = figures.map((text) => element("td", { class: "number" }, text));
-  const note = one.barred || (verdict === "dearer" ? "" : verdict);
+  const note = one.barred.replaceAll("`", "") || (verdict === "dearer" ? "" : verdict);
   const name = element("span", { class: "codec" }, swatch(one.codec), one.codec);
   const mark = element("span", { class: "mark", "aria-hidden": true }, MARKS[verdict] ?? "");
-  const head = element("th", { scope: "row" }, mark, name);
+  const head = element("th", { scope: "row" }, mark, name, ...(note ? [element("small", {}, note)] : []));
   const rowClass = verdict === "recommended" ? "chosen" : one.barred ? "barred" : "";
-  return element("tr", { class: rowClass, "data-codec": one.codec }, head, ...cells, element("td", {}, note));
+  return element("tr", { class: rowClass, "data-codec": one.codec }, head, ...cells);
 }
 
 // A codec's colour, full or hollow as in the figures.

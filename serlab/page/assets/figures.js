@@ -3,6 +3,7 @@
 const SLOWEST = 6; // the crossover figure goes from 1 Mbit/s to 100 Gbit/s
 const FASTEST = 11;
 const STEPS = 60;
+const ONLY_ERRORS = 1; // it warns of bars whose panel is as high as they need, and of a layer that has no rows
 const drawn = new Map(); // place on the page → its Vega view, to be ended before another takes the place
 
 function drawFigures() {
@@ -16,7 +17,7 @@ function drawFigures() {
 function figureSection({ name, title, note, table }) {
   const link = table && DATA.tables.some((one) => one.name === table)
     ? [" The same figures as rows: ", element("a", { href: `#${table}`, class: "jump" }, `table ${table}`), "."] : [];
-  return element("section", { class: "figure", "aria-labelledby": `figure-${name}-title` },
+  return element("section", { class: `figure ${name}`, "aria-labelledby": `figure-${name}-title` },
     element("h3", { id: `figure-${name}-title` }, title), element("p", { class: "note" }, note, ...link),
     element("div", { class: "panels", id: `figure-${name}` }));
 }
@@ -61,7 +62,7 @@ async function draw(place, spec, rows) {
   drawn.get(place)?.finalize();
   const values = rows.filter(({ codec }) => !state.hidden.has(codec)).map(coloured);
   const embedded = await vegaEmbed(place, { ...spec, data: { values }, config: look() }, {
-    mode: "vega-lite", renderer: "svg", ast: true, tooltip: { theme: themeNow() },
+    mode: "vega-lite", renderer: "svg", ast: true, logLevel: ONLY_ERRORS, tooltip: { theme: themeNow() },
     actions: { export: true, source: false, compiled: false, editor: false },
   });
   drawn.set(place, embedded);

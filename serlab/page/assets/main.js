@@ -59,6 +59,7 @@ function drawAll() {
 }
 
 byId("settings").open = matchMedia("(min-width: 64rem)").matches;
+byId("why").open = matchMedia("(min-width: 40rem)").matches;
 byId("form").addEventListener("submit", (event) => event.preventDefault());
 readHash();
 drawAll();
@@ -87,4 +88,4 @@ byId("theme").addEventListener("click", () => {
 dark.addEventListener("change", themeChanged);
 
 // For consoles and tests: what `serlab decide --json` says, worked out here.
-window.serlab = { rank: () => rank(DATA.calculator, changedScenario()), state, verdict: () => byId("verdict").textContent };
+window.serlab = { rank: () => rank(DATA.calculator, changedScenario()), state, verdict: () => byId("verdict").dataset.text };

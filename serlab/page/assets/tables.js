@@ -1,6 +1,6 @@
 // The tables: sorted by a click or a key on a heading, filtered by words and choices, and offered as CSV and JSON.
 
-const FEW = 40; // rows that are shown at first
+const FEW = 12; // rows that are shown at first
 const CHOOSABLE = ["workload", "operation", "mode", "way", "codec", "verdict", "parity"];
 
 function drawTables() {
@@ -27,7 +27,12 @@ function tableSection(table) {
   return section;
 }
 
-const shownColumns = (view) => view.table.columns.filter((column) => column.heading);
+// The codec stands first, since the first column stays in sight when the others are scrolled.
+function shownColumns(view) {
+  const shown = view.table.columns.filter((column) => column.heading);
+  const isFirst = (column) => column.name === "codec";
+  return [...shown.filter(isFirst), ...shown.filter((column) => !isFirst(column))];
+}
 
 function filters(view) {
   const { choices, search } = view.parts;
