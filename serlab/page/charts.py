@@ -19,8 +19,9 @@ RATIO: Steps = ((1.0, "×"),)
 DASHES = {"condition": {"test": "datum.hollow", "value": [5, 3]}, "value": [1, 0]}
 COLOUR = {"field": "colour", "type": "nominal", "scale": None}
 FILL = {"field": "fill", "type": "nominal", "scale": None}
-ROW = 19
-"""Pixels of one bar."""
+PAINT = {"stroke": COLOUR, "fill": FILL}
+REACH = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
+"""The two ends of an interval."""
 
 
 def axis(title: str, labels: str = "", **more: Any) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def log(channel: str, title: str, steps: Steps, field: str, padding: int = 12) -
 
 
 def is_round(channel: str) -> str:
-    """Say which ticks bear a text: 1, 2 and 5 times a power of ten; on long axes the powers alone, on short ones all."""
+    """Say which ticks bear a text: powers of ten, 2 and 5 times these where there is room, and all on short axes."""
     reach = f"(domain('{channel}')[1] / domain('{channel}')[0])"
     digit = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
     return f"({reach} < 8 || {digit} === 1 || ({reach} < 300 && ({digit} === 2 || {digit} === 5)))"
@@ -50,15 +51,20 @@ def unit_text(steps: Steps) -> str:
     return f"({cases}{texts[-1][1]})"
 
 
+def amount(field: str) -> dict[str, str]:
+    """Describe a channel of figures."""
+    return {"field": field, "type": "quantitative"}
+
+
 def hover(**fields: str) -> list[dict[str, str]]:
     """Say what a tooltip holds: its words → fields."""
     return [{"field": field, "type": "nominal", "title": title.replace("_", " ")} for title, field in fields.items()]
 
 
-def whole(layers: list[Spec], height: Any, **more: Any) -> Spec:
-    """Make a specification as wide as its place on the page."""
+def whole(layers: list[Spec], **more: Any) -> Spec:
+    """Make a specification as wide as its place on the page; without a height the page gives each row some."""
     fit = {"type": "fit-x", "contains": "padding"}
-    return {"width": "container", "height": height, "autosize": fit, "layer": layers, **more}
+    return {"width": "container", "autosize": fit, "layer": layers, **more}
 
 
 def only(test: str) -> list[dict[str, str]]:
@@ -74,7 +80,7 @@ def by_codec() -> dict[str, Any]:
 def ratios(baseline: str) -> Spec:
     """Draw bars from 1 to a ratio, with intervals, the A/A band and the floor."""
     x = log("x", f"time × {baseline}, log scale", RATIO, "ratio", 62)
-    ends = {"y": by_codec(), "x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}}
+    ends = {"y": by_codec(), "x": amount("low"), "x2": {"field": "high"}}
     band = {"x": {"aggregate": "min", "field": "aa_low", "type": "quantitative"},
             "x2": {"aggregate": "max", "field": "aa_high"}}  # fmt: skip
     tips = hover(codec="codec", ratio="text", interval="interval", time="time")
@@ -84,17 +90,16 @@ def ratios(baseline: str) -> Spec:
         [
             {"mark": {"type": "rect", "color": GREY, "opacity": 0.45}, "encoding": band},
             {"mark": {"type": "rule", "strokeDash": [4, 3], "color": GREY}, "transform": only("isValid(datum.floor)"),
-             "encoding": {"x": {"field": "floor", "type": "quantitative"}}},
+             "encoding": {"x": amount("floor")}},
             {"mark": {"type": "bar", "strokeWidth": 1.5, "height": 11},
-             "encoding": {"y": by_codec(), "x": x, "x2": {"datum": 1}, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+             "encoding": {"y": by_codec(), "x": x, "x2": {"datum": 1}, **PAINT, "tooltip": tips}},
             {"mark": {"type": "rule"}, "encoding": {"x": {"datum": 1}}},
             {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": ends},
             {"mark": {"type": "text", **left}, "transform": only("datum.ratio < 1"),
-             "encoding": {**words, "x": {"field": "low", "type": "quantitative"}}},
+             "encoding": {**words, "x": amount("low")}},
             {"mark": {"type": "text", **right}, "transform": only("datum.ratio >= 1"),
-             "encoding": {**words, "x": {"field": "high", "type": "quantitative"}}},
+             "encoding": {**words, "x": amount("high")}},
         ],
-        {"step": ROW},
     )  # fmt: skip
 
 
@@ -106,15 +111,15 @@ def pareto() -> Spec:
     return whole(
         [
             {"mark": {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "color": GREY},
-             "transform": only("datum.front"), "encoding": {**place, "order": {"field": "bytes", "type": "quantitative"}}},
+             "transform": only("datum.front"), "encoding": {**place, "order": amount("bytes")}},
             {"mark": {"type": "rule", "strokeWidth": 1.5},
-             "encoding": {"x": x, "y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}, "color": COLOUR}},
+             "encoding": {"x": x, **REACH, "color": COLOUR}},
             {"mark": {"type": "point", "size": 80, "strokeWidth": 2, "opacity": 1},
-             "encoding": {**place, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+             "encoding": {**place, **PAINT, "tooltip": tips}},
             {"mark": {"type": "text", "dy": -11, "fontWeight": "bold"}, "transform": only("datum.front"),
              "encoding": {**place, "text": {"field": "codec"}}},
         ],
-        320,
+        height=320,
     )  # fmt: skip
 
 
@@ -125,7 +130,7 @@ def curves(x: dict[str, Any], y: dict[str, Any], tips: list[dict[str, str]]) -> 
         {"mark": {"type": "line", "strokeWidth": 2}, "transform": only("isValid(datum.codec)"),
          "encoding": {**place, "detail": {"field": "codec"}, "color": COLOUR, "strokeDash": DASHES}},
         {"mark": {"type": "point", "size": 55, "opacity": 1}, "transform": only("isValid(datum.codec)"),
-         "encoding": {**place, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+         "encoding": {**place, **PAINT, "tooltip": tips}},
     ]  # fmt: skip
 
 
@@ -134,14 +139,13 @@ def access() -> Spec:
     x = {"field": "step", "type": "ordinal", "sort": {"field": "place"},
          "axis": axis("share of the fields that are read", "split(datum.label, '_')", labelAngle=0)}  # fmt: skip
     y = log("y", "time, log scale", TIME, "ns")
-    ends = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
     band = {"mark": {"type": "area", "color": GREY, "opacity": 0.45}, "transform": only("datum.kind === 'A/A'"),
-            "encoding": {"x": x, **ends}}  # fmt: skip
+            "encoding": {"x": x, **REACH}}  # fmt: skip
     floor = {"mark": {"type": "line", "strokeDash": [4, 3], "color": GREY}, "transform": only("datum.kind === 'floor'"),
              "encoding": {"x": x, "y": y}}  # fmt: skip
     reach = {"mark": {"type": "rule"}, "transform": only("isValid(datum.codec)"),
-             "encoding": {"x": x, **ends, "color": COLOUR}}  # fmt: skip
-    return whole([band, floor, reach, *curves(x, y, hover(codec="codec", read="read", time="time"))], 320)
+             "encoding": {"x": x, **REACH, "color": COLOUR}}  # fmt: skip
+    return whole([band, floor, reach, *curves(x, y, hover(codec="codec", read="read", time="time"))], height=320)
 
 
 def memory() -> Spec:
@@ -151,11 +155,10 @@ def memory() -> Spec:
     return whole(
         [
             {"mark": {"type": "bar", "strokeWidth": 1.5, "height": 11},
-             "encoding": {"y": by_codec(), "x": x, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+             "encoding": {"y": by_codec(), "x": x, **PAINT, "tooltip": tips}},
             {"mark": {"type": "text", "align": "left", "dx": 4},
              "encoding": {"y": by_codec(), "x": x, "text": {"field": "text"}}},
         ],
-        {"step": ROW},
         padding={"left": 5, "top": 5, "bottom": 5, "right": 60},
     )  # fmt: skip
 
@@ -177,7 +180,7 @@ def crossover(baseline: str) -> Spec:
             {"mark": {"type": "point", "size": 60, "opacity": 0}, "transform": only("isValid(datum.codec)"),
              "encoding": {**place, "tooltip": tips}},
         ],
-        300,
+        height=300,
     )  # fmt: skip
 
 
@@ -191,20 +194,20 @@ def lag() -> Spec:
     }
     y = log("y", "lag, log scale", TIME, "ns")
     beside = {"x": x, "xOffset": {"field": "codec", "type": "nominal", "sort": None}}
-    ends = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
     tips = hover(codec="codec", workload="workload", body="size", median="median", p99="time", maximum="maximum")
     mine = only("isValid(datum.codec)")
     return whole(
         [
             {"mark": {"type": "bar", "color": GREY, "opacity": 0.45}, "transform": only("datum.kind === 'A/A'"),
-             "encoding": {"x": x, **ends}},
+             "encoding": {"x": x, **REACH}},
             {"mark": {"type": "tick", "color": GREY, "thickness": 1.5}, "transform": only("datum.kind === 'idle'"),
              "encoding": {"x": x, "y": y}},
-            {"mark": {"type": "rule", "strokeWidth": 2}, "transform": mine, "encoding": {**beside, **ends, "color": COLOUR}},
+            {"mark": {"type": "rule", "strokeWidth": 2}, "transform": mine,
+             "encoding": {**beside, **REACH, "color": COLOUR}},
             {"mark": {"type": "point", "size": 22, "opacity": 1}, "transform": mine,
-             "encoding": {**beside, "y": y, "stroke": COLOUR, "fill": FILL, "tooltip": tips}},
+             "encoding": {**beside, "y": y, **PAINT, "tooltip": tips}},
         ],
-        300,
+        height=300,
     )  # fmt: skip
 
 
@@ -220,8 +223,8 @@ def figures(baseline: str) -> list[dict[str, Any]]:
     band = f"grey band: {baseline} against itself (A/A), the noise of the machine"
     return [
         {"name": "crossover", "title": "On which wire does which codec win?", "table": "", "spec": crossover(baseline),
-         "note": f"For the boundary and the settings above. Below the line at 1× a codec takes less time than {baseline}; "
-                 "the dashed line is the bandwidth that is set."},
+         "note": "For the boundary and the settings above. Below the line at 1× a codec takes less time than "
+                 f"{baseline}; the dashed line is the bandwidth that is set."},
         {"name": "ratios", "title": "How fast is each codec?", "table": "time", "spec": ratios(baseline),
          "note": f"Time per message against {baseline}: a bar to the left is faster. Lines: 95 % intervals; {band}; "
                  "=: a tie; dashed: the floor, which no codec can beat."},
@@ -232,6 +235,6 @@ def figures(baseline: str) -> list[dict[str, Any]]:
         {"name": "memory", "title": "What is allocated?", "table": "memory", "spec": memory(),
          "note": "Per message. Counts repeat exactly, so there are no intervals. ▸: the bar is cut off."},
         {"name": "lag", "title": "How long does a body block an event loop?", "table": "lag", "spec": lag(),
-         "note": "40 bodies a second are coded beside a ticker. Mark: 99th percentile of the lag; line: its 95 % interval; "
-                 f"{band}; grey dash: a loop without any coding."},
+         "note": "40 bodies a second are coded beside a ticker. Mark: 99th percentile of the lag; line: its 95 % "
+                 f"interval; {band}; grey dash: a loop without any coding."},
     ]  # fmt: skip

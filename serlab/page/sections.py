@@ -11,18 +11,18 @@ from serlab.report.units import SIZE, scaled
 from serlab.results import ENVIRONMENT, PARQUET
 
 METHOD = (
-    "Each message is encoded and decoded by every codec first; one that does not give back what went in gets no figure.",
-    "Time: a fresh process measures all codecs of a workload by turns, in short batches and in random order, and several "
+    "Each message is encoded and decoded by every codec first; one that does not give it back gets no figure.",
+    "Time: a fresh process measures all codecs of a workload by turns, in short batches and in random order; several "
     "processes make a run.",
-    "A figure is a ratio to {baseline} within each process, and the median of these ratios; absolute times are medians.",
+    "A figure is a ratio to {baseline} within each process, and the median of these; absolute times are medians.",
     "Intervals are 95 % bootstrap intervals that resample processes, widened for their small number.",
-    "{baseline} is measured twice (A/A). What it differs from itself is the machine's noise: a smaller difference is a tie.",
+    "{baseline} is measured twice (A/A). How it differs from itself is the machine's noise: less than that is a tie.",
     "Size: each message by itself, raw, by gzip 6 and by zstd 3.",
     "Memory: in processes of its own, as the slope between N and 2 N passes, so that counts repeat exactly.",
     "Cost at a boundary: processor time of what is done to a message, plus its bytes divided by the bandwidth; a price "
     "for each core-hour, byte moved and byte kept. Round trips, headers and congestion are not in it.",
-    "The answer is the cheapest codec that the boundary's constraints allow. What ties with it and is simpler goes first, "
-    "and where the saving would not be noticed the answer is to stay with {baseline}.",
+    "The answer is the cheapest codec that the boundary's constraints allow. What ties with it and is simpler goes "
+    "first, and where the saving would not be noticed the answer is to stay with {baseline}.",
     "What is measured is this machine with these versions. Ratios carry over to others only roughly, times do not.",
 )
 WORDS = {
@@ -34,8 +34,8 @@ WORDS = {
     "floor": "what no codec can beat: copying the bytes, making the strings",
     "A/A": "the baseline against itself",
 }
-FIELDS = ("run", "cpu", "cores", "memory_bytes", "os", "python", "processes", "gc", "load_average", "seed", "serlab")
-FIELDS += ("git_commit",)
+FIELDS: tuple[str, ...] = ("run", "cpu", "cores", "memory_bytes", "os", "python", "processes", "gc", "load_average")
+FIELDS += ("seed", "serlab", "git_commit")
 FILES = {
     PARQUET: "every figure as a row, with codec, workload, operation, metric, unit and process",
     ENVIRONMENT: "machine, versions and options",

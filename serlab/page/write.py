@@ -7,8 +7,9 @@ compile expressions by `new Function`; `ast: true` has them interpreted, so that
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
+from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -30,8 +31,8 @@ from serlab.report.tables import baseline_of
 from serlab.results import write_atomically
 
 PAGE = "report.html"
-SCRIPTS = ("units", "statistics", "model", "ranking", "wording", "elements", "state", "controls", "answer", "tables")
-SCRIPTS += ("figures", "main")
+SCRIPTS: tuple[str, ...] = ("units", "statistics", "model", "ranking", "wording", "elements", "state", "controls")
+SCRIPTS += ("answer", "tables", "figures", "main")
 """The files of the page's script, in the order in which they need each other."""
 
 
@@ -62,12 +63,12 @@ def page_of(directory: str | Path, scenarios: Sequence[str | Path] = ()) -> str:
     shown = next(one for one in data["answers"] if one["scenario"]["name"] == data["first"])
     program = script_of(asset(f"{name}.js") for name in SCRIPTS)
     return Template(asset("page.html")).substitute(
-        title=sections.escape(f"serlab: run {run.environment.get('run', '')}"),
+        title=escape(f"serlab: run {run.environment.get('run', '')}"),
         policy=policy(library(), program),
         style=asset("page.css"),
-        run=sections.escape(sections.title_of(run.environment)),
-        question=sections.escape(shown["scenario"]["question"]),
-        verdict=sections.escape(shown["verdict"]),
+        run=escape(sections.title_of(run.environment)),
+        question=escape(shown["scenario"]["question"]),
+        verdict=escape(shown["verdict"]),
         reasons=sections.items([*shown["notes"], *shown["reasons"]]),
         overview=sections.overview(data["answers"]),
         words=sections.words(),
@@ -85,13 +86,10 @@ def held(run: Run, scenarios: Sequence[str | Path]) -> dict[str, Any]:
     rows = own(run.rows)
     built = build_tables(run.rows)
     found = answers(run, boundaries(scenarios))
-    named = {
-        str(Path(source).stem) if str(source).endswith(".toml") else str(source): str(source) for source in scenarios
-    }
     return {
         "directory": run.place,
         "caption": caption_of(run.environment),
-        "answers": [{**one, "source": named.get(one["scenario"]["name"], one["scenario"]["name"])} for one in found],
+        "answers": [{**one, "source": source_of(one["scenario"]["name"], scenarios)} for one in found],
         "first": first_of(found, bool(scenarios)),
         "calculator": calculator(run),
         "codecs": looks(names_of(rows, "codec")),
@@ -99,6 +97,11 @@ def held(run: Run, scenarios: Sequence[str | Path]) -> dict[str, Any]:
         "tables": tables(built),
         "figures": drawn(run, built),
     }
+
+
+def source_of(name: str, scenarios: Sequence[str | Path]) -> str:
+    """Say what `serlab decide --scenario` takes for a boundary: its name, or the file it came from."""
+    return next((str(source) for source in scenarios if Path(source).stem == name), name)
 
 
 def first_of(found: Sequence[dict[str, Any]], is_asked: bool) -> str:
@@ -128,7 +131,7 @@ def asset(name: str) -> str:
     return resources.files("serlab.page").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def script_of(sources: Any) -> str:
+def script_of(sources: Iterable[str]) -> str:
     """Make a script whose names stay its own, and in whose text nothing can end the element.
 
     Source: HTML, "Restrictions for contents of script elements"; `<` may be written as an escape in a string only, and
@@ -148,8 +151,7 @@ def embedded(data: Any) -> str:
 
 def policy(*scripts: str) -> str:
     """Forbid all but the page's own scripts, its styles, and images made on the spot."""
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts
-    )
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
     rules = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
     return f"{rules}; base-uri 'none'; form-action 'none'"

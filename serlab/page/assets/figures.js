@@ -3,7 +3,8 @@
 const SLOWEST = 6; // the crossover figure goes from 1 Mbit/s to 100 Gbit/s
 const FASTEST = 11;
 const STEPS = 60;
-const ONLY_ERRORS = 1; // it warns of bars whose panel is as high as they need, and of a layer that has no rows
+const ONLY_ERRORS = 1; // it warns of a layer that has no rows, such as a floor that was not measured
+const BAR = 19; // pixels of a bar and the gap to the next
 const drawn = new Map(); // place on the page → its Vega view, to be ended before another takes the place
 
 function drawFigures() {
@@ -61,7 +62,8 @@ function panelPlace(title) {
 async function draw(place, spec, rows) {
   drawn.get(place)?.finalize();
   const values = rows.filter(({ codec }) => !state.hidden.has(codec)).map(coloured);
-  const embedded = await vegaEmbed(place, { ...spec, data: { values }, config: look() }, {
+  const height = spec.height ?? BAR * values.length;
+  const embedded = await vegaEmbed(place, { ...spec, height, data: { values }, config: look() }, {
     mode: "vega-lite", renderer: "svg", ast: true, logLevel: ONLY_ERRORS, tooltip: { theme: themeNow() },
     actions: { export: true, source: false, compiled: false, editor: false },
   });
