@@ -87,5 +87,11 @@ byId("theme").addEventListener("click", () => {
 });
 dark.addEventListener("change", themeChanged);
 
-// For consoles and tests: what `serlab decide --json` says, worked out here.
-window.serlab = { rank: () => rank(DATA.calculator, changedScenario()), state, verdict: () => byId("verdict").dataset.text };
+// For consoles and tests: what is shown, as values.
+window.serlab = {
+  state,
+  answer: () => {
+    const [scenario, ranking] = [changedScenario(), rank(DATA.calculator, changedScenario())];
+    return { ranking, verdict: ranking && verdictText(scenario, ranking), reasons: ranking && reasonsOf(scenario, ranking) };
+  },
+};
