@@ -23,8 +23,8 @@ SPEED = {
 }  # fmt: skip
 """Codec → time against orjson's. `broken` changes messages, `partly` lacks one process."""
 SIZES = {"msgpack": 0.8, "msgspec-msgpack": 0.8, "protobuf": 0.5, "flatbuffers": 0.9, "msgpack-bin": 0.3}
-OPERATIONS = ("encode", "decode", "read-one", "relay", "gzip", "gunzip", "zstd", "unzstd")
-OPERATIONS += ("read-0%", "read-10%", "read-100%")  # type: ignore[assignment]
+OPERATIONS: tuple[str, ...] = ("encode", "decode", "read-one", "relay", "gzip", "gunzip", "zstd", "unzstd")
+OPERATIONS += ("read-0%", "read-10%", "read-100%")
 VECTORS = ("orjson-base64", "msgpack-bin")
 """Measured on embeddings alone."""
 

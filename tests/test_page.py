@@ -1,5 +1,6 @@
 """The page: one file that loads nothing, answers first, and can be sorted, filtered, changed and saved from."""
 
+import itertools
 import json
 import re
 import time
@@ -12,13 +13,14 @@ import pandas as pd
 import pytest
 
 from serlab.decide import decide, scenario_names, scenario_text
+from serlab.decide.run import Run as Read
+from serlab.decide.run import read_run
 from serlab.page import page_of, write_page
 from serlab.page.data import DARK
 from serlab.page.write import SCRIPTS, asset
 from serlab.report import build_tables
 from serlab.report.figures import COLOURS
 from serlab.report.figures.look import luminance
-from serlab.results import load_results
 from tests.browser import browser, needs_browser, open_page, requests
 from tests.conftest import ROOT, Run
 from tests.figurerows import run as figure_rows
@@ -41,6 +43,18 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write(tmp_path_factory.mktemp("page") / "run", {**WORKLOADS, EVIL: "ChatRequest"})
     write_page(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def run(directory: Path) -> Read:
+    """Read the run."""
+    return read_run(directory)
+
+
+@pytest.fixture(scope="module")
+def tables(run: Read) -> dict[str, pd.DataFrame]:
+    """Build its tables."""
+    return build_tables(run.rows)
 
 
 @pytest.fixture(scope="module")
@@ -129,15 +143,16 @@ def test_name_of_a_workload_is_only_text(page: Any) -> None:
     """A corpus may bear any name; one that ends a script and brings a picture stays a name."""
     assert page.title == "serlab: run r"
     assert page.execute_script("return document.images.length") == 0
-    assert EVIL in page.execute_script(
-        "return [...document.getElementById('workload').options].map((one) => one.value)"
-    )
+    names = page.execute_script("return [...document.getElementById('workload').options].map((one) => one.value)")
+    assert EVIL in names
+    find(page, "#filter-summary").send_keys("onerror")
+    assert set(column(page, "summary", "workload")) == {EVIL}
 
 
 @needs_browser
-def test_answer_stands_first_and_is_that_of_decide(page: Any, directory: Path) -> None:
+def test_answer_stands_first_and_is_that_of_decide(page: Any, run: Read) -> None:
     """On the first screen, in the words of `serlab decide`, with its reasons."""
-    decision = decide(directory, "service-hop")
+    decision = decide(run, "service-hop")
     assert text_of(page, "#verdict") == decision.verdict
     reasons = page.execute_script("return [...document.querySelectorAll('#reasons li')].map((one) => one.textContent)")
     assert [reason.replace("\u00a0", " ") for reason in reasons] == [*decision.notes, *decision.reasons]
@@ -146,21 +161,21 @@ def test_answer_stands_first_and_is_that_of_decide(page: Any, directory: Path) -
 
 
 @needs_browser
-def test_answer_stands_there_without_scripts(directory: Path) -> None:
+def test_answer_stands_there_without_scripts(directory: Path, run: Read) -> None:
     """In the file itself, with a line for each boundary."""
     text = re.sub(r"<script.*?</script>", "", (directory / "report.html").read_text(), flags=re.DOTALL)
     for name in scenario_names():
-        assert decide(directory, name).verdict.split(":")[0] in text
+        assert decide(run, name).verdict.split(":")[0] in text
 
 
 @needs_browser
-def test_column_sorts_by_click_and_by_key(page: Any) -> None:
+def test_column_sorts_by_click_and_by_key(page: Any, tables: dict[str, pd.DataFrame]) -> None:
     """Up at first, down the second time, and the heading says which; figures sort as figures, not as texts."""
     button = find(page, "#table-time th[data-column='time_ns'] button")
     head = find(page, "#table-time th[data-column='time_ns']")
     assert head.get_attribute("aria-sort") is None
     page.execute_script("arguments[0].click()", button)
-    times = build_tables(load_results(Path(page.execute_script("return location.pathname")).parent))["time"]
+    times = tables["time"]
     assert head.get_attribute("aria-sort") == "ascending"
     fastest = times.sort_values("time_ns", kind="stable")["codec"].tolist()
     assert column(page, "time", "codec") == fastest[: len(column(page, "time", "codec"))]
@@ -191,16 +206,15 @@ def test_filter_keeps_the_rows_that_hold_all_words_and_choices(page: Any) -> Non
 
 
 @needs_browser
-def test_all_rows_can_be_shown(page: Any) -> None:
+def test_all_rows_can_be_shown(page: Any, tables: dict[str, pd.DataFrame]) -> None:
     """A long table begins short."""
     before = len(column(page, "time", "codec"))
     page.execute_script("document.querySelector('#time > button').click()")
-    found = build_tables(load_results(Path(page.execute_script("return location.pathname")).parent))["time"]
-    assert before < len(column(page, "time", "codec")) == len(found)
+    assert before < len(column(page, "time", "codec")) == len(tables["time"])
 
 
 @needs_browser
-def test_setting_ranks_again_and_stands_in_the_address(page: Any, directory: Path) -> None:
+def test_setting_ranks_again_and_stands_in_the_address(page: Any, run: Read) -> None:
     """The answer is that of the command which the page names, and a reader of the screen hears of it."""
     set_field(page, "wire.bandwidth_bit_per_s", 2)
     set_field(page, "latency.time_to_first_token_s", 0)
@@ -210,7 +224,7 @@ def test_setting_ranks_again_and_stands_in_the_address(page: Any, directory: Pat
         "wire.bandwidth_bit_per_s": 2e6, "latency.time_to_first_token_s": 0.0, "latency.tokens": 0.0,
         "messages.ChatRequest.workloads.agent-request": 8.0,
     }  # fmt: skip
-    decision = decide(directory, "service-hop", **changes)
+    decision = decide(run, "service-hop", **changes)
     assert text_of(page, "#verdict") == decision.verdict
     assert ranked(page) == [one.codec for one in decision.order.standings]
     assert find(page, "#verdict").get_attribute("aria-live") == "polite"
@@ -223,7 +237,7 @@ def test_setting_ranks_again_and_stands_in_the_address(page: Any, directory: Pat
     assert find(page, "#set-wire\\.bandwidth_bit_per_s").get_attribute("value") == "2"
     page.execute_script("document.getElementById('reset').click()")
     set_field(page, "wire.crossings", 1)
-    assert text_of(page, "#verdict") == decide(directory, "service-hop").verdict
+    assert text_of(page, "#verdict") == decide(run, "service-hop").verdict
 
 
 @needs_browser
@@ -240,24 +254,25 @@ def test_wrong_value_is_said_and_changes_nothing(page: Any) -> None:
 
 
 @needs_browser
-def test_boundary_is_chosen_by_keyboard(page: Any, directory: Path) -> None:
+def test_boundary_is_chosen_by_keyboard(page: Any, run: Read) -> None:
     """From the list, and from the line of each boundary, which moves the focus to the answer."""
     choice = find(page, "#scenario")
     choice.send_keys("edge")
     page.execute_script("return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
-    assert text_of(page, "#verdict") == decide(directory, "edge").verdict
+    assert text_of(page, "#verdict") == decide(run, "edge").verdict
     key(page, find(page, "#overview tr:last-child button"), "ENTER")
     assert "scenario=log-archive" in page.current_url
     assert page.execute_script("return document.activeElement.id") == "verdict"
 
 
 @needs_browser
-def test_saved_csv_holds_the_rows_of_the_table(page: Any, downloads: Path, directory: Path) -> None:
+def test_saved_csv_holds_the_rows_of_the_table(page: Any, downloads: Path, tables: dict[str, pd.DataFrame]) -> None:
     """All columns with full figures, of the rows that the filter keeps, in the order that is shown."""
     find(page, "#filter-size").send_keys("chat-turn")
     page.execute_script("document.querySelector('#size th[data-column=raw_bytes] button').click()")
-    page.execute_script("[...document.querySelectorAll('#size .buttons button')].forEach((one) => one.click())")
-    size = build_tables(load_results(directory))["size"]
+    for button in page.find_elements("css selector", "#size .buttons button"):
+        key(page, button, "ENTER")
+    size = tables["size"]
     expected = size[size["workload"] == "chat-turn"].sort_values("raw_bytes", kind="stable", ignore_index=True)
     found = pd.read_csv(saved(downloads, "size.csv"))
     pd.testing.assert_frame_equal(found, expected, check_dtype=False, check_column_type=False, rtol=1e-15)
@@ -344,7 +359,7 @@ def test_every_control_and_region_has_a_name(page: Any) -> None:
     """For a reader of the screen: labels, captions, headings in order, one main part."""
     script = """
         const nameless = [...document.querySelectorAll("input, select, button, [role=region], section, form, nav")]
-          .filter((one) => !(one.labels?.length || one.textContent.trim() && one.tagName === "BUTTON"
+          .filter((one) => !one.closest(".vega-embed") && !(one.labels?.length || one.textContent.trim() && one.tagName === "BUTTON"
             || one.getAttribute("aria-label") || document.getElementById(one.getAttribute("aria-labelledby"))));
         const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
         return {
@@ -358,7 +373,7 @@ def test_every_control_and_region_has_a_name(page: Any) -> None:
     found = page.execute_script(script)
     assert found["nameless"] == [] and found["captionless"] == 0 and found["mains"] == 3 and found["twice"] == []
     levels = found["levels"]
-    assert levels[0] == 1 and all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1 and all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
 @needs_browser
@@ -391,7 +406,7 @@ class Scripts(HTMLParser):
 
 
 def test_page_is_one_file_with_three_scripts(directory: Path) -> None:
-    """Data, library and program; every address is within the page or a file beside it, whatever a workload is called."""
+    """Data, library and program; addresses are within the page or of files beside it, whatever a workload is called."""
     found = Scripts()
     found.feed((directory / "report.html").read_text())
     assert found.scripts == 3 and not found.tags & {"img", "link", "iframe", "object", "base"}
@@ -408,19 +423,19 @@ def test_policy_forbids_the_network_and_code_from_text(directory: Path) -> None:
     assert rules["img-src"] == "data: blob:" and "http" not in policy[1] and "unsafe-eval" not in policy[1]
 
 
-def test_equal_rows_give_an_equal_page(directory: Path) -> None:
+def test_equal_rows_give_an_equal_page(directory: Path, run: Read) -> None:
     """So that a page can be kept under version control."""
-    assert page_of(directory) == (directory / "report.html").read_text()
+    assert page_of(run) == (directory / "report.html").read_text()
 
 
-def test_own_boundary_stands_first(directory: Path, tmp_path: Path) -> None:
+def test_own_boundary_stands_first(run: Read, tmp_path: Path) -> None:
     """A scenario file of the user's, named in the command that the page gives."""
     path = tmp_path / "mine.toml"
     path.write_text(scenario_text("edge").replace("per_call = 1", "per_call = 7"))
-    text = page_of(directory, [path])
+    text = page_of(run, [path])
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
     assert data["first"] == "mine" and data["answers"][0]["source"] == str(path)
-    assert data["answers"][0]["verdict"] == decide(directory, path).verdict
+    assert data["answers"][0]["verdict"] == decide(run, path).verdict
 
 
 def test_scripts_and_style_are_short_and_named() -> None:

@@ -52,13 +52,12 @@ def write_page(directory: str | Path, scenarios: Sequence[str | Path] = ()) -> P
         UnknownNameError: there is no scenario of that name.
     """
     path = Path(directory) / PAGE
-    write_atomically(path, page_of(directory, scenarios).encode())
+    write_atomically(path, page_of(read_run(directory), scenarios).encode())
     return path
 
 
-def page_of(directory: str | Path, scenarios: Sequence[str | Path] = ()) -> str:
-    """Build the page of a run; see `write_page`."""
-    run = read_run(directory)
+def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
+    """Build the page of a run that was read from a folder; see `write_page`."""
     data = held(run, scenarios)
     shown = next(one for one in data["answers"] if one["scenario"]["name"] == data["first"])
     program = script_of(asset(f"{name}.js") for name in SCRIPTS)
@@ -73,7 +72,7 @@ def page_of(directory: str | Path, scenarios: Sequence[str | Path] = ()) -> str:
         overview=sections.overview(data["answers"]),
         words=sections.words(),
         method=sections.method(data["calculator"]["inputs"]["baseline"]),
-        files=sections.files(Path(directory)),
+        files=sections.files(Path(run.place)),
         environment=sections.environment_rows(run.environment),
         data=embedded(data),
         library=library(),
