@@ -359,7 +359,8 @@ def test_every_control_and_region_has_a_name(page: Any) -> None:
     """For a reader of the screen: labels, captions, headings in order, one main part."""
     script = """
         const nameless = [...document.querySelectorAll("input, select, button, [role=region], section, form, nav")]
-          .filter((one) => !one.closest(".vega-embed") && !(one.labels?.length || one.textContent.trim() && one.tagName === "BUTTON"
+          .filter((one) => !one.closest(".vega-embed"))
+          .filter((one) => !(one.labels?.length || one.textContent.trim() && one.tagName === "BUTTON"
             || one.getAttribute("aria-label") || document.getElementById(one.getAttribute("aria-labelledby"))));
         const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
         return {
