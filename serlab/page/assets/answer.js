@@ -38,7 +38,7 @@ const joined = (text) => text.replace(/(\d) (?=[%×µmnskMGT]?[A-Za-z%×])/g, "$
 function changesText() {
   const count = state.changes.size;
   if (!count) return "With the settings of the boundary as it comes.";
-  return `With ${count} changed setting${count > 1 ? "s" : ""}: ${[...state.changes].map((one) => one.join(" = ")).join(", ")}.`;
+  return `With ${count} setting${count > 1 ? "s" : ""} of yours.`;
 }
 
 function rankingTable(scenario, ranking) {
@@ -46,7 +46,7 @@ function rankingTable(scenario, ranking) {
   const what = scenario.objective === "time" ? "time" : "money";
   const heads = ["codec", `${what} × ${ranking.baseline}`, "CPU", "wire", "size", `${currency} per million`];
   const caption = `Codecs in order of ${what} per message. →: use this; =: ties with the cheapest; ` +
-    `[ ]: 95 % interval. ${ranking.baseline} against itself: ${times(ranking.control)}. Prices are assumptions.`;
+    `[ ]: 95 % interval; grey: barred here, and why. ${ranking.baseline} against itself: ${times(ranking.control)}. Prices are assumptions.`;
   const rows = ranking.standings.map((one) => rankingRow(scenario, one));
   return element("table", {}, element("caption", {}, caption), headRow(heads), element("tbody", {}, ...rows));
 }
