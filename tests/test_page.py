@@ -27,7 +27,7 @@ from tests.figurerows import run as figure_rows
 from tests.folders import ENVIRONMENT
 from tests.pagerows import WORKLOADS, write
 
-EVIL = "x</script><img src=x onerror=\"document.title='broken in'\"><!--.jsonl"
+EVIL = "x</script ><img src=x onerror=\"document.title='broken in'\"><!--.jsonl"
 LARGEST = 5_000_000
 
 
