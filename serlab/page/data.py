@@ -50,14 +50,14 @@ def calculator(run: Run) -> dict[str, Any]:
 
 
 def by_process(processes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, list[float | None]]]]:
-    """Lay the times of the processes side by side."""
+    """Lay the times of the processes side by side; twelve digits, far beyond what is measured, keep the page small."""
     found: dict[str, dict[str, dict[str, list[float | None]]]] = {}
     for i, inputs in enumerate(processes):
         for workload, place in inputs["workloads"].items():
             for codec, figures in place["codecs"].items():
                 timed = found.setdefault(workload, {}).setdefault(codec, {})
                 for operation, value in figures["time_ns"].items():
-                    timed.setdefault(operation, [None] * len(processes))[i] = value
+                    timed.setdefault(operation, [None] * len(processes))[i] = float(f"{value:.12g}")
     return found
 
 
