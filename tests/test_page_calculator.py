@@ -24,6 +24,12 @@ CHANGES: dict[str, dict[str, Any]] = {
     "zstd": {"wire.compression": "zstd"},
     "gzip on a slow wire": {"wire.compression": "gzip", "wire.bandwidth_bit_per_s": 1e7},
     "fast model": {"latency.time_to_first_token_s": 1e-5, "latency.tokens": 0, "latency.other_s": 0},
+    "fast model and wire": {
+        "latency.time_to_first_token_s": 0,
+        "latency.tokens": 0,
+        "latency.other_s": 0,
+        "wire.bandwidth_bit_per_s": 1e12,
+    },
     "slow model": {"latency.time_to_first_token_s": 20.0, "latency.tokens_per_s": 3},
     "money": {"objective": "money", "thresholds.saving_per_million": 0.0001},
     "time": {"objective": "time"},

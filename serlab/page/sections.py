@@ -81,7 +81,10 @@ def environment_rows(environment: Mapping[str, Any]) -> str:
     shown |= {f"version of {name}": str(version) for name, version in environment.get("versions", {}).items()}
     if command := environment.get("command"):
         shown["measured by"] = shlex.join(command)
-    cells = (f'<tr><th scope="row">{escape(key)}</th><td>{escape(text)}</td></tr>' for key, text in shown.items())
+    cells = (
+        f'<tr><th scope="row">{escape(key.removesuffix("_bytes").replace("_", " "))}</th><td>{escape(text)}</td></tr>'
+        for key, text in shown.items()
+    )
     return "".join(cells)
 
 
@@ -93,7 +96,9 @@ def value_of(key: str, value: Any) -> str:
 
 
 def files(directory: Path) -> str:
-    """Link to what lies beside the page, of what is there."""
+    """Link to what lies beside the page, of what is there, and say how the rows are read."""
     there = {name: text for name, text in FILES.items() if (directory / name).exists()}
     links = [f'<a href="{escape(name)}">{escape(name)}</a>: {escape(text)}' for name, text in there.items()]
-    return "The figures of this page come from the files beside it. " + "; ".join(links) + "."
+    read = escape(f"serlab.load_results({str(directory)!r})")
+    text = "The figures of this page come from the files beside it. " + "; ".join(links)
+    return f"{text}. In Python, <code>{read}</code> gives the rows as a table."

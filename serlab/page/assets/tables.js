@@ -4,6 +4,8 @@ const FEW = 12; // rows that are shown at first
 const CHOOSABLE = ["workload", "operation", "mode", "way", "codec", "verdict", "parity"];
 
 function drawTables() {
+  const links = DATA.tables.map(({ name }) => element("a", { href: `#${name}`, class: "jump" }, name));
+  byId("table-links").replaceChildren(...links);
   byId("all-tables").replaceChildren(...DATA.tables.map(tableSection));
 }
 
