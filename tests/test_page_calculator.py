@@ -117,7 +117,7 @@ def test_changes_of_the_test_move_the_answer(run: Run) -> None:
         for changes in CHANGES.values()
     ]
     assert {order.reason for order in found} >= {"cheapest", "simplest", "tie", "too little"}
-    assert len({order.leader for order in found}) > 3 and len({len(order.tied) for order in found}) > 2
+    assert len({order.leader for order in found}) > 3 and {len(order.tied) for order in found} >= {1, 2}
 
 
 def test_what_the_run_cannot_answer_has_no_ranking(tmp_path: Path) -> None:

@@ -81,10 +81,8 @@ def environment_rows(environment: Mapping[str, Any]) -> str:
     shown |= {f"version of {name}": str(version) for name, version in environment.get("versions", {}).items()}
     if command := environment.get("command"):
         shown["measured by"] = shlex.join(command)
-    cells = (
-        f'<tr><th scope="row">{escape(key.removesuffix("_bytes").replace("_", " "))}</th><td>{escape(text)}</td></tr>'
-        for key, text in shown.items()
-    )
+    named = {key.removesuffix("_bytes").replace("_", " "): text for key, text in shown.items()}
+    cells = (f'<tr><th scope="row">{escape(key)}</th><td>{escape(text)}</td></tr>' for key, text in named.items())
     return "".join(cells)
 
 
