@@ -7,25 +7,34 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from serlab.running import split
+from serlab.running import show_page, split
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")]
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scenario", metavar="NAME|FILE.toml", help="A boundary for the page to begin with; may be repeated."
+    ),
+]
 Select = Annotated[
     list[str] | None,
     typer.Option("--select", metavar="COLUMN=VALUE,…", help="Keep the rows with one of the values; repeat."),
 ]
 
 
-def report(directory: Folder) -> None:
-    """Write the tables of a results folder again, and show the summary."""
+def report(directory: Folder, scenario: Scenarios = None) -> None:
+    """Write the tables and the page of a results folder again, and show the summary."""
+    from serlab.page import write_page
     from serlab.report import terminal_tables, write_tables
     from serlab.results import load_results
 
     written = write_tables(directory)
+    page = write_page(directory, scenario or ())
     console = Console()
     for table in terminal_tables(load_results(directory)):
         console.print(table)
     console.print(f"{len(written)} files in {directory / 'tables'}", highlight=False)
+    show_page(page)
 
 
 def export(

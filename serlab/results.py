@@ -5,6 +5,7 @@ DIR/environment.json   the machine, the versions and the options
 DIR/results.parquet    all rows, written at the end
 DIR/pyperf/CODEC.json  raw times, for pyperf's own tools
 DIR/tables/            the tables
+DIR/report.html        the page: the answer, a calculator, figures and tables
 """
 
 import json

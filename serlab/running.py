@@ -34,6 +34,7 @@ def run(
     """Measure some parts and show the results."""
     from serlab.comparison import run_plan
     from serlab.measure.plan import Options, make_plan
+    from serlab.page import write_page
     from serlab.terminal import show_results
 
     if quick and rigorous:
@@ -52,12 +53,21 @@ def run(
         again = f"serlab {sys.argv[1]} --resume -o {directory}"
         print(f"\nserlab: stopped; what is measured is kept, go on with: {again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    # An answer takes sizes and times; of a run without them `serlab report` writes a page all the same.
+    page = write_page(directory) if {"size", "time"} <= set(parts) else None
     if as_json:
         print(table.to_json(orient="records", lines=True), end="")
     else:
         show_results(Console(), table, directory)
+        show_page(page)
     if any(finding["outcome"] != "no_schema" for finding in table.attrs["findings"]):
         raise typer.Exit(FINDING)
+
+
+def show_page(page: Path | None) -> None:
+    """Say where the page is."""
+    if page is not None:
+        Console().print(f"The answer, a calculator and all figures: {page}", highlight=False, soft_wrap=True)
 
 
 def shown(bodies: Iterable[Any]) -> Iterable[Any]:

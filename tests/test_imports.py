@@ -32,6 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "fidelity": {"messages", "codecs", "report", "results"},
     "verdicts": {"results", "stats", "report"},
     "decide": {"results", "stats", "report", "messages"},
+    "page": {"results", "stats", "report", "decide"},
 }
 """Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may
 import anything, and only what is at the top may import it."""

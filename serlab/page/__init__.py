@@ -1,0 +1,10 @@
+"""The page: one file with the answer, a calculator, the figures and the tables of a run, which needs no network.
+
+The way: `data` gathers what the page holds as JSON, `panels` what its figures show and `charts` how, `write` puts it
+into the template under `assets`, with Vega-Lite beside it. The calculator (`assets/model.js`, `assets/ranking.js`) is
+the twin of `serlab.decide.model` and `serlab.decide.ranking`; `tests/test_page_calculator.py` holds the two together.
+"""
+
+from serlab.page.write import PAGE, page_of, write_page
+
+__all__ = ["PAGE", "page_of", "write_page"]
