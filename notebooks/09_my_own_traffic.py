@@ -168,8 +168,8 @@ say(
 # %% [markdown]
 # ## Limits
 #
-# - The first bodies of the file stand for it in the tables above (`serlab.notebook.inventory.MOST`); the run draws a sample of
-#   all of it.
+# - The first bodies of the file stand for it in the tables above (`serlab.notebook.inventory.MOST`); the run draws a
+#   sample of all of it.
 # - A recording of one hour is that hour. Take the bodies of a whole day, and of the boundary that the decision is for.
 # - Of a pair, times are of each body by itself. What else your service does with it is not measured.
 # - The scenario's wire, prices and waiting times are assumptions until you put your own; see [which format,

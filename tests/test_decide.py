@@ -15,7 +15,8 @@ from serlab.decide.model import inputs, totals
 from serlab.decide.settings import override
 from serlab.decide.text import bandwidth, percent
 from serlab.errors import ResultsError, ScenarioError
-from serlab.report.units import show
+from serlab.report.cells import lines, readable
+from serlab.report.export import escaped
 from serlab.results import PARQUET
 from tests.boundaries import EVERYWHERE, scenario, table
 from tests.conftest import Run
@@ -282,10 +283,9 @@ def test_record_holds_every_figure_of_the_ranking(name: str) -> None:
     """And every section, the answer and the scenario."""
     found = decide(table(), name)
     text = found.to_markdown()
-    for row in found.ranking.to_dict("records"):
-        line = next(line for line in text.splitlines() if line.startswith("|") and f"| {row['codec']} |" in line)
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        assert cells == [show(str(column), value) for column, value in row.items()]
+    for codec, row in zip(found.ranking["codec"], lines(readable(found.ranking)), strict=True):
+        line = next(line for line in text.splitlines() if line.startswith("|") and f"| {codec} |" in line)
+        assert [cell.strip() for cell in line.strip("|").split("|")] == list(map(escaped, row))
     for title in ("Status", "Context", "Options considered", "Decision", "Consequences", "Evidence", "Scenario"):
         assert f"\n## {title}\n" in text
     assert found.verdict in text and all(line in text for line in (*found.notes, *found.reasons))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from serlab.report.figures.access import STEPS, curves_of, steps_of
 from serlab.report.figures.data import arms, control_of, floor_time, is_codec, middle, names_of
-from serlab.report.figures.lag import IDLE, WAYS, has_lag, size_of, spread_of
+from serlab.report.figures.lag import IDLE, WAYS, size_of, spread_of
 from serlab.report.figures.memory import CUT
 from serlab.report.figures.pareto import front_of, points_of
 from serlab.report.figures.ratios import floor_of, group_of
@@ -163,7 +163,7 @@ def bars(group: pd.DataFrame, column: str) -> list[dict[str, Any]]:
 
 def lag_panels(rows: pd.DataFrame) -> Iterator[Panel]:
     """Give how late an event loop is, a panel for each operation and place where bodies are coded."""
-    names = [name for name in names_of(rows, "workload") if has_lag(rows, name)]
+    names = names_of(rows[rows["metric"] == "lag-p99"], "workload")
     names.sort(key=lambda name: (size_of(rows, name, baseline_of(rows)), name))
     for way in WAYS:
         for operation in WORK:
