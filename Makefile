@@ -11,9 +11,7 @@ VENV := .venv
 STAMP := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-NOTEBOOKS_STAMP := $(VENV)/.notebooks
-
-.PHONY: compare test setup lint lab notebooks fuzz bench schemas clean help
+.PHONY: compare test setup extras lint lab notebooks fuzz bench schemas clean help
 
 compare: $(STAMP)
 	@$(BIN)/serlab compare --quick $(foreach file,$(CORPUS),--corpus "$(file)") $(ARGS)
@@ -34,16 +32,18 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 	@echo "serlab: ready, try $(BIN)/serlab list"
 
-# Jupyter comes in addition, since neither the comparison nor the tests need it.
-$(NOTEBOOKS_STAMP): $(STAMP) requirements-notebooks.lock
-	@echo "serlab: installing JupyterLab"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-notebooks.lock
+# What only a part needs comes in addition: the notebooks' Jupyter.
+$(VENV)/.%: $(STAMP) requirements-%.lock
+	@echo "serlab: installing what the $* need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-$*.lock
 	@touch $@
 
-lab: $(NOTEBOOKS_STAMP)
+extras: $(VENV)/.notebooks
+
+lab: $(VENV)/.notebooks
 	$(BIN)/jupyter lab notebooks $(ARGS)
 
-notebooks: $(NOTEBOOKS_STAMP)
+notebooks: $(VENV)/.notebooks
 	$(BIN)/python scripts/notebooks.py $(ARGS)
 
 lint: $(STAMP)
