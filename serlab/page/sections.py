@@ -80,10 +80,15 @@ def environment_rows(environment: Mapping[str, Any]) -> str:
     shown = {key: value_of(key, environment[key]) for key in FIELDS if environment.get(key) not in (None, "")}
     shown |= {f"version of {name}": str(version) for name, version in environment.get("versions", {}).items()}
     if command := environment.get("command"):
-        shown["measured by"] = shlex.join(command)
+        shown["measured by"] = shlex.join(map(shareable, command))
     named = {key.removesuffix("_bytes").replace("_", " "): text for key, text in shown.items()}
     cells = (f'<tr><th scope="row">{escape(key)}</th><td>{escape(text)}</td></tr>' for key, text in named.items())
     return "".join(cells)
+
+
+def shareable(argument: str) -> str:
+    """Give the name of a file without the folders above it: a page is sent to people who need not know them."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def value_of(key: str, value: Any) -> str:
@@ -97,6 +102,6 @@ def files(directory: Path) -> str:
     """Link to what lies beside the page, of what is there, and say how the rows are read."""
     there = {name: text for name, text in FILES.items() if (directory / name).exists()}
     links = [f'<a href="{escape(name)}">{escape(name)}</a>: {escape(text)}' for name, text in there.items()]
-    read = escape(f"serlab.load_results({str(directory)!r})")
+    read = escape(f"serlab.load_results({directory.name!r})")
     text = "The figures of this page come from the files beside it. " + "; ".join(links)
     return f"{text}. In Python, <code>{read}</code> gives the rows as a table."

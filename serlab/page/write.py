@@ -86,7 +86,7 @@ def held(run: Run, scenarios: Sequence[str | Path]) -> dict[str, Any]:
     built = build_tables(run.rows)
     found = answers(run, boundaries(scenarios))
     return {
-        "directory": run.place,
+        "directory": Path(run.place).name,
         "caption": caption_of(run.environment),
         "answers": [{**one, "source": source_of(one["scenario"]["name"], scenarios)} for one in found],
         "first": first_of(found, bool(scenarios)),
@@ -100,7 +100,7 @@ def held(run: Run, scenarios: Sequence[str | Path]) -> dict[str, Any]:
 
 def source_of(name: str, scenarios: Sequence[str | Path]) -> str:
     """Say what `serlab decide --scenario` takes for a boundary: its name, or the file it came from."""
-    return next((str(source) for source in scenarios if Path(source).stem == name), name)
+    return next((Path(source).name for source in scenarios if Path(source).stem == name), name)
 
 
 def first_of(found: Sequence[dict[str, Any]], is_asked: bool) -> str:
