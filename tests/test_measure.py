@@ -119,6 +119,20 @@ def test_stages_that_use_up_their_input_get_a_fresh_one(monkeypatch: pytest.Monk
     assert len(seen) >= 3 * 4 * 2
 
 
+def test_making_arguments_does_not_take_over_a_batch() -> None:
+    """What is fast, but needs an argument that is slow to make, gets few calls in a batch."""
+    made = [0]
+
+    def slow(_: object) -> list[int]:
+        made[0] += 1
+        return list(range(50_000))
+
+    arm = arms.calibrate(EFFORT | {"batch_ns": 1_000_000}, arms.Arm("x", len, [b""], 1, slow))
+    assert made[0] == arms.WARM_UP_BATCHES and arm.loops < 100
+    whole = arms.warm_up(arm)[1]
+    assert whole < 20 * arms.LONGEST_BATCH * 1_000_000
+
+
 def test_a_worker_that_is_silent_is_killed() -> None:
     """The run does not hang with it."""
     with pytest.raises(WorkerDied, match=r"no sign of life for 0\.001 s"):

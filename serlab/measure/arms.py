@@ -16,6 +16,10 @@ from serlab.measure.mark import Mark, open_mark
 LEAST_BATCHES = 3
 """Of an arm so slow that it would use up its time at once; a median of fewer says nothing."""
 
+LONGEST_BATCH = 5
+"""What a batch may take at most, in intended batches, the making of fresh arguments included: where a picture of 1 MB
+is parsed anew for each microsecond of convert, a whole batch of them filled gigabytes."""
+
 WARM_UP_BATCHES = 2
 """Passes over an arm's messages before it is timed; the faster one says how long a pass takes."""
 
@@ -45,10 +49,17 @@ class Arm(NamedTuple):
 
 def calibrate(effort: Mapping[str, int], arm: Arm) -> Arm:
     """Choose how many passes make a batch and how many batches the arm gets; this warms it up as well."""
-    elapsed = max(1, min(batch(arm) for _ in range(WARM_UP_BATCHES)))
-    loops = max(1, round(effort["batch_ns"] / elapsed))
-    affordable = effort["arm_ns"] // (elapsed * loops)
+    timed, whole = map(min, zip(*(warm_up(arm) for _ in range(WARM_UP_BATCHES)), strict=True))
+    loops = max(1, min(round(effort["batch_ns"] / timed), LONGEST_BATCH * effort["batch_ns"] // whole))
+    affordable = effort["arm_ns"] // (whole * loops)
     return arm._replace(loops=loops, batches=max(LEAST_BATCHES, min(effort["rounds"], affordable)))
+
+
+def warm_up(arm: Arm) -> tuple[int, int]:
+    """Give the nanoseconds of a batch, timed and with the making of fresh arguments."""
+    start = perf_counter_ns()
+    timed = batch(arm)
+    return max(1, timed), max(1, perf_counter_ns() - start)
 
 
 def interleave(
