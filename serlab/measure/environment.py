@@ -56,7 +56,7 @@ def environment(plan: Plan) -> dict[str, Any]:
         "memory_limit_bytes": plan.options.memory_limit_mb * 10**6 or physical_memory(),
         "seed": plan.options.seed,
         "processes": plan.effort.processes,
-        "command": sys.argv,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "options": asdict(plan.options),
         "plan": plan.fingerprint(),
     } | base_record(plan.options.base)
