@@ -165,6 +165,19 @@ def test_every_default_codec_reads_the_named_field(workload: str) -> None:
         assert misdone("read-one", work.codecs[0], work) == ""
 
 
+@pytest.mark.parametrize("codec", ["orjson", "msgpack", "protobuf", "flatbuffers", "flatbuffers-unverified"])
+def test_a_body_without_the_named_field_does_not_keep_the_others_from_being_read(codec: str) -> None:
+    """One refusal among the answers of a day has no message; a view gives the same as a message then."""
+    answer = {"id": "a", "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}}]}
+    lacking = ({"id": "b"}, {"id": "c", "choices": []}, {"id": "d", "choices": [{"index": 0}]})
+    messages = [from_document("ChatResponse", document) for document in (answer, *lacking)]
+    opened = open_codec(codec, "ChatResponse")
+    work = Work("ChatResponse", messages, [Bound(codec, opened, list(map(opened.encode, messages)))], 0)
+    assert list(work.names("read-one")) == ["read-one"] and misdone("read-one", work.codecs[0], work) == ""
+    assert [work.reader(message) for message in messages] == ["hi", None, None, None] if work.reader else False
+    assert list(Work("ChatResponse", messages[1:], [], 0).names("read-one")) == []
+
+
 def test_a_stream_is_put_together() -> None:
     """The text is that of the chunks, in order."""
     chunks = build("stream")

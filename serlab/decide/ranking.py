@@ -130,7 +130,9 @@ def unmeasured(run: Run, scenario: Scenario, absent: dict[str, str]) -> str:
     if untimed:
         names = ",".join(sorted(untimed))
         return f"this run has not timed {names}; measure again with --operation {names} beside what you need otherwise"
-    return "; ".join(f"{codec}: {reason}" for codec, reason in absent.items()) or "this run has no codec"
+    codecs = {reason: [codec for codec in absent if absent[codec] == reason] for reason in absent.values()}
+    told = (f"{'every codec' if len(codecs) == 1 else ', '.join(who)}: {reason}" for reason, who in codecs.items())
+    return "; ".join(told) or "this run has no codec"
 
 
 def obstacle(codec: str, scenario: Scenario) -> str:

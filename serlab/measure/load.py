@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from serlab import workloads
@@ -9,6 +10,9 @@ from serlab.codecs import Codec, codec_info, open_codec
 from serlab.messages import from_document
 from serlab.stats import CONTROL, FLOOR
 from serlab.workloads import read_one
+
+ABSENT = (LookupError, AttributeError, TypeError)
+"""What a reader raises where something on the way to its field is absent."""
 
 Emit = Callable[[dict[str, Any]], None]
 """Sends one record from a worker to the run."""
@@ -30,16 +34,29 @@ def load_messages(job: dict[str, Any]) -> list[Any]:
 
 
 def named_reader(kind: str, messages: list[Any]) -> Callable[[Any], Any] | None:
-    """Give the kind's field reader, if every message has the field."""
+    """Give the kind's field reader, if a message has the field; where some lack it, one that finds out."""
     reader = read_one(kind)
-    if reader is None:
+    there = [has_field(reader, message) for message in messages] if reader else []
+    if not reader or not any(there):
         return None
+    return reader if all(there) else partial(read_if_there, reader)
+
+
+def has_field(reader: Callable[[Any], Any], message: Any) -> bool:
+    """Tell whether a message has the named field."""
     try:
-        for message in messages:
-            reader(message)
-    except (LookupError, AttributeError, TypeError):
+        reader(message)
+    except ABSENT:
+        return False
+    return True
+
+
+def read_if_there(reader: Callable[[Any], Any], message: Any) -> Any:
+    """Read a field as a program does whose messages may lack it; None then."""
+    try:
+        return reader(message)
+    except ABSENT:
         return None
-    return reader
 
 
 def row(job: dict[str, Any], codec: str, operation: str, metric: str, unit: str, value: float) -> dict[str, Any]:
