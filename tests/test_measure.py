@@ -1,6 +1,10 @@
 """What each part of a measurement does with known input."""
 
 import gzip
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,7 +14,7 @@ import zstandard
 from rich.console import Console
 
 from serlab import build, open_codec, to_document
-from serlab.measure import arms, bodies, settings, time
+from serlab.measure import arms, bodies, load, settings, time
 from serlab.measure.check import Report, bodies_of
 from serlab.measure.effort import EFFORTS
 from serlab.measure.parity import check
@@ -117,6 +121,43 @@ def test_stages_that_use_up_their_input_get_a_fresh_one(monkeypatch: pytest.Monk
     arm = arms.calibrate({"batch_ns": 1, "arm_ns": 1, "rounds": 3}, arm)
     arms.interleave([arm._replace(loops=4)], Random(0))
     assert len(seen) >= 3 * 4 * 2
+
+
+def test_a_codec_that_learns_is_measured_when_it_has_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message is encoded as often as the codec says before anything counts."""
+    taught, seen = replace(open_codec("json", "ChatResponse"), learns=16), []
+    monkeypatch.setattr(load, "open_codec", lambda *_: replace(taught, serialize=lambda one: seen.append(one) or b""))
+    bound = load.bind({"kind": "ChatResponse"}, "json", build("tool-call-response"))
+    assert len(seen) == 17 and bound.encoded == [b""]
+    assert open_codec("flatbuffers", "ChatResponse").learns > 1 > open_codec("orjson", "ChatResponse").learns
+
+
+def test_a_hot_shape_is_encoded_by_code_of_its_own() -> None:
+    """What the FlatBuffers codec says of itself: after so many uses, nothing more is compiled."""
+    codec, messages = open_codec("flatbuffers", "ChatRequest"), build("azure-conv")
+    load.teach(codec, messages)
+    with monitored_compile() as compiled:
+        for message in messages:
+            codec.encode(message)
+    assert not compiled
+
+
+@contextmanager
+def monitored_compile() -> Iterator[list[Any]]:
+    """Note each call of `compile` and `exec` while it lasts."""
+    noted: list[Any] = []
+    active = [True]
+
+    def hook(event: str, details: Any) -> None:
+        if active[0] and event in ("compile", "exec"):
+            noted.append(details)
+
+    sys.addaudithook(hook)
+    try:
+        yield noted
+    finally:
+        # A hook cannot be taken out again.
+        active[0] = False
 
 
 def test_making_arguments_does_not_take_over_a_batch() -> None:

@@ -54,6 +54,8 @@ class Codec:
             encode; see `relay`.
         settled_bytes: the length up to which a message needs no look at its limits; see `serlab.codecs.guard`.
         guard: bytes → None, or DecodeError where a longer message is beyond a limit.
+        learns: how many messages of one shape it encodes until it does so at full speed; a program that runs for long
+            has long been there, so whoever measures encodes as many first.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Codec:
     reroute: Callable[[bytes, Route], bytes] | None = None
     settled_bytes: int = sys.maxsize
     guard: Callable[[bytes], None] = unguarded
+    learns: int = 0
 
     def encode(self, message: Any) -> bytes:
         """Turn a message into bytes.

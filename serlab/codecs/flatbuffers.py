@@ -21,6 +21,7 @@ from typing import Any
 
 from serlab.codecs.base import REFUSALS, Codec
 from serlab.codecs.flat.readers import read_root, root_of
+from serlab.codecs.flat.shapes import HOT
 from serlab.codecs.flat.view import View, view_class
 from serlab.codecs.flat.walk import Walk, wrong
 from serlab.codecs.flat.writer import join, writer
@@ -41,7 +42,8 @@ def make(name: str, kind: str, limits: Limits = DEFAULT_LIMITS) -> Codec:
     read = partial(decode_verified, kind, limits) if verified else partial(decode_unverified, kind)
     view = partial(open_verified, kind, limits) if verified else partial(open_unverified, kind)
     refusals = (*REFUSALS, StructError, BufferError)
-    return Codec(name, kind, version("serlab"), writer(type_), join, bytes_of, read, view, refusals=refusals)
+    stages = (writer(type_), join, bytes_of, read, view)
+    return Codec(name, kind, version("serlab"), *stages, refusals=refusals, learns=HOT)
 
 
 def bytes_of(data: Any) -> bytes:

@@ -17,7 +17,7 @@ from serlab.codecs import open_codec
 from serlab.codecs.base import reason
 from serlab.errors import WorkerError
 from serlab.measure.gil import FLOORS, floor
-from serlab.measure.load import load_messages
+from serlab.measure.load import load_messages, teach
 from serlab.measure.window import Marks, Team, Work, alone
 from serlab.stats import CONTROL
 
@@ -147,6 +147,7 @@ def prepare(job: dict[str, Any]) -> dict[tuple[str, str], Work]:
 def work_of(codec: str, kind: str, operation: str, messages: Sequence[Any]) -> Work:
     """Make a codec's work."""
     bound = open_codec(codec, kind)
+    teach(bound, messages)
     items = messages if operation == "encode" else list(map(bound.encode, messages))
     return Work(getattr(bound, operation), items)
 

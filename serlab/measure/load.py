@@ -1,7 +1,7 @@
 """The messages of a workload, as a worker needs them."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -73,7 +73,15 @@ def finding(job: dict[str, Any], codec: str, outcome: str, reason: str) -> dict[
 def bind(job: dict[str, Any], name: str, messages: list[Any]) -> Bound:
     """Open a codec and encode a workload."""
     codec = open_codec(name, job["kind"])
+    teach(codec, messages)
     return Bound(name, codec, [codec.encode(message) for message in messages])
+
+
+def teach(codec: Codec, messages: Sequence[Any]) -> None:
+    """Let a codec that learns meet each message as often as it takes, so that what follows is its full speed."""
+    for _ in range(codec.learns):
+        for message in messages:
+            codec.encode(message)
 
 
 def version_of(arm: str) -> str:
