@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from serlab import deciding, judging
+from serlab import deciding, judging, serving
 from serlab.errors import SerlabError
 from serlab.options import (
     AsJson,
@@ -259,3 +259,4 @@ def fidelity(codec: Codecs = None, output: Output = None, as_json: AsJson = Fals
 app.command()(judging.diff)
 app.command()(judging.gate)
 app.command()(deciding.decide)
+app.command()(serving.serve)

@@ -10,6 +10,7 @@
     ├── ScenarioError (ValueError)         a scenario with a wrong setting, or one that a run cannot answer
     ├── WorkerError (RuntimeError)        a measuring process died or reported a failure
     ├── InterpreterError (RuntimeError)   the environment of --base cannot be measured with
+    ├── ServiceError (RuntimeError)       the model server cannot start, or does not answer a request
     ├── UnknownNameError (LookupError)    no codec, workload, message or operation of that name
     ├── DuplicateNameError (ValueError)   two codecs under one name
     └── MissingPackageError (ImportError) an optional package is not installed
@@ -71,6 +72,10 @@ class WorkerError(SerlabError, RuntimeError):
 
 class InterpreterError(SerlabError, RuntimeError):
     """Another environment cannot be measured with: it has no Python, or what serlab needs is not there."""
+
+
+class ServiceError(SerlabError, RuntimeError):
+    """The model server cannot be started as asked, or does not answer a request as asked."""
 
 
 class UnknownNameError(SerlabError, LookupError):
