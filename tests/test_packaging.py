@@ -56,9 +56,8 @@ def test_locks_hold_every_package_at_the_lower_bound() -> None:
     """One lock runs and tests the core; each extra with a lock of its own finds its packages there."""
     project = tomllib.loads(read("pyproject.toml"))["project"]
     optional = project["optional-dependencies"]
-    for lock, lines in zip(
-        LOCKS, ([*project["dependencies"], *optional["dev"]], *map(optional.get, EXTRAS)), strict=True
-    ):
+    listed = ([*project["dependencies"], *optional["dev"]], *map(optional.get, EXTRAS))
+    for lock, lines in zip(LOCKS, listed, strict=True):
         names = {re.split("[>=]", line)[0] for line in lines}
         assert {item for item in wanted().items() if item[0] in names} - locked(lock) == set()
 

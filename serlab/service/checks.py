@@ -20,9 +20,8 @@ def check(request: Any) -> None:
         return
     if isinstance(request, ChatRequest):
         require(isinstance(request.model, str), "model", "a name", request.model)
-        require(
-            isinstance(request.messages, list) and bool(request.messages), "messages", "a list that is not empty", ""
-        )
+        filled = isinstance(request.messages, list) and bool(request.messages)
+        require(filled, "messages", "a list that is not empty", "")
     require(request.n in (UNSET, None, 1), "n", "1, the only number of answers that is made here", request.n)
     for name in ("max_completion_tokens", "max_tokens"):
         value = getattr(request, name, UNSET)
@@ -31,7 +30,8 @@ def check(request: Any) -> None:
 
 def check_embedding(request: EmbeddingRequest) -> None:
     """Look at a request for vectors."""
-    inputs, size = request.input, request.dimensions
+    inputs: Any = request.input
+    size = request.dimensions
     require(isinstance(request.model, str), "model", "a name", request.model)
     require(isinstance(inputs, (str, list)) and bool(inputs), "input", "text, texts or token ids", inputs)
     fits = isinstance(inputs, str) or len(inputs) <= MOST_INPUTS or all(type(item) is int for item in inputs)

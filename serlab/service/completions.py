@@ -31,7 +31,7 @@ def piece(reply: Reply, text: str, finish: str | None, **fields: Any) -> Generat
     """Build a continuation or a part of one."""
     choice = GenerateChoice(index=0, text=text, logprobs=None, finish_reason=finish)
     identity = f"cmpl-{reply.mark.number:016x}"
-    shared = {"id": identity, "object": "text_completion", "created": CREATED, "model": reply.model}
+    shared: dict[str, Any] = {"id": identity, "object": "text_completion", "created": CREATED, "model": reply.model}
     return GenerateResponse(choices=[choice], **shared, **fields)
 
 

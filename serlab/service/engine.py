@@ -4,7 +4,7 @@ It knows no transport. HTTP and gRPC stand on it, and so can a gateway or a load
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, NamedTuple
 
 from serlab.messages import ChatRequest, EmbeddingRequest, GenerateRequest
@@ -48,19 +48,21 @@ class Engine:
         self.batcher = Batcher(settings.latency, self.stats)
         self.admitted = 0
 
-    def admit(self, forced: str = "") -> Fault:
+    def admit(self, request: Any, forced: str = "") -> Fault:
         """Let a request in.
 
         Args:
+            request: a ChatRequest, GenerateRequest or EmbeddingRequest.
             forced: a fault that the client asks for; see `serlab.service.faults.KINDS`.
 
         Returns:
             The fault that its answer will have.
 
         Raises:
-            Refusal: it is not let in: the fault is an error or a rate limit.
+            Refusal: it asks for what the model does not do, or the fault is an error or a rate limit.
             UnknownNameError: there is no such fault.
         """
+        check(request)
         faults = self.settings.faults
         fault = faults.draw(self.settings.seed, self.admitted, forced)
         self.admitted += 1
@@ -74,13 +76,9 @@ class Engine:
         """Answer with one message, when the model has all of it.
 
         Args:
-            request: a ChatRequest, GenerateRequest or EmbeddingRequest.
-            fault: a stall makes it late; a cut is the transport's to make.
-
-        Raises:
-            Refusal: the request asks for what the model does not do.
+            request: one that was admitted.
+            fault: as `admit` gave it: a stall makes the answer late; a cut is the transport's to make.
         """
-        check(request)
         with self.stats.answering():
             if fault.kind == "stall":
                 await asyncio.sleep(self.settings.faults.stall_s)
@@ -93,18 +91,17 @@ class Engine:
             self.stats.tokens += len(reply.tokens)
             return form.whole(reply)
 
-    async def pieces(self, request: Any, fault: Fault) -> AsyncIterator[Any]:
+    async def pieces(self, request: Any, fault: Fault) -> AsyncGenerator[Any, None]:
         """Answer token by token. No token is made before the one before it was taken: a slow reader slows the model.
 
         Args:
-            request: a ChatRequest or GenerateRequest.
-            fault: a stall or a cut comes after its share of the tokens.
+            request: a ChatRequest or GenerateRequest that was admitted.
+            fault: as `admit` gave it: a stall or a cut comes after its share of the tokens.
 
         Raises:
-            Refusal: the request asks for what the model does not do.
+            Refusal: this kind of request is not answered with tokens.
             Cut: the fault is one.
         """
-        check(request)
         form, reply = self.reply(request)
         last = int(fault.at * len(reply.tokens)) if fault.kind else -1
         with self.stats.answering():

@@ -6,7 +6,7 @@ INTERNAL, RESOURCE_EXHAUSTED (with `grpc-retry-pushback-ms`), UNAVAILABLE for a 
 Source: gRPC's status codes; gRFC A6 for the pushback.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -49,7 +49,8 @@ class Service:
     async def Generate(self, request: Any, context: Any) -> Any:
         """Answer a prompt with one message."""
         try:
-            message, fault = self.read("GenerateRequest", request), self.admit(context)
+            message = self.read("GenerateRequest", request)
+            fault = self.admit(message, context)
             answer = await self.engine.answer(message, fault)
             if fault.kind == "cut":
                 raise Cut("an injected fault ends this answer")
@@ -57,24 +58,25 @@ class Service:
         except ServiceError as error:
             await self.refuse(context, error)
 
-    async def GenerateStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+    async def GenerateStream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         """Answer a prompt token by token."""
         async with aclosing(self.pieces("GenerateRequest", "GenerateResponse", request, context)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
         """Answer each request of a stream with its chunks, one request after another."""
         async for request in requests:
             async with aclosing(self.pieces("ChatRequest", "ChatChunk", request, context)) as pieces:
                 async for piece in pieces:
                     yield piece
 
-    async def pieces(self, asked: str, answered: str, request: Any, context: Any) -> AsyncIterator[Any]:
+    async def pieces(self, asked: str, answered: str, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         """Answer one request piece by piece."""
         populate = self.codecs[answered].populate
         try:
-            message, fault = self.read(asked, request), self.admit(context)
+            message = self.read(asked, request)
+            fault = self.admit(message, context)
             async with aclosing(self.engine.pieces(message, fault)) as pieces:
                 async for piece in pieces:
                     yield populate(piece)
@@ -88,12 +90,13 @@ class Service:
             Refusal: it is none.
         """
         codec = self.codecs[kind]
+        refusals: tuple[type[Exception], ...] = (DecodeError, EncodeError, *codec.refused_by())
         try:
             return codec.convert(request)
-        except (DecodeError, EncodeError, *codec.refused_by()) as error:
+        except refusals as error:
             raise Refusal(400, f"expected a {kind}: {error}") from error
 
-    def admit(self, context: Any) -> Fault:
+    def admit(self, message: Any, context: Any) -> Fault:
         """Let a request in, with the fault that its metadata ask for.
 
         Raises:
@@ -101,7 +104,7 @@ class Service:
         """
         forced = dict(context.invocation_metadata() or ()).get("x-serlab-fault", "")
         try:
-            return self.engine.admit(str(forced))
+            return self.engine.admit(message, str(forced))
         except UnknownNameError as error:
             raise Refusal(400, str(error)) from error
 

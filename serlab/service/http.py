@@ -64,7 +64,7 @@ def application(engine: Engine) -> Tracked:
         message = open_codec(content.codec, kinds.request).decode(await body_of(request))
         streams = bool(kinds.piece) and message.stream is True
         written = answer_content(request.headers.get("accept", ""), content, streams)
-        fault = engine.admit(request.headers.get("x-serlab-fault", ""))
+        fault = engine.admit(message, request.headers.get("x-serlab-fault", ""))
         if streams:
             return streamed(engine, message, fault, written, kinds.piece)
         found = await while_connected(request.receive, engine.answer(message, fault))
@@ -135,12 +135,10 @@ def streamed(engine: Engine, message: Any, fault: Fault, content: Content, kind:
     codec, form = open_codec(content.codec, kind), STREAM_FORMS[content.media]
 
     async def pump(send: Send) -> None:
-        count, begun = 0, False
+        count = 0
+        await send(start({"content-type": content.header(), "cache-control": "no-store"}))
         async with aclosing(engine.pieces(message, fault)) as pieces:
             async for piece in pieces:
-                if not begun:
-                    await send(start({"content-type": content.header(), "cache-control": "no-store"}))
-                    begun = True
                 # The server waits here while the reader is behind, and so does the model.
                 data = form.wrap(codec.encode(piece), count)
                 await send({"type": "http.response.body", "body": data, "more_body": True})

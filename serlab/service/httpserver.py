@@ -1,8 +1,9 @@
 """granian in this event loop: one server without TLS and one with it.
 
-granian was chosen among the ASGI servers that speak HTTP/2 because it alone, tried on loopback, waited for a slow reader
-on both protocols, told the application of a reset stream, and ended a connection when the application broke off. It is
-Rust below ASGI, so what is measured is less the server. Its embedding is marked experimental, which the tests watch.
+granian was chosen among the ASGI servers that speak HTTP/2 because it alone, of three tried on loopback, did all that
+is asked here: wait for a slow reader on both protocols, tell the application of a client that goes, end a connection
+when the application breaks off, and take uploads of any length. It is Rust below ASGI, so the server itself costs
+little of what is measured. Its embedding is marked experimental; the tests hold what is used of it.
 """
 
 import asyncio
@@ -53,7 +54,12 @@ async def http_servers(app: Tracked, settings: Settings, certificates: Certifica
 @asynccontextmanager
 async def listening(app: Tracked, host: str, port: int, tls: dict[str, Any]) -> AsyncIterator[int]:
     """Serve on one port until the block is left; yields the port."""
-    options = {"interface": Interfaces.ASGINL, "http": HTTPModes.auto, "websockets": False, "log_enabled": False}
+    options: dict[str, Any] = {
+        "interface": Interfaces.ASGINL,
+        "http": HTTPModes.auto,
+        "websockets": False,
+        "log_enabled": False,
+    }
     with reserved(host, port) as held:
         server = Server(app, host, held, backlog=CONNECTIONS, backpressure=CONNECTIONS, **options, **tls)
         task = asyncio.create_task(server.serve())

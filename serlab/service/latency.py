@@ -8,9 +8,9 @@ An item is a conversation, a prompt, or one text to embed. Batches are served on
 `serlab.service.batcher`. A whole answer comes when its last token does. With all at 0 the server costs what its code
 costs, and that is what remains to be measured.
 
-Sleeping is not working. A model that sleeps leaves the event loop to the other requests, so what it costs them when a
-real server tokenizes, samples or encodes on its loop does not show. `busy=True` spends the same times as CPU on the loop
-itself, where everything else has to wait.
+Sleeping is not working. A model that sleeps leaves the event loop to the other requests, so the stalls of a real server
+that tokenizes or samples on its loop do not show. `busy=True` spends the same times as CPU on the loop itself, where
+everything else has to wait.
 """
 
 import asyncio

@@ -94,7 +94,7 @@ def response_of(reply: Reply) -> ChatResponse:
 
 
 def head(reply: Reply) -> dict[str, Any]:
-    """Give the fields that an answer and its chunks share; the time is fixed, so that equal requests get equal bytes."""
+    """Give what an answer and its chunks share; the time is fixed, so that equal requests get equal bytes."""
     identity = f"chatcmpl-{reply.mark.number:016x}"
     return {"id": identity, "created": CREATED, "model": reply.model, "system_fingerprint": "fp_serlab"}
 

@@ -1,6 +1,7 @@
 """A whole model server: HTTP, HTTPS and gRPC over one engine, in the event loop of whoever starts it."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -56,7 +57,7 @@ async def running(settings: Settings | None = None) -> AsyncIterator[ModelServer
             grpc_server, grpc_address, grpcs_address = await start_grpc(engine, settings, certificates)
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             urls = f"http://{host}:{plain}", f"https://{host}:{secure}"
-            addresses = Addresses(*urls, grpc_address, grpcs_address, str(certificates.authority))
+            addresses = Addresses(*urls, grpc_address, grpcs_address, str(certificates.authority), os.getpid())
             try:
                 yield ModelServer(settings, addresses, engine.stats)
             finally:

@@ -63,6 +63,7 @@ class Addresses:
         grpc: host:port without TLS.
         grpcs: host:port with TLS.
         ca_file: path of the certificate authority that a client must trust, PEM; gone when the server has stopped.
+        pid: the server's process.
     """
 
     http: str
@@ -70,6 +71,7 @@ class Addresses:
     grpc: str
     grpcs: str
     ca_file: str
+    pid: int
 
 
 def is_loopback(host: str) -> bool:

@@ -1,8 +1,8 @@
 """What a request determines: its mark, the tokens of its answer, and vectors.
 
 The same request and seed give the same answer through every codec and transport, streamed or whole. The mark is a hash
-of the whole request, since a cache that mixes up two requests must be found out; it costs one encoding by msgspec, which
-is the same for all codecs.
+of the whole request, since a cache that mixes up two requests must be found out; it costs one encoding by msgspec, the
+same for all codecs.
 """
 
 import re
