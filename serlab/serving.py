@@ -58,5 +58,5 @@ def serve(
 def show(addresses: "Addresses", as_json: bool) -> None:
     """Print where the server listens, at once, since whoever reads it may be waiting for it."""
     found: dict[str, Any] = asdict(addresses)
-    lines = [json.dumps(found)] if as_json else [f"{name:<8} {where}" for name, where in found.items()]
+    lines = [json.dumps(found)] if as_json else [f"{name:<8} {where}" for name, where in found.items() if name != "pid"]
     print("\n".join(lines), flush=True)

@@ -20,7 +20,7 @@ class Job(NamedTuple):
 
 
 class Batcher:
-    """Serves batches that take a + b·n seconds.
+    """Serves batches that take a + b·n seconds; where that is 0, nobody waits and nothing is counted.
 
     Args:
         latency: the model's times.
@@ -39,6 +39,8 @@ class Batcher:
         Args:
             items: how many the request has; those of one request are never split, even beyond the limit.
         """
+        if not self.latency.batch_s(items):
+            return
         job = Job(items, asyncio.get_running_loop().create_future())
         self.jobs.append(job)
         self.stats.waiting += items

@@ -19,7 +19,7 @@ from serlab.service.ports import reserved, until_listening
 from serlab.service.settings import Settings
 from serlab.service.tls import Certificates
 
-PATIENCE_S = 0.3
+PATIENCE_S = 0.2
 """How long the requests under way, and then the connections, may take to end when the server stops."""
 
 CONNECTIONS = 4096

@@ -12,7 +12,7 @@ An answer is written as the request says in `Accept`, else as the request itself
     application/x-ndjson      a line of JSON for each message
     application/x-serlab-frames; codec=NAME   any codec, in `serlab.frames`; what a client of a binary codec gets
 
-Source: RFC 9110, Accept and media types; the HTML standard, event streams; RFC 9512 for the x- prefix's company.
+Source: RFC 9110, Accept and media types; the HTML standard, server-sent events.
 """
 
 from functools import lru_cache
@@ -90,7 +90,7 @@ def answer_content(accept: str, request: Content, streams: bool) -> Content:
     for header in preferences(accept):
         if header in ("*/*", "application/*"):
             return stream_of(request) if streams else request
-        content = known(header)
+        content = known(header, 406)
         if content is not None and streams:
             return stream_of(content)
         if content is not None and content.media not in (EVENTS, LINES, FRAMES):
@@ -124,8 +124,12 @@ def parameters(header: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
-def known(header: str) -> Content | None:
+def known(header: str, status: int = 415) -> Content | None:
     """Read one media type; None for one that is not known.
+
+    Args:
+        header: the type and its parameters.
+        status: of the refusal.
 
     Raises:
         Refusal: the codec is not known, or of another format than the media type.
@@ -134,7 +138,7 @@ def known(header: str) -> Content | None:
     media = ALIASES.get(media, media)
     named = parameters(header).get("codec", "")
     if named and named not in codec_names():
-        raise Refusal(415, str(UnknownNameError.of("codec", named, codec_names())))
+        raise Refusal(status, str(UnknownNameError.of("codec", named, codec_names())))
     formats = {EVENTS: "application/json", LINES: "application/json"}
     if media in (FRAMES, ANY_CODEC):
         return Content(media, named) if named else None
@@ -142,5 +146,5 @@ def known(header: str) -> Content | None:
     if codecs is None:
         return None
     if named and not any(named == codec or named.startswith(f"{codec}-") for codec in codecs):
-        raise Refusal(415, f"{media}: expected one of its codecs ({', '.join(codecs)} and variants), got {named}")
+        raise Refusal(status, f"{media}: expected one of its codecs ({', '.join(codecs)} and variants), got {named}")
     return Content(media, named or codecs[0])

@@ -19,7 +19,7 @@ def reserved(host: str, port: int) -> Iterator[int]:
     is first bound without it, which fails if anybody listens, and then held by a socket that shares but never listens.
 
     Args:
-        host: an address or name of this machine.
+        host: an IP address of this machine.
         port: 0 for a free one.
 
     Yields:
@@ -28,31 +28,19 @@ def reserved(host: str, port: int) -> Iterator[int]:
     Raises:
         ServiceError: it cannot be had.
     """
-    family, kind, _, _, address = resolved(host, port)
+    family, address = (socket.AF_INET6 if ":" in host else socket.AF_INET), (host, port)
     try:
-        with closing(socket.socket(family, kind)) as probe:
+        with closing(socket.socket(family)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
-        holder = socket.socket(family, kind)
+        holder = socket.socket(family)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind(address)
     except OSError as error:
         raise ServiceError(f"port {port} of {host}: {error.strerror}; choose another, or 0 for a free one") from error
     with closing(holder):
         yield holder.getsockname()[1]
-
-
-def resolved(host: str, port: int) -> tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]:
-    """Find the address to bind.
-
-    Raises:
-        ServiceError: the host is not known.
-    """
-    try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise ServiceError(f"host {host!r}: {error.strerror}") from error
 
 
 async def until_listening(host: str, port: int) -> None:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import msgspec
 
@@ -39,12 +41,14 @@ def spawned(settings: Settings | None = None) -> Iterator[Addresses]:
     # The package is found where this one was, whatever folder the caller is in.
     code = "import sys; sys.path.insert(0, sys.argv[1]); from serlab.service.process import child; sys.exit(child())"
     command = [sys.executable, "-c", code, str(Path(serlab.__file__).parents[1])]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    # Complaints go to a file: nobody reads a pipe while the server runs, and a full one would stop it.
+    with TemporaryFile() as complaints, subprocess.Popen(command, stderr=complaints, **pipes) as process:
         assert process.stdin is not None
         try:
             process.stdin.write(msgspec.json.encode(settings or Settings()) + b"\n")
             process.stdin.flush()
-            yield addresses_from(process)
+            yield addresses_from(process, complaints)
         finally:
             process.stdin.close()
             try:
@@ -53,19 +57,20 @@ def spawned(settings: Settings | None = None) -> Iterator[Addresses]:
                 process.kill()
 
 
-def addresses_from(process: "subprocess.Popen[bytes]") -> Addresses:
+def addresses_from(process: "subprocess.Popen[bytes]", complaints: IO[bytes]) -> Addresses:
     """Wait for the child's addresses.
 
     Raises:
         ServiceError: it ended, or said nothing in time.
     """
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
     readable, _, _ = select.select([process.stdout], [], [], 2 * READY_S)
     line = process.stdout.readline() if readable else b""
     if line:
         return msgspec.json.decode(line, type=Addresses)
     process.kill()
-    complaint = process.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
+    complaints.seek(0)
+    complaint = complaints.read().decode(errors="replace").strip().rpartition("\n")[2]
     raise ServiceError(f"the model server did not start: {complaint or 'it said nothing'}")
 
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from serlab.service.engine import Engine
 from serlab.service.grpcserver import start_grpc
 from serlab.service.http import application
-from serlab.service.httpserver import PATIENCE_S, http_servers
+from serlab.service.httpserver import http_servers
 from serlab.service.settings import Addresses, Settings
 from serlab.service.stats import Stats
 from serlab.service.tls import make_certificates
@@ -61,7 +61,7 @@ async def running(settings: Settings | None = None) -> AsyncIterator[ModelServer
             try:
                 yield ModelServer(settings, addresses, engine.stats)
             finally:
-                await grpc_server.stop(PATIENCE_S)
+                await grpc_server.stop(None)
                 await engine.close()
 
 

@@ -16,7 +16,7 @@ class Settings:
     """One model server.
 
     Attributes:
-        host: where it listens; loopback, unless `exposed`.
+        host: the IP address where it listens; loopback, unless `exposed`.
         exposed: whether another host than loopback is meant.
         http_port: HTTP/1.1 and cleartext HTTP/2 by prior knowledge; 0 for a free port, as for the others.
         https_port: HTTP/1.1 and HTTP/2 by ALPN, over TLS 1.2 or 1.3.
@@ -42,8 +42,8 @@ class Settings:
     faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
-        if not self.exposed and not is_loopback(self.host):
-            text = f"host: expected a loopback address, got {self.host!r}"
+        if not is_loopback(self.host) and not self.exposed:
+            text = f"host: expected a loopback address, got {self.host}"
             raise ServiceError(f"{text}; the server has no access control: expose it only if you mean to")
         for name in ("http_port", "https_port", "grpc_port", "grpcs_port"):
             if not 0 <= getattr(self, name) <= 65_535:
@@ -75,8 +75,12 @@ class Addresses:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches an address."""
+    """Tell whether only this machine reaches an address.
+
+    Raises:
+        ServiceError: it is none.
+    """
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    except ValueError as error:
+        raise ServiceError(f"host: expected an IP address such as 127.0.0.1 or ::1, got {host!r}") from error

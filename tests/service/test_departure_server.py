@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import h2.config
 import h2.connection
 import httpx2
+import orjson
 import pytest
 
 from serlab.service import Latency, Settings, running, spawned
@@ -23,8 +25,6 @@ def port_of(address: str) -> int:
 
 async def ask(port: int, **fields: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Send a chat request over a connection of its own, and read nothing."""
-    import orjson
-
     body = orjson.dumps({**CHAT, **fields})
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 12)
     writer.write(HEAD.format(path=PATH, size=len(body)).encode() + body)
@@ -49,7 +49,7 @@ def test_closed_connection_stops_the_work(streams: bool) -> None:
     bounded(work())
 
 
-def test_client_that_leaves_a_stream_over_tls_stops_the_work() -> None:
+def test_client_that_leaves_a_stream_stops_the_work() -> None:
     """As an HTTP client does it: by leaving its block."""
 
     async def work() -> None:
@@ -86,8 +86,6 @@ def test_reset_stream_of_http2_stops_its_work_alone() -> None:
 
 def start(connection: Any, stream: int) -> None:
     """Ask for a chat stream as a stream of HTTP/2."""
-    import orjson
-
     fields = {":method": "POST", ":path": PATH, ":scheme": "http", ":authority": "x"}
     connection.send_headers(stream, [*fields.items(), ("content-type", "application/json")])
     connection.send_data(stream, orjson.dumps(asking(stream=True)), end_stream=True)
@@ -137,9 +135,9 @@ def test_slow_reader_holds_the_model_back_and_not_memory(http2: bool) -> None:
                         break
                 assert 0 < counts[-1] == counts[-2] < 200_000
                 assert resident_mb(pid) - before < 60
-                for _ in range(400):
+                # What is buffered is read, and the model goes on.
+                for _ in range(counts[-1] + 100):
                     await anext(pieces)
-                await asyncio.sleep(0.2)
                 assert await made() > counts[-1]
 
     with spawned(Settings(tokens=1_000_000)) as addresses:
@@ -148,8 +146,7 @@ def test_slow_reader_holds_the_model_back_and_not_memory(http2: bool) -> None:
 
 def resident_mb(pid: int) -> float:
     """Read how much memory a process has, in MB."""
-    with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123, a file of the kernel
-        return int(file.read().split()[1]) * 4096 / 1e6
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 def test_server_stops_at_once_with_streams_open() -> None:
