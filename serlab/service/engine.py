@@ -17,6 +17,8 @@ from serlab.service.refusals import Cut, Refusal, injected_error, rate_limited
 from serlab.service.settings import Settings
 from serlab.service.stats import Stats
 
+CUT = "an injected fault ends this answer"
+
 
 class Form(NamedTuple):
     """How one kind of request is answered: what thinks the answer up, and its two forms."""
@@ -123,10 +125,15 @@ class Engine:
             raise Refusal(400, f"a {type(request).__name__} is not answered with tokens", param="stream")
         return form, form.reply(request, self.settings.seed, self.settings.tokens)
 
+    def cut(self) -> Cut:
+        """Give what ends a whole answer on its way out, and count it."""
+        self.stats.cut += 1
+        return Cut(CUT)
+
     async def disturb(self, fault: Fault) -> None:
         """Make a stall, or end the answer."""
         if fault.kind == "cut":
-            raise Cut("an injected fault ends this answer")
+            raise Cut(CUT)
         await asyncio.sleep(self.settings.faults.stall_s)
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ from serlab.errors import DecodeError, EncodeError, ServiceError, UnknownNameErr
 from serlab.generated import llm_pb2_grpc
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
-from serlab.service.refusals import Cut, Refusal
+from serlab.service.refusals import Refusal
 from serlab.service.settings import MAX_BODY_BYTES, Settings
 from serlab.service.tls import Certificates
 
@@ -53,7 +53,7 @@ class Service:
             fault = self.admit(message, context)
             answer = await self.engine.answer(message, fault)
             if fault.kind == "cut":
-                raise Cut("an injected fault ends this answer")
+                raise self.engine.cut()
             return self.codecs["GenerateResponse"].populate(answer)
         except ServiceError as error:
             await self.refuse(context, error)

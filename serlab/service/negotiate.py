@@ -22,12 +22,8 @@ from serlab.codecs import codec_names
 from serlab.errors import UnknownNameError
 from serlab.service.refusals import Refusal
 
-EVENTS, LINES, FRAMES, ANY_CODEC = (
-    "text/event-stream",
-    "application/x-ndjson",
-    "application/x-serlab-frames",
-    "application/x-serlab",
-)
+EVENTS, LINES = "text/event-stream", "application/x-ndjson"
+FRAMES, ANY_CODEC = "application/x-serlab-frames", "application/x-serlab"
 FORMATS: dict[str, tuple[str, ...]] = {
     "application/json": ("orjson", "json", "msgspec-json"),
     "application/msgpack": ("msgpack", "msgspec-msgpack"),

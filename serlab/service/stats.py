@@ -15,7 +15,7 @@ class Stats:
     Attributes:
         active: answers that are being made now.
         waiting: items that wait for a batch now.
-        completed: answers that were made whole.
+        completed: answers that the model made whole.
         cancelled: answers that stopped because the client went or the server was stopped.
         cut: answers that a fault ended.
         failed: answers that ended by a mistake of the server.

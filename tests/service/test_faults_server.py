@@ -98,6 +98,7 @@ def test_cut_ends_a_whole_answer_before_its_length() -> None:
         async with running() as server, client(server) as http:
             with pytest.raises(httpx2.RemoteProtocolError):
                 await http.post(PATH, json=CHAT, headers={FORCED: "cut"})
+            assert server.stats.cut == 1
 
     bounded(work())
 

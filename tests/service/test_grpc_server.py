@@ -120,7 +120,7 @@ def test_fault_is_a_status(fault: str, code: grpc.StatusCode, streams: bool) -> 
             assert caught.value.code() == code
             pushback = dict(caught.value.trailing_metadata()).get("grpc-retry-pushback-ms")
             assert pushback == ("2000" if fault == "rate-limit" else None)
-            assert server.stats.active == 0
+            assert server.stats.active == 0 and server.stats.cut == (fault == "cut")
 
     bounded(work())
 
