@@ -79,7 +79,7 @@ class Handlers:
 
     async def answer(self, request: Request) -> Any:
         """Answer a request in the codec that it asks for."""
-        kinds = PATHS[request.url.path]
+        kinds = PATHS[request.scope["path"]]
         content = content_of(request.headers.get("content-type", ""))
         message = open_codec(content.codec, kinds.request).decode(await body_of(request))
         streams = bool(kinds.piece) and message.stream is True

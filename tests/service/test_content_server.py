@@ -6,8 +6,9 @@ import pytest
 
 from serlab.codecs import BUILT_IN, open_codec
 from serlab.frames import FrameDecoder
-from serlab.messages import ChatChunk, from_document, to_document
-from serlab.service import Settings, running
+from serlab.messages import ChatChunk, ChatRequest, from_document, to_document
+from serlab.service import Settings, engine, running
+from serlab.service import http as http_module
 from serlab.service.negotiate import Content, answer_content, content_of
 from serlab.service.refusals import Refusal
 from tests.service.helpers import CHAT, HELLO, PATH, bounded, client, request
@@ -139,3 +140,38 @@ def test_refusals_over_http_are_json_in_the_apis_shape() -> None:
             assert server.stats.refused == 5
 
     bounded(work())
+
+
+def test_request_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is all in memory."""
+    monkeypatch.setattr(http_module, "MAX_BODY_BYTES", 1000)
+
+    async def work() -> None:
+        async with running() as server, client(server) as http:
+            assert (await http.post(PATH, content=b" " * 1001)).status_code == 413
+            assert (await http.post(PATH, json=CHAT)).status_code == 200
+
+    bounded(work())
+
+
+def test_mistake_of_the_server_is_a_500_and_in_its_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client is not told what it was, and the server serves on."""
+
+    async def work() -> None:
+        async with running() as server, client(server) as http:
+            with monkeypatch.context() as patch:
+                patch.setitem(engine.FORMS, ChatRequest, engine.FORMS[ChatRequest]._replace(whole=planted))
+                answer = await http.post(PATH, json=CHAT)
+            assert answer.status_code == 500 and "planted" not in answer.text
+            assert server.stats.failed == 1 and server.stats.active == 0
+            assert (await http.post(PATH, json=CHAT)).status_code == 200
+
+    bounded(work())
+    assert "planted" in caplog.text
+
+
+def planted(_: Any) -> Any:
+    """Make a mistake."""
+    raise ZeroDivisionError("planted")
