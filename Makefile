@@ -32,13 +32,13 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 	@echo "serlab: ready, try $(BIN)/serlab list"
 
-# What only a part needs comes in addition: the notebooks' Jupyter.
+# What only a part needs comes in addition: Jupyter for the notebooks, servers and clients for the service.
 $(VENV)/.%: $(STAMP) requirements-%.lock
 	@echo "serlab: installing what the $* need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-$*.lock
 	@touch $@
 
-extras: $(VENV)/.notebooks
+extras: $(VENV)/.notebooks $(VENV)/.service
 
 lab: $(VENV)/.notebooks
 	$(BIN)/jupyter lab notebooks $(ARGS)

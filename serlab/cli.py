@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from serlab import deciding, judging, publishing
+from serlab import deciding, judging, publishing, serving
 from serlab.errors import SerlabError
 from serlab.options import (
     AsJson,
@@ -248,3 +248,4 @@ app.command()(publishing.report)
 app.command()(publishing.export)
 app.command()(publishing.figures)
 app.command()(deciding.decide)
+app.command()(serving.serve)

@@ -11,6 +11,7 @@
     ├── WorkerError (RuntimeError)        a measuring process died or reported a failure
     ├── InterpreterError (RuntimeError)   the environment of --base cannot be measured with
     ├── NotMeasuredError (LookupError)    a table or figure of what this run did not measure
+    ├── ServiceError (RuntimeError)       the model server cannot start, or does not answer a request
     ├── UnknownNameError (LookupError)    no codec, workload, message or operation of that name
     ├── DuplicateNameError (ValueError)   two codecs under one name
     └── MissingPackageError (ImportError) an optional package is not installed
@@ -89,6 +90,10 @@ class NotMeasuredError(SerlabError, LookupError):
         """
         there = ", ".join(sorted(set(held))) or "nothing"
         return cls(f"{what}: expected {needs}, but the run holds {there}; measure it with `{remedy}`")
+
+
+class ServiceError(SerlabError, RuntimeError):
+    """The model server cannot be started as asked, or does not answer a request as asked."""
 
 
 class UnknownNameError(SerlabError, LookupError):

@@ -2,14 +2,24 @@
 
 import re
 import tomllib
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = ("requirements.lock", "requirements-notebooks.lock")
+EXTRAS = ("notebooks", "service")
+"""Each has a lock of its own, which comes in addition."""
+
+LOCKS = ("requirements.lock", *(f"requirements-{extra}.lock" for extra in EXTRAS))
 FILES = ("pyproject.toml", "environment.yml", *LOCKS, "Makefile")
-CONDA_NAMES = {"python-flatbuffers": "flatbuffers", "msgpack-python": "msgpack", "python-xxhash": "xxhash"}
+CONDA_NAMES = {
+    "python-flatbuffers": "flatbuffers",
+    "msgpack-python": "msgpack",
+    "python-xxhash": "xxhash",
+    "python-lmdb": "lmdb",
+    "redis-py": "redis",
+}
 """conda-forge's names for packages of PyPI."""
 
 
@@ -43,19 +53,21 @@ def test_environment_names_the_packages_and_versions_of_the_project() -> None:
 
 
 def test_locks_hold_every_package_at_the_lower_bound() -> None:
-    """One for running and testing, and one for the notebooks, which come in addition."""
-    assert set(wanted().items()) - locked(LOCKS[0]) - locked(LOCKS[1]) == set()
+    """One lock runs and tests the core; each extra with a lock of its own finds its packages there."""
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    extra = {re.split("[>=]", line)[0] for line in project["optional-dependencies"]["notebooks"]}
-    assert {item for item in wanted().items() if item[0] not in extra} - locked(LOCKS[0]) == set()
+    optional = project["optional-dependencies"]
+    listed = ([*project["dependencies"], *optional["dev"]], *map(optional.get, EXTRAS))
+    for lock, lines in zip(LOCKS, listed, strict=True):
+        names = {re.split("[>=]", line)[0] for line in lines}
+        assert {item for item in wanted().items() if item[0] in names} - locked(lock) == set()
 
 
 def test_locks_agree() -> None:
-    """A package that is in both has the same versions, so installing the second changes nothing of the first."""
-    first, second = locked(LOCKS[0]), locked(LOCKS[1])
-    shared = {name for name, _ in first} & {name for name, _ in second}
-    assert len(shared) > 20
-    assert {item for item in first if item[0] in shared} == {item for item in second if item[0] in shared}
+    """A package that is in two has the same versions, so installing the second changes nothing of the first."""
+    for one, other in combinations(map(locked, LOCKS), 2):
+        shared = {name for name, _ in one} & {name for name, _ in other}
+        assert len(shared) > 5
+        assert {item for item in one if item[0] in shared} == {item for item in other if item[0] in shared}
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -8,6 +8,7 @@ from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
 TEXT = README + (ROOT / "docs/ci.md").read_text() + (ROOT / "docs/decide.md").read_text()
+TEXT += (ROOT / "docs/service.md").read_text()
 
 
 def test_the_example_runs() -> None:
@@ -21,7 +22,7 @@ def test_the_example_runs() -> None:
 def test_every_command_and_option_exists() -> None:
     """What the README and the page on CI name, the command's help names too."""
     helps = {}
-    names = "list|check|compare|fidelity|report|size|time|memory|throughput|diff|gate|decide|export|figures"
+    names = "list|check|compare|fidelity|report|size|time|memory|throughput|diff|gate|decide|export|figures|serve"
     for name in set(re.findall(rf"`?serlab ({names})\b", TEXT)):
         done = subprocess.run(
             [sys.executable, "-m", "serlab", name, "--help"], capture_output=True, text=True, cwd=ROOT

@@ -1,0 +1,40 @@
+"""The smallest complete LLM call path: a model server with a stated latency, over HTTP, TLS and gRPC on loopback.
+
+    async with running(Settings(latency=Latency(first_token_s=0.2, token_s=0.02))) as server: ...
+    with spawned(Settings(faults=Faults(error=0.1))) as addresses: ...
+
+It is an instrument, made of well-kept parts: granian serves HTTP/1.1, HTTP/2 and TLS, starlette routes, grpc.aio serves
+gRPC, trustme makes the certificates. `docs/service.md` tells how to use it.
+
+The extra `service` brings what it needs.
+"""
+
+from serlab.errors import MissingPackageError
+
+INSTALL = "pip install 'serlab[service]'"
+
+try:
+    from serlab.service.engine import Engine
+    from serlab.service.faults import Faults
+    from serlab.service.latency import Latency
+    from serlab.service.process import spawned
+    from serlab.service.server import ModelServer, run_until_signal, running
+    from serlab.service.settings import Addresses, Settings
+    from serlab.service.stats import Stats
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in {"granian", "starlette", "grpc", "trustme"}:
+        raise
+    raise MissingPackageError(f"serlab.service needs {error.name}: {INSTALL}") from error
+
+__all__ = [
+    "Addresses",
+    "Engine",
+    "Faults",
+    "Latency",
+    "ModelServer",
+    "Settings",
+    "Stats",
+    "run_until_signal",
+    "running",
+    "spawned",
+]

@@ -1,0 +1,146 @@
+"""The model behind the server: requests in, messages out, at the pace of the latency model.
+
+It knows no transport. HTTP and gRPC stand on it, and so can a gateway or a load generator.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any, NamedTuple
+
+from serlab.messages import ChatRequest, EmbeddingRequest, GenerateRequest
+from serlab.service import completions, replies
+from serlab.service.batcher import Batcher
+from serlab.service.checks import check
+from serlab.service.faults import Fault
+from serlab.service.latency import Pace
+from serlab.service.refusals import Cut, Refusal, injected_error, rate_limited
+from serlab.service.settings import Settings
+from serlab.service.stats import Stats
+
+CUT = "an injected fault ends this answer"
+
+
+class Form(NamedTuple):
+    """How one kind of request is answered: what thinks the answer up, and its two forms."""
+
+    reply: Callable[[Any, int, int], replies.Reply]
+    whole: Callable[[replies.Reply], Any]
+    pieces: Callable[[replies.Reply, bool], Iterator[tuple[Any, bool]]]
+
+
+FORMS: dict[type, Form] = {
+    ChatRequest: Form(replies.reply_to, replies.response_of, replies.chunks_of),
+    GenerateRequest: Form(completions.continuation_of, completions.whole, completions.pieces_of),
+}
+
+
+class Engine:
+    """Answers requests.
+
+    Args:
+        settings: of the server.
+
+    Attributes:
+        stats: its counters.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stats = Stats()
+        self.batcher = Batcher(settings.latency, self.stats)
+        self.admitted = 0
+
+    def admit(self, request: Any, forced: str = "") -> Fault:
+        """Let a request in.
+
+        Args:
+            request: a ChatRequest, GenerateRequest or EmbeddingRequest.
+            forced: a fault that the client asks for; see `serlab.service.faults.KINDS`.
+
+        Returns:
+            The fault that its answer will have.
+
+        Raises:
+            Refusal: it asks for what the model does not do, or the fault is an error or a rate limit.
+            UnknownNameError: there is no such fault.
+        """
+        check(request)
+        faults = self.settings.faults
+        fault = faults.draw(self.settings.seed, self.admitted, forced)
+        self.admitted += 1
+        if fault.kind == "error":
+            raise injected_error()
+        if fault.kind == "rate-limit":
+            raise rate_limited(faults.retry_after_s)
+        return fault
+
+    async def answer(self, request: Any, fault: Fault) -> Any:
+        """Answer with one message, when the model has all of it.
+
+        Args:
+            request: one that was admitted.
+            fault: as `admit` gave it: a stall makes the answer late; a cut is the transport's to make.
+        """
+        with self.stats.answering():
+            if fault.kind == "stall":
+                await asyncio.sleep(self.settings.faults.stall_s)
+            if isinstance(request, EmbeddingRequest):
+                await self.batcher.serve(len(completions.inputs_of(request)))
+                return completions.embeddings_of(request, self.settings.seed, self.settings.dimensions)
+            form, reply = self.reply(request)
+            await self.batcher.serve(1)
+            await Pace(self.settings.latency).all(len(reply.tokens))
+            self.stats.tokens += len(reply.tokens)
+            return form.whole(reply)
+
+    async def pieces(self, request: Any, fault: Fault) -> AsyncGenerator[Any, None]:
+        """Answer token by token. No token is made before the one before it was taken: a slow reader slows the model.
+
+        Args:
+            request: a ChatRequest or GenerateRequest that was admitted.
+            fault: as `admit` gave it: a stall or a cut comes after its share of the tokens.
+
+        Raises:
+            Refusal: this kind of request is not answered with tokens.
+            Cut: the fault is one.
+        """
+        form, reply = self.reply(request)
+        last = int(fault.at * len(reply.tokens)) if fault.kind else -1
+        with self.stats.answering():
+            await self.batcher.serve(1)
+            pace, made = Pace(self.settings.latency), 0
+            for message, is_token in form.pieces(reply, wants_usage(request)):
+                if is_token:
+                    if made == last:
+                        await self.disturb(fault)
+                    await pace.next()
+                    made += 1
+                    self.stats.tokens += 1
+                yield message
+
+    def reply(self, request: Any) -> tuple[Form, replies.Reply]:
+        """Think up an answer."""
+        form = FORMS.get(type(request))
+        if form is None:
+            raise Refusal(400, f"a {type(request).__name__} is not answered with tokens", param="stream")
+        return form, form.reply(request, self.settings.seed, self.settings.tokens)
+
+    def cut(self) -> Cut:
+        """Give what ends a whole answer on its way out, and count it."""
+        self.stats.cut += 1
+        return Cut(CUT)
+
+    async def disturb(self, fault: Fault) -> None:
+        """Make a stall, or end the answer."""
+        if fault.kind == "cut":
+            raise Cut(CUT)
+        await asyncio.sleep(self.settings.faults.stall_s)
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        await self.batcher.close()
+
+
+def wants_usage(request: Any) -> bool:
+    """Tell whether a stream should end with the count of its tokens."""
+    return getattr(request.stream_options, "include_usage", None) is True

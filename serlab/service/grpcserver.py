@@ -1,0 +1,143 @@
+"""The gRPC half: `LLMService` of schemas/llm.proto on grpc.aio, over the same engine.
+
+A client's cancellation cancels the coroutine that answers it. A fault comes as the status that gRPC has for it:
+INTERNAL, RESOURCE_EXHAUSTED (with `grpc-retry-pushback-ms`), UNAVAILABLE for a cut. `x-serlab-fault` is metadata here.
+
+Source: gRPC's status codes; gRFC A6 for the pushback.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from serlab.codecs import Codec, open_codec
+from serlab.errors import DecodeError, EncodeError, ServiceError, UnknownNameError
+from serlab.generated import llm_pb2_grpc
+from serlab.service.engine import Engine
+from serlab.service.faults import Fault
+from serlab.service.refusals import Refusal
+from serlab.service.settings import MAX_BODY_BYTES, Settings
+from serlab.service.tls import Certificates
+
+CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    500: grpc.StatusCode.INTERNAL,
+}
+OPTIONS = [
+    # Without it a second server on a port that is taken would start, and get every second call.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_BODY_BYTES),
+    ("grpc.max_send_message_length", MAX_BODY_BYTES),
+]
+
+
+class Service:
+    """The methods of LLMService, by the names in the schema.
+
+    Args:
+        engine: what answers.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        kinds = ("ChatRequest", "ChatChunk", "GenerateRequest", "GenerateResponse")
+        self.codecs: dict[str, Codec] = {kind: open_codec("protobuf", kind) for kind in kinds}
+
+    async def Generate(self, request: Any, context: Any) -> Any:
+        """Answer a prompt with one message."""
+        try:
+            message = self.read("GenerateRequest", request)
+            fault = self.admit(message, context)
+            answer = await self.engine.answer(message, fault)
+            if fault.kind == "cut":
+                raise self.engine.cut()
+            return self.codecs["GenerateResponse"].populate(answer)
+        except ServiceError as error:
+            await self.refuse(context, error)
+
+    async def GenerateStream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
+        """Answer a prompt token by token."""
+        async with aclosing(self.pieces("GenerateRequest", "GenerateResponse", request, context)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
+        """Answer each request of a stream with its chunks, one request after another."""
+        async for request in requests:
+            async with aclosing(self.pieces("ChatRequest", "ChatChunk", request, context)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def pieces(self, asked: str, answered: str, request: Any, context: Any) -> AsyncGenerator[Any, None]:
+        """Answer one request piece by piece."""
+        populate = self.codecs[answered].populate
+        try:
+            message = self.read(asked, request)
+            fault = self.admit(message, context)
+            async with aclosing(self.engine.pieces(message, fault)) as pieces:
+                async for piece in pieces:
+                    yield populate(piece)
+        except ServiceError as error:
+            await self.refuse(context, error)
+
+    def read(self, kind: str, request: Any) -> Any:
+        """Turn the stub's object into a message.
+
+        Raises:
+            Refusal: it is none.
+        """
+        codec = self.codecs[kind]
+        refusals: tuple[type[Exception], ...] = (DecodeError, EncodeError, *codec.refused_by())
+        try:
+            return codec.convert(request)
+        except refusals as error:
+            raise Refusal(400, f"expected a {kind}: {error}") from error
+
+    def admit(self, message: Any, context: Any) -> Fault:
+        """Let a request in, with the fault that its metadata ask for.
+
+        Raises:
+            Refusal: it is not let in.
+        """
+        forced = dict(context.invocation_metadata() or ()).get("x-serlab-fault", "")
+        try:
+            return self.engine.admit(message, str(forced))
+        except UnknownNameError as error:
+            raise Refusal(400, str(error)) from error
+
+    async def refuse(self, context: Any, error: ServiceError) -> None:
+        """End a call with the status for an error; raises gRPC's own exception."""
+        if not isinstance(error, Refusal):
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+            return
+        self.engine.stats.refused += 1
+        wait_ms = error.headers.get("retry-after-ms")
+        trailing = (("grpc-retry-pushback-ms", wait_ms),) if wait_ms else ()
+        await context.abort(CODES.get(error.status, grpc.StatusCode.UNKNOWN), str(error), trailing)
+
+
+async def start_grpc(engine: Engine, settings: Settings, certificates: Certificates) -> tuple[Any, str, str]:
+    """Start the gRPC server.
+
+    Returns:
+        The server, and host:port without TLS and with it.
+
+    Raises:
+        ServiceError: a port cannot be had.
+    """
+    server = grpc.aio.server(options=OPTIONS)
+    llm_pb2_grpc.add_LLMServiceServicer_to_server(Service(engine), server)
+    pair = (certificates.key.read_bytes(), certificates.chain.read_bytes())
+    credentials = grpc.ssl_server_credentials([pair])
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        plain = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        secure = server.add_secure_port(f"{host}:{settings.grpcs_port}", credentials)
+    except RuntimeError as error:
+        ports = f"{settings.grpc_port} or {settings.grpcs_port}"
+        raise ServiceError(f"gRPC cannot listen on port {ports} of {host}; choose another, or 0") from error
+    await server.start()
+    return server, f"{host}:{plain}", f"{host}:{secure}"

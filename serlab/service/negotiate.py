@@ -1,0 +1,146 @@
+"""Content types: which codec reads a request, and which writes its answer.
+
+    application/json         orjson        also json, msgspec-json and the variants, by `; codec=NAME`
+    application/msgpack      msgpack       also msgspec-msgpack and the variants
+    application/x-protobuf   protobuf
+    application/x-flatbuffers   flatbuffers   also flatbuffers-official and -unverified
+    application/x-serlab; codec=NAME       any codec of the registry, those of other packages too
+
+An answer is written as the request says in `Accept`, else as the request itself was. A stream has one of three forms:
+
+    text/event-stream         server-sent events of JSON; what a JSON client gets that says nothing else
+    application/x-ndjson      a line of JSON for each message
+    application/x-serlab-frames; codec=NAME   any codec, in `serlab.frames`; what a client of a binary codec gets
+
+Source: RFC 9110, Accept and media types; the HTML standard, server-sent events.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from serlab.codecs import codec_names
+from serlab.errors import UnknownNameError
+from serlab.service.refusals import Refusal
+
+EVENTS, LINES = "text/event-stream", "application/x-ndjson"
+FRAMES, ANY_CODEC = "application/x-serlab-frames", "application/x-serlab"
+FORMATS: dict[str, tuple[str, ...]] = {
+    "application/json": ("orjson", "json", "msgspec-json"),
+    "application/msgpack": ("msgpack", "msgspec-msgpack"),
+    "application/x-protobuf": ("protobuf",),
+    "application/x-flatbuffers": ("flatbuffers",),
+}
+"""Media type → its codecs, the first of which is meant where none is named; names that begin so are variants."""
+
+ALIASES = {
+    "application/x-msgpack": "application/msgpack",
+    "application/vnd.msgpack": "application/msgpack",
+    "application/protobuf": "application/x-protobuf",
+    "application/vnd.google.protobuf": "application/x-protobuf",
+    "application/jsonl": LINES,
+}
+
+
+class Content(NamedTuple):
+    """What a body is: its media type and its codec.
+
+    Attributes:
+        media: one of `FORMATS`, `ANY_CODEC`, or for streams `EVENTS`, `LINES` or `FRAMES`.
+        codec: the codec's name; "" where a stream's client leaves it open.
+    """
+
+    media: str
+    codec: str
+
+    def header(self) -> str:
+        """Write the Content-Type: the codec is named where the media type does not tell it."""
+        standard = FORMATS.get(self.media, ("orjson",) if self.media in (EVENTS, LINES) else ("",))[0]
+        return self.media if self.codec == standard else f"{self.media}; codec={self.codec}"
+
+
+@lru_cache(maxsize=1024)
+def content_of(header: str) -> Content:
+    """Read a Content-Type; none at all is JSON.
+
+    Raises:
+        Refusal: it is not known, or its codec is of another format.
+    """
+    content = known(header or "application/json")
+    if content is None or content.media in (EVENTS, LINES, FRAMES):
+        raise Refusal(415, f"Content-Type: expected one of {', '.join((*FORMATS, ANY_CODEC))}, got {header!r}")
+    return content
+
+
+@lru_cache(maxsize=1024)
+def answer_content(accept: str, request: Content, streams: bool) -> Content:
+    """Choose what an answer is written as.
+
+    Args:
+        accept: the Accept header.
+        request: what the request was.
+        streams: whether the answer is a stream.
+
+    Raises:
+        Refusal: nothing that is accepted can be given.
+    """
+    for header in preferences(accept):
+        if header in ("*/*", "application/*"):
+            return stream_of(request) if streams else request
+        content = known(header, 406)
+        if content is not None and streams:
+            return stream_of(content)
+        if content is not None and content.media not in (EVENTS, LINES, FRAMES):
+            return content
+    expected = ", ".join((*FORMATS, ANY_CODEC, *((EVENTS, LINES, FRAMES) if streams else ())))
+    raise Refusal(406, f"Accept: expected one of {expected}, got {accept!r}")
+
+
+def stream_of(content: Content) -> Content:
+    """Choose the form of a stream: events for JSON, frames for what is binary."""
+    if content.media in (EVENTS, LINES, FRAMES):
+        return content
+    return Content(EVENTS if content.media == "application/json" else FRAMES, content.codec)
+
+
+def preferences(accept: str) -> list[str]:
+    """List what is accepted, the most wanted first."""
+    weighed = [(weight(part), part.strip()) for part in (accept or "*/*").split(",")]
+    return [part for share, part in sorted(weighed, key=lambda item: -item[0]) if share > 0]
+
+
+def weight(part: str) -> float:
+    """Read the q of one part of an Accept header; 0 where it is no number."""
+    value = parameters(part).get("q", "1")
+    return float(value) if value.replace(".", "", 1).isdigit() else 0.0
+
+
+def parameters(header: str) -> dict[str, str]:
+    """Read the parameters of a media type."""
+    pairs = (part.partition("=") for part in header.split(";")[1:])
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def known(header: str, status: int = 415) -> Content | None:
+    """Read one media type; None for one that is not known.
+
+    Args:
+        header: the type and its parameters.
+        status: of the refusal.
+
+    Raises:
+        Refusal: the codec is not known, or of another format than the media type.
+    """
+    media = header.partition(";")[0].strip().lower()
+    media = ALIASES.get(media, media)
+    named = parameters(header).get("codec", "")
+    if named and named not in codec_names():
+        raise Refusal(status, str(UnknownNameError.of("codec", named, codec_names())))
+    formats = {EVENTS: "application/json", LINES: "application/json"}
+    if media in (FRAMES, ANY_CODEC):
+        return Content(media, named) if named else None
+    codecs = FORMATS.get(formats.get(media, media))
+    if codecs is None:
+        return None
+    if named and not any(named == codec or named.startswith(f"{codec}-") for codec in codecs):
+        raise Refusal(status, f"{media}: expected one of its codecs ({', '.join(codecs)} and variants), got {named}")
+    return Content(media, named or codecs[0])

@@ -1,0 +1,61 @@
+"""Answers on their way out over HTTP: whole, or piece by piece."""
+
+import logging
+from contextlib import aclosing
+from typing import Any
+
+from starlette.responses import Response
+
+from serlab.codecs import open_codec
+from serlab.service.departures import App, Receive, Send, while_connected
+from serlab.service.engine import Engine
+from serlab.service.faults import Fault
+from serlab.service.negotiate import Content
+from serlab.service.refusals import Departed
+from serlab.service.stream import STREAM_FORMS
+
+LOG = logging.getLogger("serlab.service")
+
+
+def whole(engine: Engine, data: bytes, content: Content, fault: Fault) -> Any:
+    """Send an answer in one piece; a cut sends the first part of what it announces."""
+    headers = {"content-type": content.header()}
+    if fault.kind != "cut":
+        return Response(data, headers=headers)
+
+    async def respond(_: Any, __: Receive, send: Send) -> None:
+        await send(start({**headers, "content-length": str(len(data))}))
+        await send({"type": "http.response.body", "body": data[: int(len(data) * fault.at)], "more_body": True})
+        raise engine.cut()
+
+    return respond
+
+
+def start(headers: dict[str, str]) -> dict[str, Any]:
+    """Begin a response."""
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": 200, "headers": pairs}
+
+
+def streamed(engine: Engine, message: Any, fault: Fault, content: Content, kind: str) -> App:
+    """Send an answer piece by piece, as fast as the model makes it and the reader takes it."""
+    codec, form = open_codec(content.codec, kind), STREAM_FORMS[content.media]
+
+    async def pump(send: Send) -> None:
+        count = 0
+        await send(start({"content-type": content.header(), "cache-control": "no-store"}))
+        async with aclosing(engine.pieces(message, fault)) as pieces:
+            async for piece in pieces:
+                # The server waits here while the reader is behind, and so does the model.
+                data = form.wrap(codec.encode(piece), count)
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+                count += 1
+        await send({"type": "http.response.body", "body": form.end(count)})
+
+    async def respond(_: Any, receive: Receive, send: Send) -> None:
+        try:
+            await while_connected(receive, pump(send))
+        except Departed:
+            LOG.debug("a client left its stream")
+
+    return respond

@@ -1,0 +1,74 @@
+"""What a request determines: its mark, the tokens of its answer, and vectors.
+
+The same request and seed give the same answer through every codec and transport, streamed or whole. The mark is a hash
+of the whole request, since a cache that mixes up two requests must be found out; it costs one encoding by msgspec, the
+same for all codecs.
+"""
+
+import re
+from functools import lru_cache
+from random import Random
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from xxhash import xxh3_64_intdigest
+
+from serlab.messages import UNSET
+from serlab.workloads.text import english
+from serlab.workloads.traces import CHARACTERS_PER_TOKEN
+
+POOL_CHARACTERS = 1 << 16
+"""Answers are pieces of one text of this length, so that making one costs nothing beside sending it."""
+
+
+class Mark(NamedTuple):
+    """A request in short.
+
+    Attributes:
+        number: 64 bits that stand for the request.
+        prompt_tokens: its length, estimated as the workloads estimate it.
+    """
+
+    number: int
+    prompt_tokens: int
+
+
+def mark_of(request: Any, seed: int) -> Mark:
+    """Hash a request; whether and how it is streamed is no part of it."""
+    data = text_of(msgspec.structs.replace(request, stream=UNSET, stream_options=UNSET))
+    return Mark(xxh3_64_intdigest(data, seed % 2**64), 1 + len(data) // CHARACTERS_PER_TOKEN)
+
+
+def text_of(value: Any) -> bytes:
+    """Write a value as text that is the same for the same value."""
+    try:
+        return msgspec.json.encode(value)
+    except (ValueError, OverflowError, TypeError):
+        # Integers beyond 64 bits, lone surrogates: rare, and only a hash is wanted.
+        return repr(value).encode()
+
+
+@lru_cache(maxsize=8)
+def pool(seed: int) -> list[str]:
+    """Cut a seeded text into tokens: words with the white space before them."""
+    return re.findall(r"\s*\S+", english(Random(f"replies/{seed}"), POOL_CHARACTERS))
+
+
+def tokens_of(mark: Mark, count: int, seed: int) -> list[str]:
+    """Take the tokens of an answer."""
+    words = pool(seed)
+    start = mark.number % len(words)
+    turns = words * ((start + count) // len(words) + 1) if start + count > len(words) else words
+    return [turns[start].lstrip(), *turns[start + 1 : start + count]]
+
+
+def vector_of(value: Any, dimensions: int, seed: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """Make the vector of a text: about length 1, the same on every machine.
+
+    Only the bits of PCG64 are used: numpy promises that they stay, and not the distributions made of them. A uniform
+    number of [-1, 1) has variance 1/3, which the scale makes 1/dimensions.
+    """
+    bits = np.random.PCG64(xxh3_64_intdigest(text_of(value), seed % 2**64)).random_raw(dimensions)
+    uniform = (bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1)
+    return uniform * np.float32((3 / dimensions) ** 0.5)
