@@ -92,7 +92,7 @@ def execute(source: Path) -> Any:
     Raises:
         CellFailed: a cell raised, took too long or killed the kernel.
     """
-    notebook = jupytext.read(source)
+    notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     client = NotebookClient(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(source.parent)}})
     try:
