@@ -159,11 +159,12 @@ say(
 # ## Answer
 
 # %%
+promise = "are too narrow" if wrong.sum() > high else "keep their word"
+promise += ", and are wider than they need be" if wrong.sum() < low else ""
 say(
     f"**On this machine, two equal things differ by up to {(control['ratio'] - 1).abs().max():.1%}** in one group "
     f"of {len(control)}, by {(control['ratio'] - 1).abs().median():.1%} at the median, with {processes} processes.",
-    f"**The intervals keep their word{'' if low <= wrong.sum() <= high else ' only in part'}:** {wrong.sum()} of "
-    f"{len(control)} leave the truth out.",
+    f"**The intervals {promise}:** {wrong.sum()} of {len(control)} leave the truth out.",
     f"**For a difference of 5 %,** {needed[0.05]} processes are needed; for 2 %, {needed[0.02]}. Choose `--quick` "
     "(5), the default (10) or `--rigorous` (20) by that.",
     f"**The same ratio, asked again and again,** varied by {found['variation'].max():.0%} with “{wild}” and by "

@@ -63,7 +63,7 @@ stock, bodies = take_stock(file, CODECS)
 assert len(bodies) == stock.bodies
 say(
     f"`{Path(file).name}`: {stock.bodies:,} bodies of {bodies['kind'].nunique()} kinds, "
-    f"{bodies['json_bytes'].sum() / 1e6:.2f} MB as compact JSON; {stock.unreadable_lines} lines that cannot be read.",
+    f"{bodies['json_bytes'].sum() / 1e6:.2f} MB as compact JSON; lines that cannot be read: {stock.unreadable_lines}.",
     *(f"- line {error.line}: {error.reason}" for error in stock.unreadable[:5]),
 )
 
@@ -147,7 +147,7 @@ say(
 # %%
 lost = f"{', '.join(lossy)} lost or refused something" if lossy else "no codec lost anything"
 say(
-    f"**{stock.bodies:,} bodies, {stock.unreadable_lines} lines that cannot be read; {lost}.**",
+    f"**{stock.bodies:,} bodies, lines that cannot be read: {stock.unreadable_lines}; {lost}.**",
     f"On `{workload}`, `{fastest}` decodes in {judged['decode_ratio'][fastest]:.2f} of orjson's time "
     f"({judged['decode_verdict'][fastest]}), and `{smallest}` needs {costs['size_ratio'][smallest]:.2f} of its "
     "bytes.",

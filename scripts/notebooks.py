@@ -26,6 +26,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
 CELL_SECONDS = 120
+QUIET = ["--IPKernelApp.log_level=ERROR"]
+"""Each kernel warns that it listens on loopback without encryption."""
 NUMBER = re.compile(r"(?<![\w./^−-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w^])")
 """A number by itself: not part of a name (float32, UTF-8), a power (2^53) or a version."""
 
@@ -94,7 +96,9 @@ def execute(source: Path) -> Any:
     """
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    client = NotebookClient(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(source.parent)}})
+    client = NotebookClient(
+        notebook, timeout=CELL_SECONDS, extra_arguments=QUIET, resources={"metadata": {"path": str(source.parent)}}
+    )
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
