@@ -51,10 +51,6 @@ class RedisBackend:
     ) -> None:
         # One retry, at once: a connection that was idle while the server restarted is dead, a new one may not be.
         options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
-            "socket_timeout": timeout_s,
-            "socket_connect_timeout": timeout_s,
-            "retry": Retry(NoBackoff(), 1),
-        }
         self.client: Any = Redis.from_url(url, retry=Retry(NoBackoff(), 1), **options)
         self.rest_s, self.prefix, self.clock = rest_s, prefix, clock
         self.rests_until = 0.0
