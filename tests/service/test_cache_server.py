@@ -247,6 +247,51 @@ def test_a_folder_that_lmdb_cannot_use_is_refused(tmp_path: Path) -> None:
         LmdbStore(1 << 20, tmp_path)
 
 
+def test_a_damaged_tree_is_told_at_the_start(tmp_path: Path) -> None:
+    """Not an entry but a page that leads to entries: nothing can be listed, so the remedy is to delete it."""
+    backend = Bounded(LmdbStore(1 << 20, tmp_path), 1 << 20)
+    for number in range(200):
+        now(backend.put(bytes([number]) * 32, bytes(300)))
+    now(backend.close())
+    file = tmp_path / "data.mdb"
+    data = bytearray(file.read_bytes())
+    # The two first pages are LMDB's meta pages; a page's flags stand 10 bytes from its start.
+    for page in range(2 * 4096, len(data), 4096):
+        data[page + 10 : page + 12] = b"\xff\xff"
+    file.write_bytes(data)
+    for _ in range(2):
+        with pytest.raises(ServiceError, match="delete it"):
+            Bounded(LmdbStore(1 << 20, tmp_path), 1 << 20)
+
+
+@pytest.mark.parametrize("package, module", [("lmdb", "lmdbstore"), ("redis.asyncio", "redisstore")])
+def test_a_missing_package_is_answered_with_the_install_command(package: str, module: str) -> None:
+    """Only where it is needed: a cache in memory needs neither."""
+    code = f"""
+import sys
+sys.modules[{package!r}] = None
+import serlab.service.cache
+try:
+    import serlab.service.cache.{module}
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("MissingPackageError") and "pip install 'serlab[service]'" in done.stdout
+
+
+def test_a_closed_cache_misses() -> None:
+    """Requests that are still under way when a service stops get no errors."""
+    for make in EMBEDDED.values():
+        cache = cache_on(make(1 << 20))
+        key = cache.key(HELLO)
+        now(cache.put(key, answer()))
+        now(cache.close())
+        now(cache.close())
+        assert now(cache.get(key)) is None
+        now(cache.backend.delete(key))
+
+
 def test_a_full_lmdb_map_makes_room_and_never_raises(tmp_path: Path) -> None:
     """Pages may run out before the values add up to the capacity."""
     backend = Bounded(LmdbStore(1 << 20, tmp_path, map_bytes=1 << 20), 1 << 20)

@@ -64,7 +64,7 @@ def test_pairs_have_a_row_for_every_variant() -> None:
 def test_sharing_has_a_row_for_every_pool_and_counter() -> None:
     """Waiting costs more than not waiting, and a pool more than none."""
     figures = {row.operation: row.value for row in sharing.experiment((1, 2), (1, 16)) if not row.codec}
-    threads = {f"{what}/threads={n}" for n in (1, 2) for what in ("count/itertools", "count/lock")}
+    threads = {f"{what}/threads={n}" for n in (1, 2) for what in ("count/itertools", "count/lock", "share/bare")}
     threads |= {f"share/{name}/threads={n}" for n in (1, 2) for name in sharing.POOLS}
     tasks = {f"share/{name}/tasks={n}" for n in (1, 16) for name in (*sharing.POOLS, "waiting", "none")}
     assert figures.keys() == threads | tasks

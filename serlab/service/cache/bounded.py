@@ -23,7 +23,7 @@ class Bounded:
         capacity_bytes: of keys and values together.
 
     Raises:
-        ServiceError: the capacity is not above 0.
+        ServiceError: the capacity is not above 0, or the store is damaged; it is closed then.
     """
 
     def __init__(self, store: Store, capacity_bytes: int) -> None:
@@ -33,7 +33,11 @@ class Bounded:
         self.capacity = capacity_bytes
         self.stats = BackendStats()
         self.lock = Lock()
-        self.order = OrderedDict((key, len(key) + size) for key, size in store.sizes())
+        try:
+            self.order = OrderedDict((key, len(key) + size) for key, size in store.sizes())
+        except store.failures as error:
+            store.close()
+            raise ServiceError(f"cache: cannot list what is kept: {error}; delete it and begin anew") from error
         self.used = sum(self.order.values())
         self.evict(capacity_bytes)
 

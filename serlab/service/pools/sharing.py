@@ -2,6 +2,7 @@
 
 Threads: each takes and gives back `OPERATIONS` times as fast as it can. The interpreter lets one thread run at a time
 and changes over every 5 ms, so a lock is hardly ever found taken; what is timed is the call, not a queue before it.
+`bare` is the list without a lease.
 
 Tasks: each takes, gives up the loop once, and gives back, so that as many objects are out as there are tasks. The arm
 `none` does the same without a pool. `waiting` has `OBJECTS` objects, so that tasks beyond these wait for one.
@@ -62,6 +63,7 @@ def thread_arms(executor: ThreadPoolExecutor, count: int) -> list[Arm]:
     """Share pools and counters among threads."""
     works = {f"share/{name}": pool_work(kind(object)) for name, kind in POOLS.items()}
     works |= {f"count/{name}": counter_work(kind()) for name, kind in COUNTERS.items()}
+    works["share/bare"] = bare_work(Pool(object))
 
     def arm(name: str, work: Callable[[int], None]) -> Arm:
         def call(operations: int) -> None:
@@ -80,6 +82,16 @@ def pool_work(pool: Pool[Any]) -> Callable[[int], None]:
         for _ in range(operations):
             with pool.lease():
                 pass
+
+    return work
+
+
+def bare_work(pool: Pool[Any]) -> Callable[[int], None]:
+    """Give what takes and gives back without a lease, and so without what keeps it from doing so twice."""
+
+    def work(operations: int) -> None:
+        for _ in range(operations):
+            pool.release(pool.acquire())
 
     return work
 
