@@ -8,7 +8,7 @@ import pytest
 
 from serlab.errors import MissingPackageError, ServiceError
 from serlab.service.cache.redisserver import free_port, redis_server
-from serlab.service.cache.redisstore import RedisBackend
+from serlab.service.cache.redisstore import CONNECTIONS, RedisBackend
 from tests.service.cachehelpers import answer, cache_on, needs_redis
 from tests.service.helpers import HELLO, bounded
 
@@ -44,7 +44,7 @@ def test_redis_stopped_and_restarted_is_misses_and_no_errors() -> None:
     port = free_port()
 
     async def use() -> None:
-        cache = cache_on(RedisBackend(f"redis://127.0.0.1:{port}", rest_s=0.05))
+        cache = cache_on(RedisBackend(f"redis://127.0.0.1:{port}", rest_s=0.05, timeout_s=5))
         key = cache.key(HELLO)
         for round_ in range(3):
             with redis_server(port=port):
@@ -118,6 +118,21 @@ def test_a_server_that_does_not_answer_costs_little_time() -> None:
     bounded(use())
 
 
+def test_a_burst_of_requests_is_no_failure() -> None:
+    """Whoever finds all connections taken waits for one; no more are opened than the bound."""
+
+    async def use(url: str) -> None:
+        backend = RedisBackend(url, timeout_s=5)
+        await backend.put(b"k" * 32, b"value")
+        assert await asyncio.gather(*(backend.get(b"k" * 32) for _ in range(1_000))) == [b"value"] * 1_000
+        assert backend.stats.failed == 0
+        assert (await backend.client.info("clients"))["connected_clients"] <= CONNECTIONS
+        await backend.close()
+
+    with redis_server() as url:
+        bounded(use(url))
+
+
 def test_a_cancelled_call_does_not_spoil_the_next_ones() -> None:
     """Its answer must not be read as another's."""
 
@@ -178,11 +193,11 @@ def test_redis_forgets_an_answer_when_its_time_is_over() -> None:
 
     async def use(url: str) -> None:
         backend = RedisBackend(url)
-        cache = cache_on(backend, ttl_s=0.05)
+        cache = cache_on(backend, ttl_s=0.5)
         key = cache.key(HELLO)
         await cache.put(key, answer())
         assert await cache.get(key) == answer()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.7)
         assert await backend.client.exists(backend.prefix + key) == 0
         assert await cache.get(key) is None
         await cache.close()

@@ -1,8 +1,11 @@
 """Entries in Redis, for caches that several processes or machines share.
 
-A cache must not make a service worse than none: whatever Redis does, a call ends soon (`timeout_s` for each step, and
-one retry), and what fails is a miss. After a failure Redis is left alone for `rest_s`, so that a dead one costs most
-requests nothing.
+A cache must not make a service worse than none. What fails is a miss, and after a failure Redis is left alone for
+`rest_s`, so that a dead or hanging one costs most requests nothing. A connection that died while it was idle is no
+failure: the command is sent again, at once, over a new one.
+
+At most `CONNECTIONS` commands are under way, the others wait here. redis-py's own pool refuses what is beyond its bound
+(100): a burst of 1,000 requests would be 900 failures of a Redis that is well.
 
 The bound is the server's: `maxmemory` with the policy `allkeys-lru` (see `serlab.service.cache.redisserver`). A server
 that is full and evicts nothing refuses entries, which is counted.
@@ -10,6 +13,7 @@ that is full and evicts nothing refuses entries, which is counted.
 Source: Redis's documentation (SET, key eviction); redis-py's documentation (retries).
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,20 +25,25 @@ try:
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as RedisConnectionError
     from redis.exceptions import RedisError, ResponseError
 except ModuleNotFoundError as error:
     raise MissingPackageError("a cache in Redis needs redis: pip install 'serlab[service]'") from error
 
-REST_S = 0.5
-"""Shorter than people notice, longer than hundreds of requests."""
+TIMEOUT_S = 0.5
+"""Short against a model's answer, long against what an event loop stalls: the time runs then too."""
+REST_S = 2.0
+"""Long against the timeout, so that while Redis hangs most requests do not wait for it."""
+CONNECTIONS = 16
+"""One process fills no more: a command takes Redis microseconds and Python a hundred."""
 
 
 class RedisBackend:
-    """A backend: a Redis server.
+    """A backend: a Redis server, for one event loop.
 
     Args:
         url: `redis://HOST:PORT/DB`, `rediss://` with TLS, or `unix://PATH`.
-        timeout_s: how long a connection, and an answer, may take.
+        timeout_s: how long each may take, a connection and an answer.
         rest_s: how long Redis is left alone after a failure.
         prefix: of the keys.
         clock: gives seconds.
@@ -44,14 +53,15 @@ class RedisBackend:
         self,
         url: str,
         *,
-        timeout_s: float = 0.25,
+        timeout_s: float = TIMEOUT_S,
         rest_s: float = REST_S,
         prefix: bytes = b"serlab:",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # One retry, at once: a connection that was idle while the server restarted is dead, a new one may not be.
         options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
-        self.client: Any = Redis.from_url(url, retry=Retry(NoBackoff(), 1), **options)
+        retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+        self.client: Any = Redis.from_url(url, retry=retry, max_connections=CONNECTIONS, **options)
+        self.turns = asyncio.Semaphore(CONNECTIONS)
         self.rest_s, self.prefix, self.clock = rest_s, prefix, clock
         self.rests_until = 0.0
         self.stats = BackendStats()
@@ -76,9 +86,14 @@ class RedisBackend:
 
     async def ask(self, *command: Any) -> Any:
         """Send a command; None where it fails, which is counted."""
-        if self.clock() < self.rests_until:
-            self.stats.failed += 1
-            return None
+        async with self.turns:
+            if self.clock() >= self.rests_until:
+                return await self.send(*command)
+        self.stats.failed += 1
+        return None
+
+    async def send(self, *command: Any) -> Any:
+        """Send a command now; None where it fails."""
         try:
             return await self.client.execute_command(*command)
         except ResponseError:
