@@ -36,6 +36,7 @@ LAYERS: dict[str, set[str]] = {
         "sse",
         "workloads",
         "corpus",
+        "measure",
         "results",
         "stats",
     },

@@ -1,0 +1,147 @@
+"""A cache of answers: requests in, encoded answers out, and a miss wherever anything is wrong.
+
+    cache = Cache(Bounded(LmdbStore(), 64 << 20), open_codec("msgspec-json", "ChatResponse"), ttl_s=3600)
+    key = cache.key(request)
+    answer = await cache.get(key)
+    if answer is None:
+        answer = await ask(request)
+        await cache.put(key, answer)
+
+`get_raw` gives the bytes as they were put, for a client that reads the cache's own codec: nothing is decoded.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from serlab.codecs import Codec
+from serlab.errors import DecodeError, ServiceError
+from serlab.service.cache.backend import Backend
+from serlab.service.cache.entries import NEVER, Entry, seal, unseal
+from serlab.service.cache.keys import IGNORED, key_of
+
+
+@dataclass(slots=True)
+class CacheStats:
+    """What was asked of a cache; `corrupt` and `expired` are misses too.
+
+    Attributes:
+        hits: answers that were found.
+        misses: those that were not.
+        corrupt: entries that were damaged, of another key, or no message of the codec; they are deleted.
+        expired: entries whose time was over; they are deleted.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    corrupt: int = 0
+    expired: int = 0
+
+
+class Cache:
+    """Answers by request, for one event loop; several may share a backend.
+
+    Args:
+        backend: where entries are kept.
+        codec: of the answers.
+        ttl_s: how long an answer is good; 0 for ever.
+        ignored: fields of a request that do not count.
+        namespace: keeps answers apart from those of other caches on the backend.
+        clock: gives Unix time in seconds.
+
+    Raises:
+        ServiceError: the time is below 0.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        codec: Codec,
+        *,
+        ttl_s: float = 0,
+        ignored: Collection[str] = IGNORED,
+        namespace: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not ttl_s >= 0:
+            raise ServiceError(f"cache: expected a ttl_s of 0 (for ever) or more, got {ttl_s}")
+        self.backend, self.codec, self.ttl_s, self.clock = backend, codec, ttl_s, clock
+        self.ignored = frozenset(ignored)
+        self.namespace = "\0".join((namespace, codec.message, codec.name)).encode()
+        self.stats = CacheStats()
+
+    def key(self, request: Any) -> bytes:
+        """Digest a request; see `serlab.service.cache.keys`.
+
+        Raises:
+            EncodeError: it holds what JSON has not.
+        """
+        return key_of(request, self.ignored, self.namespace)
+
+    async def get_raw(self, key: bytes) -> bytes | None:
+        """Give an answer's bytes; None on a miss."""
+        data = await self.find(key)
+        self.count(data is not None)
+        return data
+
+    async def get(self, key: bytes) -> Any:
+        """Give an answer; None on a miss."""
+        data = await self.find(key)
+        try:
+            answer = None if data is None else self.codec.decode(data)
+        except DecodeError:
+            # Whole bytes, but of an older version of the schema, or put raw by somebody else.
+            answer = None
+            await self.corrupt(key)
+        self.count(answer is not None)
+        return answer
+
+    async def put(self, key: bytes, answer: Any) -> None:
+        """Keep an answer.
+
+        Raises:
+            EncodeError: the codec cannot carry it.
+        """
+        await self.put_raw(key, self.codec.encode(answer))
+
+    async def put_raw(self, key: bytes, data: bytes) -> None:
+        """Keep an answer's bytes, as the codec wrote them."""
+        expires_ms = round((self.clock() + self.ttl_s) * 1000) if self.ttl_s else NEVER
+        await self.backend.put(key, seal(key, Entry(data, expires_ms)), self.ttl_s)
+
+    async def find(self, key: bytes) -> bytes | None:
+        """Give the bytes of an answer that is whole and good."""
+        sealed = await self.backend.get(key)
+        if sealed is None:
+            return None
+        try:
+            entry = unseal(key, sealed)
+        except DecodeError:
+            await self.corrupt(key)
+            return None
+        if entry.expires_ms == NEVER or self.clock() * 1000 < entry.expires_ms:
+            return entry.data
+        self.stats.expired += 1
+        await self.backend.delete(key)
+        return None
+
+    async def corrupt(self, key: bytes) -> None:
+        """Count a corrupt entry and delete it."""
+        self.stats.corrupt += 1
+        await self.backend.delete(key)
+
+    def count(self, hit: bool) -> None:
+        """Count a hit or a miss."""
+        if hit:
+            self.stats.hits += 1
+        else:
+            self.stats.misses += 1
+
+    def counts(self) -> dict[str, int]:
+        """Give all counters by name, the backend's too."""
+        return asdict(self.stats) | self.backend.stats.to_dict()
+
+    async def close(self) -> None:
+        """Close the backend."""
+        await self.backend.close()

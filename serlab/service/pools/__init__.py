@@ -1,0 +1,33 @@
+"""Reused buffers, Packers and Builders against fresh ones, and pools that lend them.
+
+The rule of ownership: who takes an object from a pool owns it until it is given back, and nobody else has it meanwhile.
+When it is given back, nothing may refer to it any more: no view, no slice that shares its memory, no transport that has
+yet to send it. Who needs the bytes for longer copies them, or hands the lease on with them, and then the last one gives
+it back. The next owner writes over what is in it; a reader that broke the rule sees another's message, mostly without
+an error. A `bytearray` that still has views is found out when it is given back; who holds the object itself is not.
+
+- `pool`: `Pool`, `LockedPool`, `QueuePool`, each for one event loop or several threads; `waiting`: `WaitingPool`, with
+  a fixed number of objects, for which a task waits.
+- `objects`: pools of buffers, Packers and Builders. There is none of protobuf messages: `pairs` and `growth` show why.
+- `counters`: numbers that no two callers get.
+- `pairs`, `growth` and `sharing`: the measurements.
+"""
+
+from serlab.service.pools.counters import CountingLock, Ticket
+from serlab.service.pools.lease import Lease
+from serlab.service.pools.objects import buffers, builders, packers
+from serlab.service.pools.pool import LockedPool, Pool, QueuePool
+from serlab.service.pools.waiting import WaitingPool
+
+__all__ = [
+    "CountingLock",
+    "Lease",
+    "LockedPool",
+    "Pool",
+    "QueuePool",
+    "Ticket",
+    "WaitingPool",
+    "buffers",
+    "builders",
+    "packers",
+]
