@@ -6,6 +6,7 @@ INTERNAL, RESOURCE_EXHAUSTED (with `grpc-retry-pushback-ms`), UNAVAILABLE for a 
 Source: gRPC's status codes; gRFC A6 for the pushback.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -57,6 +58,9 @@ class Service:
             return self.codecs["GenerateResponse"].populate(answer)
         except ServiceError as error:
             await self.refuse(context, error)
+        except asyncio.CancelledError:
+            self.left(context)
+            raise
 
     async def GenerateStream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         """Answer a prompt token by token."""
@@ -82,6 +86,14 @@ class Service:
                     yield populate(piece)
         except ServiceError as error:
             await self.refuse(context, error)
+        except asyncio.CancelledError:
+            self.left(context)
+            raise
+
+    def left(self, context: Any) -> None:
+        """Count a call that was cancelled, by gRPC itself, because its deadline passed."""
+        left_s = context.time_remaining()
+        self.engine.stats.expired += left_s is not None and left_s <= 0
 
     def read(self, kind: str, request: Any) -> Any:
         """Turn the stub's object into a message.
