@@ -4,7 +4,7 @@
     POST /v1/completions        GenerateRequest → GenerateResponse or a stream of them
     POST /v1/embeddings         EmbeddingRequest → EmbeddingResponse
     GET  /v1/models             the one model
-    POST /v1/cancel/NAME        stop a call that was named with `x-serlab-call`
+    DELETE /v1/calls/NAME       stop a call that was named with `x-serlab-call`
     GET  /stats                 the server's counters
 
 A request may ask for a fault of its own with the header `x-serlab-fault`, and say with `x-serlab-deadline-ms` how long
@@ -29,7 +29,7 @@ from serlab.service.deadlines import DEADLINE_HEADER, Deadline, before
 from serlab.service.departures import Calls, Tracked, while_connected
 from serlab.service.engine import Engine
 from serlab.service.negotiate import answer_content, content_of
-from serlab.service.paths import CANCEL_PATH, PATHS
+from serlab.service.paths import CALLS_PATH, PATHS
 from serlab.service.refusals import Departed, Refusal
 from serlab.service.sending import streamed, whole
 from serlab.service.settings import MAX_BODY_BYTES
@@ -54,7 +54,7 @@ def application(engine: Engine) -> Tracked:
     routes = [Route(path, handlers.answer, methods=["POST"]) for path in PATHS]
     routes += [Route("/stats", handlers.stats), Route("/v1/models", handlers.models)]
     refusals = dict.fromkeys(REFUSALS, handlers.refused)
-    routes.append(Route(f"{CANCEL_PATH}{{name}}", handlers.cancel, methods=["POST"]))
+    routes.append(Route(f"{CALLS_PATH}{{name}}", handlers.cancel, methods=["DELETE"]))
     gone = dict.fromkeys((Departed, ClientDisconnect), handlers.departed)
     return Tracked(Starlette(routes=routes, exception_handlers={**refusals, **gone}), calls)
 
@@ -93,7 +93,9 @@ class Handlers:
 
     async def cancel(self, request: Request) -> Response:
         """Stop a call for a client whose protocol or library cannot say that it has left."""
-        self.calls.cancel(request.path_params["name"])
+        name = request.path_params["name"]
+        if not self.calls.cancel(name):
+            raise Refusal(404, f"no call named {name[:40]} is under way; it has ended, or has not come yet")
         return Response(status_code=204)
 
     async def models(self, _: Request) -> Response:

@@ -1,7 +1,6 @@
-"""HTTP/1.1 and HTTP/2 by httpx2: another arm, and the one for HTTP/2.
+"""httpx2: another arm for HTTP/1.1, and what HTTP/2 stands on (`serlab.service.http2client`).
 
-Over HTTP/1.1 a call that is left closes its connection. Over HTTP/2 httpx2 says nothing (see docs/service.md), so each
-call has a name, and one that is left is cancelled by that name with a request of its own, or by closing the connection.
+Over HTTP/1.1 a call that is left closes its connection.
 """
 
 from collections.abc import AsyncGenerator
@@ -15,22 +14,17 @@ from serlab.errors import ServiceError
 from serlab.service.clientsettings import ClientSettings
 from serlab.service.failures import BrokenError, CallTimeoutError, retry_after, said
 from serlab.service.httpheaders import headers_of
-from serlab.service.leaving import Leaving, Teller
-from serlab.service.paths import CALL_HEADER
 from serlab.service.patience import Patience
-from serlab.service.transport import Payload, Piece, Reply
+from serlab.service.transport import Payload, Piece, Reply, gathered
 
 
 class Httpx2Transport:
-    """Calls over HTTP/1.1 or HTTP/2; to be made in a running event loop.
+    """Calls over HTTP/1.1; to be made in a running event loop.
 
     Args:
         base_url: of the server.
         settings: None for the defaults.
-        http2: HTTP/2, over TLS by ALPN and without TLS by prior knowledge.
-        leaving: what a call over HTTP/2 does that is left: `tell` the server by the call's name, which only servers
-            with `/v1/cancel` understand; `close` the connection, with all other calls on it; `nothing`, which lets the
-            server work on. Over HTTP/1.1 the connection is closed.
+        http2: HTTP/2, which `serlab.service.http2client.Http2Transport` puts to use: calls must not be left over it.
 
     Attributes:
         opened: connections opened so far.
@@ -41,21 +35,12 @@ class Httpx2Transport:
 
     messages = False
 
-    def __init__(
-        self,
-        base_url: str,
-        settings: ClientSettings | None = None,
-        *,
-        http2: bool = False,
-        leaving: Leaving = "tell",
-    ) -> None:
+    def __init__(self, base_url: str, settings: ClientSettings | None = None, *, http2: bool = False) -> None:
         self.settings = settings or ClientSettings()
         self.base_url = base_url
         self.http2 = http2
-        self.leaving: Leaving = leaving if http2 else "nothing"
         self.opened = 0
         self.client = httpx2.AsyncClient(transport=self.pool(), timeout=self.limits(), trust_env=False)
-        self.teller = Teller(self.client, base_url)
 
     def pool(self) -> httpx2.AsyncHTTPTransport:
         """Make the pool."""
@@ -81,59 +66,45 @@ class Httpx2Transport:
 
     async def call(self, payload: Payload) -> Reply:
         """Get a whole answer; see `serlab.service.transport.Transport`."""
-        began = perf_counter_ns()
-        async with aclosing(self.stream(payload)) as pieces:
-            found = [piece async for piece in pieces]
-        if not found:
-            now = perf_counter_ns()
-            return Reply(b"", began, now, now)
-        return Reply(b"".join(piece.data for piece in found), began, found[0].time_ns, perf_counter_ns())
+        return await gathered(self.stream(payload))
 
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""
-        patience = Patience(self.settings.timeouts, payload.deadline, f"{self.base_url}{payload.path}")
-        async with self.answer(payload, patience) as answer:
+        patience = Patience(self.settings.timeouts, payload.deadline, self.where(payload))
+        async with aclosing(self.pieces(payload, patience)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def where(self, payload: Payload) -> str:
+        """Name what is called."""
+        return f"{self.base_url}{payload.path}"
+
+    async def pieces(self, payload: Payload, patience: Patience) -> AsyncGenerator[Piece, None]:
+        """Get an answer as it comes, with the patience of somebody else."""
+        async with self.answer(payload, patience) as answer, aclosing(answer.aiter_raw()) as parts:
             wait = patience.first
-            async with aclosing(answer.aiter_raw()) as parts:
-                while data := await wait(guarded(anext(parts, b""), patience, True)):
-                    yield Piece(data, perf_counter_ns())
-                    wait = patience.next
+            while data := await wait(guarded(anext(parts, b""), patience, True)):
+                yield Piece(data, perf_counter_ns())
+                wait = patience.next
 
     @asynccontextmanager
     async def answer(self, payload: Payload, patience: Patience) -> AsyncGenerator[httpx2.Response, None]:
-        """Send a request and wait for the answer's head; leaves the call if its body is not read to its end.
+        """Send a request and wait for the answer's head.
 
         Raises:
             CallError: the answer is an error, or there is none.
         """
-        headers, name, answer, whole = headers_of(payload), "", None, False
-        if self.leaving == "tell":
-            name = headers[CALL_HEADER] = self.teller.name()
-        request = self.client.build_request("POST", patience.where, content=payload.data, headers=headers)
+        request = self.client.build_request("POST", patience.where, content=payload.data, headers=headers_of(payload))
         request.extensions = {**request.extensions, "trace": self.count}
-        try:
-            answer = await patience.first(guarded(self.client.send(request, stream=True), patience, False))
+        answer = await patience.first(guarded(self.client.send(request, stream=True), patience, False))
+        async with aclosing(answer):
             if answer.status_code != 200:
                 text = (await patience.rest(guarded(answer.aread(), patience, True))).decode(errors="replace")
-                whole = True
                 raise patience.refused(answer.status_code, text, retry_after(answer.headers))
             yield answer
-            whole = True
-        finally:
-            await self.leave(answer, name, whole)
-
-    async def leave(self, answer: httpx2.Response | None, name: str, whole: bool) -> None:
-        """End a call, and let the server know if it has not ended by itself."""
-        if not whole and name:
-            self.teller.tell(name)
-        if answer is not None:
-            if not whole and self.leaving == "close":
-                await answer.extensions["network_stream"].aclose()
-            await answer.aclose()
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.teller.close()
         await self.client.aclose()
 
 

@@ -1,25 +1,87 @@
-"""How a client over HTTP/2 says that it has left a call, where its library does not.
+"""How a client over HTTP/2 leaves a call, where its library cannot.
 
-HTTP/2 has RST_STREAM for that. httpx2 does not send it and has no way to ask for it, so a call is named by a header,
-and cancelled by a request with that name.
+HTTP/2 has RST_STREAM to say so. httpx2 does not send it and has no way to ask for it; and a task that is cancelled
+inside of it may lose frames that were taken to be sent, after which the connection is no good to anybody. So the work
+goes on in a task of its own, which is never cancelled; a call that is left is read to its end and thrown away, and the
+server is told by the call's name to end it soon.
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from itertools import count
 from secrets import token_hex
-from typing import Literal
 
 import httpx2
 
-from serlab.service.paths import CANCEL_PATH
+from serlab.service.failures import CallError
+from serlab.service.paths import CALLS_PATH
+from serlab.service.transport import Piece
 
-Leaving = Literal["tell", "close", "nothing"]
 TELL_S = 2.0
-"""How long telling the server may take; it is one short request."""
+"""How long it may take until the server has been told and has ended the call."""
+
+AGAIN_S = 0.02
+"""How long to wait until a server that does not know the call yet is told again."""
+
+
+UNKNOWN = 404
+
+
+class Pump:
+    """Reads a stream in a task of its own, one piece ahead of whoever takes them.
+
+    Args:
+        pieces: the stream.
+
+    Attributes:
+        ended: whether it has come to its end, well or not.
+        task: what reads.
+    """
+
+    def __init__(self, pieces: AsyncGenerator[Piece, None]) -> None:
+        self.queue: asyncio.Queue[Piece | CallError | None] = asyncio.Queue(1)
+        self.left = self.ended = False
+        self.task = asyncio.create_task(self.run(pieces))
+
+    async def run(self, pieces: AsyncGenerator[Piece, None]) -> None:
+        """Read to the end."""
+        end: CallError | None = None
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    await self.put(piece)
+        except CallError as error:
+            end = error
+        finally:
+            self.ended = True
+        await self.put(end)
+
+    async def put(self, item: Piece | CallError | None) -> None:
+        """Hand on what came, unless nobody takes it any more."""
+        if not self.left:
+            await self.queue.put(item)
+
+    async def take(self) -> Piece | None:
+        """Take the next piece, None at the end.
+
+        Raises:
+            CallError: the stream ended before its time.
+        """
+        item = await self.queue.get()
+        if isinstance(item, CallError):
+            raise item
+        return item
+
+    def leave(self) -> None:
+        """Take nothing more; what still comes is thrown away."""
+        self.left = True
+        while not self.queue.empty():
+            self.queue.get_nowait()
 
 
 class Teller:
-    """Names calls, and tells the server which were left.
+    """Names calls, tells the server which were left, and sees them to their end.
 
     Args:
         client: what to tell it with.
@@ -40,21 +102,32 @@ class Teller:
         """Name a call; no other client makes the same name."""
         return f"{self.prefix}-{next(self.numbers)}"
 
-    def tell(self, name: str) -> None:
+    def tell(self, name: str, pump: Pump) -> None:
         """Tell the server in the background: who cancels a call does not wait for it."""
-        task = asyncio.create_task(self.send(name))
+        self.keep(asyncio.create_task(self.send(name, pump)))
+
+    def keep(self, task: "asyncio.Task[None]") -> None:
+        """See a task to its end."""
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def send(self, name: str) -> None:
-        """Tell the server; a failure is counted, for there is nobody to raise it to."""
+    async def send(self, name: str, pump: Pump) -> None:
+        """Tell the server until the call has ended; a failure is counted, for there is nobody to raise it to.
+
+        The request can come after this word of its end, so the server is told again if it does not know the call.
+        """
+        address = f"{self.base_url}{CALLS_PATH}{name}"
         try:
-            async with asyncio.timeout(TELL_S):
-                answer = await self.client.post(f"{self.base_url}{CANCEL_PATH}{name}")
-            self.failed += not answer.is_success
-        except (TimeoutError, httpx2.HTTPError):
+            while not pump.ended and (await self.client.delete(address)).status_code == UNKNOWN:
+                await asyncio.sleep(AGAIN_S)
+        except httpx2.HTTPError:
             self.failed += 1
 
     async def close(self) -> None:
-        """Wait until all is told."""
-        await asyncio.gather(*self.tasks)
+        """Wait until all that was left has ended; stop what does not end in time."""
+        if not self.tasks:
+            return
+        _, late = await asyncio.wait(self.tasks, timeout=TELL_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)

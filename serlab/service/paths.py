@@ -16,8 +16,8 @@ PATHS: dict[str, Kinds] = {
     "/v1/completions": Kinds("GenerateRequest", "GenerateResponse", "GenerateResponse"),
     "/v1/embeddings": Kinds("EmbeddingRequest", "EmbeddingResponse", ""),
 }
-CANCEL_PATH = "/v1/cancel/"
-"""Before the name of a call: where a client says that it has left it."""
+CALLS_PATH = "/v1/calls/"
+"""Before the name of a call: DELETE there says that the client has left it."""
 
 CALL_HEADER = "x-serlab-call"
 """How a client names a call, so that it can say later that it has left it."""

@@ -86,3 +86,11 @@ class Patience:
                 return await work
         except TimeoutError as error:
             raise CallTimeoutError(name, allowed_s, self.where) from error
+
+
+class Untimed(Patience):
+    """Knows what a call's limits are and keeps none: for work that must not be cancelled in its middle."""
+
+    async def within(self, phase: Phase, since: float, limit_s: float | None, work: Awaitable[T]) -> T:
+        """Wait as long as it takes."""
+        return await work

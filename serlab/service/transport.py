@@ -8,7 +8,9 @@ protocol, TLS and chunks is before, all decoding of messages after.
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 from typing import NamedTuple, Protocol
 
 from serlab.service.deadlines import Deadline
@@ -93,3 +95,13 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Close all connections; nothing is left behind."""
         ...
+
+
+async def gathered(pieces: AsyncGenerator[Piece, None]) -> Reply:
+    """Make a whole answer of a stream; the call begins now."""
+    began = perf_counter_ns()
+    async with aclosing(pieces):
+        found = [piece async for piece in pieces]
+    ended = perf_counter_ns()
+    first = found[0].time_ns if found else ended
+    return Reply(b"".join(piece.data for piece in found), began, first, ended)
