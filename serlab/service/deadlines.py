@@ -9,8 +9,8 @@ Source: gRFC and the guide on deadlines of gRPC, whose rules are followed here f
 import asyncio
 import math
 import time
-from collections.abc import Coroutine
-from typing import Any, NamedTuple, Self, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Self, TypeVar
 
 from serlab.errors import ServiceError
 from serlab.service.refusals import Refusal
@@ -63,29 +63,31 @@ class Deadline(NamedTuple):
         return str(max(0, math.ceil(self.left_s() * 1000)))
 
 
-async def before(deadline: Deadline | None, work: Coroutine[Any, Any, T], stats: Stats) -> T:
+async def before(deadline: Deadline | None, work: Callable[[], Awaitable[T]], stats: Stats) -> T:
     """Do work for a call, and stop when its deadline has passed.
 
     Args:
         deadline: None for work without end.
-        work: what to do.
+        work: begins it.
         stats: where to count an end before its time.
 
     Raises:
         Refusal: the deadline has passed; the work was cancelled, or not even begun.
     """
     if deadline is None:
-        return await work
-    scope = asyncio.timeout(deadline.left_s())
+        return await work()
+    if deadline.left_s() <= 0:
+        raise expired(stats)
     try:
-        if deadline.left_s() <= 0:
-            raise TimeoutError
-        async with scope:
-            return await work
+        async with asyncio.timeout(deadline.left_s()) as scope:
+            return await work()
     except TimeoutError as error:
-        if deadline.left_s() > 0:
+        if not scope.expired():
             raise
-        stats.expired += 1
-        raise Refusal(504, "the deadline has passed; the work was stopped", code="deadline_exceeded") from error
-    finally:
-        work.close()
+        raise expired(stats) from error
+
+
+def expired(stats: Stats) -> Refusal:
+    """Refuse what nobody waits for any more, and count it."""
+    stats.expired += 1
+    return Refusal(504, "the deadline has passed; the work was stopped", code="deadline_exceeded")

@@ -14,6 +14,7 @@ API's shape.
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 import orjson
@@ -28,6 +29,7 @@ from serlab.errors import DecodeError, EncodeError, UnknownNameError
 from serlab.service.deadlines import DEADLINE_HEADER, Deadline, before
 from serlab.service.departures import Calls, Tracked, while_connected
 from serlab.service.engine import Engine
+from serlab.service.faults import Fault
 from serlab.service.negotiate import answer_content, content_of
 from serlab.service.paths import CALLS_PATH, PATHS
 from serlab.service.refusals import Departed, Refusal
@@ -82,9 +84,13 @@ class Handlers:
         fault = self.engine.admit(message, request.headers.get("x-serlab-fault", ""))
         if streams:
             return streamed(self.engine, message, fault, written, kinds.piece, deadline)
-        work = while_connected(request.receive, self.engine.answer(message, fault))
+        work = partial(self.work, request, message, fault)
         found = await before(deadline, work, self.engine.stats)
         return whole(self.engine, open_codec(written.codec, kinds.whole).encode(found), written, fault)
+
+    async def work(self, request: Request, message: Any, fault: Fault) -> Any:
+        """Make a whole answer while its client is there."""
+        return await while_connected(request.receive, self.engine.answer(message, fault))
 
     async def stats(self, _: Request) -> Response:
         """Give the counters, and how many tasks the event loop has, this one among them."""

@@ -58,7 +58,7 @@ def streamed(engine: Engine, message: Any, fault: Fault, content: Content, kind:
 
     async def respond(_: Any, receive: Receive, send: Send) -> None:
         try:
-            await before(deadline, while_connected(receive, pump(send)), engine.stats)
+            await before(deadline, lambda: while_connected(receive, pump(send)), engine.stats)
         except Departed:
             LOG.debug("a client left its stream")
 

@@ -70,11 +70,14 @@ class Transport(Protocol):
 
     Attributes:
         messages: whether a piece of a stream is one message (gRPC), not a part of a stream of bytes.
-        opened: connections opened so far; of gRPC, channels.
     """
 
     messages: bool
-    opened: int
+
+    @property
+    def opened(self) -> int:
+        """Count the connections opened so far; of gRPC, the channels."""
+        ...
 
     async def call(self, payload: Payload) -> Reply:
         """Get a whole answer.

@@ -2,7 +2,6 @@
 
 from importlib.util import find_spec
 
-MISSING = [
-    name for name in ("granian", "starlette", "trustme", "openai", "httpx2", "h2", "grpc") if not find_spec(name)
-]
+NEEDED = ("granian", "starlette", "trustme", "openai", "aiohttp", "httpx2", "h2", "grpc")
+MISSING = [name for name in NEEDED if not find_spec(name)]
 collect_ignore_glob = ["test_*_server.py"] if MISSING else []
