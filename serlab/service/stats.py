@@ -17,7 +17,8 @@ class Stats:
         waiting: items that wait for a batch now.
         completed: answers that the model made whole.
         cancelled: answers that stopped because the client went, its deadline passed or the server was stopped.
-        expired: answers that stopped, or were not begun, because a deadline had passed.
+        expired: answers that stopped, or were not begun, because a deadline had passed by the server's clock; a client
+            that keeps the same deadline often leaves a moment before.
         cut: answers that a fault ended.
         failed: answers that ended by a mistake of the server.
         refused: requests that got an error for an answer.

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -116,13 +117,16 @@ def test_handshake_that_is_not_answered_is_the_connect_phase(arm: str) -> None:
 @asynccontextmanager
 async def silent() -> AsyncIterator[int]:
     """Accept connections and say nothing."""
+    writers = []
 
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+    async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
 
-    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(keep, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
+        for writer in writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 @pytest.mark.parametrize("arm", ["http", "httpx2"])
@@ -194,14 +198,32 @@ def test_server_stops_at_the_deadline_although_the_client_stays(streams: bool, p
     bounded(work())
 
 
-def test_deadline_of_grpc_is_counted_by_the_server() -> None:
-    """GRPC itself cancels the server's work."""
+@pytest.mark.parametrize("method", ["unary_unary", "unary_stream"])
+def test_server_stops_at_the_deadline_of_a_grpc_client_that_stands_still(method: str) -> None:
+    """A process that is stopped can neither cancel nor close."""
+    code = f"""
+import os, signal, sys, threading, grpc
+from serlab.generated import llm_pb2
+name = "Generate" if {method!r} == "unary_unary" else "GenerateStream"
+channel = grpc.insecure_channel(sys.argv[1])
+call = channel.{method}("/serlab.LLMService/" + name)
+data = llm_pb2.GenerateRequest(model="m").SerializeToString()
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGSTOP)).start()
+list(call(data, timeout=0.8))
+"""
 
     async def work() -> None:
-        async with running(SLOW_TOKENS) as server, opened("grpc", server.addresses) as transport:
-            for streams in (False, True):
-                await phase_of(transport, streams, Deadline.after(0.2))
-            assert await until(lambda: server.stats.active == 0) and server.stats.expired == 2
+        async with running(SLOW_TOKENS) as server:
+            arguments = (sys.executable, "-c", code, server.addresses.grpc)
+            process = await asyncio.create_subprocess_exec(*arguments)
+            try:
+                assert await until(lambda: server.stats.active == 1, 10)
+                assert await until(lambda: server.stats.active == 0, 3)
+                assert (server.stats.expired, server.stats.cancelled, server.stats.completed) == (1, 1, 0)
+                assert process.returncode is None
+            finally:
+                process.kill()
+                await process.wait()
 
     bounded(work())
 
