@@ -37,14 +37,16 @@ class Relay:
     def __init__(self, port: int) -> None:
         self.port = port
         self.accepted = self.open = self.most = 0
-        self.tasks: set[Any] = set()
+        self.first = b""
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
         self.accepted += 1
         self.open += 1
         self.most = max(self.most, self.open)
+        self.first = await reader.read(1 << 16)
         upstream, sink = await asyncio.open_connection("127.0.0.1", self.port)
+        sink.write(self.first)
         ways = [asyncio.ensure_future(carry(*way)) for way in ((reader, sink), (upstream, writer))]
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         self.open -= 1
