@@ -12,8 +12,10 @@ import httpx2
 
 from serlab.errors import ServiceError
 from serlab.service.clientsettings import ClientSettings
+from serlab.service.connecting import Sending
 from serlab.service.failures import BrokenError, CallTimeoutError, retry_after, said
 from serlab.service.httpheaders import headers_of
+from serlab.service.keeping import Keeping
 from serlab.service.patience import Patience
 from serlab.service.transport import Payload, Piece, Reply, gathered
 
@@ -40,6 +42,7 @@ class Httpx2Transport:
         self.base_url = base_url
         self.http2 = http2
         self.opened = 0
+        self.keeping = Keeping()
         self.client = httpx2.AsyncClient(transport=self.pool(), timeout=self.limits(), trust_env=False)
 
     def pool(self) -> httpx2.AsyncHTTPTransport:
@@ -60,9 +63,9 @@ class Httpx2Transport:
         connect_s = self.settings.timeouts.connect_s
         return httpx2.Timeout(None, connect=connect_s, pool=connect_s)
 
-    async def count(self, event: str, _: dict[str, Any]) -> None:
-        """Count connections."""
-        self.opened += event == "connection.connect_tcp.complete"
+    def count(self) -> None:
+        """Count a connection."""
+        self.opened += 1
 
     async def call(self, payload: Payload) -> Reply:
         """Get a whole answer; see `serlab.service.transport.Transport`."""
@@ -95,8 +98,8 @@ class Httpx2Transport:
             CallError: the answer is an error, or there is none.
         """
         request = self.client.build_request("POST", patience.where, content=payload.data, headers=headers_of(payload))
-        request.extensions = {**request.extensions, "trace": self.count}
-        answer = await patience.first(guarded(self.client.send(request, stream=True), patience, False))
+        sending = Sending(self.client, self.keeping, self.count)
+        answer = await patience.first(guarded(sending.answer(request), patience, False))
         async with aclosing(answer):
             if answer.status_code != 200:
                 text = (await patience.rest(guarded(answer.aread(), patience, True))).decode(errors="replace")
@@ -105,6 +108,7 @@ class Httpx2Transport:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self.keeping.close()
         await self.client.aclose()
 
 

@@ -15,11 +15,9 @@ from secrets import token_hex
 import httpx2
 
 from serlab.service.failures import CallError
+from serlab.service.keeping import Keeping
 from serlab.service.paths import CALLS_PATH
 from serlab.service.transport import Piece
-
-TELL_S = 2.0
-"""How long it may take until the server has been told and has ended the call."""
 
 AGAIN_S = 0.02
 """How long to wait until a server that does not know the call yet is told again."""
@@ -80,7 +78,7 @@ class Pump:
             self.queue.get_nowait()
 
 
-class Teller:
+class Teller(Keeping):
     """Names calls, tells the server which were left, and sees them to their end.
 
     Args:
@@ -92,10 +90,10 @@ class Teller:
     """
 
     def __init__(self, client: httpx2.AsyncClient, base_url: str) -> None:
+        super().__init__()
         self.client = client
         self.base_url = base_url
         self.prefix, self.numbers = token_hex(8), count()
-        self.tasks: set[asyncio.Task[None]] = set()
         self.failed = 0
 
     def name(self) -> str:
@@ -105,11 +103,6 @@ class Teller:
     def tell(self, name: str, pump: Pump) -> None:
         """Tell the server in the background: who cancels a call does not wait for it."""
         self.keep(asyncio.create_task(self.send(name, pump)))
-
-    def keep(self, task: "asyncio.Task[None]") -> None:
-        """See a task to its end."""
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     async def send(self, name: str, pump: Pump) -> None:
         """Tell the server until the call has ended; a failure is counted, for there is nobody to raise it to.
@@ -122,12 +115,3 @@ class Teller:
                 await asyncio.sleep(AGAIN_S)
         except httpx2.HTTPError:
             self.failed += 1
-
-    async def close(self) -> None:
-        """Wait until all that was left has ended; stop what does not end in time."""
-        if not self.tasks:
-            return
-        _, late = await asyncio.wait(self.tasks, timeout=TELL_S)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
