@@ -16,42 +16,53 @@ from serlab.service.keeping import Keeping
 
 
 class Sending:
-    """Sends one request.
+    """Sends one request, and knows how far it is.
 
     Args:
         client: what sends it.
         keeping: who sees to its end if it is left while it connects.
         count: called for each connection that is made.
+
+    Attributes:
+        sent: whether it is on its way to the server.
+        left: set it when nobody waits for the answer; a request that is not sent yet then ends before it is.
     """
 
     def __init__(self, client: httpx2.AsyncClient, keeping: Keeping, count: Callable[[], None]) -> None:
         self.client, self.keeping, self.count = client, keeping, count
-        self.connecting = self.left = False
-        self.task: asyncio.Task[httpx2.Response] | None = None
+        self.connecting = self.sent = self.left = False
 
     async def trace(self, event: str, _: dict[str, Any]) -> None:
-        """Follow the request."""
+        """Follow the request. It must not give up control: httpx2 has chosen a stream's number, and not used it yet."""
         if event == "connection.connect_tcp.started":
             self.connecting = True
         elif event == "connection.connect_tcp.complete":
             self.count()
         elif event.endswith("send_request_headers.started"):
-            self.connecting = False
-            if self.left and self.task is not None:
-                self.task.cancel()
+            self.connecting, self.sent = False, True
+            if self.left:
+                raise asyncio.CancelledError
 
-    async def answer(self, request: httpx2.Request) -> httpx2.Response:
-        """Send the request and wait for the answer's head.
+    async def send(self, request: httpx2.Request) -> httpx2.Response:
+        """Send the request and wait for the answer's head; not to be cancelled.
 
         Raises:
             httpx2.HTTPError: there is none.
         """
         request.extensions = {**request.extensions, "trace": self.trace}
-        self.task = asyncio.create_task(self.client.send(request, stream=True))
+        return await self.client.send(request, stream=True)
+
+    async def shielded(self, request: httpx2.Request) -> httpx2.Response:
+        """Send the request and wait for the answer's head; if it is cancelled, its connection is first completed.
+
+        Raises:
+            httpx2.HTTPError: there is none.
+        """
+        task = asyncio.create_task(self.send(request))
         try:
-            return await asyncio.shield(self.task)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
-            await self.leave(self.task)
+            await self.leave(task)
             raise
 
     async def leave(self, task: "asyncio.Task[httpx2.Response]") -> None:

@@ -1,19 +1,13 @@
 """Work that ends when the client goes, or when the server is stopped."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Coroutine, MutableMapping
 from typing import Any, TypeVar
 
-from serlab.service.paths import CALL_HEADER
+from serlab.service.calls import App, Calls, Receive, Send
 from serlab.service.refusals import Departed
 
 T = TypeVar("T")
-NAME = CALL_HEADER.encode()
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 async def departure(receive: Receive) -> None:
@@ -45,44 +39,6 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         await asyncio.gather(task, gone, return_exceptions=True)
 
 
-class Calls:
-    """The requests under way that their clients have named."""
-
-    def __init__(self) -> None:
-        self.tasks: dict[str, asyncio.Task[Any]] = {}
-        self.left: set[asyncio.Task[Any]] = set()
-
-    def cancel(self, name: str) -> bool:
-        """Stop a call as if its client had gone; tell whether there was one."""
-        task = self.tasks.get(name)
-        if task is None:
-            return False
-        self.left.add(task)
-        return task.cancel()
-
-    @contextmanager
-    def named(self, scope: MutableMapping[str, Any], task: "asyncio.Task[Any]") -> Iterator[None]:
-        """Keep a request under its name, if it has one, while it is under way.
-
-        Raises:
-            Departed: the client says that it has left it.
-        """
-        name = next((value.decode("latin-1") for key, value in scope["headers"] if key == NAME), "")
-        if not name:
-            yield
-            return
-        self.tasks[name] = task
-        try:
-            yield
-        except asyncio.CancelledError as error:
-            if task not in self.left:
-                raise
-            raise Departed("the client says that it has left this call") from error
-        finally:
-            self.left.discard(task)
-            self.tasks.pop(name, None)
-
-
 class Tracked:
     """An ASGI application whose requests can be stopped, all at once or by name.
 
@@ -102,8 +58,7 @@ class Tracked:
         assert task is not None
         self.tasks.add(task)
         try:
-            with self.calls.named(scope, task):
-                await self.app(scope, receive, send)
+            await self.calls.answer(self.app, scope, receive, send)
         finally:
             self.tasks.discard(task)
 

@@ -26,8 +26,9 @@ from starlette.routing import Route
 
 from serlab.codecs import open_codec
 from serlab.errors import DecodeError, EncodeError, UnknownNameError
+from serlab.service.calls import GONE, Calls
 from serlab.service.deadlines import DEADLINE_HEADER, Deadline, before
-from serlab.service.departures import Calls, Tracked, while_connected
+from serlab.service.departures import Tracked, while_connected
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.negotiate import answer_content, content_of
@@ -38,10 +39,6 @@ from serlab.service.settings import MAX_BODY_BYTES
 from serlab.workloads.chat import CREATED
 
 LOG = logging.getLogger("serlab.service")
-GONE = 499
-"""A status that nobody reads: the client has gone (nginx's number)."""
-
-
 REFUSALS = (Refusal, DecodeError, EncodeError, UnknownNameError, HTTPException, Exception)
 
 

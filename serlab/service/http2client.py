@@ -35,7 +35,9 @@ class Http2Transport:
 
     def __init__(self, base_url: str, settings: ClientSettings | None = None, *, tells: bool = True) -> None:
         self.inner = Httpx2Transport(base_url, settings, http2=True)
-        self.teller = Teller(self.inner.client, base_url)
+        # A client of its own: what was left may fill the connection, and could then never be told of.
+        self.words = Httpx2Transport(base_url, settings, http2=True)
+        self.teller = Teller(self.words.client, base_url)
         self.tells = tells
 
     @property
@@ -52,7 +54,8 @@ class Http2Transport:
         limits = self.inner.settings.timeouts, payload.deadline, self.inner.where(payload)
         patience, name = Patience(*limits), self.teller.name()
         named = replace(payload, headers={**payload.headers, CALL_HEADER: name})
-        pump = Pump(self.inner.pieces(named, Untimed(*limits)))
+        sending = self.inner.sending()
+        pump = Pump(self.inner.pieces(named, Untimed(*limits), sending), sending)
         try:
             wait = patience.first
             while (piece := await wait(pump.take())) is not None:
@@ -73,3 +76,4 @@ class Http2Transport:
         """Wait for what was left to end, and close all connections."""
         await self.teller.close()
         await self.inner.close()
+        await self.words.close()

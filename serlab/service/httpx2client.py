@@ -74,7 +74,7 @@ class Httpx2Transport:
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""
         patience = Patience(self.settings.timeouts, payload.deadline, self.where(payload))
-        async with aclosing(self.pieces(payload, patience)) as pieces:
+        async with aclosing(self.pieces(payload, patience, self.sending())) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -82,24 +82,30 @@ class Httpx2Transport:
         """Name what is called."""
         return f"{self.base_url}{payload.path}"
 
-    async def pieces(self, payload: Payload, patience: Patience) -> AsyncGenerator[Piece, None]:
-        """Get an answer as it comes, with the patience of somebody else."""
-        async with self.answer(payload, patience) as answer, aclosing(answer.aiter_raw()) as parts:
+    def sending(self) -> Sending:
+        """Make what sends one request."""
+        return Sending(self.client, self.keeping, self.count)
+
+    async def pieces(self, payload: Payload, patience: Patience, sending: Sending) -> AsyncGenerator[Piece, None]:
+        """Get an answer as it comes, for somebody who has the patience and can leave it."""
+        async with self.answer(payload, patience, sending) as answer, aclosing(answer.aiter_raw()) as parts:
             wait = patience.first
             while data := await wait(guarded(anext(parts, b""), patience, True)):
                 yield Piece(data, perf_counter_ns())
                 wait = patience.next
 
     @asynccontextmanager
-    async def answer(self, payload: Payload, patience: Patience) -> AsyncGenerator[httpx2.Response, None]:
+    async def answer(
+        self, payload: Payload, patience: Patience, sending: Sending
+    ) -> AsyncGenerator[httpx2.Response, None]:
         """Send a request and wait for the answer's head.
 
         Raises:
             CallError: the answer is an error, or there is none.
         """
         request = self.client.build_request("POST", patience.where, content=payload.data, headers=headers_of(payload))
-        sending = Sending(self.client, self.keeping, self.count)
-        answer = await patience.first(guarded(sending.answer(request), patience, False))
+        work = sending.send(request) if self.http2 else sending.shielded(request)
+        answer = await patience.first(guarded(work, patience, False))
         async with aclosing(answer):
             if answer.status_code != 200:
                 text = (await patience.rest(guarded(answer.aread(), patience, True))).decode(errors="replace")

@@ -14,13 +14,14 @@ from secrets import token_hex
 
 import httpx2
 
+from serlab.service.connecting import Sending
 from serlab.service.failures import CallError
 from serlab.service.keeping import Keeping
 from serlab.service.paths import CALLS_PATH
 from serlab.service.transport import Piece
 
-AGAIN_S = 0.02
-"""How long to wait until a server that does not know the call yet is told again."""
+AGAIN_S, SELDOM_S = 0.01, 0.5
+"""How long to wait until a server that does not know the call yet is told again: at first, and at most."""
 
 
 UNKNOWN = 404
@@ -31,13 +32,15 @@ class Pump:
 
     Args:
         pieces: the stream.
+        sending: its request.
 
     Attributes:
         ended: whether it has come to its end, well or not.
         task: what reads.
     """
 
-    def __init__(self, pieces: AsyncGenerator[Piece, None]) -> None:
+    def __init__(self, pieces: AsyncGenerator[Piece, None], sending: Sending) -> None:
+        self.sending = sending
         self.queue: asyncio.Queue[Piece | CallError | None] = asyncio.Queue(1)
         self.left = self.ended = False
         self.task = asyncio.create_task(self.run(pieces))
@@ -73,7 +76,7 @@ class Pump:
 
     def leave(self) -> None:
         """Take nothing more; what still comes is thrown away."""
-        self.left = True
+        self.left = self.sending.left = True
         while not self.queue.empty():
             self.queue.get_nowait()
 
@@ -109,9 +112,12 @@ class Teller(Keeping):
 
         The request can come after this word of its end, so the server is told again if it does not know the call.
         """
-        address = f"{self.base_url}{CALLS_PATH}{name}"
+        address, pause_s = f"{self.base_url}{CALLS_PATH}{name}", AGAIN_S
         try:
-            while not pump.ended and (await self.client.delete(address)).status_code == UNKNOWN:
-                await asyncio.sleep(AGAIN_S)
+            while not pump.ended:
+                if pump.sending.sent and (await self.client.delete(address)).status_code != UNKNOWN:
+                    return
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, SELDOM_S)
         except httpx2.HTTPError:
             self.failed += 1

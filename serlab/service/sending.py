@@ -7,8 +7,9 @@ from typing import Any
 from starlette.responses import Response
 
 from serlab.codecs import open_codec
+from serlab.service.calls import App, Receive, Send
 from serlab.service.deadlines import Deadline, before
-from serlab.service.departures import App, Receive, Send, while_connected
+from serlab.service.departures import while_connected
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.negotiate import Content
