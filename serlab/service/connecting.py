@@ -24,7 +24,7 @@ class Sending:
         count: called for each connection that is made.
 
     Attributes:
-        sent: whether it is on its way to the server.
+        sent: whether all of it is on its way to the server.
         left: set it when nobody waits for the answer; a request that is not sent yet then ends before it is.
     """
 
@@ -39,9 +39,11 @@ class Sending:
         elif event == "connection.connect_tcp.complete":
             self.count()
         elif event.endswith("send_request_headers.started"):
-            self.connecting, self.sent = False, True
+            self.connecting = False
             if self.left:
                 raise asyncio.CancelledError
+        elif event.endswith("send_request_body.complete"):
+            self.sent = True
 
     async def send(self, request: httpx2.Request) -> httpx2.Response:
         """Send the request and wait for the answer's head; not to be cancelled.
