@@ -34,8 +34,7 @@ class Calls:
     async def answer(self, app: App, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, and keep it under its name while it is under way.
 
-        The answer to one that was left ends as if it were whole: its client throws it away, and a connection of HTTP/2
-        is closed by the server after a thousand streams that it has reset.
+        The answer to one that was left ends as if it were whole: its client throws it away, and nothing is broken.
         """
         name = next((value.decode("latin-1") for key, value in scope["headers"] if key == NAME), "")
         task = asyncio.current_task()

@@ -1,8 +1,12 @@
 """Any codec on any transport: the answers are the same."""
 
 import asyncio
+import re
+import subprocess
+import sys
 import time
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -215,3 +219,14 @@ def test_calls_at_once_do_not_mix_up_their_answers(arm: str) -> None:
             assert len({whole.message.id for whole in wholes}) == 30
 
     bounded(work())
+
+
+def test_example_of_the_page_for_clients_runs() -> None:
+    """As it stands."""
+    page = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
+    example = re.findall(r"```python\n(from contextlib.*?)```", page, re.DOTALL)[0]
+    code = f"{example}\nimport asyncio\nasyncio.run(ask())"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    whole, streamed = done.stdout.split(" ms\n")
+    assert streamed and whole.startswith(streamed)
