@@ -44,9 +44,9 @@ class Relay:
         self.accepted += 1
         self.open += 1
         self.most = max(self.most, self.open)
-        self.first = await reader.read(1 << 16)
+        first = self.first = await reader.read(1 << 16)
         upstream, sink = await asyncio.open_connection("127.0.0.1", self.port)
-        sink.write(self.first)
+        sink.write(first)
         ways = [asyncio.ensure_future(carry(*way)) for way in ((reader, sink), (upstream, writer))]
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         self.open -= 1
