@@ -88,7 +88,7 @@ async def cancel_some(caller: Client, random: Random, calls: int) -> None:
 
 async def settled(stats: Any, addresses: Addresses, idle: tuple[int, int]) -> tuple[Gauge, Gauge]:
     """Wait until no task is left beside those of idle processes; give what client and server hold."""
-    for _ in range(250):
+    for _ in range(500):
         found = await stats()
         tasks = len(asyncio.all_tasks()), found["tasks"]
         if found["active"] == 0 and tasks[0] <= idle[0] and tasks[1] <= idle[1]:
