@@ -1,16 +1,13 @@
 """Work that ends when the client goes, or when the server is stopped."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Coroutine, MutableMapping
 from typing import Any, TypeVar
 
+from serlab.service.calls import App, Calls, Receive, Send
 from serlab.service.refusals import Departed
 
 T = TypeVar("T")
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 async def departure(receive: Receive) -> None:
@@ -43,14 +40,16 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
 
 class Tracked:
-    """An ASGI application whose requests can be stopped all at once.
+    """An ASGI application whose requests can be stopped, all at once or by name.
 
     Args:
         app: the application.
+        calls: where to keep the requests that have a name.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, calls: Calls) -> None:
         self.app = app
+        self.calls = calls
         self.tasks: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -59,7 +58,7 @@ class Tracked:
         assert task is not None
         self.tasks.add(task)
         try:
-            await self.app(scope, receive, send)
+            await self.calls.answer(self.app, scope, receive, send)
         finally:
             self.tasks.discard(task)
 

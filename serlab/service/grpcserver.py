@@ -6,6 +6,7 @@ INTERNAL, RESOURCE_EXHAUSTED (with `grpc-retry-pushback-ms`), UNAVAILABLE for a 
 Source: gRPC's status codes; gRFC A6 for the pushback.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -14,24 +15,15 @@ import grpc
 
 from serlab.codecs import Codec, open_codec
 from serlab.errors import DecodeError, EncodeError, ServiceError, UnknownNameError
-from serlab.generated import llm_pb2_grpc
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.refusals import Refusal
-from serlab.service.settings import MAX_BODY_BYTES, Settings
-from serlab.service.tls import Certificates
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     500: grpc.StatusCode.INTERNAL,
 }
-OPTIONS = [
-    # Without it a second server on a port that is taken would start, and get every second call.
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", MAX_BODY_BYTES),
-    ("grpc.max_send_message_length", MAX_BODY_BYTES),
-]
 
 
 class Service:
@@ -57,6 +49,9 @@ class Service:
             return self.codecs["GenerateResponse"].populate(answer)
         except ServiceError as error:
             await self.refuse(context, error)
+        except asyncio.CancelledError:
+            self.left(context)
+            raise
 
     async def GenerateStream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         """Answer a prompt token by token."""
@@ -82,6 +77,14 @@ class Service:
                     yield populate(piece)
         except ServiceError as error:
             await self.refuse(context, error)
+        except asyncio.CancelledError:
+            self.left(context)
+            raise
+
+    def left(self, context: Any) -> None:
+        """Count a call that was cancelled, by gRPC itself, because its deadline passed."""
+        left_s = context.time_remaining()
+        self.engine.stats.expired += left_s is not None and left_s <= 0
 
     def read(self, kind: str, request: Any) -> Any:
         """Turn the stub's object into a message.
@@ -117,27 +120,3 @@ class Service:
         wait_ms = error.headers.get("retry-after-ms")
         trailing = (("grpc-retry-pushback-ms", wait_ms),) if wait_ms else ()
         await context.abort(CODES.get(error.status, grpc.StatusCode.UNKNOWN), str(error), trailing)
-
-
-async def start_grpc(engine: Engine, settings: Settings, certificates: Certificates) -> tuple[Any, str, str]:
-    """Start the gRPC server.
-
-    Returns:
-        The server, and host:port without TLS and with it.
-
-    Raises:
-        ServiceError: a port cannot be had.
-    """
-    server = grpc.aio.server(options=OPTIONS)
-    llm_pb2_grpc.add_LLMServiceServicer_to_server(Service(engine), server)
-    pair = (certificates.key.read_bytes(), certificates.chain.read_bytes())
-    credentials = grpc.ssl_server_credentials([pair])
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    try:
-        plain = server.add_insecure_port(f"{host}:{settings.grpc_port}")
-        secure = server.add_secure_port(f"{host}:{settings.grpcs_port}", credentials)
-    except RuntimeError as error:
-        ports = f"{settings.grpc_port} or {settings.grpcs_port}"
-        raise ServiceError(f"gRPC cannot listen on port {ports} of {host}; choose another, or 0") from error
-    await server.start()
-    return server, f"{host}:{plain}", f"{host}:{secure}"

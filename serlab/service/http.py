@@ -4,14 +4,18 @@
     POST /v1/completions        GenerateRequest → GenerateResponse or a stream of them
     POST /v1/embeddings         EmbeddingRequest → EmbeddingResponse
     GET  /v1/models             the one model
+    DELETE /v1/calls/NAME       stop a call that was named with `x-serlab-call`
     GET  /stats                 the server's counters
 
-A request may ask for a fault of its own with the header `x-serlab-fault`. Errors are JSON whatever the codec, in the
+A request may ask for a fault of its own with the header `x-serlab-fault`, and say with `x-serlab-deadline-ms` how long
+its answer is worth anything. Errors are JSON whatever the codec, in the
 API's shape.
 """
 
+import asyncio
 import logging
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import orjson
 from starlette.applications import Starlette
@@ -22,35 +26,20 @@ from starlette.routing import Route
 
 from serlab.codecs import open_codec
 from serlab.errors import DecodeError, EncodeError, UnknownNameError
+from serlab.service.calls import GONE, Calls
+from serlab.service.deadlines import DEADLINE_HEADER, Deadline, before
 from serlab.service.departures import Tracked, while_connected
 from serlab.service.engine import Engine
+from serlab.service.faults import Fault
 from serlab.service.negotiate import answer_content, content_of
+from serlab.service.paths import CALLS_PATH, PATHS
 from serlab.service.refusals import Departed, Refusal
 from serlab.service.sending import streamed, whole
 from serlab.service.settings import MAX_BODY_BYTES
 from serlab.workloads.chat import CREATED
 
 LOG = logging.getLogger("serlab.service")
-GONE = 499
-"""A status that nobody reads: the client has gone (nginx's number)."""
-
-
 REFUSALS = (Refusal, DecodeError, EncodeError, UnknownNameError, HTTPException, Exception)
-
-
-class Kinds(NamedTuple):
-    """The message types of a path; no `piece` where there is no stream."""
-
-    request: str
-    whole: str
-    piece: str
-
-
-PATHS: dict[str, Kinds] = {
-    "/v1/chat/completions": Kinds("ChatRequest", "ChatResponse", "ChatChunk"),
-    "/v1/completions": Kinds("GenerateRequest", "GenerateResponse", "GenerateResponse"),
-    "/v1/embeddings": Kinds("EmbeddingRequest", "EmbeddingResponse", ""),
-}
 
 
 def application(engine: Engine) -> Tracked:
@@ -59,12 +48,14 @@ def application(engine: Engine) -> Tracked:
     Args:
         engine: what answers.
     """
-    handlers = Handlers(engine)
+    calls = Calls()
+    handlers = Handlers(engine, calls)
     routes = [Route(path, handlers.answer, methods=["POST"]) for path in PATHS]
     routes += [Route("/stats", handlers.stats), Route("/v1/models", handlers.models)]
     refusals = dict.fromkeys(REFUSALS, handlers.refused)
+    routes.append(Route(f"{CALLS_PATH}{{name}}", handlers.cancel, methods=["DELETE"]))
     gone = dict.fromkeys((Departed, ClientDisconnect), handlers.departed)
-    return Tracked(Starlette(routes=routes, exception_handlers={**refusals, **gone}))
+    return Tracked(Starlette(routes=routes, exception_handlers={**refusals, **gone}), calls)
 
 
 class Handlers:
@@ -72,27 +63,43 @@ class Handlers:
 
     Args:
         engine: the model.
+        calls: those under way that have a name.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, calls: Calls) -> None:
         self.engine = engine
+        self.calls = calls
 
     async def answer(self, request: Request) -> Any:
         """Answer a request in the codec that it asks for."""
         kinds = PATHS[request.scope["path"]]
+        deadline = Deadline.read(request.headers.get(DEADLINE_HEADER, ""))
         content = content_of(request.headers.get("content-type", ""))
         message = open_codec(content.codec, kinds.request).decode(await body_of(request))
         streams = bool(kinds.piece) and message.stream is True
         written = answer_content(request.headers.get("accept", ""), content, streams)
         fault = self.engine.admit(message, request.headers.get("x-serlab-fault", ""))
         if streams:
-            return streamed(self.engine, message, fault, written, kinds.piece)
-        found = await while_connected(request.receive, self.engine.answer(message, fault))
+            return streamed(self.engine, message, fault, written, kinds.piece, deadline)
+        work = partial(self.work, request, message, fault)
+        found = await before(deadline, work, self.engine.stats)
         return whole(self.engine, open_codec(written.codec, kinds.whole).encode(found), written, fault)
 
+    async def work(self, request: Request, message: Any, fault: Fault) -> Any:
+        """Make a whole answer while its client is there."""
+        return await while_connected(request.receive, self.engine.answer(message, fault))
+
     async def stats(self, _: Request) -> Response:
-        """Give the counters."""
-        return Response(orjson.dumps(self.engine.stats.to_dict()), media_type="application/json")
+        """Give the counters, and how many tasks the event loop has, this one among them."""
+        found = {**self.engine.stats.to_dict(), "tasks": len(asyncio.all_tasks())}
+        return Response(orjson.dumps(found), media_type="application/json")
+
+    async def cancel(self, request: Request) -> Response:
+        """Stop a call for a client whose protocol or library cannot say that it has left."""
+        name = request.path_params["name"]
+        if not self.calls.cancel(name):
+            raise Refusal(404, f"no call named {name[:40]} is under way; it has ended, or has not come yet")
+        return Response(status_code=204)
 
     async def models(self, _: Request) -> Response:
         """List the one model."""

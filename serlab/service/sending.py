@@ -7,7 +7,9 @@ from typing import Any
 from starlette.responses import Response
 
 from serlab.codecs import open_codec
-from serlab.service.departures import App, Receive, Send, while_connected
+from serlab.service.calls import App, Receive, Send
+from serlab.service.deadlines import Deadline, before
+from serlab.service.departures import while_connected
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.negotiate import Content
@@ -37,8 +39,11 @@ def start(headers: dict[str, str]) -> dict[str, Any]:
     return {"type": "http.response.start", "status": 200, "headers": pairs}
 
 
-def streamed(engine: Engine, message: Any, fault: Fault, content: Content, kind: str) -> App:
-    """Send an answer piece by piece, as fast as the model makes it and the reader takes it."""
+def streamed(engine: Engine, message: Any, fault: Fault, content: Content, kind: str, deadline: Deadline | None) -> App:
+    """Send an answer piece by piece, as fast as the model makes it and the reader takes it.
+
+    When the deadline passes in the middle, the connection ends: a stream has no other word for it in all three forms.
+    """
     codec, form = open_codec(content.codec, kind), STREAM_FORMS[content.media]
 
     async def pump(send: Send) -> None:
@@ -54,7 +59,7 @@ def streamed(engine: Engine, message: Any, fault: Fault, content: Content, kind:
 
     async def respond(_: Any, receive: Receive, send: Send) -> None:
         try:
-            await while_connected(receive, pump(send))
+            await before(deadline, lambda: while_connected(receive, pump(send)), engine.stats)
         except Departed:
             LOG.debug("a client left its stream")
 

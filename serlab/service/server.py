@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from serlab.service.engine import Engine
-from serlab.service.grpcserver import start_grpc
+from serlab.service.grpclistening import start_grpc
 from serlab.service.http import application
 from serlab.service.httpserver import http_servers
 from serlab.service.settings import Addresses, Settings

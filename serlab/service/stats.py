@@ -16,7 +16,9 @@ class Stats:
         active: answers that are being made now.
         waiting: items that wait for a batch now.
         completed: answers that the model made whole.
-        cancelled: answers that stopped because the client went or the server was stopped.
+        cancelled: answers that stopped because the client went, its deadline passed or the server was stopped.
+        expired: answers that stopped, or were not begun, because a deadline had passed by the server's clock; a client
+            that keeps the same deadline often leaves a moment before.
         cut: answers that a fault ended.
         failed: answers that ended by a mistake of the server.
         refused: requests that got an error for an answer.
@@ -29,6 +31,7 @@ class Stats:
     waiting: int = 0
     completed: int = 0
     cancelled: int = 0
+    expired: int = 0
     cut: int = 0
     failed: int = 0
     refused: int = 0

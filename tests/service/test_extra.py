@@ -14,18 +14,24 @@ def test_the_extra_is_installed() -> None:
         pytest.skip(f"the extra 'service' is not installed ({', '.join(MISSING)}): see requirements-service.lock")
 
 
-@pytest.mark.parametrize("package", ["granian", "starlette", "grpc", "trustme"])
-def test_a_missing_package_is_answered_with_the_install_command(package: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        *(("serlab.service", package) for package in ("granian", "starlette", "grpc", "trustme")),
+        *(("serlab.service.clients", package) for package in ("aiohttp", "httpx2")),
+    ],
+)
+def test_a_missing_package_is_answered_with_the_install_command(module: str, package: str) -> None:
     """The error names the package, and is an ImportError."""
     code = f"""
 import sys
 sys.modules[{package!r}] = None
 try:
-    import serlab.service
+    import {module}
 except ImportError as error:
     print(type(error).__name__, error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     if not MISSING:
-        assert f"serlab.service needs {package}" in done.stdout
+        assert f"{module} needs {package}" in done.stdout
     assert done.stdout.startswith("MissingPackageError") and "pip install 'serlab[service]'" in done.stdout

@@ -1,0 +1,61 @@
+"""The client half of the service: one interface over aiohttp, httpx2 and gRPC, with any codec.
+
+    transport = open_transport("http", addresses, ClientSettings(timeouts=Timeouts(connect_s=1, first_byte_s=5)))
+    client = Client(transport, "ChatRequest", "protobuf")
+    answer = await client.call(request, Deadline.after(10))
+    async with aclosing(client.stream(request)) as chunks:
+        async for chunk in chunks: ...
+    await transport.close()
+
+`Transport` is bytes in, bytes out; `Client` puts a codec on one, and is a `Caller`, as is whatever stands in front of
+one. It is apart from `serlab.service` so that a server's process does not load what only clients need.
+`docs/service.md` tells how to use it.
+"""
+
+from serlab.errors import MissingPackageError
+from serlab.service import INSTALL
+
+try:
+    from serlab.service.aiohttpclient import AiohttpTransport
+    from serlab.service.arms import ARMS, open_transport
+    from serlab.service.caller import Answer, Caller, Chunk
+    from serlab.service.client import Client
+    from serlab.service.clientsettings import ClientSettings, Pool, Timeouts
+    from serlab.service.deadlines import Deadline
+    from serlab.service.failures import BrokenError, CallError, CallTimeoutError, RefusedError
+    from serlab.service.grpcclient import GrpcTransport
+    from serlab.service.handshakes import Handshake, shake
+    from serlab.service.http2client import Http2Transport
+    from serlab.service.httpx2client import Httpx2Transport
+    from serlab.service.transport import Payload, Piece, Reply, Transport
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in {"aiohttp", "yarl", "httpx2", "h2", "grpc"}:
+        raise
+    raise MissingPackageError(f"serlab.service.clients needs {error.name}: {INSTALL}") from error
+
+__all__ = [
+    "ARMS",
+    "AiohttpTransport",
+    "Answer",
+    "BrokenError",
+    "CallError",
+    "CallTimeoutError",
+    "Caller",
+    "Chunk",
+    "Client",
+    "ClientSettings",
+    "Deadline",
+    "GrpcTransport",
+    "Handshake",
+    "Http2Transport",
+    "Httpx2Transport",
+    "Payload",
+    "Piece",
+    "Pool",
+    "RefusedError",
+    "Reply",
+    "Timeouts",
+    "Transport",
+    "open_transport",
+    "shake",
+]
