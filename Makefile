@@ -67,4 +67,5 @@ help:
 	@echo "make compare [CORPUS=FILE] [ARGS=...]  compare the codecs"
 	@echo "make lab                                open the notebooks in JupyterLab"
 	@echo "make notebooks [ARGS=--check]           execute them all; with --check write nothing, fail on stale outputs"
+	@echo "make extras                             what notebooks and the service need; make test then skips nothing"
 	@echo "make test | setup | lint | fuzz [SECONDS=60] | bench | schemas | clean"

@@ -6,6 +6,7 @@ that became worse at the gate); 2 usage, or input that cannot be used; 130 inter
 
 import json
 import sys
+from errno import ENOSPC
 from typing import Annotated, Any
 
 import typer
@@ -49,7 +50,11 @@ app = typer.Typer(
 def main() -> None:
     """Run the command; an error that serlab raises on purpose is one line and status 2."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            # Here and not at exit, where nobody could say what went wrong.
+            sys.stdout.flush()
     except SerlabError as error:
         print(f"serlab: {error}", file=sys.stderr)
         sys.exit(USAGE)
@@ -60,6 +65,14 @@ def main() -> None:
         # Whoever read our output has enough; Python must not complain when it flushes at exit.
         sys.stdout = None
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        sys.stdout = None
+        print(
+            "serlab: the output cannot be written: the disk is full; make room or choose another place", file=sys.stderr
+        )
+        sys.exit(USAGE)
 
 
 @app.callback(invoke_without_command=True)

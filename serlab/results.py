@@ -130,15 +130,21 @@ def drop_torn_line(path: Path) -> None:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or, after a failure, as it was.
 
+    A link stays one, and what is no regular file (a pipe, a device) is written to, not replaced.
+
     Raises:
         ResultsError: the disk is full or the folder cannot be written.
     """
+    target = Path(os.path.realpath(path))
     # Not `with_name`: the current folder has none, and would be no OSError.
-    temporary = path.parent / f".{path.name}.part"
+    temporary = target.parent / f".{target.name}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not target.is_file() and not target.is_dir():
+            target.write_bytes(data)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -191,3 +191,14 @@ def wait_for_lines(path: Path, count: int) -> None:
     while not path.exists() or path.read_bytes().count(b"\n") < count:
         assert time.monotonic() < deadline, f"{path} did not grow to {count} lines"
         time.sleep(0.02)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["decide", "--list"]])
+def test_full_standard_output_is_one_line(arguments: list[str]) -> None:
+    """Whether the output is written at once or at the end."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "serlab", *arguments], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2 and "disk is full" in done.stderr and len(done.stderr.splitlines()) == 1

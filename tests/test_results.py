@@ -1,11 +1,13 @@
 """The journal and the tidy table."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from serlab.errors import ResultsError
-from serlab.results import Finished, Journal, Row, load_results, unfinished, write_results
+from serlab.results import Finished, Journal, Row, load_results, unfinished, write_atomically, write_results
 
 ROW = Row("r", "json", "3", "w", "ChatRequest", "encode", "time", "ns", 0, 1.5)
 
@@ -68,3 +70,17 @@ def test_the_newest_stopped_run_is_found(tmp_path: Path) -> None:
         (tmp_path / name / "environment.json").touch()
     (tmp_path / "done" / "results.parquet").touch()
     assert unfinished(tmp_path) == tmp_path / "stopped"
+
+
+def test_a_pipe_is_written_to_and_a_link_stays_one(tmp_path: Path) -> None:
+    """Replacing them would take a device from the system, or leave the linked file as it was."""
+    pipe, real, link = tmp_path / "pipe", tmp_path / "real", tmp_path / "link"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        write_atomically(pipe, b"piped")
+        assert read.result(10) == b"piped" and pipe.is_fifo()
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    write_atomically(link, b"new")
+    assert link.is_symlink() and real.read_bytes() == b"new"

@@ -30,7 +30,7 @@ WORDS = {
     "encode, decode": "message to bytes, bytes to message",
     "read-one": "bytes to one field",
     "read-10%": "bytes to a tenth of the fields",
-    "relay": "decode, change nothing, encode",
+    "relay": "read model and stream, write another model, pass the rest on",
     "floor": "what no codec can beat: copying the bytes, making the strings",
     "A/A": "the baseline against itself",
 }
@@ -102,6 +102,6 @@ def files(directory: Path) -> str:
     """Link to what lies beside the page, of what is there, and say how the rows are read."""
     there = {name: text for name, text in FILES.items() if (directory / name).exists()}
     links = [f'<a href="{escape(name)}">{escape(name)}</a>: {escape(text)}' for name, text in there.items()]
-    read = escape(f"serlab.load_results({directory.name!r})")
+    read = escape(f"serlab.load_results({shareable(str(directory))!r})")
     text = "The figures of this page come from the files beside it. " + "; ".join(links)
     return f"{text}. In Python, <code>{read}</code> gives the rows as a table."

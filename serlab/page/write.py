@@ -86,7 +86,7 @@ def held(run: Run, scenarios: Sequence[str | Path]) -> dict[str, Any]:
     built = build_tables(run.rows)
     found = answers(run, boundaries(scenarios))
     return {
-        "directory": Path(run.place).name,
+        "directory": sections.shareable(run.place),
         "caption": caption_of(run.environment),
         "answers": [{**one, "source": source_of(one["scenario"]["name"], scenarios)} for one in found],
         "first": first_of(found, bool(scenarios)),
