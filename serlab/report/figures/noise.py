@@ -19,8 +19,6 @@ ROW = 0.165
 """Inches of a group that is named."""
 MOST_NAMED = 45
 """Of more groups than these, only those are named that claim a difference."""
-ENOUGH = 6
-"""Processes from which on an interval covers the truth about as often as it says, see `serlab.stats.Estimate`."""
 
 
 class Group(NamedTuple):
@@ -83,12 +81,9 @@ def groups_of(rows: pd.DataFrame, baseline: str) -> list[Group]:
 
 def title_of(groups: Sequence[Group]) -> str:
     """Count the false claims beside what was to be expected."""
-    count, processes = sum(group.claims for group in groups), min(group.ratio.n for group in groups)
+    count = sum(group.claims for group in groups)
     text = f"{count} of {len(groups)} A/A intervals leave 1 out ({count / len(groups):.0%})".replace("%", " %")
-    expected = f"\nabout {100 - CONFIDENCE} % are to be expected"
-    if processes < ENOUGH:
-        expected = f"\nwith {processes} processes per figure more than {100 - CONFIDENCE} % are to be expected"
-    return text + expected
+    return f"{text}\nabout {100 - CONFIDENCE} % are to be expected"
 
 
 def draw_group(axis: "Axes", place: int, group: Group) -> None:
