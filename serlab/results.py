@@ -24,6 +24,25 @@ ENVIRONMENT = "environment.json"
 PARQUET = "results.parquet"
 COMPRESSION = ("gzip", "gunzip", "zstd", "unzstd")
 """Operations on a codec's bytes, which are no work of the codec's own."""
+WIRE_METRICS = {
+    "latency": "ns",
+    "first-token": "ns",
+    "token-rate": "tokens/s",
+    "token-bytes": "bytes/token",
+    "stall-p50": "ns",
+    "stall-p99": "ns",
+    "stall-max": "ns",
+    "client-cpu": "share",
+    "round-trips": "1",
+    "hit-rate": "share",
+    "growth-per-use": "bytes",
+    "stop-lag": "ns",
+    "wasted-tokens": "tokens/call",
+    "left-tasks": "1",
+    "left-descriptors": "1",
+    "left-bytes": "bytes",
+}
+"""Metric of the experiments on the wire → its unit; their operations begin with `wire/`."""
 REMEDY = "make room or choose another folder"
 
 

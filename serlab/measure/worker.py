@@ -17,8 +17,17 @@ from typing import Any
 from serlab.codecs.base import reason
 from serlab.errors import SerlabError
 
-PARTS = {"parity": "bodies", "memory": "memory", "time": "time", "turns": "turns"}
-PARTS |= {"throughput": "throughput", "lag": "lag"}
+PARTS = {
+    "parity": "serlab.measure.bodies",
+    "memory": "serlab.measure.memory",
+    "time": "serlab.measure.time",
+    "turns": "serlab.measure.turns",
+    "throughput": "serlab.measure.throughput",
+    "lag": "serlab.measure.lag",
+    # By name only: measuring must not need what the service does.
+    "wire": "serlab.service.experiments",
+}
+"""Part of a run → the module whose `run` measures it."""
 
 
 def main() -> int:
@@ -40,7 +49,7 @@ def main() -> int:
     limit_memory(job["memory_bytes"])
     try:
         # Each part imports its own tools, so that a timed process never holds a tracer.
-        import_module(f"serlab.measure.{PARTS[job['part']]}").run(job, emit)
+        import_module(PARTS[job["part"]]).run(job, emit)
     except Exception as error:  # The run must hear of any failure; it is a finding there.
         emit({"failed": str(error) if isinstance(error, SerlabError) else reason(error)})
         return 1
