@@ -4,7 +4,7 @@ A message goes to the server and comes back (`serlab.service.echo`): encoded her
 here. Beside each codec the same bytes go the same way as bytes that nobody decodes, `floor: bytes of CODEC`. What is
 between the two is the codec, on both sides; its share of a call is that of this call, which no model delays.
 
-One call at a time shows what a call takes. `in-flight=8` shows what a core can carry: there a codec's time is not only
+One call at a time shows what a call takes. `inflight=8` shows what a core can carry: there a codec's time is not only
 waited for, it keeps the other calls from being served. It is measured where bodies are small; eight large ones at once
 measure memory more than anything.
 """
@@ -63,7 +63,7 @@ def arms_of(job: dict[str, Any], runner: asyncio.Runner, way: Way, codec: str, m
     teach(echo.codec, messages)
     runner.run(checked(echo, messages))
     coded = [echo.codec.encode(message) for message in messages]
-    once, several = named("transport", name, "in-flight=1"), named("transport", name, f"in-flight={AT_ONCE}")
+    once, several = named("transport", name, "inflight=1"), named("transport", name, f"inflight={AT_ONCE}")
     yield awaited(runner, f"{codec} {once}", echo.call, messages)
     yield awaited(runner, f"{FLOOR}bytes of {codec} {once}", echo.plain, coded)
     if sum(map(len, coded)) <= SMALL_BYTES * len(coded):
