@@ -7,16 +7,15 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import serlab
-from serlab import workloads
 from serlab.codecs import open_codec
 from serlab.errors import WorkerError
 from serlab.generated import llm_pb2
-from serlab.results import Row
+from serlab.measure.load import load_messages
 
 STATM = Path("/proc/self/statm")
 MOST_GROWTH = 64 << 20
@@ -27,41 +26,38 @@ CODE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from serlab.service.pools.growth import measure
-print(json.dumps(measure(sys.argv[2], int(sys.argv[3]))))
+print(json.dumps(measure(json.loads(sys.stdin.read()))))
 """
+PASSED = ("workload", "kind", "seed", "documents")
+"""What of a job says which messages it has."""
 
 
-def experiment(workload: str = "chat-turn", *, seed: int = 0, run: str = "", process: int = 0) -> list[Row]:
-    """Measure by how much a process grows with each message that is parsed.
+def measured(job: Mapping[str, Any]) -> dict[str, float]:
+    """Measure in a fresh process by how much it grows with each message that is parsed.
 
     Args:
-        workload: of the messages.
-        seed: of the messages.
-        run: the run's id.
-        process: the worker's number.
+        job: of a worker.
 
     Returns:
-        Rows of the metric `growth` in bytes a use, in the operations `pool/message-decode/fresh` and `…/kept`.
+        `fresh`, a new message each time, and `kept`, one for all → bytes a use.
 
     Raises:
         WorkerError: the process failed.
     """
-    kind = workloads.kind(workload)
-    place = ("protobuf", open_codec("protobuf", kind).version, workload, kind)
-    command = [sys.executable, "-c", CODE, str(Path(serlab.__file__).parents[1]), workload, str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", CODE, str(Path(serlab.__file__).parents[1])]
+    asked = json.dumps({name: job[name] for name in PASSED})
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise WorkerError(f"growth of {workload}: {done.stderr.strip().rpartition(chr(10))[2] or done.returncode}")
-    return [
-        Row(run, *place, f"pool/message-decode/{name}", "growth", "B", process, value)
-        for name, value in json.loads(done.stdout).items()
-    ]
+        reason = done.stderr.strip().rpartition("\n")[2] or done.returncode
+        raise WorkerError(f"growth of {job['workload']}: {reason}")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
-def measure(workload: str, seed: int) -> dict[str, float]:
+def measure(job: dict[str, Any]) -> dict[str, float]:
     """Measure in this process: variant → bytes a use."""
-    kind = workloads.kind(workload)
-    data = [open_codec("protobuf", kind).encode(message) for message in workloads.build(workload, seed)]
+    kind = job["kind"]
+    data = [open_codec("protobuf", kind).encode(message) for message in load_messages(job)]
     cls, reused = getattr(llm_pb2, kind), getattr(llm_pb2, kind)()
     return {"fresh": growth(cls.FromString, data), "kept": growth(reused.ParseFromString, data)}
 
