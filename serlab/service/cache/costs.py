@@ -84,7 +84,9 @@ async def fill(name: str, cache: Cache, answers: list[Any], encoded: list[bytes]
     for key, answer in zip(keys, answers, strict=True):
         await cache.put(key, answer)
         if not same(to_document(answer), to_document(await cache.get(key))):
-            raise ServiceError(f"cache in {name}: expected the answer that was put, got another from {cache.codec.name}")
+            raise ServiceError(
+                f"cache in {name}: expected the answer that was put, got another from {cache.codec.name}"
+            )
     return Filled(name, cache, keys, answers, encoded)
 
 

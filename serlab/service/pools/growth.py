@@ -18,8 +18,11 @@ from serlab.generated import llm_pb2
 from serlab.measure.load import load_messages
 
 STATM = Path("/proc/self/statm")
-MOST_GROWTH = 64 << 20
-"""Bytes that the measurement may eat."""
+MOST_GROWTH = 32 << 20
+"""Bytes that the calls which are measured may eat."""
+WARM_UP = 4
+"""Times as many calls before they are measured: the process gives back half a megabyte of its start in the first few
+thousand, which looked like a shrinking of 100 bytes a use."""
 EXPECTED = 8
 """How many times its bytes a message may grow by with each use, at most, to choose how often it is used."""
 CODE = """
@@ -73,7 +76,7 @@ def growth(call: Callable[[bytes], Any], items: Sequence[bytes]) -> float:
         The difference of resident memory by the number of calls; around 0 where nothing is kept, also below.
     """
     rounds = max(2, MOST_GROWTH // (EXPECTED * sum(map(len, items))))
-    each(call, items, max(1, rounds // 10))
+    each(call, items, WARM_UP * rounds)
     before = resident()
     each(call, items, rounds)
     return (resident() - before) / (rounds * len(items))
