@@ -55,7 +55,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "vectors": Experiment(
         "What does the form of the vectors cost in an embeddings call?",
-        "loopback, HTTP/1.1, no TLS, a kept connection, a model that takes no time; as many texts and numbers as the message has",
+        "loopback, HTTP/1.1, no TLS, a kept connection, a model that takes no time; "
+        "as many texts and numbers as the message has",
         ("embeddings",),
         ("EmbeddingResponse",),
         4.0,
