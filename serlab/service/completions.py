@@ -52,7 +52,7 @@ def pieces_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[GenerateRespons
 
 def slim_piece(_: Reply, text: str, finish: str | None, **fields: Any) -> GenerateResponse:
     """Build a part of a continuation that says nothing but itself."""
-    said = {"finish_reason": finish} if finish else {}
+    said: dict[str, Any] = {"finish_reason": finish} if finish else {}
     return GenerateResponse(choices=[GenerateChoice(text=text, **said)], **fields)
 
 
