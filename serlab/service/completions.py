@@ -1,7 +1,7 @@
 """The continuation of a prompt, whole and in pieces, and the vectors of texts."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from serlab.messages import EmbeddingRequest, EmbeddingResponse, GenerateRequest, GenerateResponse
@@ -42,7 +42,7 @@ def whole(reply: Reply) -> GenerateResponse:
 
 def pieces_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[GenerateResponse, int]]:
     """Give the continuation piece by piece; see `serlab.service.replies.chunks_of`."""
-    make = piece
+    make: Callable[..., GenerateResponse] = piece
     for text, count in reply.shape.parts(reply.tokens):
         yield make(reply, text, None), count
         make = slim_piece if reply.shape.slim else piece

@@ -1,16 +1,14 @@
 """What a streamed token costs by envelope, codec, framing and coalescing.
 
 A conversation is answered with `TOKENS` tokens by a model that takes no time; an arm reads the whole stream, message by
-message, and its figure is the time a token. The call itself, with the encoding of the request, is in it, spread over the
-tokens. The floors read the same bytes and drop them: nothing is unwrapped, nothing decoded; what the server does is
+message, and its figure is the time a token. The call itself, with the encoding of the request, is in it, spread over
+the tokens. The floors read the same bytes and drop them: nothing is unwrapped, nothing decoded; what the server does is
 the same.
 """
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
 from statistics import median
-from time import perf_counter_ns
 from typing import Any
 
 import msgspec
@@ -20,9 +18,9 @@ from serlab.measure.arms import WARM_UP_BATCHES, Arm
 from serlab.measure.load import Emit, load_messages
 from serlab.messages import UNSET
 from serlab.service import Settings, spawned
-from serlab.service.clients import Client, Payload, Transport
 from serlab.service.experiments.frame import awaited, control, row, timed
-from serlab.service.experiments.streamways import FORMS, Way, floors_of, ways_of
+from serlab.service.experiments.streamreader import Reader
+from serlab.service.experiments.streamways import floors_of, ways_of
 from serlab.service.experiments.watched import Watch, opened
 from serlab.stats import FLOOR
 
@@ -30,57 +28,17 @@ TOKENS = 256
 """Of an answer: enough that what a call costs beside them is small, few enough that a quick run has several answers."""
 REQUESTS = 2
 """Conversations in a pass, at most."""
+PATIENCE = 3
+"""How many times as long an arm is timed as one that takes no stream."""
 TRANSPORTS = ("http", "http2", "grpc")
 UNLIMITED = dict.fromkeys(("tools", "tool_choice", "n", "max_tokens", "max_completion_tokens", "stream_options"), UNSET)
 """What would make an answer a call, shorter, or another number of them."""
 
 
-class Reader:
-    """Reads streams of one way.
-
-    Args:
-        transport: what carries them.
-        way: which.
-
-    Attributes:
-        firsts: nanoseconds from the begin of each call to its first token, decoded.
-    """
-
-    def __init__(self, transport: Transport, way: Way) -> None:
-        self.client = Client(transport, "ChatRequest", way.codec, FORMS[way.form], way.shape.headers())
-        self.way = way
-        self.firsts: list[int] = []
-
-    def payload(self, request: Any) -> Payload:
-        """Encode a request once, for who wants only the bytes of its answer."""
-        return self.client.payload(self.client.request.encode(request), streams=True)
-
-    async def read(self, request: Any) -> None:
-        """Read a stream to its end."""
-        began, first = perf_counter_ns(), 0
-        async with aclosing(self.client.stream(request)) as chunks:
-            async for chunk in chunks:
-                if not first and text_of(chunk.message):
-                    first = perf_counter_ns() - began
-        self.firsts.append(first)
-
-    async def texts(self, request: Any) -> list[str]:
-        """Read the pieces of an answer's text."""
-        async with aclosing(self.client.stream(request)) as chunks:
-            return [text for text in [text_of(chunk.message) async for chunk in chunks] if text]
-
-    async def drop(self, payload: Payload) -> int:
-        """Read the bytes of a stream and drop them; tell how many there were."""
-        size = 0
-        async with aclosing(self.client.transport.stream(payload)) as pieces:
-            async for data, _ in pieces:
-                size += len(data)
-        return size
-
-
-def text_of(chunk: Any) -> str:
-    """Give the text that a piece adds; the first and the last add none."""
-    return "".join(choice.delta.content or "" for choice in chunk.choices or ())
+def patient(job: dict[str, Any]) -> dict[str, Any]:
+    """Give an arm the time for as many batches as there are rounds: one stream is longer than a batch of codecs."""
+    effort = job["effort"]
+    return job | {"effort": effort | {"arm_ns": PATIENCE * effort["arm_ns"]}}
 
 
 def run(job: dict[str, Any], emit: Emit) -> None:
@@ -104,7 +62,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         arms = [awaited(runner, name, reader.read, requests) for name, reader in readers.items()]
         arms += [floor(runner, readers[way.name()], requests) for way in floors_of(ways)]
         tokens = TOKENS * len(requests)
-        figures = timed(job, emit, [watch.over(arm._replace(messages=tokens)) for arm in arms])
+        figures = timed(patient(job), emit, [watch.over(arm._replace(messages=tokens)) for arm in arms])
         for name, value in figures.items():
             emit(row(job, name, "token-rate", "tokens/s", 1e9 / value))
         watch.tell(job, emit)
