@@ -21,24 +21,16 @@ from serlab.service import Settings, spawned
 from serlab.service.experiments.frame import awaited, control, row, timed
 from serlab.service.experiments.streamreader import Reader
 from serlab.service.experiments.streamways import floors_of, ways_of
-from serlab.service.experiments.watched import Watch, opened
+from serlab.service.experiments.watched import Watch, opened, patient
 from serlab.stats import FLOOR
 
 TOKENS = 256
 """Of an answer: enough that what a call costs beside them is small, few enough that a quick run has several answers."""
 REQUESTS = 2
 """Conversations in a pass, at most."""
-PATIENCE = 3
-"""How many times as long an arm is timed as one that takes no stream."""
 TRANSPORTS = ("http", "http2", "grpc")
 UNLIMITED = dict.fromkeys(("tools", "tool_choice", "n", "max_tokens", "max_completion_tokens", "stream_options"), UNSET)
 """What would make an answer a call, shorter, or another number of them."""
-
-
-def patient(job: dict[str, Any]) -> dict[str, Any]:
-    """Give an arm the time for as many batches as there are rounds: one stream is longer than a batch of codecs."""
-    effort = job["effort"]
-    return job | {"effort": effort | {"arm_ns": PATIENCE * effort["arm_ns"]}}
 
 
 def run(job: dict[str, Any], emit: Emit) -> None:

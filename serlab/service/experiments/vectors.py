@@ -24,7 +24,7 @@ from serlab.service.clients import Client, Payload, Transport
 from serlab.service.experiments.frame import awaited, control, named, row, timed
 from serlab.service.experiments.streamways import is_text
 from serlab.service.experiments.vectorshapes import shapes_of
-from serlab.service.experiments.watched import Watch, opened
+from serlab.service.experiments.watched import Watch, opened, patient
 from serlab.service.negotiate import FORMATS
 from serlab.stats import FLOOR
 
@@ -109,7 +109,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         firsts = {caller.form: caller for caller in reversed(callers)}
         arms += [floor(runner, caller, shapes) for caller in firsts.values()]
         watch = Watch()
-        timed(job, emit, [watch.over(arm) for arm in arms])
+        timed(patient(job), emit, [watch.over(arm) for arm in arms])
         watch.tell(job, emit)
         for caller, name in [(each, each.name) for each in callers] + [(callers[0], control(callers[0].name))]:
             sizes = [runner.run(caller.size(caller.payload(shape))) for shape in shapes]
