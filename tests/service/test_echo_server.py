@@ -1,0 +1,93 @@
+"""A message goes to the server and comes back, in every codec over every transport; and the experiment made of that."""
+
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from serlab import workloads
+from serlab.codecs import codec_info, codec_names
+from serlab.measure.wire import CODECS
+from serlab.service import Addresses, running, spawned
+from serlab.service.clients import RefusedError
+from serlab.service.echo import Echo
+from serlab.service.experiments import run, transport
+from tests.service.clienthelpers import opened
+from tests.service.helpers import bounded
+
+EFFORT = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000}
+INSTALLED = [name for name in codec_names() if codec_info(name).version]
+
+
+def job(name: str, workload: str, codecs: list[str]) -> dict[str, Any]:
+    """Make a worker's job."""
+    place = {"experiment": name, "workload": workload, "kind": workloads.kind(workload), "documents": None}
+    return {**place, "codecs": codecs, "baseline": "orjson", "seed": 0, "process": 0, "gc": "on", "effort": EFFORT}
+
+
+@pytest.mark.parametrize("arm", transport.TRANSPORTS)
+def test_message_comes_back_equal_in_every_codec(arm: str) -> None:
+    """Over gRPC too, which carries bytes here; and bytes come back as they are."""
+
+    async def work(addresses: Addresses) -> None:
+        async with opened(arm, addresses) as way:
+            for workload in ("chat-turn", "embeddings"):
+                for codec in INSTALLED:
+                    echo = Echo(way, workloads.kind(workload), codec)
+                    message = workloads.build(workload)[0]
+                    assert await echo.call(message) == message
+                    assert await echo.call_in_thread(message) == message
+            assert await echo.plain(b"\x00\xff no message") == b"\x00\xff no message"
+
+    with spawned() as addresses:
+        bounded(work(addresses))
+
+
+@pytest.mark.parametrize("arm", transport.TRANSPORTS)
+def test_message_that_cannot_be_decoded_is_refused(arm: str) -> None:
+    """As 400, or what gRPC has for it, with the codec's own words."""
+
+    async def work() -> None:
+        async with running() as server, opened(arm, server.addresses) as way:
+            echo = Echo(way, "ChatRequest", "msgpack")
+            with pytest.raises(RefusedError, match=r"ChatRequest|msgpack") as caught:
+                await echo.coded(b"\xc1")
+            assert caught.value.status == 400
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("kind", ["", "Nonsense"])
+def test_unknown_kind_is_refused(kind: str) -> None:
+    """A message without its kind cannot be read."""
+
+    async def work() -> None:
+        async with running() as server, aiohttp.ClientSession(server.addresses.http) as session:
+            headers = {"content-type": "application/json", "x-serlab-kind": kind}
+            async with session.post("/echo", data=b"{}", headers=headers) as answer:
+                assert answer.status == 400 and "ChatRequest" in json.loads(await answer.read())["error"]["message"]
+
+    bounded(work())
+
+
+def test_transport_experiment_gives_each_codec_with_its_bytes_on_every_transport() -> None:
+    """The baseline twice, in each group; the small message also eight at a time; processor shares for all."""
+    found: list[dict[str, Any]] = []
+    run(job("transport", "chat-turn", list(CODECS)), found.append)
+    rows = [record["row"] for record in found]
+    for name in transport.TRANSPORTS:
+        for calls in (1, 8):
+            operation = f"wire/transport/{name}/inflight={calls}"
+            arms = {row["codec"] for row in rows if row["operation"] == operation and row["metric"] == "latency"}
+            assert arms == {*CODECS, *(f"floor: bytes of {codec}" for codec in CODECS), "orjson (A/A)"}
+    assert all(row["value"] > 0 for row in rows if row["metric"] == "latency")
+    shares = [row["value"] for row in rows if row["metric"] == "client-cpu"]
+    assert len(shares) * 2 == len(rows) and all(0 <= share < 4 for share in shares)
+
+
+def test_large_messages_are_sent_one_at_a_time() -> None:
+    """Several of them would measure memory."""
+    found: list[dict[str, Any]] = []
+    run(job("transport", "embeddings", ["orjson", "protobuf"]), found.append)
+    assert {record["row"]["operation"].rpartition("/")[2] for record in found} == {"inflight=1"}
