@@ -102,6 +102,7 @@ class Relay:
             call.cancel()
         await asyncio.gather(*self.calls, return_exceptions=True)
         for end in tuple(self.ends):
+            end.inbox.clear()
             end.reset()
         # A transport closes its socket in the loop's next turn.
         while self.ends:

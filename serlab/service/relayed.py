@@ -118,10 +118,19 @@ class End(asyncio.Protocol):
             self.peer.reset()
         else:
             self.ended = True
+            self.end_peer(transport)
+
+    def end_peer(self, transport: asyncio.Transport) -> None:
+        """Tell the other end that nothing more comes, and close both when neither has more to say."""
+        try:
             transport.write_eof()
-            if self.peer.ended:
-                self.close()
-                self.peer.close()
+        except OSError:
+            # It was reset after its own end, where asyncio does not look any more.
+            self.peer.reset()
+            self.peer.hold(Event.RESET)
+        if self.peer.ended:
+            self.close()
+            self.peer.close()
 
     def close(self) -> None:
         """Close the connection when all is written."""
@@ -129,9 +138,7 @@ class End(asyncio.Protocol):
             self.transport.close()
 
     def reset(self) -> None:
-        """Drop the connection and what is held of it."""
-        if self.timer:
-            self.timer.cancel()
+        """Drop the connection; what had come from it still arrives."""
         if self.transport and not self.transport.is_closing():
             connection: socket.socket = self.transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)

@@ -223,6 +223,24 @@ def test_reset_of_the_server_reaches_the_client_after_the_bytes_before_it() -> N
     bounded(work())
 
 
+def test_client_that_is_gone_before_the_last_bytes_leaves_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """They are lost, as they would be; the server says goodbye to nobody, as one that speaks TLS does."""
+
+    async def say_goodbye(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+        writer.write(b"goodbye")
+
+    async def work() -> None:
+        for round_trip_s in (0.0, 0.01):
+            async with through(round_trip_s, say_goodbye) as (relay, (_, writer)):
+                writer.write(b"x")
+                writer.close()
+                assert await until(lambda: relay.to_client and not relay.ends)  # noqa: B023
+
+    bounded(work())
+    assert caplog.records == []
+
+
 def test_client_of_nobody_hears_of_it_two_round_trips_later() -> None:
     """It is accepted, and reset."""
 
