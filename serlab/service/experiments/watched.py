@@ -8,6 +8,7 @@ the pace; well below it waited for the server or the kernel.
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from statistics import median
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
@@ -44,9 +45,8 @@ class Watch:
         return arm._replace(call=watched)
 
     def share(self, name: str) -> float:
-        """Tell what share of one core the client used, from its first timed pass on."""
-        used, took = map(sum, zip(*self.passes[name][WARM_UP_BATCHES:], strict=True))
-        return used / took
+        """Tell what share of one core the client used: the median of the passes that were timed."""
+        return median(used / took for used, took in self.passes[name][WARM_UP_BATCHES:])
 
     def tell(self, job: Mapping[str, Any], emit: Emit) -> None:
         """Send the row of each arm."""

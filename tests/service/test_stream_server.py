@@ -1,0 +1,140 @@
+"""The experiment on streamed tokens: its arms, its rows, and what must hold of them on any machine."""
+
+from typing import Any
+
+import pytest
+
+from serlab.errors import ServiceError
+from serlab.measure.wire import CODECS
+from serlab.messages import ChatRequest, from_document
+from serlab.results import WIRE_METRICS
+from serlab.service.experiments import run, stream
+from serlab.service.experiments.streamways import floors_of, usual, ways_of
+from serlab.service.experiments.watched import Watch
+from serlab.service.shaping import FULL
+from serlab.stats import CONTROL, FLOOR
+from tests.service.helpers import CHAT, HELLO, bounded
+
+EFFORT = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000, "sample_bodies": 1, "sample_bytes": 1}
+HOME = "wire/stream/http/sse/full/every=1"
+METRICS = {"latency", "token-rate", "token-bytes", "first-token", "client-cpu"}
+
+
+def job(**changes: Any) -> dict[str, Any]:
+    """Give a small job."""
+    usual = {"experiment": "stream", "workload": "chat-turn", "kind": "ChatRequest", "seed": 1, "process": 0}
+    return {**usual, "documents": None, "codecs": CODECS, "baseline": "orjson", "gc": "on", "effort": EFFORT, **changes}
+
+
+def figures(given: dict[str, Any]) -> dict[tuple[str, str, str], float]:
+    """Run the experiment; (operation, codec, metric) → value."""
+    records: list[dict[str, Any]] = []
+    run(given, records.append)
+    rows = [record["row"] for record in records]
+    assert all(each["unit"] == WIRE_METRICS[each["metric"]] and each["value"] > 0 for each in rows)
+    found = {(each["operation"], each["codec"], each["metric"]): each["value"] for each in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[tuple[str, str, str], float]:
+    """Give the figures of one run with all codecs."""
+    return figures(job())
+
+
+def test_every_arm_has_every_figure(found: dict[tuple[str, str, str], float]) -> None:
+    """Each way of streaming has all five; a floor decodes nothing, so it has no first token and no bytes of its own."""
+    arms: dict[tuple[str, str], set[str]] = {}
+    for operation, codec, metric in found:
+        arms.setdefault((operation, codec), set()).add(metric)
+    ways = {(way.operation(), way.codec) for way in ways_of(CODECS, "orjson")}
+    floors = {arm for arm in arms if arm[1].startswith(FLOOR)}
+    assert set(arms) - floors == ways | {(HOME, f"orjson{CONTROL}")}
+    assert {operation.split("/")[2] + "/" + operation.split("/")[3] for operation, _ in floors} == {
+        "http/sse", "http/ndjson", "http/frames", "http2/sse", "http2/frames", "grpc/messages",
+    }  # fmt: skip
+    assert all(
+        metrics == (METRICS - {"first-token", "token-bytes"} if arm in floors else METRICS)
+        for arm, metrics in arms.items()
+    )
+
+
+def test_bytes_of_a_token_are_counted_and_repeat(found: dict[tuple[str, str, str], float]) -> None:
+    """The same stream has the same bytes twice; slim and coalesced streams and binary codecs have fewer."""
+
+    def size(place: str, codec: str) -> float:
+        return found[f"wire/stream/{place}", codec, "token-bytes"]
+
+    full = size("http/sse/full/every=1", "orjson")
+    assert size("http/sse/full/every=1", f"orjson{CONTROL}") == full == size("http2/sse/full/every=1", "orjson")
+    assert size("http/ndjson/full/every=1", "orjson") < full
+    assert size("http/sse/slim/every=1", "orjson") < full / 3
+    assert size("http/sse/full/every=8", "orjson") < full / 5
+    assert size("http/sse/slim/every=8", "orjson") < size("http/sse/full/every=8", "orjson") / 2
+    assert size("http/frames/full/every=1", "protobuf") < full / 1.5
+    assert size("grpc/messages/full/every=1", "protobuf") < size("http/frames/full/every=1", "protobuf")
+
+
+def test_rate_and_latency_are_one_figure(found: dict[tuple[str, str, str], float]) -> None:
+    """A rate is what a time a token comes to, and a first token comes after less time than all of them."""
+    for (operation, codec, metric), value in found.items():
+        if metric == "latency":
+            assert found[operation, codec, "token-rate"] == pytest.approx(1e9 / value)
+        if metric == "first-token":
+            assert value < 20 * stream.TOKENS * found[operation, codec, "latency"]
+
+
+def test_baseline_of_another_sort_is_measured_twice_where_it_is_usual() -> None:
+    """With a binary baseline and no JSON codec, frames of it are what the others are compared with."""
+    found = figures(job(codecs=("msgpack",), baseline="msgpack"))
+    home = "wire/stream/http/frames/full/every=1"
+    assert (home, f"msgpack{CONTROL}", "latency") in found and (home, f"{FLOOR}bytes", "latency") in found
+    assert not any("/sse/" in operation or "/grpc/" in operation for operation, _, _ in found)
+
+
+def test_ways_begin_with_the_baseline_and_name_no_arm_twice() -> None:
+    """Names have no space but the one between arm and operation; one codec stands for its sort."""
+    ways = ways_of(("json", "msgspec-json", "msgspec-msgpack"), "json")
+    names = [way.name() for way in ways]
+    assert ways[0] == usual("json") and len(set(names)) == len(names) and all(name.count(" ") == 1 for name in names)
+    assert {way.codec for way in ways if way.form == "sse" and way.shape != FULL} == {"json"}
+    assert {way.codec for way in ways if way.form == "frames" and way.shape != FULL} == {"msgspec-msgpack"}
+    assert [way.shape for way in floors_of(ways)] == [FULL] * 5 and not any(way.transport == "grpc" for way in ways)
+
+
+def test_requests_are_made_to_be_answered_with_text_of_full_length() -> None:
+    """Tools, limits and a second answer go; what has no conversation is passed over, and alone it is an error."""
+    tool = {"type": "function", "function": {"name": "f"}}
+    asked = {**CHAT, "tools": [tool], "tool_choice": "required", "n": 3, "max_tokens": 5, "stream": False}
+    messages = [ChatRequest(), from_document("ChatRequest", asked), HELLO, HELLO]
+    first, second = stream.askable(job(), messages)
+    assert first == second and first.stream is True and not first.tools and first.messages == HELLO.messages
+    with pytest.raises(ServiceError, match="chat-turn: expected a ChatRequest with messages, got none"):
+        stream.askable(job(), [ChatRequest()])
+
+
+def test_text_that_differs_stops_the_experiment() -> None:
+    """A way that brings another text, or the text in other pieces, is named."""
+
+    class Fake:
+        def __init__(self, texts: list[str]) -> None:
+            self.found, self.way = texts, usual("orjson")
+
+        async def texts(self, _: Any) -> list[str]:
+            return self.found
+
+    right = Fake(["a"] * stream.TOKENS)
+    readers: Any = [right, Fake(["a"] * stream.TOKENS)]
+    bounded(stream.agree(readers, [HELLO]))
+    for wrong in (["b"] * stream.TOKENS, ["a" * stream.TOKENS]):
+        given: Any = [right, Fake(wrong)]
+        with pytest.raises(ServiceError, match=f"orjson {HOME}: expected the text that others bring"):
+            bounded(stream.agree(given, [HELLO]))
+
+
+def test_share_of_the_client_leaves_the_warm_up_out() -> None:
+    """Processor time over time, the median of the passes after the first two."""
+    watch = Watch()
+    watch.passes["x y"] = [(900, 1000), (900, 1000), (100, 1000), (200, 1000), (900, 1000)]
+    assert watch.share("x y") == 0.2
