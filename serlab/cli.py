@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from serlab import deciding, judging, publishing, serving
+from serlab import deciding, judging, publishing, serving, wiring
 from serlab.errors import SerlabError
 from serlab.options import (
     AsJson,
@@ -231,9 +231,10 @@ def compare(
     """Measure size, time and memory together: the main job. With --json, one line for each figure."""
     from serlab.measure.pace import LOAD_PARTS
     from serlab.measure.plan import PARTS, check_names
+    from serlab.measure.wire import WIRE
 
     parts = split(part) or (*PARTS, *(LOAD_PARTS if load else ()))
-    check_names("part", parts, (*PARTS, *LOAD_PARTS))
+    check_names("part", parts, (*PARTS, *LOAD_PARTS, WIRE))
     more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "flamegraph": flamegraph, "base": base}
     more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
     run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)
@@ -262,3 +263,4 @@ app.command()(publishing.export)
 app.command()(publishing.figures)
 app.command()(deciding.decide)
 app.command()(serving.serve)
+app.command()(wiring.wire)

@@ -13,6 +13,7 @@ from serlab.measure.effort import EFFORTS
 from serlab.measure.pace import LOAD_PARTS
 from serlab.measure.plan import PARTS, Options, Plan, check_names, make_plan
 from serlab.measure.run import measure
+from serlab.measure.wire import WIRE
 from serlab.progress import Ticker
 from serlab.report import write_tables
 from serlab.results import load_environment, load_findings
@@ -44,7 +45,7 @@ def compare(
         workloads: names; None means all built-in ones, or none if there is a corpus.
         corpus: paths of recorded traffic, see `serlab.corpus`.
         operations: what is timed, see `serlab.measure.effort.OPERATIONS`; empty means what the effort says.
-        parts: any of size, memory, time, and on request throughput, lag; parity is always checked.
+        parts: any of size, memory, time, and on request throughput, lag, wire; parity is always checked.
         effort: quick, default or rigorous.
         seed: of the workloads, the sample of a corpus and the order of batches.
         strict: raise at the first corpus line that cannot be read.
@@ -52,7 +53,8 @@ def compare(
         directory: the results folder; None keeps no files.
         resume: go on with a run that was stopped in `directory`.
         progress: show a progress bar, in a notebook too.
-        settings: gc, pin, batch_ms, time_limit_s, memory_limit_mb, flamegraph, see `serlab.measure.plan.Options`.
+        settings: gc, pin, batch_ms, time_limit_s, memory_limit_mb, flamegraph, experiments; see
+            `serlab.measure.plan.Options`.
 
     Returns:
         The tidy table, one row per figure, see `serlab.results.Row`; `attrs` holds the environment and the findings.
@@ -64,7 +66,7 @@ def compare(
         ResultsError: the folder holds another run, or cannot be written.
         InterpreterError: the other environment cannot be measured with.
     """
-    check_names("part", tuple(parts), (*PARTS, *LOAD_PARTS))
+    check_names("part", tuple(parts), (*PARTS, *LOAD_PARTS, WIRE))
     check_names("effort", (effort,), EFFORTS)
     chosen = (names_of(codecs), names_of(workloads), names_of(corpus))
     chosen_options = Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict, base=str(base), **settings)

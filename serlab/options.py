@@ -29,5 +29,5 @@ Flamegraph = Annotated[bool, typer.Option("--flamegraph", help="Write memray's f
 Base = Annotated[
     str, typer.Option("--base", metavar="VENV", help="Another environment: time its codecs in pairs with these.")
 ]
-Parts = Annotated[list[str] | None, typer.Option("--part", metavar="NAME", help="size, memory or time; repeat.")]
+Parts = Annotated[list[str] | None, typer.Option("--part", metavar="NAME", help="size, memory, time or wire; repeat.")]
 Load = Annotated[bool, typer.Option("--load", help="Throughput and event-loop lag as well; takes much longer.")]

@@ -34,6 +34,7 @@ def run(
     """Measure some parts and show the results."""
     from serlab.comparison import run_plan
     from serlab.measure.plan import Options, make_plan
+    from serlab.measure.wire import WIRE
     from serlab.page import write_page
     from serlab.terminal import show_results
 
@@ -54,7 +55,7 @@ def run(
         print(f"\nserlab: stopped; what is measured is kept, go on with: {again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     # An answer takes sizes and times; of a run without them `serlab report` writes a page all the same.
-    page = write_page(directory) if {"size", "time"} <= set(parts) else None
+    page = write_page(directory) if {"size", "time"} <= set(parts) or WIRE in parts else None
     if as_json:
         print(table.to_json(orient="records", lines=True), end="")
     else:

@@ -102,6 +102,23 @@ def stretch(n: int) -> float:
     return quantile / NORMAL_QUANTILE * sqrt(n / (n - 1))
 
 
+def median_of(values: Mapping[int, float], seed: int = 0) -> Estimate:
+    """Estimate a figure by itself, where there is nothing to compare it with.
+
+    Args:
+        values: process → figure.
+        seed: of the resampling.
+
+    Returns:
+        The median with its interval; not a number where there is none.
+    """
+    if not values:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    found = np.array([values[process] for process in sorted(values)])
+    draws = np.random.default_rng(seed).integers(0, len(found), (RESAMPLES, len(found)))
+    return estimate(float(np.median(found)), np.median(found[draws], axis=1), len(found))
+
+
 def unpaired_ratio(new: Mapping[int, float], old: Mapping[int, float], seed: int = 0) -> Estimate:
     """Estimate how two runs stand to each other, whose processes have nothing to do with each other.
 

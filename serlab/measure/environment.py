@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from serlab.codecs import codec_info
+from serlab.measure import wire
 from serlab.measure.arms import WARM_UP_BATCHES
 from serlab.measure.base import base_of
-from serlab.measure.plan import Plan
+from serlab.measure.plan import Options, Plan
 from serlab.measure.process import physical_memory
 from serlab.measure.settings import DESCRIPTIONS
+from serlab.measure.wire import WIRE
 
 HOME = Path(__file__).resolve().parents[2]
 """The checkout that serlab runs from, if it does."""
@@ -36,30 +38,34 @@ def environment(plan: Plan) -> dict[str, Any]:
     Returns:
         JSON values; `run` is the run's id, the time of its start.
     """
-    return {
-        "run": datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
-        "cpu": cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        "memory_bytes": physical_memory(),
-        "os": f"{platform.system()} {platform.release()}",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "versions": versions(plan.codecs),
-        "serlab": metadata.version("serlab"),
-        "git_commit": git_commit(),
-        "load_average": list(os.getloadavg()),
-        "gc": DESCRIPTIONS[plan.options.gc],
-        "hash_seed": 0,
-        "affinity": "each timing worker on one processor, in turn" if plan.options.pin else "left to the system",
-        "warm_up_batches": WARM_UP_BATCHES,
-        "effort": plan.effort._asdict(),
-        "time_limit_s": plan.options.time_limit_s,
-        "memory_limit_bytes": plan.options.memory_limit_mb * 10**6 or physical_memory(),
-        "seed": plan.options.seed,
-        "processes": plan.effort.processes,
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "options": asdict(plan.options),
-        "plan": plan.fingerprint(),
-    } | base_record(plan.options.base)
+    return (
+        {
+            "run": datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
+            "cpu": cpu_model(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            "memory_bytes": physical_memory(),
+            "os": f"{platform.system()} {platform.release()}",
+            "python": f"{platform.python_implementation()} {platform.python_version()}",
+            "versions": versions(plan.codecs) | (wire.versions() if WIRE in plan.options.parts else {}),
+            "serlab": metadata.version("serlab"),
+            "git_commit": git_commit(),
+            "load_average": list(os.getloadavg()),
+            "gc": DESCRIPTIONS[plan.options.gc],
+            "hash_seed": 0,
+            "affinity": "each timing worker on one processor, in turn" if plan.options.pin else "left to the system",
+            "warm_up_batches": WARM_UP_BATCHES,
+            "effort": plan.effort._asdict(),
+            "time_limit_s": plan.options.time_limit_s,
+            "memory_limit_bytes": plan.options.memory_limit_mb * 10**6 or physical_memory(),
+            "seed": plan.options.seed,
+            "processes": plan.effort.processes,
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "options": asdict(plan.options),
+            "plan": plan.fingerprint(),
+        }
+        | base_record(plan.options.base)
+        | wire_record(plan.options)
+    )
 
 
 def base_record(place: str) -> dict[str, Any]:
@@ -68,6 +74,11 @@ def base_record(place: str) -> dict[str, Any]:
         return {}
     base = base_of(place)
     return {"base": {**base.record, "git_commit": git_commit(base.home)}}
+
+
+def wire_record(options: Options) -> dict[str, Any]:
+    """Describe what was measured on the wire, and under which conditions; nothing where it was not."""
+    return {WIRE: wire.conditions(options.experiments)} if WIRE in options.parts else {}
 
 
 def versions(codecs: tuple[str, ...]) -> dict[str, str]:

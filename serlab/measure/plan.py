@@ -7,6 +7,7 @@ the keys of its rows: a run that was killed and resumed ends with the rows that 
     memory/WORKLOAD          every codec, one tracker after another
     time/WORKLOAD/PROCESS    every codec and operation of one workload, batches in random order
     throughput/WORKLOAD/PROCESS, lag/WORKLOAD/PROCESS    the machine and an event loop under load, on request
+    wire/EXPERIMENT/WORKLOAD/PROCESS    a whole call path, see `serlab.measure.wire`, on request
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,11 +16,13 @@ from typing import Any, NamedTuple
 
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names
-from serlab.errors import MissingPackageError, UnknownNameError
+from serlab.errors import MissingPackageError, NotMeasuredError, UnknownNameError
+from serlab.measure import wire
 from serlab.measure.effort import EFFORTS, OPERATIONS, Effort, memory_cost, parity_cost, time_cost
 from serlab.measure.pace import LOAD_OPERATIONS, LOAD_PARTS, LOAD_WORKLOADS, load_cost
 from serlab.measure.sample import Corpus, scan
 from serlab.measure.settings import GC
+from serlab.measure.wire import WIRE
 
 PARTS = ("size", "memory", "time")
 VARIANTS = ("json-base64", "orjson-base64", "msgspec-json-base64", "msgpack-bin", "msgspec-msgpack-bin")
@@ -42,7 +45,7 @@ class Options:
         workloads: names; empty means all built-in ones, or none if there is a corpus.
         corpora: paths.
         operations: what is timed, any of `serlab.measure.effort.OPERATIONS`; empty means what the effort says.
-        parts: any of `PARTS` and `LOAD_PARTS`.
+        parts: any of `PARTS`, `LOAD_PARTS` and `WIRE`.
         effort: a key of `serlab.measure.effort.EFFORTS`.
         seed: of the workloads, the sample and the order of the batches.
         strict: refuse a corpus with a line that cannot be read.
@@ -53,6 +56,7 @@ class Options:
         memory_limit_mb: address space of a worker; 0 means the machine's memory.
         flamegraph: write memray's flame graphs beside the figures of memory.
         base: another environment, whose codecs are timed in pairs with these; "" is none.
+        experiments: on the wire, any of `serlab.measure.wire.EXPERIMENTS`; empty means all.
     """
 
     codecs: tuple[str, ...] = ()
@@ -70,6 +74,7 @@ class Options:
     memory_limit_mb: int = 0
     flamegraph: bool = False
     base: str = ""
+    experiments: tuple[str, ...] = ()
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Options":
@@ -96,8 +101,9 @@ class Cell(NamedTuple):
     """What one worker measures.
 
     Attributes:
-        part: "parity", "memory", "time" or one of `LOAD_PARTS`.
-        unit: the workload's name; for the parity of a corpus the file's, whose kinds are read in one go.
+        part: "parity", "memory", "time", one of `LOAD_PARTS`, or `WIRE`.
+        unit: the workload's name; for the parity of a corpus the file's, whose kinds are read in one go; on the wire
+            EXPERIMENT/WORKLOAD.
         process: the worker's number.
     """
 
@@ -109,7 +115,17 @@ class Cell(NamedTuple):
     def key(self) -> str:
         """Name the cell in the journal."""
         once = f"{self.part}/{self.unit}"
-        return f"{once}/{self.process}" if self.part in ("time", *LOAD_PARTS) else once
+        return f"{once}/{self.process}" if self.part in ("time", WIRE, *LOAD_PARTS) else once
+
+    @property
+    def experiment(self) -> str:
+        """Name the experiment; "" where it is none."""
+        return self.unit.partition("/")[0] if self.part == WIRE else ""
+
+    @property
+    def workload(self) -> str:
+        """Name the workload."""
+        return self.unit.partition("/")[2] if self.part == WIRE else self.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +165,22 @@ class Plan:
             yield from (Cell("time", name, i) for i in range(self.effort.processes) for name in self.sources)
         for part in (part for part in LOAD_PARTS if part in self.options.parts):
             yield from (Cell(part, name, i) for i in range(self.effort.processes) for name in self.sources)
+        if WIRE in self.options.parts:
+            yield from (Cell(WIRE, unit, i) for i in range(self.effort.processes) for unit in self.wired())
+
+    def wired(self) -> list[str]:
+        """List the experiments with the workloads that they take, as EXPERIMENT/WORKLOAD."""
+        kinds = {name: source.kind for name, source in self.sources.items()}
+        by_user = bool(self.options.workloads or self.options.corpora)
+        names = wire.chosen(self.options.experiments)
+        return [f"{name}/{workload}" for name in names for workload in wire.taken(name, kinds, by_user)]
 
     def cost(self, cell: Cell) -> float:
         """Estimate a cell's seconds, before anything is known of this machine."""
         if cell.part == "parity":
             return parity_cost(len(self.codecs))
+        if cell.part == WIRE:
+            return wire.cost(cell.experiment, self.effort.arm_ns)
         codecs = len(self.codecs_for(self.sources[cell.unit].kind))
         if cell.part == "memory":
             return memory_cost(codecs)
@@ -162,10 +189,17 @@ class Plan:
             return load_cost(cell.part, codecs, operations, self.effort._asdict())
         return time_cost(self.effort, codecs)
 
-    def codecs_for(self, kind: str) -> list[str]:
-        """List the codecs for a kind: the variants only where they differ, unless they were asked for."""
+    def codecs_for(self, kind: str, part: str = "") -> list[str]:
+        """List the codecs for a kind: the variants only where they differ, unless they were asked for.
+
+        Args:
+            kind: of the messages.
+            part: of the run; on the wire fewer are compared.
+        """
         if self.options.codecs:
             return list(self.codecs)
+        if part == WIRE:
+            return [name for name in self.codecs if name in wire.CODECS or (kind == VARIANT_KIND and name in VARIANTS)]
         without = FRESH if kind == VARIANT_KIND else (*FRESH, *VARIANTS)
         return [name for name in self.codecs if name not in without]
 
@@ -192,6 +226,7 @@ def make_plan(options: Options) -> Plan:
     check_names("operation", options.operations, OPERATIONS)
     check_names("gc", (options.gc,), GC)
     check_names("workload", options.workloads, workloads.names())
+    check_wire(options)
     codecs = chosen_codecs(options.codecs)
     effort = EFFORTS[options.effort]
     named = () if options.corpora and not options.workloads else options.workloads or default_workloads(options)
@@ -199,11 +234,39 @@ def make_plan(options: Options) -> Plan:
     corpora = scan(options.corpora, effort.sample_bodies, effort.sample_bytes, options.seed, options.strict)
     for corpus in corpora.values():
         sources |= {name: Source(name, kind, corpus) for kind, name in corpus.workloads().items()}
-    return Plan(options, codecs, corpora, sources)
+    plan = Plan(options, codecs, corpora, sources)
+    check_taken(plan)
+    return plan
+
+
+def check_wire(options: Options) -> None:
+    """Refuse an experiment that does not exist, or that cannot run here."""
+    wire.chosen(options.experiments)
+    if WIRE in options.parts:
+        wire.check_installed()
+
+
+def check_taken(plan: Plan) -> None:
+    """Refuse an experiment that was asked for where no message of the run is of a kind that it takes.
+
+    Raises:
+        NotMeasuredError: there is none; where all experiments are asked for, the others are run.
+    """
+    names = plan.options.experiments if WIRE in plan.options.parts else ()
+    for name in names:
+        if not any(unit.partition("/")[0] == name for unit in plan.wired()):
+            there = ", ".join(dict.fromkeys(source.kind for source in plan.sources.values())) or "nothing"
+            kinds = " or ".join(wire.EXPERIMENTS[name].kinds)
+            raise NotMeasuredError(
+                f"experiment {name}: expected messages of {kinds}, got {there}; name its own "
+                f"workload: --workload {wire.EXPERIMENTS[name].workloads[0]}"
+            )
 
 
 def default_workloads(options: Options) -> Iterable[str]:
-    """Give what is measured where nothing is named: all workloads, a selection where only the load parts are wanted."""
+    """Give what is measured where nothing is named: all workloads, a selection for load or the wire alone."""
+    if {*options.parts} <= {WIRE, "size"}:
+        return wire.defaults(options.experiments)
     return LOAD_WORKLOADS if {*options.parts} <= {*LOAD_PARTS} else workloads.names()
 
 

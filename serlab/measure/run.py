@@ -155,7 +155,9 @@ class Collector:
 
 def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
     """Complete a worker's row with what the worker does not know."""
-    version = fields.get("codec_version") or version_of(fields["codec"].removesuffix(BASE))
+    version = fields.get("codec_version")
+    if version is None:
+        version = version_of(fields["codec"].removesuffix(BASE))
     return Row(**{**fields, "run": run, "process": process, "codec_version": version})
 
 
@@ -176,7 +178,7 @@ def sources_of(plan: Plan, cell: Cell) -> list[Source]:
     """List the workloads of a cell: one, or for the parity of a corpus one for each kind in it."""
     if cell.part == "parity" and cell.unit in plan.corpora:
         return [source for source in plan.sources.values() if source.corpus is plan.corpora[cell.unit]]
-    return [plan.sources[cell.unit]]
+    return [plan.sources[cell.workload]]
 
 
 def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[str, Any]:
@@ -186,7 +188,7 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
     job |= {"gc": options.gc, "pin": options.pin, "flamegraph": options.flamegraph}
     job |= {"memory_bytes": options.memory_limit_mb * 10**6} if options.memory_limit_mb else {}
     sources = sources_of(plan, cell)
-    chosen = {source.kind: keep(plan.codecs_for(source.kind), without) for source in sources}
+    chosen = {source.kind: keep(plan.codecs_for(source.kind, cell.part), without) for source in sources}
     if cell.part == "parity":
         corpus = sources[0].corpus
         places = {source.kind: source.workload for source in sources}
@@ -195,7 +197,13 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
     source = sources[0]
     able = keep(chosen[source.kind], without | unable(journal, source.workload))
     documents = source.corpus.samples[source.kind] if source.corpus else None
-    job |= {"workload": source.workload, "kind": source.kind, "documents": documents, "codecs": able}
+    job |= {
+        "experiment": cell.experiment,
+        "workload": source.workload,
+        "kind": source.kind,
+        "documents": documents,
+        "codecs": able,
+    }
     baseline = BASELINE if BASELINE in able else next(iter(able), "")
     return job | {"operations": plan.effort.operations, "baseline": baseline, "effort": plan.effort._asdict()}
 

@@ -4,12 +4,20 @@ What they do is in `serlab.service.experiments`, which needs the extra `service`
 """
 
 from collections.abc import Iterable
+from importlib import metadata, util
 from typing import NamedTuple
+
+from serlab.errors import MissingPackageError, UnknownNameError
 
 WIRE = "wire"
 """The part of a run, and the first word of its rows' operations."""
 CODECS = ("orjson", "json", "msgspec-json", "msgpack", "msgspec-msgpack", "protobuf", "flatbuffers")
 """What is compared where the user names nothing: the formats, and of each library the variant that one would pick."""
+
+
+NEEDS = ("granian", "starlette", "trustme", "grpc", "aiohttp", "httpx2", "h2", "lmdb", "redis")
+INSTALL = "pip install 'serlab[service]'"
+DISTRIBUTIONS = {"grpc": "grpcio"}
 
 
 class Experiment(NamedTuple):
@@ -55,7 +63,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "vectors": Experiment(
         "What does the form of the vectors cost in an embeddings call?",
-        "loopback, HTTP/1.1, no TLS, a kept connection, a model that takes no time; as many texts and numbers as the message has",
+        "loopback, HTTP/1.1, no TLS, a kept connection, a model that takes no time; "
+        "as many texts and numbers as the message has",
         ("embeddings",),
         ("EmbeddingResponse",),
         4.0,
@@ -93,6 +102,60 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def chosen(names: Iterable[str]) -> tuple[str, ...]:
-    """Resolve the experiments: none or "all" stand for every one."""
-    given = tuple(dict.fromkeys(names))
-    return tuple(EXPERIMENTS) if not given or "all" in given else given
+    """Resolve the experiments: none stands for every one.
+
+    Raises:
+        UnknownNameError: there is no experiment of that name.
+    """
+    given = tuple(dict.fromkeys(names)) or tuple(EXPERIMENTS)
+    for name in given:
+        if name not in EXPERIMENTS:
+            raise UnknownNameError.of("experiment", name, EXPERIMENTS)
+    return given
+
+
+def taken(experiment: str, kinds: dict[str, str], by_user: bool) -> list[str]:
+    """List the workloads that an experiment takes.
+
+    Args:
+        experiment: its name.
+        kinds: workload → kind, of the run.
+        by_user: whether the user named the workloads or brought a corpus; else it takes its own.
+    """
+    one = EXPERIMENTS[experiment]
+    if not by_user:
+        return [name for name in one.workloads if name in kinds]
+    return [name for name, kind in kinds.items() if not one.kinds or kind in one.kinds]
+
+
+def defaults(experiments: Iterable[str]) -> tuple[str, ...]:
+    """List the built-in workloads that experiments take."""
+    return tuple(dict.fromkeys(name for one in chosen(experiments) for name in EXPERIMENTS[one].workloads))
+
+
+def cost(experiment: str, arm_ns: int) -> float:
+    """Estimate the seconds of a worker; a quick run's arm has 40 ms."""
+    return EXPERIMENTS[experiment].cost_s * (0.5 + 0.5 * arm_ns / 40e6)
+
+
+def check_installed() -> None:
+    """See that the service can run, before anything is measured.
+
+    Raises:
+        MissingPackageError: a package is missing.
+    """
+    for name in NEEDS:
+        if util.find_spec(name) is None:
+            raise MissingPackageError(f"serlab wire needs {name}: {INSTALL}")
+
+
+def versions() -> dict[str, str]:
+    """List the versions of what the service is made of."""
+    names = [DISTRIBUTIONS.get(name, name) for name in NEEDS]
+    return {name: metadata.version(name) for name in names}
+
+
+def conditions(experiments: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Tell what was asked, and under which conditions, for the record of a run."""
+    picked = {name: EXPERIMENTS[name] for name in chosen(experiments)}
+    return {name: {"question": one.question, "conditions": one.conditions} for name, one in picked.items()}

@@ -19,7 +19,7 @@ DARK = {"#000000": "#FFFFFF", "#0072B2": "#56A6DC"}
 """Colour of a codec → the one on a dark page, where it could not be seen."""
 ZERO = 48
 """Character that stands for 0 in the draws; the next one stands for 1."""
-ORDER = ("summary", "size", "time", "memory", "paired", "throughput", "lag")
+ORDER = ("summary", "size", "time", "memory", "paired", "throughput", "lag", "wire")
 
 
 def calculator(run: Run) -> dict[str, Any]:

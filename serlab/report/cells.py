@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.report.units import show, three_digits
+from serlab.report.units import in_unit, show, three_digits
 
 TIE = "tie"
+VALUE, UNIT = "value", "unit"
 RATIOS = ("ratio", "scaling", "margin")
 """Columns, or their last words, that hold ratios."""
-HEADINGS = {"times_floor": "× floor", "aa": "A/A"}
+HEADINGS = {"times_floor": "× floor", "aa": "A/A", "codec_share": "codec's share", "client_cpu_share": "client's core"}
 
 
 class Column(NamedTuple):
@@ -48,6 +49,8 @@ def readable(table: pd.DataFrame, columns: Sequence[str] | None = None) -> list[
 def stands_elsewhere(table: pd.DataFrame, name: str) -> bool:
     """Tell whether a column is shown in another one's cells: the end of an interval, or a verdict of one of many."""
     stem, _, last = name.rpartition("_")
+    if name == UNIT:
+        return VALUE in table.columns
     if last in ("low", "high") and {f"{stem}_low", f"{stem}_high"} <= set(table.columns):
         return stem in table.columns or last == "high"
     return last == "verdict" and f"{stem}_ratio" in table.columns
@@ -59,14 +62,32 @@ def column_of(table: pd.DataFrame, name: str) -> Column:
     if stem != name and stem not in table.columns and f"{stem}_high" in table.columns:
         pairs = zip(table[name], table[f"{stem}_high"], strict=True)
         return Column(heading(stem), [interval(low, high) for low, high in pairs], True)
-    cells = [one_cell(name, value) for value in table[name].tolist()]
+    cells = measured(table) if is_measured(table, name) else [one_cell(name, value) for value in table[name].tolist()]
+    if is_measured(table, name):
+        return Column(heading(name), cells, True)
     if {f"{name}_low", f"{name}_high"} <= set(table.columns):
         ends = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
-        cells = [f"{cell} {interval(*end)}" if cell != "–" else cell for cell, end in zip(cells, ends, strict=True)]
+        shown = percent if "_share" in name else interval
+        cells = [f"{cell} {shown(*end)}" if cell != "–" else cell for cell, end in zip(cells, ends, strict=True)]
     verdict = name.removesuffix("ratio") + "verdict"
     if name.endswith("ratio") and verdict in table.columns:
         cells = [cell + " =" * (said == TIE) for cell, said in zip(cells, table[verdict], strict=True)]
     return Column(heading(name), cells, is_number(table[name]))
+
+
+def is_measured(table: pd.DataFrame, name: str) -> bool:
+    """Tell whether a column's figures have their units in a column of their own."""
+    return name == VALUE and UNIT in table.columns
+
+
+def measured(table: pd.DataFrame) -> list[str]:
+    """Write figures in their units, each with its interval."""
+    names = [name for name in (VALUE, f"{VALUE}_low", f"{VALUE}_high") if name in table.columns]
+    cells = []
+    for unit, *values in table[[UNIT, *names]].itertuples(index=False):
+        value, *ends = (in_unit(one, unit) for one in values)
+        cells.append(f"{value} [{', '.join(ends)}]" if ends and len({value, *ends}) > 1 else value)
+    return cells
 
 
 def one_cell(name: str, value: Any) -> str:
@@ -79,6 +100,11 @@ def one_cell(name: str, value: Any) -> str:
 def interval(low: float, high: float) -> str:
     """Write the ends of an interval; nothing where there is none."""
     return "–" if low != low or high != high else f"[{three_digits(low)}, {three_digits(high)}]"
+
+
+def percent(low: float, high: float) -> str:
+    """Write the ends of an interval of shares."""
+    return "–" if low != low or high != high else f"[{100 * low:.3g}, {100 * high:.3g}]"
 
 
 def heading(name: str) -> str:

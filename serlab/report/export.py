@@ -17,6 +17,7 @@ from serlab.report.latex import NOTHING, to_tex
 from serlab.report.load import TITLES as LOAD_TITLES
 from serlab.report.tables import build_tables
 from serlab.report.webpage import to_html
+from serlab.report.wire import TITLE as WIRE_TITLE
 from serlab.results import load_environment, load_results, write_atomically
 
 TITLES = {
@@ -26,6 +27,7 @@ TITLES = {
     "summary": "Summary: ratios below 1 are smaller or faster than the baseline",
     "paired": "Head against base: ratios below 1 are faster in this environment than in the other",
     **LOAD_TITLES,
+    "wire": WIRE_TITLE,
 }
 Writer = Callable[[pd.DataFrame, str, Sequence[str] | None], str]
 """Table, caption and columns (None: all) → the file's text."""

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from serlab.report.units import three_digits
+from serlab.report.wire import is_wire
 from serlab.stats import AGAIN, BASE, CONTROL, PAIRED, Estimate, paired_ratio
 
 
@@ -82,9 +83,9 @@ def verdict_of(estimate: Estimate, margin: float) -> str:
 
 
 def own(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the other environment, whose figures stand against this one's in a table of their own."""
+    """Leave out the other environment and the wire, whose figures have tables of their own."""
     codecs = rows["codec"].str.removesuffix(CONTROL)
-    return rows[~codecs.str.endswith(BASE)]
+    return rows[~codecs.str.endswith(BASE) & ~is_wire(rows)]
 
 
 def paired_lines(rows: pd.DataFrame) -> list[str]:

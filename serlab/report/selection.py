@@ -90,6 +90,7 @@ COMMANDS = {
     "paired": "time --base VENV",
     "throughput": "throughput",
     "lag": "throughput",
+    "wire": "wire all",
 }
 """Table → the subcommand that measures its rows, `compare` aside."""
 

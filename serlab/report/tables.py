@@ -7,6 +7,7 @@ import pandas as pd
 from serlab.report.floors import floor_values
 from serlab.report.load import METRICS, load_tables
 from serlab.report.paired import own, paired_table
+from serlab.report.wire import wire_table
 from serlab.results import COMPRESSION
 from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, is_tie, paired_ratio
 
@@ -41,15 +42,17 @@ def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
     Returns:
         Table name → table, with units in the column names; empty where nothing was measured. `paired` is there only if
-        two environments were timed, `throughput` and `lag` only where they were measured.
+        two environments were timed, `throughput`, `lag` and `wire` only where they were measured.
     """
     paired = paired_table(rows)
-    rows = own(rows)
+    every, rows = rows, own(rows)
     baseline = baseline_of(rows)
     size, time, memory = size_table(rows, baseline), time_table(rows, baseline), memory_table(rows)
     summary = summary_table(rows[~rows["metric"].isin(METRICS)], size, time, memory)
+    wired = wire_table(every)
     tables = {"size": size, "time": time, "memory": memory, "summary": summary, **load_tables(rows, baseline)}
-    return tables if paired.empty else tables | {"paired": paired}
+    more = {"paired": paired, "wire": wired}
+    return tables | {name: table for name, table in more.items() if not table.empty}
 
 
 def outcome(rows: pd.DataFrame, workload: str, codec: str) -> str:

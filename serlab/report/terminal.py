@@ -8,8 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from serlab.report.load import load_summaries
+from serlab.report.paired import own
 from serlab.report.tables import baseline_of, build_tables
 from serlab.report.units import show
+from serlab.report.wiresummary import wire_summaries
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("size_ratio", "size", ""),
@@ -32,7 +34,7 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     """
     summary = build_tables(rows)["summary"]
     columns = [column for column in COLUMNS if column[0] in summary.columns]
-    load = load_summaries(rows, baseline_of(rows))
+    load = [*load_summaries(own(rows), baseline_of(own(rows))), *wire_summaries(rows)]
     if summary.empty or (load and not columns):
         return load
     table = Table(title=legend(rows, columns), title_justify="left", title_style="", box=box.SIMPLE_HEAD)

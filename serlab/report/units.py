@@ -24,12 +24,29 @@ def three_digits(value: float) -> str:
     return f"{value:,.{max(0, 2 - exponent)}f}"
 
 
+def in_unit(value: float, unit: str) -> str:
+    """Write a figure whose unit stands beside it."""
+    if math.isnan(value):
+        return "–"
+    if unit == "ns":
+        return scaled(value, TIME)
+    what, _, by = unit.partition("/")
+    if what == "bytes":
+        return scaled(value, SIZE) + (f"/{by}" if by else "")
+    if unit == "share":
+        return f"{100 * value:.3g} %"
+    number = f"{value:,.0f}" if value == int(value) else three_digits(value)
+    return number if unit == "1" else f"{number} {unit}"
+
+
 def show(column: str, value: Any) -> str:
     """Write a table cell by the unit in its column's name."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if not isinstance(value, int | float):
         return str(value)
+    if "_share" in column:
+        return f"{100 * value:.3g} %"
     if column.endswith("_ns"):
         return scaled(value, TIME)
     if column.endswith(("_bytes", "bytes_per_op")):

@@ -2,6 +2,7 @@
 
     /v1/completions        Generate, and GenerateStream for a stream
     /v1/chat/completions   Chat with one request, for a stream; there is no whole answer to a chat
+    /echo                  Echo, see `serlab.service.echo`
 
 The codec is protobuf, since that is what the server reads there. A deadline goes as gRPC's own; a call that is left is
 reset, and the server's coroutine cancelled. One channel is one connection, which carries all calls side by side, so of
@@ -18,13 +19,14 @@ import grpc
 
 from serlab.errors import ServiceError
 from serlab.service.clientsettings import ClientSettings
+from serlab.service.echo import ECHO_PATH, METHOD, SERVICE
 from serlab.service.failures import CallError
 from serlab.service.grpccalls import alone, guarded, options_of, settled
 from serlab.service.patience import Patience
 from serlab.service.settings import MAX_BODY_BYTES
 from serlab.service.transport import Payload, Piece, Reply
 
-WHOLE = {"/v1/completions": "/serlab.LLMService/Generate"}
+WHOLE = {"/v1/completions": "/serlab.LLMService/Generate", ECHO_PATH: f"/{SERVICE}/{METHOD}"}
 STREAMED = {"/v1/completions": "/serlab.LLMService/GenerateStream", "/v1/chat/completions": "/serlab.LLMService/Chat"}
 
 

@@ -6,6 +6,7 @@ import grpc
 
 from serlab.errors import ServiceError
 from serlab.generated import llm_pb2_grpc
+from serlab.service.echo import grpc_handler
 from serlab.service.engine import Engine
 from serlab.service.grpcserver import Service
 from serlab.service.settings import MAX_BODY_BYTES, Settings
@@ -30,6 +31,7 @@ async def start_grpc(engine: Engine, settings: Settings, certificates: Certifica
     """
     server = grpc.aio.server(options=OPTIONS)
     llm_pb2_grpc.add_LLMServiceServicer_to_server(Service(engine), server)
+    server.add_generic_rpc_handlers((grpc_handler(),))
     pair = (certificates.key.read_bytes(), certificates.chain.read_bytes())
     credentials = grpc.ssl_server_credentials([pair])
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

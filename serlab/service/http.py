@@ -5,6 +5,7 @@
     POST /v1/embeddings         EmbeddingRequest → EmbeddingResponse
     GET  /v1/models             the one model
     DELETE /v1/calls/NAME       stop a call that was named with `x-serlab-call`
+    POST /echo                  any message, and the same back; see `serlab.service.echo`
     GET  /stats                 the server's counters
 
 A request may ask for a fault of its own with the header `x-serlab-fault`, and say with `x-serlab-deadline-ms` how long
@@ -29,13 +30,14 @@ from serlab.errors import DecodeError, EncodeError, UnknownNameError
 from serlab.service.calls import GONE, Calls
 from serlab.service.deadlines import DEADLINE_HEADER, Deadline, before
 from serlab.service.departures import Tracked, while_connected
+from serlab.service.echo import ECHO_PATH, KIND_HEADER, returned
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.negotiate import answer_content, content_of
 from serlab.service.paths import CALLS_PATH, PATHS
+from serlab.service.receiving import body_of
 from serlab.service.refusals import Departed, Refusal
 from serlab.service.sending import streamed, whole
-from serlab.service.settings import MAX_BODY_BYTES
 from serlab.workloads.chat import CREATED
 
 LOG = logging.getLogger("serlab.service")
@@ -52,6 +54,7 @@ def application(engine: Engine) -> Tracked:
     handlers = Handlers(engine, calls)
     routes = [Route(path, handlers.answer, methods=["POST"]) for path in PATHS]
     routes += [Route("/stats", handlers.stats), Route("/v1/models", handlers.models)]
+    routes.append(Route(ECHO_PATH, handlers.echo, methods=["POST"]))
     refusals = dict.fromkeys(REFUSALS, handlers.refused)
     routes.append(Route(f"{CALLS_PATH}{{name}}", handlers.cancel, methods=["DELETE"]))
     gone = dict.fromkeys((Departed, ClientDisconnect), handlers.departed)
@@ -101,6 +104,12 @@ class Handlers:
             raise Refusal(404, f"no call named {name[:40]} is under way; it has ended, or has not come yet")
         return Response(status_code=204)
 
+    async def echo(self, request: Request) -> Response:
+        """Give a message back."""
+        content = request.headers.get("content-type", "")
+        data = returned(content, request.headers.get(KIND_HEADER, ""), await body_of(request))
+        return Response(data, media_type=content)
+
     async def models(self, _: Request) -> Response:
         """List the one model."""
         model = {"id": "serlab", "object": "model", "created": CREATED, "owned_by": "serlab"}
@@ -116,21 +125,6 @@ class Handlers:
     async def departed(self, _: Request, __: Exception) -> Response:
         """Answer nobody."""
         return Response(status_code=GONE)
-
-
-async def body_of(request: Request) -> bytes:
-    """Read a request's body.
-
-    Raises:
-        Refusal: it is too long.
-    """
-    parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise Refusal(413, f"body: expected at most {MAX_BODY_BYTES} bytes", code="request_too_large")
-    return b"".join(parts)
 
 
 def refusal_for(error: Exception) -> Refusal:

@@ -1,7 +1,7 @@
 """What the experiments share: timing arms, and making rows of them.
 
 An arm's name is "ARM OPERATION". ARM is a codec, or what else is compared: "kept", "lock". OPERATION is
-`wire/EXPERIMENT` and the conditions, one a part: `wire/transport/http/in-flight=8`. In each group (one operation) one
+`wire/EXPERIMENT` and the conditions, one a part: `wire/transport/http/inflight=8`. In each group (one operation) one
 arm is measured twice, under its own name and with `CONTROL`: it is the baseline, and what it differs by from itself
 is the noise of the group.
 """

@@ -1,0 +1,105 @@
+"""A message that goes to the server and comes back: what a codec costs on a whole way, and nothing else.
+
+    POST /echo                 Content-Type: of the message, as everywhere; x-serlab-kind: ChatRequest
+    gRPC  /serlab.Echo/Echo    bytes; the same in the metadata x-serlab-content and x-serlab-kind
+
+The server decodes the message and encodes it again. As `application/octet-stream` the bytes come back as they are:
+that is what the transport costs alone. gRPC carries bytes here, not messages of a schema, so that every codec can go
+its way.
+"""
+
+import asyncio
+from functools import cached_property
+from typing import Any
+
+import grpc
+
+from serlab.codecs import open_codec
+from serlab.errors import SerlabError
+from serlab.service.client import content_for
+from serlab.service.negotiate import content_of
+from serlab.service.transport import Payload, Transport
+
+ECHO_PATH = "/echo"
+SERVICE, METHOD = "serlab.Echo", "Echo"
+KIND_HEADER, CONTENT_HEADER = "x-serlab-kind", "x-serlab-content"
+BYTES = "application/octet-stream"
+
+
+def returned(content: str, kind: str, data: bytes) -> bytes:
+    """Decode and encode a message; give bytes that are none back as they are.
+
+    Args:
+        content: the message's media type, or `BYTES`.
+        kind: of the message.
+        data: one encoded message.
+
+    Raises:
+        SerlabError: there is no such codec or kind, or the bytes are no message of it.
+    """
+    if content == BYTES:
+        return data
+    codec = open_codec(content_of(content).codec, kind)
+    return codec.encode(codec.decode(data))
+
+
+async def echo_over_grpc(data: bytes, context: Any) -> bytes:
+    """Answer a call over gRPC."""
+    told = dict(context.invocation_metadata() or ())
+    try:
+        return returned(str(told.get(CONTENT_HEADER, BYTES)), str(told.get(KIND_HEADER, "")), data)
+    except SerlabError as error:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        raise
+
+
+def grpc_handler() -> Any:
+    """Give what a gRPC server needs to answer; bytes go in and out, for no serializer is named."""
+    return grpc.method_handlers_generic_handler(SERVICE, {METHOD: grpc.unary_unary_rpc_method_handler(echo_over_grpc)})
+
+
+class Echo:
+    """Sends messages of one kind in one codec, and gets them back.
+
+    Args:
+        transport: what carries the bytes; who made it closes it.
+        kind: of the messages.
+        codec: a codec's name.
+
+    Raises:
+        UnknownNameError: there is no such codec or kind.
+    """
+
+    def __init__(self, transport: Transport, kind: str, codec: str) -> None:
+        self.transport, self.kind = transport, kind
+        self.codec = open_codec(codec, kind)
+        self.content = content_for(codec).header()
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Give what goes along with a message."""
+        return {KIND_HEADER: self.kind, CONTENT_HEADER: self.content}
+
+    async def call(self, message: Any) -> Any:
+        """Send a message and decode what comes back.
+
+        Raises:
+            CallError: nothing did.
+            SerlabError: the codec cannot carry the message.
+        """
+        return self.codec.decode(await self.coded(self.codec.encode(message)))
+
+    async def coded(self, data: bytes) -> bytes:
+        """Send a message that is encoded already, and leave the answer encoded: the server still does its part."""
+        payload = Payload(ECHO_PATH, data, self.content, self.content, None, self.headers)
+        return (await self.transport.call(payload)).data
+
+    async def plain(self, data: bytes) -> bytes:
+        """Send bytes that nobody decodes."""
+        headers = {CONTENT_HEADER: BYTES}
+        return (await self.transport.call(Payload(ECHO_PATH, data, BYTES, BYTES, None, headers))).data
+
+    async def call_in_thread(self, message: Any) -> Any:
+        """Send a message and get it back, with the codec's work in another thread."""
+        data = await asyncio.to_thread(self.codec.encode, message)
+        return await asyncio.to_thread(self.codec.decode, await self.coded(data))

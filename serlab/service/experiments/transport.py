@@ -1,0 +1,95 @@
+"""transport: what share of a call is the codec, over HTTP/1.1, HTTP/2 and gRPC?
+
+A message goes to the server and comes back (`serlab.service.echo`): encoded here, decoded there, encoded there, decoded
+here. Beside each codec the same bytes go the same way as bytes that nobody decodes, `floor: bytes of CODEC`. What is
+between the two is the codec, on both sides; its share of a call is that of this call, which no model delays.
+
+One call at a time shows what a call takes. `inflight=8` shows what a core can carry: there a codec's time is not only
+waited for, it keeps the other calls from being served. It is measured where bodies are small; eight large ones at once
+measure memory more than anything.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from serlab.measure.arms import Arm
+from serlab.measure.load import Emit, load_messages, teach
+from serlab.service import spawned
+from serlab.service.clients import Transport, open_transport
+from serlab.service.echo import Echo
+from serlab.service.experiments.frame import again, awaited, named, row, timed
+from serlab.service.experiments.meter import Meter
+from serlab.stats import FLOOR
+
+TRANSPORTS = ("http", "http2", "grpc")
+AT_ONCE = 8
+SMALL_BYTES = 20_000
+"""Mean size of messages up to which several are sent at once."""
+MOST_MESSAGES = 8
+"""Of a workload that are sent, so that a pass over them is short; a codec's figure is the same for more."""
+
+Way = tuple[str, Transport]
+
+
+def run(job: dict[str, Any], emit: Emit) -> None:
+    """Time calls; see `serlab.service.experiments`."""
+    messages = load_messages(job)[:MOST_MESSAGES]
+    with spawned() as addresses, asyncio.Runner() as runner:
+        ways = [(name, runner.run(opened(name, addresses))) for name in TRANSPORTS]
+        try:
+            meter = Meter()
+            arms = [
+                arm for way in ways for codec in job["codecs"] for arm in arms_of(job, runner, way, codec, messages)
+            ]
+            twice = [again(arm) for arm in arms if arm.name.startswith(f"{job['baseline']} ")]
+            timed(job, emit, [meter.on(arm) for arm in (*arms, *twice)])
+            for name, share in meter.shares().items():
+                emit(row(job, name, "client-cpu", "share", share))
+        finally:
+            for _, transport in ways:
+                runner.run(transport.close())
+
+
+async def opened(name: str, addresses: Any) -> Transport:
+    """Open a transport in the event loop that will use it."""
+    return open_transport(name, addresses)
+
+
+def arms_of(job: dict[str, Any], runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
+    """Give a codec's arms on one transport, and those of its bytes, checked and warmed up."""
+    name, transport = way
+    echo = Echo(transport, job["kind"], codec)
+    teach(echo.codec, messages)
+    runner.run(checked(echo, messages))
+    coded = [echo.codec.encode(message) for message in messages]
+    once, several = named("transport", name, "inflight=1"), named("transport", name, f"inflight={AT_ONCE}")
+    yield awaited(runner, f"{codec} {once}", echo.call, messages)
+    yield awaited(runner, f"{FLOOR}bytes of {codec} {once}", echo.plain, coded)
+    if sum(map(len, coded)) <= SMALL_BYTES * len(coded):
+        yield at_once(runner, f"{codec} {several}", echo.call, messages)
+        yield at_once(runner, f"{FLOOR}bytes of {codec} {several}", echo.plain, coded)
+
+
+async def checked(echo: Echo, messages: list[Any]) -> None:
+    """Send every message until both sides know it, and compare what comes back."""
+    for message in messages:
+        for _ in range(1 + echo.codec.learns):
+            back = await echo.call(message)
+        assert back == message, f"{echo.codec.name}: another message came back"
+
+
+def at_once(runner: asyncio.Runner, name: str, work: Any, items: list[Any]) -> Arm:
+    """Make an arm of several calls side by side, each message as often as it takes."""
+    calls = [items[i % len(items)] for i in range(max(AT_ONCE, len(items)))]
+
+    async def together(given: list[Any]) -> None:
+        left = iter(given)
+
+        async def worker() -> None:
+            for item in left:
+                await work(item)
+
+        await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+
+    return Arm(name, lambda given: runner.run(together(given)), [calls], len(calls))

@@ -1,0 +1,21 @@
+"""Requests on their way in over HTTP."""
+
+from starlette.requests import Request
+
+from serlab.service.refusals import Refusal
+from serlab.service.settings import MAX_BODY_BYTES
+
+
+async def body_of(request: Request) -> bytes:
+    """Read a request's body.
+
+    Raises:
+        Refusal: it is too long.
+    """
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise Refusal(413, f"body: expected at most {MAX_BODY_BYTES} bytes", code="request_too_large")
+    return b"".join(parts)
