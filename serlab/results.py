@@ -29,6 +29,7 @@ WIRE_METRICS = {
     "first-token": "ns",
     "token-rate": "tokens/s",
     "token-bytes": "bytes/token",
+    "body-bytes": "bytes",
     "stall-p50": "ns",
     "stall-p99": "ns",
     "stall-max": "ns",

@@ -19,7 +19,7 @@ import pandas as pd
 
 from serlab.decide.decision import plain
 from serlab.decide.run import Run, read_run
-from serlab.page import charts, sections
+from serlab.page import charts, sections, wire
 from serlab.page.answers import answers, boundaries
 from serlab.page.data import calculator, looks, tables
 from serlab.page.panels import panels
@@ -60,6 +60,7 @@ def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
     """Build the page of a run that was read from a folder; see `write_page`."""
     data = held(run, scenarios)
     shown = next(one for one in data["answers"] if one["scenario"]["name"] == data["first"])
+    alone = wire.is_alone(run.rows, data["answers"])
     program = script_of(asset(f"{name}.js") for name in SCRIPTS)
     return Template(asset("page.html")).substitute(
         title=escape(f"serlab: run {run.environment.get('run', '')}"),
@@ -69,6 +70,9 @@ def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
         question=escape(shown["scenario"]["question"]),
         verdict=escape(shown["verdict"]),
         reasons=sections.items([*shown["notes"], *shown["reasons"]]),
+        hidden=" hidden" if alone else "",
+        wire=wire.section(run.rows, run.environment, alone),
+        wirelink=wire.link(run.rows),
         overview=sections.overview(data["answers"]),
         words=sections.words(),
         method=sections.method(data["calculator"]["inputs"]["baseline"]),

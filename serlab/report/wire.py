@@ -81,8 +81,13 @@ def groups_of(rows: pd.DataFrame) -> list[Group]:
     return sorted(found, key=lambda group: (*group[:2], natural(group.conditions), group.metric))
 
 
-def natural(text: str) -> list[tuple[float, str]]:
-    """Give a key that puts 5 before 25."""
+def natural(conditions: str) -> list[list[tuple[float, str]]]:
+    """Give a key that puts http before http2, and 5 before 25."""
+    return [numbered(condition) for condition in conditions.split(", ")]
+
+
+def numbered(text: str) -> list[tuple[float, str]]:
+    """Give a key by which numbers in a text are in their order."""
     parts = re.split(r"(\d+(?:\.\d+)?)", text)
     return [(float(part), "") if i % 2 else (0.0, part) for i, part in enumerate(parts)]
 

@@ -1,7 +1,7 @@
 """The continuation of a prompt, whole and in pieces, and the vectors of texts."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from serlab.messages import EmbeddingRequest, EmbeddingResponse, GenerateRequest, GenerateResponse
@@ -40,12 +40,20 @@ def whole(reply: Reply) -> GenerateResponse:
     return piece(reply, "".join(reply.tokens), reply.finish, usage=usage_of(reply.mark, len(reply.tokens)))
 
 
-def pieces_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[GenerateResponse, bool]]:
-    """Give the continuation token by token; see `serlab.service.replies.chunks_of`."""
-    for token in reply.tokens:
-        yield piece(reply, token, None), True
+def pieces_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[GenerateResponse, int]]:
+    """Give the continuation piece by piece; see `serlab.service.replies.chunks_of`."""
+    make: Callable[..., GenerateResponse] = piece
+    for text, count in reply.shape.parts(reply.tokens):
+        yield make(reply, text, None), count
+        make = slim_piece if reply.shape.slim else piece
     used = {"usage": usage_of(reply.mark, len(reply.tokens))} if wants_usage else {}
-    yield piece(reply, "", reply.finish, **used), False
+    yield make(reply, "", reply.finish, **used), 0
+
+
+def slim_piece(_: Reply, text: str, finish: str | None, **fields: Any) -> GenerateResponse:
+    """Build a part of a continuation that says nothing but itself."""
+    said: dict[str, Any] = {"finish_reason": finish} if finish else {}
+    return GenerateResponse(choices=[GenerateChoice(text=text, **said)], **fields)
 
 
 def inputs_of(request: EmbeddingRequest) -> list[Any]:

@@ -15,6 +15,7 @@ from serlab.service.faults import Fault
 from serlab.service.latency import Pace
 from serlab.service.refusals import Cut, Refusal, injected_error, rate_limited
 from serlab.service.settings import Settings
+from serlab.service.shaping import FULL, Shape
 from serlab.service.stats import Stats
 
 CUT = "an injected fault ends this answer"
@@ -25,7 +26,7 @@ class Form(NamedTuple):
 
     reply: Callable[[Any, int, int], replies.Reply]
     whole: Callable[[replies.Reply], Any]
-    pieces: Callable[[replies.Reply, bool], Iterator[tuple[Any, bool]]]
+    pieces: Callable[[replies.Reply, bool], Iterator[tuple[Any, int]]]
 
 
 FORMS: dict[type, Form] = {
@@ -93,12 +94,13 @@ class Engine:
             self.stats.tokens += len(reply.tokens)
             return form.whole(reply)
 
-    async def pieces(self, request: Any, fault: Fault) -> AsyncGenerator[Any, None]:
+    async def pieces(self, request: Any, fault: Fault, shape: Shape = FULL) -> AsyncGenerator[Any, None]:
         """Answer token by token. No token is made before the one before it was taken: a slow reader slows the model.
 
         Args:
             request: a ChatRequest or GenerateRequest that was admitted.
             fault: as `admit` gave it: a stall or a cut comes after its share of the tokens.
+            shape: of the stream.
 
         Raises:
             Refusal: this kind of request is not answered with tokens.
@@ -109,8 +111,8 @@ class Engine:
         with self.stats.answering():
             await self.batcher.serve(1)
             pace, made = Pace(self.settings.latency), 0
-            for message, is_token in form.pieces(reply, wants_usage(request)):
-                if is_token:
+            for message, count in form.pieces(reply._replace(shape=shape), wants_usage(request)):
+                for _ in range(count):
                     if made == last:
                         await self.disturb(fault)
                     await pace.next()

@@ -9,8 +9,8 @@
     GET  /stats                 the server's counters
 
 A request may ask for a fault of its own with the header `x-serlab-fault`, and say with `x-serlab-deadline-ms` how long
-its answer is worth anything. Errors are JSON whatever the codec, in the
-API's shape.
+its answer is worth anything; `serlab.service.shaping` has the headers for the shape of a stream. Errors are JSON
+whatever the codec, in the API's shape.
 """
 
 import asyncio
@@ -38,6 +38,7 @@ from serlab.service.paths import CALLS_PATH, PATHS
 from serlab.service.receiving import body_of
 from serlab.service.refusals import Departed, Refusal
 from serlab.service.sending import streamed, whole
+from serlab.service.shaping import Shape
 from serlab.workloads.chat import CREATED
 
 LOG = logging.getLogger("serlab.service")
@@ -76,14 +77,14 @@ class Handlers:
     async def answer(self, request: Request) -> Any:
         """Answer a request in the codec that it asks for."""
         kinds = PATHS[request.scope["path"]]
-        deadline = Deadline.read(request.headers.get(DEADLINE_HEADER, ""))
+        deadline, shape = Deadline.read(request.headers.get(DEADLINE_HEADER, "")), Shape.read(request.headers)
         content = content_of(request.headers.get("content-type", ""))
         message = open_codec(content.codec, kinds.request).decode(await body_of(request))
         streams = bool(kinds.piece) and message.stream is True
         written = answer_content(request.headers.get("accept", ""), content, streams)
         fault = self.engine.admit(message, request.headers.get("x-serlab-fault", ""))
         if streams:
-            return streamed(self.engine, message, fault, written, kinds.piece, deadline)
+            return streamed(self.engine, message, fault, written, kinds.piece, deadline, shape)
         work = partial(self.work, request, message, fault)
         found = await before(deadline, work, self.engine.stats)
         return whole(self.engine, open_codec(written.codec, kinds.whole).encode(found), written, fault)

@@ -9,6 +9,7 @@ from serlab.messages.chat import ChatChoice, ChunkChoice
 from serlab.messages.common import TokenDetails, Usage
 from serlab.messages.content import FunctionCall, ToolCall
 from serlab.messages.turns import ChatDelta, ChatReply
+from serlab.service.shaping import FULL, Shape
 from serlab.service.vocabulary import Mark, mark_of, tokens_of
 from serlab.workloads.chat import CREATED, tool_call
 
@@ -25,6 +26,7 @@ class Reply(NamedTuple):
         tokens: the text, or a call's arguments, piece by piece.
         finish: why it ends.
         call: the tool that it calls, if any.
+        shape: of a stream of it.
     """
 
     mark: Mark
@@ -32,6 +34,7 @@ class Reply(NamedTuple):
     tokens: list[str]
     finish: str
     call: ToolCall | None
+    shape: Shape = FULL
 
 
 def reply_to(request: ChatRequest, seed: int, limit: int) -> Reply:
@@ -99,7 +102,7 @@ def head(reply: Reply) -> dict[str, Any]:
     return {"id": identity, "created": CREATED, "model": reply.model, "system_fingerprint": "fp_serlab"}
 
 
-def chunks_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[ChatChunk, bool]]:
+def chunks_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[ChatChunk, int]]:
     """Give the answer in chunks.
 
     Args:
@@ -107,20 +110,19 @@ def chunks_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[ChatChunk, bool
         wants_usage: whether a last chunk reports the tokens.
 
     Yields:
-        A chunk, and whether it is a token that has to be waited for.
+        A chunk, and how many tokens of it have to be waited for.
     """
     shared = head(reply) | {"object": "chat.completion.chunk"}
-
-    def chunk(delta: ChatDelta, finish: str | None = None) -> ChatChunk:
-        choice = ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=finish)
-        return ChatChunk(choices=[choice], **shared)
-
-    yield chunk(first_delta(reply)), False
-    for token in reply.tokens:
-        yield chunk(delta_of(reply, token)), True
-    yield chunk(ChatDelta(), reply.finish), False
+    common: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": None}
+    yield ChatChunk(choices=[ChunkChoice(delta=first_delta(reply), **common)], **shared), 0
+    if reply.shape.slim:
+        shared, common = {}, {}
+    for text, count in reply.shape.parts(reply.tokens):
+        yield ChatChunk(choices=[ChunkChoice(delta=delta_of(reply, text), **common)], **shared), count
+    end = ChunkChoice(delta=ChatDelta(), **(common | {"finish_reason": reply.finish}))
+    yield ChatChunk(choices=[end], **shared), 0
     if wants_usage:
-        yield ChatChunk(choices=[], usage=usage_of(reply.mark, len(reply.tokens)), **shared), False
+        yield ChatChunk(choices=[], usage=usage_of(reply.mark, len(reply.tokens)), **shared), 0
 
 
 def first_delta(reply: Reply) -> ChatDelta:

@@ -14,6 +14,7 @@ from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.negotiate import Content
 from serlab.service.refusals import Departed
+from serlab.service.shaping import Shape
 from serlab.service.stream import STREAM_FORMS
 
 LOG = logging.getLogger("serlab.service")
@@ -39,7 +40,15 @@ def start(headers: dict[str, str]) -> dict[str, Any]:
     return {"type": "http.response.start", "status": 200, "headers": pairs}
 
 
-def streamed(engine: Engine, message: Any, fault: Fault, content: Content, kind: str, deadline: Deadline | None) -> App:
+def streamed(
+    engine: Engine,
+    message: Any,
+    fault: Fault,
+    content: Content,
+    kind: str,
+    deadline: Deadline | None,
+    shape: Shape,
+) -> App:
     """Send an answer piece by piece, as fast as the model makes it and the reader takes it.
 
     When the deadline passes in the middle, the connection ends: a stream has no other word for it in all three forms.
@@ -49,7 +58,7 @@ def streamed(engine: Engine, message: Any, fault: Fault, content: Content, kind:
     async def pump(send: Send) -> None:
         count = 0
         await send(start({"content-type": content.header(), "cache-control": "no-store"}))
-        async with aclosing(engine.pieces(message, fault)) as pieces:
+        async with aclosing(engine.pieces(message, fault, shape)) as pieces:
             async for piece in pieces:
                 # The server waits here while the reader is behind, and so does the model.
                 data = form.wrap(codec.encode(piece), count)

@@ -21,6 +21,10 @@ from serlab.workloads.traces import CHARACTERS_PER_TOKEN
 POOL_CHARACTERS = 1 << 16
 """Answers are pieces of one text of this length, so that making one costs nothing beside sending it."""
 
+KEPT_VECTORS, KEPT_DIMENSIONS = 2048, 4096
+"""Vectors that are kept, and the longest of them: 32 MiB at most. Who embeds the same texts again measures their way
+over the wire, not the making of random numbers."""
+
 
 class Mark(NamedTuple):
     """A request in short.
@@ -64,11 +68,22 @@ def tokens_of(mark: Mark, count: int, seed: int) -> list[str]:
 
 
 def vector_of(value: Any, dimensions: int, seed: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    """Make the vector of a text: about length 1, the same on every machine.
+    """Give the vector of a text: about length 1, the same on every machine; not to be written to."""
+    number = xxh3_64_intdigest(text_of(value), seed % 2**64)
+    return (kept_vector if dimensions <= KEPT_DIMENSIONS else new_vector)(number, dimensions)
+
+
+def new_vector(number: int, dimensions: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """Make a vector.
 
     Only the bits of PCG64 are used: numpy promises that they stay, and not the distributions made of them. A uniform
     number of [-1, 1) has variance 1/3, which the scale makes 1/dimensions.
     """
-    bits = np.random.PCG64(xxh3_64_intdigest(text_of(value), seed % 2**64)).random_raw(dimensions)
+    bits = np.random.PCG64(number).random_raw(dimensions)
     uniform = (bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1)
-    return uniform * np.float32((3 / dimensions) ** 0.5)
+    vector = uniform * np.float32((3 / dimensions) ** 0.5)
+    vector.flags.writeable = False
+    return vector
+
+
+kept_vector = lru_cache(maxsize=KEPT_VECTORS)(new_vector)

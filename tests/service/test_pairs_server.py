@@ -1,13 +1,17 @@
 """The pairs do the same work, and their measurements have their rows."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from serlab import workloads
 from serlab.codecs import open_codec
+from serlab.errors import ServiceError, WorkerError
+from serlab.results import WIRE_METRICS
 from serlab.service.pools import growth, pairs, sharing
-from serlab.stats import CONTROL
+from serlab.stats import CONTROL, FLOOR
+from tests.service.cachehelpers import Figures, arms_in, measured
 
 
 @pytest.mark.parametrize("workload", ["chat-turn", "tool-call-response", "token-ids"])
@@ -40,32 +44,83 @@ def test_a_reused_protobuf_message_reads_as_a_new_one() -> None:
         assert calls["kept"](data) == calls["fresh"](data)
 
 
-def test_a_reused_protobuf_message_grows_with_every_use() -> None:
-    """Why there is no pool of them: its arena gives nothing back."""
-    fresh, kept = growth.experiment("chat-turn")
+@pytest.fixture(scope="module")
+def figures() -> Figures:
+    """Run the experiment once; the codecs to be compared are no matter to it."""
+    return measured("pooling", "chat-turn", ["orjson"])[0]
+
+
+def test_a_reused_protobuf_message_grows_with_every_use(figures: Figures) -> None:
+    """Why there is no pool of them: its arena gives nothing back. The A/A is another process's."""
+    grown = {arm: figures["wire/pooling/message-decode", "growth-per-use", arm] for arm in ("fresh", "kept")}
+    again = figures["wire/pooling/message-decode", "growth-per-use", "fresh" + CONTROL]
     size = len(open_codec("protobuf", "ChatRequest").encode(workloads.build("chat-turn")[0]))
-    assert kept.value > size > abs(fresh.value)
-    assert (fresh.metric, fresh.unit, kept.operation) == ("growth", "B", "pool/message-decode/kept")
+    assert grown["kept"] > size > abs(grown["fresh"]) and size > abs(again)
 
 
-def test_pairs_have_a_row_for_every_variant() -> None:
-    """With the version of the codec; the fresh one twice."""
-    rows = pairs.experiment("chat-turn", ("buffer", "packer"))
-    found = {(row.codec, row.operation) for row in rows}
-    assert found == {
-        *(("msgspec-json", f"pool/buffer/{name}") for name in ("fresh", "kept", "pooled", "copied")),
-        *(("msgpack", f"pool/packer/{name}") for name in ("fresh", "kept", "pooled")),
-        ("msgspec-json" + CONTROL, "pool/buffer/fresh"),
-        ("msgpack" + CONTROL, "pool/packer/fresh"),
+def test_growth_that_cannot_be_measured_is_an_error() -> None:
+    """With what the process said last."""
+    with pytest.raises(WorkerError, match=r"growth of nonsense: .*nonsense"):
+        growth.measured({"workload": "nonsense", "kind": "ChatRequest", "seed": 0, "documents": None})
+
+
+def test_pairs_have_a_row_for_every_variant(figures: Figures) -> None:
+    """The fresh one twice."""
+    expected = {
+        "buffer": {"kept", "pooled", "copied"},
+        "buffer-msgpack": {"kept", "pooled", "copied"},
+        "buffer-orjson": {"kept", "pooled", "bytes"},
+        "packer": {"kept", "pooled"},
+        "builder": {"kept", "pooled"},
+        "message-encode": {"kept"},
+        "message-decode": {"kept"},
     }
-    assert all(row.value > 0 and row.codec_version and row.unit == "ns" for row in rows)
+    assert expected.keys() == pairs.PAIRS.keys()
+    for pair, names in expected.items():
+        assert arms_in(figures, f"wire/pooling/{pair}") == names | {"fresh", "fresh" + CONTROL}
+    assert all(value > 0 for (_, metric, _), value in figures.items() if metric == "latency")
+    assert {metric for _, metric, _ in figures} <= WIRE_METRICS.keys()
 
 
-def test_sharing_has_a_row_for_every_pool_and_counter() -> None:
-    """Waiting costs more than not waiting, and a pool more than none."""
-    figures = {row.operation: row.value for row in sharing.experiment((1, 2), (1, 16)) if not row.codec}
-    threads = {f"{what}/threads={n}" for n in (1, 2) for what in ("count/itertools", "count/lock", "share/bare")}
-    threads |= {f"share/{name}/threads={n}" for n in (1, 2) for name in sharing.POOLS}
-    tasks = {f"share/{name}/tasks={n}" for n in (1, 16) for name in (*sharing.POOLS, "waiting", "none")}
-    assert figures.keys() == threads | tasks
-    assert figures["share/none/tasks=16"] < figures["share/list/tasks=16"] < figures["share/waiting/tasks=16"]
+def test_sharing_has_a_row_for_every_pool_and_counter(figures: Figures) -> None:
+    """The first of each group twice; among tasks the floor has no pool."""
+    pools = {*sharing.POOLS, "list" + CONTROL}
+    for count in (1, 4):
+        assert arms_in(figures, f"wire/pooling/share/threads={count}") == pools | {"bare"}
+        found = arms_in(figures, f"wire/pooling/count/threads={count}")
+        assert found == {*sharing.COUNTERS, "itertools" + CONTROL}
+    for count in (1, 16):
+        assert arms_in(figures, f"wire/pooling/share/tasks={count}") == pools | {"waiting", FLOOR + "none"}
+
+
+def test_waiting_costs_more_than_no_pool(figures: Figures) -> None:
+    """With twice as many tasks as objects, on any machine."""
+    tasks = "wire/pooling/share/tasks=16"
+    assert figures[tasks, "latency", FLOOR + "none"] < figures[tasks, "latency", "waiting"]
+
+
+def test_what_has_no_schema_leaves_out_the_pairs_that_need_one() -> None:
+    """They are told, once a run; sharing has nothing to do with messages, and comes with one workload only."""
+    changes: dict[str, Any] = {"kind": "document", "documents": [{"temperature": 21.5, "n": 1}]}
+    figures, findings = measured("pooling", "mine.jsonl", ["orjson"], **changes)
+    found = {operation.removeprefix("wire/pooling/") for operation, _, _ in figures}
+    assert found == {"buffer", "buffer-msgpack", "buffer-orjson", "packer"}
+    assert {(one["codec"], one["outcome"]) for one in findings} == {
+        ("protobuf", "no_schema"),
+        ("flatbuffers-official", "no_schema"),
+    }
+    assert measured("pooling", "mine.jsonl", ["orjson"], process=1, **changes)[1] == []
+
+
+def test_a_message_that_a_pairs_codec_refuses_leaves_out_the_pair() -> None:
+    """Beyond 64 bits msgpack has no form."""
+    changes: dict[str, Any] = {"kind": "document", "documents": [{"n": 1 << 70}]}
+    figures, findings = measured("pooling", "mine.jsonl", ["json"], **changes)
+    assert not arms_in(figures, "wire/pooling/packer")
+    assert {"msgpack": "refused"}.items() <= {one["codec"]: one["outcome"] for one in findings}.items()
+
+
+def test_a_variant_that_does_something_else_is_not_timed() -> None:
+    """A comparison of different work is none."""
+    with pytest.raises(ServiceError, match="the same of kept as of fresh"):
+        pairs.check("buffer", {"fresh": bytes, "pooled": lambda item: None, "kept": bytearray.hex}, [bytearray(b"a")])

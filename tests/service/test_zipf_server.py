@@ -1,14 +1,19 @@
 """Hit rate against capacity, and what a cache costs."""
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from serlab import workloads
 from serlab.errors import ServiceError
-from serlab.service.cache import costs, zipf
-from serlab.service.cache.zipf import Popularity, hit_rate
-from serlab.stats import CONTROL
-from tests.service.cachehelpers import needs_redis
+from serlab.results import WIRE_METRICS
+from serlab.service.cache import Cache, costs
+from serlab.service.cache.zipf import Popularity, curves, hit_rate
+from serlab.stats import CONTROL, FLOOR
+from tests.service.cachehelpers import EMBEDDED, RESPONSE, Figures, answer, arms_in, measured, needs_redis
+from tests.service.helpers import bounded
 
 KEYS = [bytes([i // 256, i % 256]) * 16 for i in range(300)]
 ENTRIES = [bytes(100)] * 300
@@ -49,14 +54,15 @@ def test_the_least_recently_used_goes_first_in_the_replay() -> None:
     assert hit_rate(KEYS, ENTRIES, [0, 1, 0, 2, 0, 1], 2 * EACH) == pytest.approx(2 / 6)
 
 
-def test_the_curve_has_a_row_for_every_codec_and_capacity() -> None:
-    """All codecs get the same bytes, so the one with fewer bytes an answer hits more."""
-    popularity = Popularity(keys=200, requests=4_000)
-    rows = zipf.experiment("chat-response", ("orjson", "protobuf"), popularity, (0.05, 0.5), bodies=20)
-    by_codec = {name: [row.value for row in rows if row.codec == name] for name in ("orjson", "protobuf")}
-    operations = [row.operation for row in rows]
-    assert operations[:2] == operations[2:] and {row.metric for row in rows} == {"hit-rate"}
-    assert all(light > heavy for light, heavy in zip(by_codec["protobuf"], by_codec["orjson"], strict=True))
+def test_the_curve_has_a_rate_for_every_codec_and_capacity() -> None:
+    """All codecs get the same bytes, so the one with fewer bytes an answer hits more, until all of them fit."""
+    encoded = {"heavy": [bytes(300)], "light": [bytes(200), bytes(100)], "again": [bytes(300)]}
+    found = list(curves(encoded, Popularity(keys=200, requests=4_000), (0.05, 0.5, 1.0)))
+    rates = {name: [rate for one, _, rate in found if one == name] for name in encoded}
+    assert [share for _, share, _ in found] == [0.05, 0.5, 1.0] * 3
+    assert rates["heavy"] == rates["again"] == sorted(rates["heavy"])
+    assert all(light > heavy for light, heavy in zip(rates["light"][:2], rates["heavy"][:2], strict=True))
+    assert rates["light"][2] == rates["heavy"][2]
 
 
 @pytest.mark.parametrize("wrong", [{"keys": 0}, {"requests": 0}, {"exponent": -1}, {"exponent": float("nan")}])
@@ -66,15 +72,72 @@ def test_wrong_popularity_is_refused(wrong: dict[str, float]) -> None:
         Popularity(**wrong)  # type: ignore[arg-type]
 
 
-@needs_redis
-def test_costs_have_a_row_for_every_part() -> None:
-    """And a hit costs at least its get, on every backend."""
-    rows = costs.experiment(codecs=("orjson", "protobuf"))
-    figures = {(row.codec, row.operation): row.value for row in rows}
-    parts = {f"cache/{backend}/{what}" for backend in costs.BACKENDS for what in ("get", "hit", "put")}
-    for codec in ("orjson", "orjson" + CONTROL, "protobuf"):
-        assert {operation for name, operation in figures if name == codec} == parts | {"cache/decode"}
-    assert figures["", "cache/key"] > 0
-    assert all(row.codec_version for row in rows if row.codec) and {row.unit for row in rows} == {"ns"}
-    assert figures["protobuf", "cache/memory/hit"] > figures["protobuf", "cache/memory/get"]
-    assert figures["orjson", "cache/redis/get"] > 2 * figures["orjson", "cache/memory/get"]
+BACKENDS = [pytest.param(name, marks=needs_redis if name == "redis" else ()) for name in costs.BACKENDS]
+CODECS = ["orjson", "protobuf"]
+
+
+@pytest.fixture(scope="module")
+def figures() -> Figures:
+    """Run the experiment once."""
+    return measured("cache", "chat-response", CODECS)[0]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_costs_have_a_row_for_every_part(backend: str, figures: Figures) -> None:
+    """The baseline twice, and bytes alone beside what codes them."""
+    arms = {"orjson", "orjson" + CONTROL, "protobuf"}
+    assert arms_in(figures, f"wire/cache/{backend}/get") == arms
+    assert arms_in(figures, f"wire/cache/{backend}/hit") == arms_in(figures, f"wire/cache/{backend}/put")
+    assert arms_in(figures, f"wire/cache/{backend}/hit") == arms | {FLOOR + "bytes"}
+
+
+def test_key_decode_call_and_hit_rates_have_their_rows(figures: Figures) -> None:
+    """No group is without its A/A, and every figure is above 0."""
+    arms = {"orjson", "orjson" + CONTROL, "protobuf"}
+    assert arms_in(figures, "wire/cache/key") == {"key", "key" + CONTROL, FLOOR + "sha-256"}
+    assert arms_in(figures, "wire/cache/decode") == arms
+    assert arms_in(figures, "wire/cache/call") == arms | {FLOOR + "bytes"}
+    for share in (1, 10, 20, 50, 100):
+        assert arms_in(figures, f"wire/cache/hits/capacity={share}%", "hit-rate") == arms
+    assert all(value > 0 for value in figures.values())
+    assert {metric for _, metric, _ in figures} <= WIRE_METRICS.keys()
+    assert not [operation for operation, _, _ in figures if " " in operation]
+
+
+def test_a_hit_costs_more_than_its_get_and_less_than_a_call(figures: Figures) -> None:
+    """On any machine: it decodes besides, and asks no other process."""
+    hit, call = figures["wire/cache/memory/hit", "latency", "protobuf"], figures["wire/cache/call", "latency", "orjson"]
+    assert figures["wire/cache/memory/get", "latency", "protobuf"] < hit < call
+
+
+def test_the_second_draw_of_the_baseline_hits_as_often(figures: Figures) -> None:
+    """A count has no noise; the codec with fewer bytes hits more, until all answers fit."""
+    for share in (1, 50):
+        rates = {arm: figures[f"wire/cache/hits/capacity={share}%", "hit-rate", arm] for arm in ("orjson", "protobuf")}
+        again = figures[f"wire/cache/hits/capacity={share}%", "hit-rate", "orjson" + CONTROL]
+        assert rates["orjson"] == again < rates["protobuf"]
+
+
+def test_recorded_answers_are_cached_as_they_are() -> None:
+    """Also a single one."""
+    document = workloads.documents("tool-call-response")[0]
+    changes: dict[str, Any] = {"kind": "ChatResponse", "documents": [document], "process": 1}
+    figures, _ = measured("cache", "mine.jsonl", ["msgpack"], **changes)
+    assert arms_in(figures, "wire/cache/lmdb/get") == {"msgpack", "msgpack" + CONTROL}
+
+
+def test_a_redis_that_is_not_installed_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it, once a run; the other backends are measured."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    figures, findings = measured("cache", "chat-response", ["orjson"])
+    backends = {operation.split("/")[2] for operation, _, _ in figures}
+    assert backends == {"key", "decode", "memory", "lmdb", "call", "hits"}
+    assert [found["outcome"] for found in findings] == ["refused"]
+    assert "apt-get install redis-server" in findings[0]["reason"]
+
+
+def test_an_answer_that_does_not_come_back_stops_the_experiment() -> None:
+    """Before anything is timed."""
+    lossy = replace(RESPONSE, convert=lambda data: answer("red"))
+    with pytest.raises(ServiceError, match="expected the answer that was put"):
+        bounded(costs.fill("memory", Cache(EMBEDDED["memory"](1 << 20), lossy), [answer()], [b""]))

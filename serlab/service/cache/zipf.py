@@ -10,23 +10,20 @@ Source: Breslau et al., Web Caching and Zipf-like Distributions (1999).
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
 from serlab import workloads
-from serlab.codecs import open_codec
 from serlab.errors import ServiceError
-from serlab.results import Row
 from serlab.service.cache.bounded import Bounded
 from serlab.service.cache.entries import NEVER, Entry, seal
 from serlab.service.cache.keys import key_of
 from serlab.service.cache.store import MemoryStore
 from serlab.service.now import now
 
-SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-CODECS = ("orjson", "msgpack", "protobuf", "flatbuffers", "msgspec-msgpack")
+SHARES = (0.01, 0.1, 0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class Popularity:
     keys: int = 1_000
     exponent: float = 0.8
     requests: int = 20_000
-    seed: int = 0
+    seed: int | str = 0
 
     def __post_init__(self) -> None:
         if self.keys < 1 or self.requests < 1 or not self.exponent >= 0:
@@ -57,52 +54,34 @@ class Popularity:
         return [bisect_left(sums, random() * sums[-1]) for _ in range(self.requests)]
 
 
-def experiment(
-    workload: str = "chat-response",
-    codecs: Sequence[str] = CODECS,
-    popularity: Popularity | None = None,
-    shares: Sequence[float] = SHARES,
-    *,
-    bodies: int = 100,
-    run: str = "",
-    process: int = 0,
-) -> list[Row]:
+def curves(
+    encoded: Mapping[str, Sequence[bytes]], popularity: Popularity | None = None, shares: Sequence[float] = SHARES
+) -> Iterator[tuple[str, float, float]]:
     """Replay requests on a bounded cache, for several codecs and capacities.
 
     Args:
-        workload: of the answers.
-        codecs: that they are kept in; the first one's bytes are what shares are of.
+        encoded: codec → different answers in its bytes, which the ranks share in turn.
         popularity: of the requests.
         shares: of the first codec's bytes for all answers; every codec gets the same bytes.
-        bodies: how many different answers are built; the popular ranks share them in turn.
-        run: the run's id.
-        process: the worker's number.
 
-    Returns:
-        Rows of the metric `hit-rate`, in the operation `cache/capacity=BYTES`.
+    Yields:
+        Codec, share, hit rate.
     """
     popularity = popularity or Popularity()
-    kind, ranks = workloads.kind(workload), popularity.draw()
-    messages = distinct(workload, min(bodies, popularity.keys))
-    keys = [key_of({"rank": rank}) for rank in range(popularity.keys)]
-    rows, capacities = [], list[int]()
-    for name in codecs:
-        codec = open_codec(name, kind)
-        encoded = [codec.encode(message) for message in messages]
-        entries = [seal(key, Entry(encoded[i % len(encoded)], NEVER)) for i, key in enumerate(keys)]
-        whole = sum(map(len, keys)) + sum(map(len, entries))
-        capacities = capacities or [max(1, round(share * whole)) for share in shares]
-        for capacity in capacities:
-            place = (name, codec.version, workload, kind, f"cache/capacity={capacity}")
-            rows.append(Row(run, *place, "hit-rate", "share", process, hit_rate(keys, entries, ranks, capacity)))
-    return rows
+    ranks, keys = popularity.draw(), [key_of({"rank": rank}) for rank in range(popularity.keys)]
+    whole = 0
+    for name, data in encoded.items():
+        entries = [seal(key, Entry(data[rank % len(data)], NEVER)) for rank, key in enumerate(keys)]
+        whole = whole or sum(map(len, keys)) + sum(map(len, entries))
+        for share in shares:
+            yield name, share, hit_rate(keys, entries, ranks, max(1, round(share * whole)))
 
 
-def distinct(workload: str, count: int) -> list[object]:
+def distinct(workload: str, count: int, seed: int = 0) -> list[object]:
     """Build so many messages of a workload, seed after seed."""
     messages: list[object] = []
     while len(messages) < count:
-        messages += workloads.build(workload, seed=len(messages))
+        messages += workloads.build(workload, seed + len(messages))
     return messages[:count]
 
 

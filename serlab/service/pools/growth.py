@@ -7,61 +7,60 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import serlab
-from serlab import workloads
 from serlab.codecs import open_codec
 from serlab.errors import WorkerError
 from serlab.generated import llm_pb2
-from serlab.results import Row
+from serlab.measure.load import load_messages
 
 STATM = Path("/proc/self/statm")
-MOST_GROWTH = 64 << 20
-"""Bytes that the measurement may eat."""
+MOST_GROWTH = 32 << 20
+"""Bytes that the calls which are measured may eat."""
+WARM_UP = 4
+"""Times as many calls before they are measured: the process gives back half a megabyte of its start in the first few
+thousand, which looked like a shrinking of 100 bytes a use."""
 EXPECTED = 8
 """How many times its bytes a message may grow by with each use, at most, to choose how often it is used."""
 CODE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from serlab.service.pools.growth import measure
-print(json.dumps(measure(sys.argv[2], int(sys.argv[3]))))
+print(json.dumps(measure(json.loads(sys.stdin.read()))))
 """
+PASSED = ("workload", "kind", "seed", "documents")
+"""What of a job says which messages it has."""
 
 
-def experiment(workload: str = "chat-turn", *, seed: int = 0, run: str = "", process: int = 0) -> list[Row]:
-    """Measure by how much a process grows with each message that is parsed.
+def measured(job: Mapping[str, Any]) -> dict[str, float]:
+    """Measure in a fresh process by how much it grows with each message that is parsed.
 
     Args:
-        workload: of the messages.
-        seed: of the messages.
-        run: the run's id.
-        process: the worker's number.
+        job: of a worker.
 
     Returns:
-        Rows of the metric `growth` in bytes a use, in the operations `pool/message-decode/fresh` and `…/kept`.
+        `fresh`, a new message each time, and `kept`, one for all → bytes a use.
 
     Raises:
         WorkerError: the process failed.
     """
-    kind = workloads.kind(workload)
-    place = ("protobuf", open_codec("protobuf", kind).version, workload, kind)
-    command = [sys.executable, "-c", CODE, str(Path(serlab.__file__).parents[1]), workload, str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", CODE, str(Path(serlab.__file__).parents[1])]
+    asked = json.dumps({name: job[name] for name in PASSED})
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise WorkerError(f"growth of {workload}: {done.stderr.strip().rpartition(chr(10))[2] or done.returncode}")
-    return [
-        Row(run, *place, f"pool/message-decode/{name}", "growth", "B", process, value)
-        for name, value in json.loads(done.stdout).items()
-    ]
+        reason = done.stderr.strip().rpartition("\n")[2] or done.returncode
+        raise WorkerError(f"growth of {job['workload']}: {reason}")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
-def measure(workload: str, seed: int) -> dict[str, float]:
+def measure(job: dict[str, Any]) -> dict[str, float]:
     """Measure in this process: variant → bytes a use."""
-    kind = workloads.kind(workload)
-    data = [open_codec("protobuf", kind).encode(message) for message in workloads.build(workload, seed)]
+    kind = job["kind"]
+    data = [open_codec("protobuf", kind).encode(message) for message in load_messages(job)]
     cls, reused = getattr(llm_pb2, kind), getattr(llm_pb2, kind)()
     return {"fresh": growth(cls.FromString, data), "kept": growth(reused.ParseFromString, data)}
 
@@ -77,7 +76,7 @@ def growth(call: Callable[[bytes], Any], items: Sequence[bytes]) -> float:
         The difference of resident memory by the number of calls; around 0 where nothing is kept, also below.
     """
     rounds = max(2, MOST_GROWTH // (EXPECTED * sum(map(len, items))))
-    each(call, items, max(1, rounds // 10))
+    each(call, items, WARM_UP * rounds)
     before = resident()
     each(call, items, rounds)
     return (resident() - before) / (rounds * len(items))

@@ -13,15 +13,14 @@ lest it eat the memory; `growth` measures by how much it grows. `Clear` and `__i
 way to fill it again in one call.
 """
 
-from collections.abc import Callable, Sequence
-from random import Random
+from collections.abc import Callable
 from typing import Any
 
-from serlab import workloads
-from serlab.measure.arms import Arm, calibrate, interleave
-from serlab.measure.effort import EFFORTS
-from serlab.results import Row
-from serlab.service.armrows import control, rows_of
+from serlab.codecs import open_codec
+from serlab.errors import EncodeError, ServiceError
+from serlab.measure.arms import Arm
+from serlab.measure.load import teach
+from serlab.service.experiments.frame import again, named
 from serlab.service.pools import variants
 
 PAIRS: dict[str, tuple[str, Callable[[str], variants.Variants]]] = {
@@ -36,39 +35,49 @@ PAIRS: dict[str, tuple[str, Callable[[str], variants.Variants]]] = {
 """Pair → its codec, and kind → its variants."""
 
 
-def experiment(
-    workload: str = "chat-turn",
-    pairs: Sequence[str] = tuple(PAIRS),
-    effort: str = "quick",
-    *,
-    seed: int = 0,
-    run: str = "",
-    process: int = 0,
-) -> list[Row]:
-    """Time pairs, all variants interleaved in one process.
+def arms_of(pair: str, kind: str, messages: list[Any]) -> list[Arm]:
+    """Make the arms of a pair, `fresh` twice (A/A).
 
     Args:
-        workload: of the messages.
-        pairs: some of `PAIRS`.
-        effort: one of `serlab.measure.effort.EFFORTS`.
-        seed: of the messages and the order.
-        run: the run's id.
-        process: the worker's number.
+        pair: one of `PAIRS`.
+        kind: of the messages.
+        messages: what is written or read.
 
-    Returns:
-        Rows of the metric `time` in ns a message, in the operations `pool/PAIR/VARIANT`; `fresh` twice (A/A).
+    Raises:
+        EncodeError: the pair's codec cannot carry a message.
+        NoSchemaError: it has no schema for the kind.
+        ServiceError: the variants do not all do the same.
     """
-    messages, kind = workloads.build(workload, seed), workloads.kind(workload)
-    arms = [arm for pair in pairs for arm in arms_of(pair, kind, messages)]
-    settings = EFFORTS[effort]._asdict()
-    times = interleave([calibrate(settings, arm) for arm in arms], Random(f"{seed}/{process}/{workload}"))
-    return rows_of(times, workload, kind, run, process)
-
-
-def arms_of(pair: str, kind: str, messages: list[Any]) -> list[Arm]:
-    """Make the arms of a pair, the first one twice."""
     codec, make = PAIRS[pair]
+    refuse_what_is_lost(codec, kind, messages)
     prepare, calls = make(kind)
     items = [prepare(message) for message in messages]
-    arms = [Arm(f"{codec} pool/{pair}/{name}", call, items, len(items)) for name, call in calls.items()]
-    return [*arms, arms[0]._replace(name=control(arms[0].name))]
+    check(pair, calls, items)
+    arms = [Arm(f"{name} {named('pooling', pair)}", call, items, len(items)) for name, call in calls.items()]
+    return [*arms, again(arms[0])]
+
+
+def refuse_what_is_lost(name: str, kind: str, messages: list[Any]) -> None:
+    """Take messages through a pair's codec, which nobody chose and so nobody has checked yet.
+
+    Raises:
+        EncodeError: it refuses or changes one.
+    """
+    codec = open_codec(name, kind)
+    teach(codec, messages)
+    if any(codec.decode(codec.encode(message)) != message for message in messages):
+        raise EncodeError(f"{name}: expected messages that come back as they were, got others; its pair is left out")
+
+
+def check(pair: str, calls: dict[str, variants.Call], items: list[Any]) -> None:
+    """See that variants give what the first one gives; a buffer that stays where it is is not given.
+
+    Raises:
+        ServiceError: one does not.
+    """
+    first, *others = calls.items()
+    for item in items:
+        expected = first[1](item)
+        for name, call in others:
+            if (found := call(item)) is not None and found != expected:
+                raise ServiceError(f"{pair}: expected the same of {name} as of {first[0]}, got something else")

@@ -1,0 +1,76 @@
+"""What was measured on the wire, as HTML: a question, its conditions and a table for each experiment."""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from serlab.report.wire import is_wire
+from serlab.report.wireblocks import Block, blocks
+
+ALONE = (
+    "This run timed no codec by itself, so the page names no format for a boundary: <code>serlab compare</code> does."
+)
+
+
+def link(rows: pd.DataFrame) -> str:
+    """Give the way to the section; nothing where there is none."""
+    return '<a class="jump" href="#wire-experiments">On the wire</a>\n' if is_wire(rows).any() else ""
+
+
+def is_alone(rows: pd.DataFrame, answers: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether the wire is all there is to show: no boundary has an answer, for nothing else was timed."""
+    return bool(is_wire(rows).any()) and not any(answer["answered"] for answer in answers)
+
+
+def section(rows: pd.DataFrame, environment: Mapping[str, Any], alone: bool = False) -> str:
+    """Write the section.
+
+    Args:
+        rows: the tidy table.
+        environment: of the run; `wire` tells each experiment's question and conditions.
+        alone: whether the page has nothing else to show, and must say so.
+
+    Returns:
+        HTML; nothing where nothing was measured on the wire.
+    """
+    asked: Mapping[str, Mapping[str, str]] = environment.get("wire", {})
+    groups = groupby(blocks(rows), key=lambda block: block.experiment)
+    parts = [experiment(name, asked.get(name, {}), list(found)) for name, found in groups]
+    if not parts:
+        return ""
+    head = (
+        '<h2 id="wire-title">On the wire</h2>\n<p class="note">Whole calls to real servers on loopback. Every figure '
+    )
+    head += 'with its interval and its A/A stands in the table <a class="jump" href="#wire">wire</a> below.</p>'
+    head += f'\n<p class="note">{ALONE}</p>' if alone else ""
+    opening = '<section id="wire-experiments" aria-labelledby="wire-title" tabindex="-1">'
+    return "\n".join([opening, head, *parts, "</section>\n"])
+
+
+def experiment(name: str, asked: Mapping[str, str], found: list[Block]) -> str:
+    """Write one experiment."""
+    question = escape(asked.get("question", name))
+    conditions = escape(asked.get("conditions", ""))
+    head = f'<h3>{question}</h3>\n<p class="note"><code>serlab wire {escape(name)}</code>: {conditions}.</p>'
+    return "\n".join([head, *map(table, found)])
+
+
+def table(block: Block) -> str:
+    """Write one block."""
+    caption = escape(f"{block.workload}. " + " ".join(block.legend))
+    heads = "".join(f'<th scope="col" class="number">{escape(head)}</th>' for head in block.heads)
+    body = "".join(line(name, cells, len(block.heads)) for name, cells in block.lines)
+    label = escape(f"{block.experiment}, {block.workload}")
+    shown = f"<table><caption>{caption}</caption><thead><tr><td></td>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{shown}</div>'
+
+
+def line(name: str, cells: list[str], width: int) -> str:
+    """Write one line, or the heading of those below it."""
+    if not cells:
+        return f'<tr><th scope="rowgroup" colspan="{width + 1}">{escape(name)}</th></tr>'
+    shown = "".join(f'<td class="number">{escape(cell)}</td>' for cell in cells)
+    return f'<tr><th scope="row">{escape(name.strip())}</th>{shown}</tr>'

@@ -1,0 +1,146 @@
+"""What a look-up, a hit and a put cost, what a codec's bytes are worth in a cache, and the call that a hit saves.
+
+    wire/cache/key                    the request's key; floor: SHA-256 of bytes alone
+    wire/cache/decode                 an answer's bytes, wherever they were kept
+    wire/cache/BACKEND/get            bytes, checked and not decoded
+    wire/cache/BACKEND/hit            a message; floor: the baseline's bytes, not decoded
+    wire/cache/BACKEND/put            encode and keep; floor: the baseline's bytes, encoded beforehand
+    wire/cache/hits/capacity=SHARE%   the share of requests that hit, where all codecs get the same bytes
+    wire/cache/call                   what a hit saves at least: a call to a server whose model takes no time
+
+All times are taken in one go, so that a hit can be set against a call.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import msgspec
+
+from serlab import workloads
+from serlab.codecs import open_codec
+from serlab.errors import MissingPackageError, ServiceError
+from serlab.measure.arms import Arm
+from serlab.measure.load import Bound, Emit, bind, finding, load_messages
+from serlab.messages import UNSET, same, to_document
+from serlab.service import Settings, spawned
+from serlab.service.cache import costs
+from serlab.service.cache.cache import Cache
+from serlab.service.cache.redisserver import find_redis_server
+from serlab.service.cache.zipf import Popularity, curves, distinct
+from serlab.service.clients import Client, Transport, open_transport
+from serlab.service.experiments.frame import again, awaited, named, row, timed
+from serlab.service.settings import Addresses
+from serlab.stats import CONTROL, FLOOR
+from serlab.workloads.traces import CHARACTERS_PER_TOKEN
+
+BATCH = 32
+"""Different answers that are timed, of a built-in workload."""
+BODIES = 100
+"""Different answers that the hit rate stands on."""
+REQUEST = "chat-turn"
+"""The workload of the requests: recorded answers do not tell what was asked."""
+CALL = named("cache", "call")
+
+
+def run(job: dict[str, Any], emit: Emit) -> None:
+    """Time the parts of a cache and a call, then replay requests; see `serlab.service.experiments.run`."""
+    names = [job["baseline"], *(name for name in job["codecs"] if name != job["baseline"])]
+    messages = answers(job, BATCH)
+    bound = [bind(job, name, messages) for name in names]
+    request = asked(job["seed"])
+    with ExitStack() as stack:
+        runner = stack.enter_context(asyncio.Runner())
+        arms = [*costs.key_arms([request], [open_codec(job["baseline"], "ChatRequest").encode(request)])]
+        arms += costs.decode_arms([one.codec for one in bound], [one.encoded for one in bound])
+        for backend in available(job, emit):
+            arms += backend_arms(stack, runner, backend, bound, messages)
+        transport = connected(stack, runner, answer_tokens(bound[0].encoded))
+        arms += call_arms(runner, transport, names, request)
+        timed(job, emit, arms)
+    send_hit_rates(job, emit, names)
+
+
+def answers(job: dict[str, Any], count: int) -> list[Any]:
+    """Give the answers that are kept: so many of a built-in workload, or all of what was recorded."""
+    built_in = job["documents"] is None
+    return distinct(job["workload"], count, job["seed"]) if built_in else load_messages(job)
+
+
+def asked(seed: int) -> Any:
+    """Give the request that is digested and sent: for a whole answer, whose length the server decides."""
+    return msgspec.structs.replace(workloads.build(REQUEST, seed)[0], max_tokens=UNSET, stream=UNSET)
+
+
+def available(job: dict[str, Any], emit: Emit) -> list[str]:
+    """List the backends whose programs are there; what is missing is told once a run."""
+    try:
+        find_redis_server()
+    except MissingPackageError as error:
+        if job["process"] == 0:
+            emit(finding(job, "", "refused", str(error)))
+        return [name for name in costs.BACKENDS if name != "redis"]
+    return list(costs.BACKENDS)
+
+
+def backend_arms(
+    stack: ExitStack, runner: asyncio.Runner, name: str, bound: Sequence[Bound], messages: list[Any]
+) -> list[Arm]:
+    """Fill a backend with the answers of every codec, and make its arms."""
+    backend = stack.enter_context(costs.opened(runner, name, [one.encoded for one in bound]))
+    filled = [runner.run(costs.fill(name, Cache(backend, one.codec), messages, one.encoded)) for one in bound]
+    arms = costs.baseline_arms(runner, filled[0])
+    return [*arms, *(arm for one in filled[1:] for arm in costs.arms_of(runner, one))]
+
+
+def answer_tokens(encoded: Sequence[bytes]) -> int:
+    """Say how many tokens make an answer of about the cached ones' length."""
+    return max(1, sum(map(len, encoded)) // len(encoded) // CHARACTERS_PER_TOKEN)
+
+
+def connected(stack: ExitStack, runner: asyncio.Runner, tokens: int) -> Transport:
+    """Start a server and connect to it."""
+    addresses = stack.enter_context(spawned(Settings(tokens=tokens)))
+    transport = runner.run(opened(addresses))
+    stack.callback(lambda: runner.run(transport.close()))
+    return transport
+
+
+async def opened(addresses: Addresses) -> Transport:
+    """Open a transport in the event loop."""
+    return open_transport("http", addresses)
+
+
+def call_arms(runner: asyncio.Runner, transport: Transport, names: Sequence[str], request: Any) -> list[Arm]:
+    """Call with every codec, the first twice (A/A); the floor leaves the first one's work to the server alone.
+
+    Raises:
+        ServiceError: codecs got different answers.
+    """
+    clients = [Client(transport, "ChatRequest", name) for name in names]
+    found = [to_document(runner.run(settled(client, request))) for client in clients]
+    if not all(same(found[0], other) for other in found):
+        raise ServiceError(f"{CALL}: expected the same answer through every codec, got different ones")
+    both = zip(names, clients, strict=True)
+    arms = [awaited(runner, f"{name} {CALL}", client.call, [request]) for name, client in both]
+    payload = clients[0].payload(clients[0].request.encode(request))
+    return [*arms, again(arms[0]), awaited(runner, f"{FLOOR}bytes {CALL}", transport.call, [payload])]
+
+
+async def settled(client: Client, request: Any) -> Any:
+    """Call until codecs that learn have learned, here and in the server; give the last answer."""
+    for _ in range(client.request.learns):
+        await client.call(request)
+    return (await client.call(request)).message
+
+
+def send_hit_rates(job: dict[str, Any], emit: Emit, names: Sequence[str]) -> None:
+    """Send the hit rates; each process draws its own requests, and the baseline meets its own twice."""
+    messages = answers(job, BODIES)
+    encoded = {name: bind(job, name, messages).encoded for name in names}
+    encoded[names[0] + CONTROL] = encoded[names[0]]
+    popularity = Popularity(seed=f"{job['seed']}/{job['process']}")
+    for name, share, rate in curves(encoded, popularity):
+        operation = named("cache", "hits", f"capacity={share:.0%}")
+        emit(row(job, f"{name} {operation}", "hit-rate", "share", rate))

@@ -1,0 +1,73 @@
+"""What reuse gains over new buffers, Packers, Builders and messages, and what it costs to share.
+
+    wire/pooling/PAIR                 fresh, kept, pooled, copied: the same messages written or read
+    wire/pooling/message-decode       also by how much a protobuf message grows with each use
+    wire/pooling/share/threads=N      a lease from a list, under a lock, from a queue; the list without a lease
+    wire/pooling/share/tasks=N        the same among tasks, and a pool for which they wait; floor: no pool
+    wire/pooling/count/threads=N      a number that no other gets
+
+Each arm is set against the first of its group: `fresh`, `list`, `itertools`. What is shared are empty objects, so it is
+measured with one workload only.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+from serlab.errors import EncodeError, NoSchemaError
+from serlab.measure.arms import Arm
+from serlab.measure.load import Emit, finding, load_messages
+from serlab.measure.wire import EXPERIMENTS
+from serlab.service.experiments.frame import control, named, row, timed
+from serlab.service.pools import growth, pairs, sharing
+
+THREADS, TASKS = (1, 4), (1, 16)
+GROWING = "message-decode"
+"""The pair whose message grows."""
+
+
+def run(job: dict[str, Any], emit: Emit) -> None:
+    """Time pairs and pools, then measure growth; see `serlab.service.experiments.run`."""
+    with ExitStack() as stack:
+        arms = list(pair_arms(job, emit))
+        grows = any(arm.name.endswith(f"/{GROWING}") for arm in arms)
+        arms += shared_arms(stack) if shares(job) else []
+        timed(job, emit, arms)
+    if grows:
+        send_growth(job, emit)
+
+
+def pair_arms(job: dict[str, Any], emit: Emit) -> Iterator[Arm]:
+    """Make the arms of all pairs; one whose codec cannot carry the messages is left out and told, once a run."""
+    messages = load_messages(job)
+    for pair, (codec, _) in pairs.PAIRS.items():
+        try:
+            yield from pairs.arms_of(pair, job["kind"], messages)
+        except (EncodeError, NoSchemaError) as error:
+            if job["process"] == 0:
+                outcome = "no_schema" if isinstance(error, NoSchemaError) else "refused"
+                emit(finding(job, codec, outcome, f"{named('pooling', pair)}: {error}"))
+
+
+def shares(job: dict[str, Any]) -> bool:
+    """Tell whether this is the workload with which sharing is measured."""
+    return bool(job["workload"] == EXPERIMENTS["pooling"].workloads[0])
+
+
+def shared_arms(stack: ExitStack) -> list[Arm]:
+    """Make the arms that share among threads and among tasks."""
+    executor = stack.enter_context(ThreadPoolExecutor(max(THREADS)))
+    runner = stack.enter_context(asyncio.Runner())
+    arms = [arm for count in THREADS for arm in sharing.thread_arms(executor, count)]
+    return arms + [arm for count in TASKS for arm in sharing.task_arms(runner, count)]
+
+
+def send_growth(job: dict[str, Any], emit: Emit) -> None:
+    """Send what a use leaves behind; the A/A is measured in a second process."""
+    operation = named("pooling", GROWING)
+    figures = {f"{name} {operation}": value for name, value in growth.measured(job).items()}
+    figures[control(f"fresh {operation}")] = growth.measured(job)["fresh"]
+    for name, value in figures.items():
+        emit(row(job, name, "growth-per-use", "bytes", value))

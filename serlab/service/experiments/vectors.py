@@ -1,0 +1,146 @@
+"""What the form of the vectors costs in an embeddings call: list, base64, bin, packed.
+
+A client sends texts, the server embeds and encodes, the client decodes and ends with one float32 array of all vectors,
+which is what an index or a model takes. In `base64` the request asks for it as OpenAI's own client does, by
+`encoding_format`, and what is decoded is text; in the other forms the codec gives arrays. The floors are the same calls
+whose answers are not decoded.
+"""
+
+import asyncio
+from base64 import b64decode
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from serlab.codecs import codec_names
+from serlab.errors import ServiceError
+from serlab.measure.arms import Arm
+from serlab.measure.load import Emit, load_messages
+from serlab.messages import EmbeddingRequest
+from serlab.service import Settings, spawned
+from serlab.service.checks import MOST_DIMENSIONS, MOST_INPUTS
+from serlab.service.clients import Client, Payload, Transport
+from serlab.service.experiments.frame import awaited, control, named, row, timed
+from serlab.service.experiments.streamways import is_text
+from serlab.service.experiments.vectorshapes import shapes_of
+from serlab.service.experiments.watched import Watch, opened, patient
+from serlab.service.negotiate import FORMATS
+from serlab.stats import FLOOR
+
+SHAPES = 3
+"""Kinds of call in a pass, at most: (texts, numbers) of the first messages."""
+MSGPACK = FORMATS["application/msgpack"]
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Caller:
+    """Calls with one codec in one form.
+
+    Args:
+        transport: what carries the calls.
+        codec: of requests and answers.
+        form: "list", "base64", "bin" or "packed".
+    """
+
+    def __init__(self, transport: Transport, codec: str, form: str) -> None:
+        self.client = Client(transport, "EmbeddingRequest", codec)
+        self.name = f"{codec} {named('vectors', form)}"
+        self.form = form
+        self.asked = "base64" if form == "base64" else "float"
+
+    def request(self, shape: tuple[int, int]) -> EmbeddingRequest:
+        """Ask for the vectors of some texts."""
+        texts = [f"text {number} of those that are embedded here" for number in range(shape[0])]
+        return EmbeddingRequest(model="serlab", input=texts, encoding_format=self.asked, dimensions=shape[1])
+
+    def payload(self, shape: tuple[int, int]) -> Payload:
+        """Encode a request once."""
+        return self.client.payload(self.client.request.encode(self.request(shape)))
+
+    async def call(self, request: EmbeddingRequest) -> Array:
+        """Get the vectors, a row each."""
+        answer = await self.client.call(request)
+        return np.stack([array_of(item.embedding) for item in answer.message.data])
+
+    async def size(self, payload: Payload) -> int:
+        """Get an answer, and of it only how many bytes it has."""
+        return len((await self.client.transport.call(payload)).data)
+
+
+def array_of(vector: Any) -> Array:
+    """Make a float32 array of a vector as it was decoded; an array that is one stays."""
+    if isinstance(vector, str):
+        return np.frombuffer(b64decode(vector), "<f4")
+    return np.asarray(vector, np.float32)
+
+
+def forms_of(codec: str) -> list[tuple[str, str]]:
+    """List the forms that a codec can give, as (codec, form): MessagePack's bin is a variant of its codec."""
+    if codec.endswith("-base64"):
+        # Its text is that of `encoding_format`, without the client's asking.
+        return [(codec, "base64")]
+    if codec.endswith("-bin"):
+        return [(codec, "bin")]
+    if is_text(codec):
+        return [(codec, "list"), (codec, "base64")]
+    if codec in MSGPACK:
+        return [(codec, "list"), (f"{codec}-bin", "bin")]
+    return [(codec, "list" if codec.startswith(MSGPACK) else "packed")]
+
+
+def run(job: dict[str, Any], emit: Emit) -> None:
+    """Time embeddings calls, side by side.
+
+    Args:
+        job: see `serlab.service.experiments.run`.
+        emit: receives the rows.
+    """
+    shapes = list(dict.fromkeys(found for message in load_messages(job) if (found := fitting(message))))[:SHAPES]
+    if not shapes:
+        raise ServiceError(f"{job['workload']}: expected messages with vectors, got none; choose another workload")
+    names = list(dict.fromkeys((job["baseline"], *job["codecs"])))
+    pairs = dict.fromkeys(pair for name in names for pair in forms_of(name) if pair[0] in codec_names())
+    with spawned(Settings()) as addresses, asyncio.Runner() as runner, opened(runner, addresses, ["http"]) as opens:
+        callers = [Caller(opens["http"], *pair) for pair in pairs]
+        runner.run(agree(callers, shapes))
+        arms = [timing(runner, caller.name, caller, shapes) for caller in callers]
+        arms.append(timing(runner, control(callers[0].name), callers[0], shapes))
+        firsts = {caller.form: caller for caller in reversed(callers)}
+        arms += [floor(runner, caller, shapes) for caller in firsts.values()]
+        watch = Watch()
+        timed(patient(job), emit, [watch.over(arm) for arm in arms])
+        watch.tell(job, emit)
+        for caller, name in [(each, each.name) for each in callers] + [(callers[0], control(callers[0].name))]:
+            sizes = [runner.run(caller.size(caller.payload(shape))) for shape in shapes]
+            emit(row(job, name, "body-bytes", "bytes", sum(sizes) / len(shapes)))
+
+
+def fitting(message: Any) -> tuple[int, int] | None:
+    """Give the shape of a message's vectors, if the server makes such."""
+    return next((s for s in shapes_of(message) if 0 < s[0] <= MOST_INPUTS and 0 < s[1] <= MOST_DIMENSIONS), None)
+
+
+def timing(runner: asyncio.Runner, name: str, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
+    """Make the arm of a caller."""
+    return awaited(runner, name, caller.call, [caller.request(shape) for shape in shapes])
+
+
+def floor(runner: asyncio.Runner, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
+    """Make the arm of the same calls whose answers are not decoded."""
+    name = f"{FLOOR}not decoded {named('vectors', caller.form)}"
+    return awaited(runner, name, caller.size, [caller.payload(shape) for shape in shapes])
+
+
+async def agree(callers: Sequence[Caller], shapes: Sequence[tuple[int, int]]) -> None:
+    """Make sure that every form brings the same numbers, bit by bit.
+
+    Raises:
+        ServiceError: one does not.
+    """
+    for shape in shapes:
+        expected = await callers[0].call(callers[0].request(shape))
+        for caller in callers:
+            found = await caller.call(caller.request(shape))
+            if found.dtype != np.float32 or found.shape != shape or found.tobytes() != expected.tobytes():
+                raise ServiceError(f"{caller.name}: expected the vectors that others bring, got {found.shape}")

@@ -1,0 +1,87 @@
+"""What experiments with a client in one process and a server in another share: transports, and the client's share.
+
+Client and server work at the same time, on a core each where there are two, so a figure is that of the slower half.
+What share of a core the client used says which half that was: near 1 it is the client, and its library and codec set
+the pace; well below it waited for the server or the kernel.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter_ns, process_time_ns
+from typing import Any
+
+from serlab.measure.arms import WARM_UP_BATCHES, Arm
+from serlab.measure.load import Emit
+from serlab.service.clients import Transport, open_transport
+from serlab.service.experiments.frame import row
+from serlab.service.settings import Addresses
+
+PATIENCE = 3
+"""How many times as long an arm is timed as a codec alone."""
+
+
+class Watch:
+    """Notes what processor time the client's process uses in each pass of each arm.
+
+    Attributes:
+        passes: arm's name → (processor time, time) of its passes, in ns; all threads of the process count.
+    """
+
+    def __init__(self) -> None:
+        self.passes: dict[str, list[tuple[int, int]]] = {}
+
+    def over(self, arm: Arm) -> Arm:
+        """Give the arm with the watch round its call; costs about a microsecond a pass."""
+        found, call = self.passes.setdefault(arm.name, []), arm.call
+
+        def watched(items: Any) -> Any:
+            used, began = process_time_ns(), perf_counter_ns()
+            answer = call(items)
+            found.append((process_time_ns() - used, perf_counter_ns() - began))
+            return answer
+
+        return arm._replace(call=watched)
+
+    def share(self, name: str) -> float:
+        """Tell what share of one core the client used, from its first timed pass on."""
+        used, took = map(sum, zip(*self.passes[name][WARM_UP_BATCHES:], strict=True))
+        return used / took
+
+    def tell(self, job: Mapping[str, Any], emit: Emit) -> None:
+        """Send the row of each arm."""
+        for name in self.passes:
+            emit(row(job, name, "client-cpu", "share", self.share(name)))
+
+
+def patient(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an arm the time for about as many batches as there are rounds: one call here is longer than a batch."""
+    effort = job["effort"]
+    return {**job, "effort": effort | {"arm_ns": PATIENCE * effort["arm_ns"]}}
+
+
+@contextmanager
+def opened(runner: asyncio.Runner, addresses: Addresses, names: Iterable[str]) -> Iterator[dict[str, Transport]]:
+    """Open transports in a runner's loop, and close them at the end.
+
+    Args:
+        runner: whose loop they live in.
+        addresses: of the server.
+        names: some of `serlab.service.clients.ARMS`.
+
+    Yields:
+        Name → transport.
+    """
+
+    async def open_all() -> dict[str, Transport]:
+        return {name: open_transport(name, addresses) for name in names}
+
+    async def close_all() -> None:
+        for transport in transports.values():
+            await transport.close()
+
+    transports = runner.run(open_all())
+    try:
+        yield transports
+    finally:
+        runner.run(close_all())
