@@ -15,7 +15,7 @@ import pytest
 
 from serlab import compare, load_results
 from serlab.errors import UnknownNameError, WorkerError
-from serlab.measure import lag, pace, throughput
+from serlab.measure import lag, pace, throughput, ticker
 from serlab.measure.arms import Arm, batch, calibrate
 from serlab.measure.crew import Crew, Order
 from serlab.measure.effort import EFFORTS
@@ -144,7 +144,7 @@ def block(duration_ns: int) -> None:
 def lags(way: str, duration_ns: int) -> lag.Arm:
     """Measure one window with bodies that take so long."""
     arm = lag.Arm("planted", "decode", way, block, [duration_ns])
-    with ProcessPoolExecutor(1) as pool, asyncio.Runner(loop_factory=lag.fine_loop) as runner:
+    with ProcessPoolExecutor(1) as pool, asyncio.Runner(loop_factory=ticker.fine_loop) as runner:
         runner.run(lag.one_window(arm, pool, [0] * 5))
     return arm
 

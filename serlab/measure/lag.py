@@ -1,26 +1,18 @@
 """Event-loop lag: how late everything else on an asyncio loop is while bodies are coded there.
 
-A ticker is due every millisecond and notes how late it is; bodies come at a stated rate, whether or not the last one
-is done, and are coded inline, by `asyncio.to_thread` or in a pool of one process. A blocked loop misses ticks: each
-one that was missed counts with its own lag when the loop comes back, as a request that arrived then would have waited
-(leaving them out is known as coordinated omission).
-
-The loop waits by `select`, since epoll rounds a timer up to the next millisecond and would hide shorter lags. Its lag
-without any coding is an arm of its own, `floor: idle`; two more block for 10 ms, with and without the interpreter lock.
-
-Source: CPython's Lib/selectors.py (rounding of timeouts); Gil Tene, How NOT to Measure Latency (2015).
+A ticker notes how late the loop is (`serlab.measure.ticker`) while bodies come at a stated rate and are coded inline,
+by `asyncio.to_thread` or in a pool of one process. The loop's lag without any coding is an arm of its own,
+`floor: idle`; two more block for 10 ms, with and without the interpreter lock.
 """
 
 import asyncio
 import gc
 import multiprocessing
-import selectors
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -28,7 +20,8 @@ import numpy as np
 from serlab.codecs import open_codec
 from serlab.measure.gil import FLOORS, floor
 from serlab.measure.load import Emit, bind, load_messages, row
-from serlab.measure.pace import BODIES_PER_S, BODIES_PER_WINDOW, LOAD_OPERATIONS, TICK_NS, WAYS, lag_windows
+from serlab.measure.pace import BODIES_PER_S, BODIES_PER_WINDOW, LOAD_OPERATIONS, WAYS, lag_windows
+from serlab.measure.ticker import fine_loop, ticked
 from serlab.measure.time import carries
 from serlab.stats import CONTROL
 
@@ -90,11 +83,6 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         emit_arm(job, arm, emit)
 
 
-def fine_loop() -> asyncio.SelectorEventLoop:
-    """Make an event loop whose timers are not rounded to milliseconds."""
-    return asyncio.SelectorEventLoop(selectors.SelectSelector())
-
-
 def codec_of(arm: Arm) -> str:
     """Name the codec that a failure costs; a floor's would cost all."""
     return "" if arm.codec in FLOORS else arm.codec.removesuffix(CONTROL)
@@ -136,38 +124,8 @@ def handler(arm: Arm, pool: ProcessPoolExecutor) -> Callable[[Any], Any]:
 
 async def one_window(arm: Arm, pool: ProcessPoolExecutor, picks: list[int]) -> None:
     """Code some bodies at the stated rate while the ticker runs."""
-    begin = perf_counter_ns()
-    ticker = asyncio.create_task(tick(arm.lags))
-    elapsed = await feed(handler(arm, pool), [arm.items[i] for i in picks])
-    await until(max(begin + len(picks) * 10**9 // BODIES_PER_S, perf_counter_ns() + 2 * TICK_NS))
-    ticker.cancel()
-    arm.rates.append(min(BODIES_PER_S, len(picks) * 1e9 / elapsed))
-
-
-async def tick(lags: list[int]) -> None:
-    """Note how late the loop is, once for every tick that was due, until cancelled."""
-    due = perf_counter_ns() + TICK_NS
-    while True:
-        await until(due)
-        now = perf_counter_ns()
-        while due <= now:
-            lags.append(now - due)
-            due += TICK_NS
-
-
-async def feed(handle: Callable[[Any], Any], items: list[Any]) -> int:
-    """Hand out one body after another at the stated rate and wait for all; give the nanoseconds until the last."""
-    begin = perf_counter_ns()
-    async with asyncio.TaskGroup() as group:
-        for number, item in enumerate(items):
-            await until(begin + number * 10**9 // BODIES_PER_S)
-            group.create_task(handle(item))
-    return perf_counter_ns() - begin
-
-
-async def until(due: int) -> None:
-    """Sleep until a time on the machine's clock; where it is past, let the others on the loop go first."""
-    await asyncio.sleep(max(0, due - perf_counter_ns()) / 1e9)
+    items = [arm.items[i] for i in picks]
+    arm.rates.append(await ticked(arm.lags, handler(arm, pool), items, BODIES_PER_S))
 
 
 def emit_arm(job: dict[str, Any], arm: Arm, emit: Emit) -> None:

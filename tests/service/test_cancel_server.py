@@ -1,27 +1,24 @@
 """A thousand calls are cancelled at random moments, and nothing is left on either side."""
 
 import asyncio
-import gc
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 
 from serlab.messages import from_document
 from serlab.service import Addresses, Latency, Settings, running, spawned
+from serlab.service.cancelling import AT_ONCE, cancel_some
 from serlab.service.clients import ARMS, Client, Http2Transport
+from serlab.service.gauges import Sides, descriptors, idle_tasks, settled, watched
 from tests.service.clienthelpers import messages, opened
 from tests.service.helpers import bounded, client, until
 
-CALLS, AT_ONCE = 1000, 20
+CALLS = 1000
 LONG = from_document("GenerateRequest", {"model": "m", "prompt": "once"})
 SLOW = Settings(tokens=100_000, latency=Latency(first_token_s=0.01, token_s=0.001))
-GROWTH_KB = 4096
+GROWTH_BYTES = 4 << 20
 """Of a process that has done the same before: its allocators' high-water marks are reached with the first thousand, or,
 by chance, with a later one. A leak of 4 KiB with each call would show with every one."""
 
@@ -29,74 +26,9 @@ THOUSANDS = 3
 """How many may be tried until one leaves memory as it was."""
 
 
-class Gauge(NamedTuple):
-    """What a process holds."""
-
-    tasks: int
-    descriptors: int
-    memory_kb: int
-
-
-def gauge(pid: int, tasks: int) -> Gauge:
-    """Read what a process holds."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return Gauge(tasks, descriptors(pid), pages * os.sysconf("SC_PAGE_SIZE") // 1024)
-
-
-def descriptors(pid: int) -> int:
-    """Count the files and sockets of a process."""
-    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-
-
-def grown(before: tuple[Gauge, Gauge], after: tuple[Gauge, Gauge]) -> bool:
+def grown(before: Sides, after: Sides) -> bool:
     """Tell whether a side holds more memory than before."""
-    return any(new.memory_kb - old.memory_kb >= GROWTH_KB for old, new in zip(before, after, strict=True))
-
-
-@asynccontextmanager
-async def watched(addresses: Addresses) -> AsyncIterator[Any]:
-    """Ask a server for its counters, over one connection that is there all the time."""
-    async with ClientSession(addresses.http) as session:
-
-        async def stats() -> dict[str, int]:
-            async with session.get("/stats") as answer:
-                found: dict[str, int] = await answer.json()
-                return found
-
-        yield stats
-
-
-async def cancel_some(caller: Client, random: Random, calls: int) -> None:
-    """Begin calls, whole and streamed, and cancel each at a moment of its own."""
-    left = iter(range(calls))
-
-    async def one() -> None:
-        work = messages(caller, LONG) if random.random() < 0.5 else caller.call(LONG)
-        task = asyncio.ensure_future(work)
-        # Before anything was sent, while it is sent, before the first byte and in the middle of the stream.
-        await asyncio.sleep(random.random() * 0.08 if random.random() < 0.9 else 0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    async def worker() -> None:
-        for _ in left:
-            await one()
-
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
-
-
-async def settled(stats: Any, addresses: Addresses, idle: tuple[int, int]) -> tuple[Gauge, Gauge]:
-    """Wait until no task is left beside those of idle processes; give what client and server hold."""
-    for _ in range(500):
-        found = await stats()
-        tasks = len(asyncio.all_tasks()), found["tasks"]
-        if found["active"] == 0 and tasks[0] <= idle[0] and tasks[1] <= idle[1]:
-            break
-        await asyncio.sleep(0.02)
-    assert found["active"] == 0 and found["completed"] == 0
-    gc.collect()
-    return gauge(os.getpid(), tasks[0]), gauge(addresses.pid, tasks[1])
+    return any(new.memory_bytes - old.memory_bytes >= GROWTH_BYTES for old, new in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -105,14 +37,14 @@ def test_thousand_cancelled_calls_leave_nothing(arm: str, record_property: Any) 
 
     async def work(addresses: Addresses) -> None:
         async with watched(addresses) as stats, opened(arm, addresses) as transport:
-            idle = len(asyncio.all_tasks()), (await stats())["tasks"]
+            idle = await idle_tasks(stats)
             caller, random = Client(transport, "GenerateRequest", "protobuf"), Random(f"cancel/{arm}")
-            await cancel_some(caller, random, CALLS)
-            after = await settled(stats, addresses, idle)
+            await cancel_some(caller, [LONG], random, CALLS)
+            after = await settled(stats, addresses.pid, idle)
             for _ in range(THOUSANDS):
                 before = after
-                await cancel_some(caller, random, CALLS)
-                after = await settled(stats, addresses, idle)
+                await cancel_some(caller, [LONG], random, CALLS)
+                after = await settled(stats, addresses.pid, idle)
                 if not grown(before, after):
                     break
             for side, tasks, old, new in zip(("client", "server"), idle, before, after, strict=True):
@@ -121,7 +53,10 @@ def test_thousand_cancelled_calls_leave_nothing(arm: str, record_property: Any) 
                 assert new.tasks <= tasks and new.descriptors <= old.descriptors
             assert not grown(before, after)
             counted = await stats()
-            assert counted["cancelled"] > CALLS / 2 and counted["failed"] == 0 and counted["waiting"] == 0
+            assert (
+                counted["cancelled"] > CALLS / 2
+                and counted["failed"] == counted["completed"] == counted["waiting"] == 0
+            )
             short = from_document("GenerateRequest", {"model": "m", "prompt": "once", "max_tokens": 3})
             assert (await caller.call(short)).message.choices and len(await messages(caller, short)) == 4
 
@@ -149,7 +84,7 @@ def test_closed_transport_leaves_no_descriptor_and_no_task(arm: str) -> None:
 async def cycle(arm: str, addresses: Addresses) -> None:
     """Open, use and leave, close."""
     async with opened(arm, addresses) as transport:
-        await cancel_some(Client(transport, "GenerateRequest", "protobuf"), Random(1), 2 * AT_ONCE)
+        await cancel_some(Client(transport, "GenerateRequest", "protobuf"), [LONG], Random(1), 2 * AT_ONCE)
 
 
 def test_left_call_harms_no_other_on_its_connection() -> None:
@@ -161,7 +96,7 @@ def test_left_call_harms_no_other_on_its_connection() -> None:
         async with running(settings) as server, opened("http2-tls", server.addresses) as transport:
             caller = Client(transport, "GenerateRequest", "protobuf")
             other = asyncio.create_task(messages(caller, fixed))
-            await cancel_some(caller, Random(3), 60)
+            await cancel_some(caller, [LONG], Random(3), 60)
             assert len(await other) == 151 and transport.opened == 1
             assert await until(lambda: server.stats.active == 0)
 
