@@ -84,14 +84,14 @@ EXPERIMENTS: dict[str, Experiment] = {
         "1,000 answers, 20,000 requests, Zipf exponent 0.8, an empty cache",
         ("chat-response",),
         ("ChatResponse",),
-        4.0,
+        7.0,
     ),
     "pooling": Experiment(
         "What does reuse gain over new buffers, Packers, Builders and messages, and what does sharing cost?",
-        "one process; no server",
+        "one process; no server; messages as the codecs write and read them, or empty objects that are shared",
         ("chat-turn", "agent-request"),
         (),
-        3.0,
+        4.0,
     ),
     "cancel": Experiment(
         "What does a call that is cancelled still cost, and what does it leave behind?",

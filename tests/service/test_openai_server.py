@@ -1,16 +1,12 @@
 """The official client speaks to the server."""
 
-import re
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import openai
 import pytest
 
-from serlab.service import Faults, Settings, running, spawned
-from tests.conftest import ROOT
+from serlab.service import Faults, Settings, running
 from tests.service.helpers import CHAT, bounded, client, trust
 
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
@@ -145,14 +141,3 @@ def test_what_is_not_done_is_refused_by_name(fields: dict[str, Any], param: str)
             assert server.stats.refused == 1 and server.stats.active == 0
 
     bounded(work())
-
-
-def test_example_of_the_page_runs() -> None:
-    """As it stands, but for the port."""
-    example = re.findall(r"```python\n(from openai.*?)```", (ROOT / "docs/service.md").read_text(), re.DOTALL)[0]
-    with spawned(Settings(tokens=4)) as addresses:
-        code = example.replace("http://127.0.0.1:8080", addresses.http)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()[0], done.stdout.splitlines()[-1]
-    assert first.endswith(" 4") and second.endswith("1536") and first.removesuffix(" 4") in second

@@ -120,6 +120,13 @@ def test_a_message_that_a_pairs_codec_refuses_leaves_out_the_pair() -> None:
     assert {"msgpack": "refused"}.items() <= {one["codec"]: one["outcome"] for one in findings}.items()
 
 
+def test_vectors_are_compared_as_what_they_are() -> None:
+    """Messages that hold arrays come back equal, and so no pair is left out."""
+    figures, findings = measured("pooling", "embeddings", ["orjson"])
+    assert findings == []
+    assert {operation.removeprefix("wire/pooling/") for operation, _, _ in figures} == pairs.PAIRS.keys()
+
+
 def test_a_variant_that_does_something_else_is_not_timed() -> None:
     """A comparison of different work is none."""
     with pytest.raises(ServiceError, match="the same of kept as of fresh"):

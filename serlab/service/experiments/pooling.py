@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from serlab.errors import EncodeError, NoSchemaError
 from serlab.measure.arms import Arm
 from serlab.measure.load import Emit, finding, load_messages
 from serlab.measure.wire import EXPERIMENTS
@@ -43,12 +42,11 @@ def pair_arms(job: dict[str, Any], emit: Emit) -> Iterator[Arm]:
     """Make the arms of all pairs; one whose codec cannot carry the messages is left out and told, once a run."""
     messages = load_messages(job)
     for pair, (codec, _) in pairs.PAIRS.items():
-        try:
+        lost = pairs.lost(codec, job["kind"], messages)
+        if lost is None:
             yield from pairs.arms_of(pair, job["kind"], messages)
-        except (EncodeError, NoSchemaError) as error:
-            if job["process"] == 0:
-                outcome = "no_schema" if isinstance(error, NoSchemaError) else "refused"
-                emit(finding(job, codec, outcome, f"{named('pooling', pair)}: {error}"))
+        elif job["process"] == 0:
+            emit(finding(job, codec, lost.outcome, f"{named('pooling', pair)}: {lost.reason}"))
 
 
 def shares(job: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ message.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import flatbuffers
@@ -53,7 +54,9 @@ def buffer_variants(codec: str, kind: str) -> Variants:
 
 def orjson_variants(kind: str) -> Variants:
     """A new buffer of orjson's bytes against a kept one: reuse saves the buffer and not the bytes."""
-    dumps, pool, own = orjson.dumps, buffers(), bytearray()
+    arrays = kind == "EmbeddingResponse"
+    dumps = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY) if arrays else orjson.dumps
+    pool, own = buffers(), bytearray()
 
     def kept(item: Any) -> None:
         own[:] = dumps(item)
@@ -62,13 +65,10 @@ def orjson_variants(kind: str) -> Variants:
         with pool.lease() as buffer:
             buffer[:] = dumps(item)
 
-    calls: dict[str, Call] = {
-        "fresh": lambda item: bytearray(dumps(item)),
-        "kept": kept,
-        "pooled": pooled,
-        "bytes": dumps,
-    }
-    return open_codec("orjson", kind).populate, calls
+    def fresh(item: Any) -> bytearray:
+        return bytearray(dumps(item))
+
+    return open_codec("orjson", kind).populate, {"fresh": fresh, "kept": kept, "pooled": pooled, "bytes": dumps}
 
 
 def packer_variants(kind: str) -> Variants:
