@@ -33,6 +33,7 @@ WIRE_METRICS = {
     "stall-p50": "ns",
     "stall-p99": "ns",
     "stall-max": "ns",
+    "body-rate": "bodies/s",
     "client-cpu": "share",
     "round-trips": "1",
     "hit-rate": "share",
