@@ -51,7 +51,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "How long do others on the event loop wait while large bodies are coded there?",
         "loopback, HTTP/1.1 by aiohttp, no TLS; a client that sends 20 bodies per second, five in a window, and "
         "decodes what comes back, beside a ticker every millisecond",
-        ("image-request", "logprobs-response", "embeddings"),
+        ("logprobs-response", "embeddings"),
         (),
         11.0,
     ),
