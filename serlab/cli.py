@@ -87,7 +87,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Show the versi
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List codecs with versions and capabilities, messages and workloads."""
+    """List codecs with versions and capabilities, messages, workloads and experiments on the wire."""
     from serlab.terminal import inventory, show_inventory
 
     found = inventory()

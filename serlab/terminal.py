@@ -16,6 +16,7 @@ from serlab.codecs import codec_info, codec_names
 from serlab.measure.check import Report
 from serlab.measure.effort import OPERATIONS
 from serlab.measure.parity import OUTCOMES
+from serlab.measure.wire import EXPERIMENTS
 from serlab.messages import KINDS
 from serlab.report import paired_lines, terminal_tables
 
@@ -27,7 +28,9 @@ def inventory() -> dict[str, Any]:
     """List what there is as JSON values."""
     codecs = [codec_info(name)._asdict() for name in codec_names()]
     built_in = [{"name": name, "message": work.kind, "description": work.description} for name, work in built()]
-    return {"codecs": codecs, "messages": list(KINDS), "workloads": built_in, "operations": list(OPERATIONS)}
+    experiments = [{"name": name, **one._asdict()} for name, one in EXPERIMENTS.items()]
+    found = {"codecs": codecs, "messages": list(KINDS), "workloads": built_in, "operations": list(OPERATIONS)}
+    return found | {"experiments": experiments}
 
 
 def built() -> Any:
@@ -36,7 +39,7 @@ def built() -> Any:
 
 
 def show_inventory(console: Console, found: dict[str, Any]) -> None:
-    """Show codecs, messages and workloads."""
+    """Show codecs, messages, workloads and experiments."""
     rows = [
         [
             codec["name"],
@@ -52,6 +55,8 @@ def show_inventory(console: Console, found: dict[str, Any]) -> None:
     console.print(f"[bold]Operations[/bold] {', '.join(found['operations'])}\n", highlight=False)
     rows = [[work["name"], work["message"], work["description"]] for work in found["workloads"]]
     show_table(console, "Workloads", ("workload", "message", "what"), rows)
+    rows = [[one["name"], one["question"], ", ".join(one["kinds"]) or "any"] for one in found["experiments"]]
+    show_table(console, "Experiments on the wire", ("experiment", "asks", "of"), rows)
 
 
 def yes(value: bool) -> str:
