@@ -235,7 +235,7 @@ def test_client_that_is_gone_before_the_last_bytes_leaves_nothing(caplog: pytest
             async with through(round_trip_s, say_goodbye) as (relay, (_, writer)):
                 writer.write(b"x")
                 writer.close()
-                assert await until(lambda: relay.to_client and not relay.ends)  # noqa: B023
+                assert await until(lambda: relay.to_client and not relay.ends)
 
     bounded(work())
     assert caplog.records == []
