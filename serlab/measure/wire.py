@@ -73,10 +73,11 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "connection": Experiment(
         "What does a connection cost, new, kept and resumed?",
-        "a relay on loopback that delays both ways; the same small request, encoded beforehand, on every connection",
+        "a relay on loopback that delays each way by half of the round trip (rtt); HTTP/1.1 by a blocking client; "
+        "the same request for one token, encoded beforehand, on every connection",
         ("chat-turn",),
         ("ChatRequest",),
-        7.0,
+        8.0,
     ),
     "cache": Experiment(
         "What do a look-up, a hit and a put cost, and how much does a compact codec let a cache hold?",

@@ -116,9 +116,13 @@ def arms_of(operation: str, near: Dialler, direct: Dialler, kept: HTTPConnection
     """
     standing = Arm(f"kept {operation}", near.ask, [kept], 1)
     yield from (standing, again(standing))
-    yield Arm(f"new {operation}", near.call, [None], 1, fresh=near.hang_up)
-    if near.context:
-        yield Arm(f"resumed {operation}", near.call, [None], 1, fresh=partial(fresh_session, near, direct))
+    if near.context is None:
+        yield Arm(f"new {operation}", near.call, [None], 1, fresh=near.hang_up)
+        return
+    # Both get a session, so that client and server have just been at work for the one as for the other.
+    prepare = partial(fresh_session, near, direct)
+    yield Arm(f"new {operation}", lambda _: near.call(), [None], 1, fresh=prepare)
+    yield Arm(f"resumed {operation}", near.call, [None], 1, fresh=prepare)
 
 
 def fresh_session(near: Dialler, direct: Dialler, _: None) -> ssl.SSLSession:
