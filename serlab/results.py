@@ -216,9 +216,7 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise ResultsError(f"{folder / PARQUET}: damaged: {error}") from error
     if not (folder / JOURNAL).exists():
-        raise ResultsError(
-            f"{folder}: expected a results folder with {PARQUET}; make one with `serlab compare -o {folder}`"
-        )
+        raise no_results(folder, PARQUET)
     return frame(row for cell in read_journal(folder / JOURNAL) for row in cell.rows)
 
 
@@ -237,9 +235,21 @@ def load_environment(directory: str | Path) -> dict[str, Any]:
     path = Path(directory) / ENVIRONMENT
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{directory}: not a results folder; {ENVIRONMENT} cannot be read: {error}") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise no_results(Path(directory), ENVIRONMENT) from error
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ResultsError(f"{path}: damaged: {error}") from error
     return record
+
+
+def no_results(folder: Path, name: str) -> ResultsError:
+    """Say that a folder lacks what every results folder has, or is not there at all."""
+    remedy = f"make one with `serlab compare -o {folder}`"
+    if not folder.exists():
+        return ResultsError(f"{folder}: no such folder; expected a results folder: {remedy}")
+    return ResultsError(f"{folder}: expected a results folder, which has {name}; {remedy}")
 
 
 def unfinished(parent: Path) -> Path | None:
