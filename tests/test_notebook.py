@@ -117,6 +117,33 @@ def test_a_stopped_run_goes_on_only_with_the_same_settings(live: Path, monkeypat
     assert not asked[1]["resume"] and asked[1]["directory"] != begun
 
 
+def test_a_run_without_an_experiment_does_not_hold_it(live: Path, tmp_path: Path) -> None:
+    """Its rows would be missing in the middle of an argument."""
+    corpus = tmp_path / "my.jsonl"
+    corpus.write_text(json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello."}]}) + "\n")
+    run = finished(live, "my-20260101-000000", ["size", "wire"], [], "json")
+    record = json.loads((run / "environment.json").read_text()) | {"wire": {"stream": {}, "pooling": {}}}
+    (run / "environment.json").write_text(json.dumps(record))
+    asked: dict[str, Any] = {"parts": ("size", "wire"), "experiments": ("stream", "cache", "pooling")}
+    assert set(open_run(str(corpus), **asked)["codec"]) >= {"json"}, "no cache: these are requests"
+    with pytest.raises(ResultsError, match="size, wire, transport"):
+        open_run(str(corpus), parts=("size", "wire"), experiments=("transport",))
+
+
+def test_experiments_that_take_none_of_a_corpus_are_left_out(tmp_path: Path) -> None:
+    """Else one of several would stop a whole notebook; without any left, the part goes too."""
+    corpus = tmp_path / "my.jsonl"
+    corpus.write_text(json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello."}]}) + "\n")
+    fitted = notebook.fitting(str(corpus), {"experiments": ("stream", "cache", "vectors"), "parts": ("size", "wire")})
+    assert fitted == {"experiments": ("stream",), "parts": ("size", "wire")}
+    assert notebook.fitting(str(corpus), {"experiments": ["cache"], "parts": ["wire"]}) == {
+        "experiments": (),
+        "parts": (),
+    }
+    both = {"experiments": ["cache"], "parts": ["wire"], "workloads": ["chat-response"]}
+    assert notebook.fitting(str(corpus), both)["experiments"] == ("cache",)
+
+
 def test_sentences_are_paragraphs_of_markdown() -> None:
     """Each argument is one."""
     assert say("**a**", "b").data == "**a**\n\nb"

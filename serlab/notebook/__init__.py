@@ -13,7 +13,8 @@ import pandas as pd
 
 from serlab.comparison import compare
 from serlab.errors import MissingPackageError, ResultsError
-from serlab.measure.plan import PARTS
+from serlab.measure.plan import PARTS, Options, make_plan
+from serlab.measure.wire import WIRE, taken
 from serlab.report.cells import readable as read_cells
 from serlab.report.units import show
 from serlab.results import ENVIRONMENT, PARQUET, load_environment, load_results
@@ -33,7 +34,8 @@ def open_run(corpus: str = "", rerun: bool = False, *, stored: str | Path = STOR
         rerun: measure now, on this machine, with a progress bar, and keep the run in `LIVE`; else the last such run is
             read, or without a corpus the stored one.
         stored: the folder of the stored run.
-        settings: for `serlab.compare`: codecs, workloads, operations, parts, effort.
+        settings: for `serlab.compare`: codecs, workloads, operations, parts, experiments, effort. An experiment that
+            takes none of a corpus's messages is left out.
 
     Returns:
         One row per figure, with the columns of `serlab.results.Row`; `attrs["environment"]` tells machine and versions.
@@ -43,6 +45,8 @@ def open_run(corpus: str = "", rerun: bool = False, *, stored: str | Path = STOR
         SerlabError: what `serlab.compare` raises.
     """
     name = Path(corpus).name.split(".")[0] or "built-in"
+    if corpus and settings.get("experiments"):
+        settings |= fitting(corpus, settings)
     if rerun:
         begun = stopped(name, settings)
         return compare(corpus=corpus or None, directory=begun or fresh(name), resume=begun is not None, **settings)
@@ -52,6 +56,16 @@ def open_run(corpus: str = "", rerun: bool = False, *, stored: str | Path = STOR
     rows = load_results(source)
     rows.attrs["environment"] = load_environment(source)
     return rows
+
+
+def fitting(corpus: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Choose the experiments on the wire that can take a corpus's messages; without any, there is no such part."""
+    named = settings.get("workloads")
+    plan = make_plan(Options(workloads=tuple(plain(named)), corpora=(corpus,)))
+    kinds = {name: source.kind for name, source in plan.sources.items()}
+    found = tuple(name for name in plain(settings["experiments"]) if taken(name, kinds, by_user=True))
+    parts = tuple(part for part in plain(settings.get("parts", PARTS)) if found or part != WIRE)
+    return {"experiments": found, "parts": parts}
 
 
 def fresh(name: str) -> Path:
@@ -75,21 +89,23 @@ def stopped(name: str, settings: dict[str, Any]) -> Path | None:
     if not last or (last[0] / PARQUET).exists():
         return None
     options = load_environment(last[0])["options"]
-    asked = {"parts": PARTS, "operations": (), **settings}
+    asked = {"parts": PARTS, "operations": (), "experiments": (), **settings}
     same = all(plain(value) == options[key] for key, value in asked.items() if key in options)
     return last[0] if same else None
 
 
 def holds(run: Path, settings: dict[str, Any]) -> bool:
-    """Tell whether a run has all the parts and operations that are asked for."""
+    """Tell whether a run has all the parts, operations and experiments that are asked for."""
     record = load_environment(run)
     has = {"parts": record["plan"]["parts"], "operations": record["effort"]["operations"]}
+    has["experiments"] = list(record.get("wire", ()))
     return all(set(plain(settings.get(key, ()))) <= set(names) for key, names in has.items())
 
 
 def wanted(settings: dict[str, Any]) -> str:
     """Say what a notebook asks for."""
-    return ", ".join([*settings.get("parts", ()), *settings.get("operations", ())]) or "any figures"
+    asked = [name for key in ("parts", "operations", "experiments") for name in plain(settings.get(key, ()))]
+    return ", ".join(asked) or "any figures"
 
 
 def plain(value: Any) -> Any:
