@@ -164,6 +164,14 @@ def test_a_folder_with_a_run_is_not_written_over(serlab: Run) -> None:
     assert other.returncode == 2 and "made otherwise" in other.stderr
 
 
+def test_a_corpus_without_bodies_is_no_success(serlab: Run, tmp_path: Path) -> None:
+    """Neither is a table of zeros."""
+    (tmp_path / "empty.jsonl").write_text("\n\n")
+    for command in (("check",), ("check", "--json"), ("size", "--json")):
+        done = serlab(*command, "--corpus", "empty.jsonl")
+        assert done.returncode == 2 and "serlab: empty.jsonl: holds no bodies" in done.stderr and not done.stdout
+
+
 def test_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     """Ctrl-C ends at once with status 130 and the command that resumes; no worker is left."""
     command = [str(Path(sys.executable).with_name("serlab")), "time", "--workload", "chat-turn", "-o", "out"]
