@@ -229,8 +229,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Measure size, time and memory together: the main job. With --json, one line for each figure."""
+    from serlab.measure.options import PARTS
     from serlab.measure.pace import LOAD_PARTS
-    from serlab.measure.plan import PARTS, check_names
+    from serlab.measure.plan import check_names
     from serlab.measure.wire import WIRE
 
     parts = split(part) or (*PARTS, *(LOAD_PARTS if load else ()))

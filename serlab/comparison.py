@@ -10,8 +10,9 @@ import pandas as pd
 from rich.console import Console
 
 from serlab.measure.effort import EFFORTS
+from serlab.measure.options import PARTS, Options
 from serlab.measure.pace import LOAD_PARTS
-from serlab.measure.plan import PARTS, Options, Plan, check_names, make_plan
+from serlab.measure.plan import Plan, check_names, make_plan
 from serlab.measure.run import measure
 from serlab.measure.wire import WIRE
 from serlab.progress import Ticker

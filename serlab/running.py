@@ -33,7 +33,8 @@ def run(
 ) -> None:
     """Measure some parts and show the results."""
     from serlab.comparison import run_plan
-    from serlab.measure.plan import Options, make_plan
+    from serlab.measure.options import Options
+    from serlab.measure.plan import make_plan
     from serlab.measure.wire import WIRE
     from serlab.page import write_page
     from serlab.terminal import show_results
@@ -47,6 +48,8 @@ def run(
     if resume:
         options = recorded_options(directory, options, parts)
     plan = make_plan(options)
+    if WIRE in parts and plan.idle():
+        print(f"serlab: left out, no message of a kind that they take: {', '.join(plan.idle())}", file=sys.stderr)
     print(f"serlab: results go to {directory}", file=sys.stderr)
     try:
         table = run_plan(plan, directory, resume, Console(stderr=True))
@@ -114,7 +117,7 @@ def choose_folder(output: Path | None, resume: bool) -> Path:
 
 def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any:
     """Give a stopped run's own options, where the command line names none."""
-    from serlab.measure.plan import Options
+    from serlab.measure.options import Options
     from serlab.results import ENVIRONMENT, load_environment
 
     if given != Options(parts=parts) or not (directory / ENVIRONMENT).exists():

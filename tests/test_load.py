@@ -21,8 +21,9 @@ from serlab.measure.crew import Crew, Order
 from serlab.measure.effort import EFFORTS
 from serlab.measure.gil import HOLDS, IDLE, RELEASES
 from serlab.measure.load import bind, load_messages
+from serlab.measure.options import Options
 from serlab.measure.pace import LOAD_PARTS, LOAD_WORKLOADS, TICK_NS, usable_cores
-from serlab.measure.plan import Options, make_plan
+from serlab.measure.plan import make_plan
 from serlab.measure.window import Team, Work, rate_per_s
 from serlab.results import Row
 from tests.conftest import Run

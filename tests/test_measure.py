@@ -17,8 +17,9 @@ from serlab import build, open_codec, to_document
 from serlab.measure import arms, bodies, load, settings, time
 from serlab.measure.check import Report, bodies_of
 from serlab.measure.effort import EFFORTS
+from serlab.measure.options import Options
 from serlab.measure.parity import check
-from serlab.measure.plan import Options, make_plan
+from serlab.measure.plan import make_plan
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.sample import Reservoir, scan
 from serlab.measure.size import MeanSizes, sizes

@@ -14,7 +14,8 @@ import pytest
 
 from serlab import compare, load_findings, load_results
 from serlab.errors import ResultsError
-from serlab.measure.plan import Options, make_plan
+from serlab.measure.options import Options
+from serlab.measure.plan import make_plan
 from serlab.results import Row
 from serlab.stats import FLOOR, FLOOR_COPY, FLOOR_STRINGS
 from tests.conftest import Run

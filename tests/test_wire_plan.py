@@ -6,7 +6,8 @@ import pytest
 
 from serlab.errors import MissingPackageError, NotMeasuredError, UnknownNameError
 from serlab.measure import wire
-from serlab.measure.plan import Options, make_plan
+from serlab.measure.options import Options
+from serlab.measure.plan import make_plan
 from serlab.measure.wire import CODECS, EXPERIMENTS
 from serlab.results import WIRE_METRICS
 from serlab.workloads import kind, names

@@ -14,7 +14,8 @@ from serlab.codecs import codec_info
 from serlab.measure import wire
 from serlab.measure.arms import WARM_UP_BATCHES
 from serlab.measure.base import base_of
-from serlab.measure.plan import Options, Plan
+from serlab.measure.options import Options
+from serlab.measure.plan import Plan
 from serlab.measure.process import physical_memory
 from serlab.measure.settings import DESCRIPTIONS
 from serlab.measure.wire import WIRE

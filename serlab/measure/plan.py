@@ -19,68 +19,13 @@ from serlab.codecs import codec_info, codec_names
 from serlab.errors import MissingPackageError, NotMeasuredError, UnknownNameError
 from serlab.measure import wire
 from serlab.measure.effort import EFFORTS, OPERATIONS, Effort, memory_cost, parity_cost, time_cost
+from serlab.measure.options import FRESH, VARIANT_KIND, VARIANTS, Options
 from serlab.measure.pace import LOAD_OPERATIONS, LOAD_PARTS, LOAD_WORKLOADS, load_cost
 from serlab.measure.sample import Corpus, scan
 from serlab.measure.settings import GC
 from serlab.measure.wire import WIRE
 
-PARTS = ("size", "memory", "time")
-VARIANTS = ("json-base64", "orjson-base64", "msgspec-json-base64", "msgpack-bin", "msgspec-msgpack-bin")
-VARIANT_KIND = "EmbeddingResponse"
-"""The only kind that the variants write otherwise than the codec they come from."""
-FRESH = ("json-fresh", "msgpack-fresh", "msgspec-json-fresh", "msgspec-msgpack-fresh")
-"""Variants that keep nothing between messages, and write the same bytes; measured on request only. On chunks of a
-stream the codec that keeps its encoder takes 0.65 (json), 0.8 to 0.9 (msgspec) and 0.94 (msgpack) of their time to
-encode, on 90 kB as much.
-"""
 BASELINE = "orjson"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the user asked for; a resumed run must ask for the same.
-
-    Attributes:
-        codecs: names; empty means all that are installed, the variants only where they differ.
-        workloads: names; empty means all built-in ones, or none if there is a corpus.
-        corpora: paths.
-        operations: what is timed, any of `serlab.measure.effort.OPERATIONS`; empty means what the effort says.
-        parts: any of `PARTS`, `LOAD_PARTS` and `WIRE`.
-        effort: a key of `serlab.measure.effort.EFFORTS`.
-        seed: of the workloads, the sample and the order of the batches.
-        strict: refuse a corpus with a line that cannot be read.
-        gc: the collector while timing, see `serlab.measure.settings.GC`.
-        pin: keep each timing worker on one processor.
-        batch_ms: how long a batch should take; 0 means what the effort says.
-        time_limit_s: how long a worker may be at one step before it is killed.
-        memory_limit_mb: address space of a worker; 0 means the machine's memory.
-        flamegraph: write memray's flame graphs beside the figures of memory.
-        base: another environment, whose codecs are timed in pairs with these; "" is none.
-        experiments: on the wire, any of `serlab.measure.wire.EXPERIMENTS`; empty means all.
-    """
-
-    codecs: tuple[str, ...] = ()
-    workloads: tuple[str, ...] = ()
-    corpora: tuple[str, ...] = ()
-    operations: tuple[str, ...] = ()
-    parts: tuple[str, ...] = PARTS
-    effort: str = "default"
-    seed: int = 0
-    strict: bool = False
-    gc: str = "frozen"
-    pin: bool = False
-    batch_ms: float = 0.0
-    time_limit_s: float = 300.0
-    memory_limit_mb: int = 0
-    flamegraph: bool = False
-    base: str = ""
-    experiments: tuple[str, ...] = ()
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> "Options":
-        """Read the options that `asdict` wrote into a run's environment."""
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
-        return cls(**values)
 
 
 class Source(NamedTuple):
@@ -175,6 +120,11 @@ class Plan:
         names = wire.chosen(self.options.experiments)
         return [f"{name}/{workload}" for name in names for workload in wire.taken(name, kinds, by_user)]
 
+    def idle(self) -> list[str]:
+        """List the experiments for which the run has no message of a kind that they take."""
+        busy = {unit.partition("/")[0] for unit in self.wired()}
+        return [name for name in wire.chosen(self.options.experiments) if name not in busy]
+
     def cost(self, cell: Cell) -> float:
         """Estimate a cell's seconds, before anything is known of this machine."""
         if cell.part == "parity":
@@ -253,8 +203,8 @@ def check_taken(plan: Plan) -> None:
         NotMeasuredError: there is none; where all experiments are asked for, the others are run.
     """
     names = plan.options.experiments if WIRE in plan.options.parts else ()
-    for name in names:
-        if not any(unit.partition("/")[0] == name for unit in plan.wired()):
+    for name in plan.idle():
+        if name in names:
             there = ", ".join(dict.fromkeys(source.kind for source in plan.sources.values())) or "nothing"
             kinds = " or ".join(wire.EXPERIMENTS[name].kinds)
             raise NotMeasuredError(
@@ -265,7 +215,7 @@ def check_taken(plan: Plan) -> None:
 
 def default_workloads(options: Options) -> Iterable[str]:
     """Give what is measured where nothing is named: all workloads, a selection for load or the wire alone."""
-    if {*options.parts} <= {WIRE, "size"}:
+    if WIRE in options.parts and {*options.parts} <= {WIRE, "size"}:
         return wire.defaults(options.experiments)
     return LOAD_WORKLOADS if {*options.parts} <= {*LOAD_PARTS} else workloads.names()
 

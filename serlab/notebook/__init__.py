@@ -13,7 +13,8 @@ import pandas as pd
 
 from serlab.comparison import compare
 from serlab.errors import MissingPackageError, ResultsError
-from serlab.measure.plan import PARTS, Options, make_plan
+from serlab.measure.options import PARTS, Options
+from serlab.measure.plan import make_plan
 from serlab.measure.wire import WIRE, taken
 from serlab.report.cells import readable as read_cells
 from serlab.report.units import show

@@ -14,8 +14,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names, open_codec
 from serlab.measure.load import read_field
+from serlab.measure.options import VARIANT_KIND, VARIANTS
 from serlab.measure.parity import check
-from serlab.measure.plan import VARIANT_KIND, VARIANTS
 from serlab.messages import to_document
 
 CASES = [

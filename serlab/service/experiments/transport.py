@@ -16,10 +16,10 @@ from typing import Any
 from serlab.measure.arms import Arm
 from serlab.measure.load import Emit, load_messages, teach
 from serlab.service import spawned
-from serlab.service.clients import Transport, open_transport
+from serlab.service.clients import Transport
 from serlab.service.echo import Echo
-from serlab.service.experiments.frame import again, awaited, named, row, timed
-from serlab.service.experiments.meter import Meter
+from serlab.service.experiments.frame import again, awaited, named, timed
+from serlab.service.experiments.watched import Watch, opened
 from serlab.stats import FLOOR
 
 TRANSPORTS = ("http", "http2", "grpc")
@@ -35,25 +35,13 @@ Way = tuple[str, Transport]
 def run(job: dict[str, Any], emit: Emit) -> None:
     """Time calls; see `serlab.service.experiments`."""
     messages = load_messages(job)[:MOST_MESSAGES]
-    with spawned() as addresses, asyncio.Runner() as runner:
-        ways = [(name, runner.run(opened(name, addresses))) for name in TRANSPORTS]
-        try:
-            meter = Meter()
-            arms = [
-                arm for way in ways for codec in job["codecs"] for arm in arms_of(job, runner, way, codec, messages)
-            ]
-            twice = [again(arm) for arm in arms if arm.name.startswith(f"{job['baseline']} ")]
-            timed(job, emit, [meter.on(arm) for arm in (*arms, *twice)])
-            for name, share in meter.shares().items():
-                emit(row(job, name, "client-cpu", "share", share))
-        finally:
-            for _, transport in ways:
-                runner.run(transport.close())
-
-
-async def opened(name: str, addresses: Any) -> Transport:
-    """Open a transport in the event loop that will use it."""
-    return open_transport(name, addresses)
+    watch = Watch()
+    with spawned() as addresses, asyncio.Runner() as runner, opened(runner, addresses, TRANSPORTS) as ways:
+        codecs = [(way, codec) for way in ways.items() for codec in job["codecs"]]
+        arms = [arm for way, codec in codecs for arm in arms_of(job, runner, way, codec, messages)]
+        twice = [again(arm) for arm in arms if arm.name.startswith(f"{job['baseline']} ")]
+        timed(job, emit, [watch.over(arm) for arm in (*arms, *twice)])
+    watch.tell(job, emit)
 
 
 def arms_of(job: dict[str, Any], runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
