@@ -24,27 +24,6 @@ ENVIRONMENT = "environment.json"
 PARQUET = "results.parquet"
 COMPRESSION = ("gzip", "gunzip", "zstd", "unzstd")
 """Operations on a codec's bytes, which are no work of the codec's own."""
-WIRE_METRICS = {
-    "latency": "ns",
-    "first-token": "ns",
-    "token-rate": "tokens/s",
-    "token-bytes": "bytes/token",
-    "body-bytes": "bytes",
-    "stall-p50": "ns",
-    "stall-p99": "ns",
-    "stall-max": "ns",
-    "body-rate": "bodies/s",
-    "client-cpu": "share",
-    "round-trips": "1",
-    "hit-rate": "share",
-    "growth-per-use": "bytes",
-    "stop-lag": "ns",
-    "wasted-tokens": "tokens/call",
-    "left-tasks": "1",
-    "left-descriptors": "1",
-    "left-bytes": "bytes",
-}
-"""Metric of the experiments on the wire → its unit; their operations begin with `wire/`."""
 REMEDY = "make room or choose another folder"
 
 
@@ -59,7 +38,8 @@ class Row(NamedTuple):
         workload: a built-in workload or a corpus file.
         message: the kind of message.
         operation: encode, decode, open, read-one, a step of the access curve, relay, stream, a stage, one of
-            `COMPRESSION`, size or parity; under load with how, as in `encode/threads=2`.
+            `COMPRESSION`, size or parity; under load with how, as in `encode/threads=2`; `wire/EXPERIMENT/…` for what
+            was measured on a whole call, where `codec` is the arm and `serlab.measure.wire.METRICS` has the metrics.
         metric: time, time-paired and time-again (where two environments are paired), raw, gzip, zstd, allocations,
             bytes, peak, growth, retained, rate, byte-rate, lag-p50, lag-p99, lag-max, lag-rate, equal, refused,
             changed, no_schema, failed.

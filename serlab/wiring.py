@@ -43,8 +43,9 @@ def wire(
     as_json: AsJson = False,
 ) -> None:
     """Measure whole calls on real servers on loopback: what codec, transport and reuse are worth end to end."""
+    from serlab.measure.wire import WIRE
+
     names = tuple(experiments or ())
     chosen = () if "all" in names else names
     more = {"gc": gc, "time_limit_s": time_limit, "memory_limit_mb": memory_limit, "experiments": chosen}
-    parts = ("size", "wire")
-    run(parts, codec, workload, corpus, (), quick, rigorous, output, resume, seed, strict, as_json, **more)
+    run((WIRE,), codec, workload, corpus, (), quick, rigorous, output, resume, seed, strict, as_json, **more)

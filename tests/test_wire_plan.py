@@ -8,8 +8,7 @@ from serlab.errors import MissingPackageError, NotMeasuredError, UnknownNameErro
 from serlab.measure import wire
 from serlab.measure.options import Options
 from serlab.measure.plan import make_plan
-from serlab.measure.wire import CODECS, EXPERIMENTS
-from serlab.results import WIRE_METRICS
+from serlab.measure.wire import CODECS, EXPERIMENTS, METRICS
 from serlab.workloads import kind, names
 from tests.conftest import Run
 
@@ -90,4 +89,4 @@ def test_corpus_is_taken_by_experiments_of_its_kinds(tmp_path: Path) -> None:
 
 def test_units_of_the_metrics_are_stated() -> None:
     """Each metric has one unit."""
-    assert WIRE_METRICS["latency"] == "ns" and all(WIRE_METRICS.values())
+    assert METRICS["latency"] == "ns" and all(METRICS.values())

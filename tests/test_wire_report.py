@@ -10,9 +10,10 @@ from rich.console import Console
 
 from serlab.measure.wire import EXPERIMENTS, conditions
 from serlab.page import write_page
-from serlab.report import build_tables, terminal_tables, write_tables
+from serlab.report import build_tables, terminal_tables, wiresummary, write_tables
 from serlab.report.wire import natural, wire_table
 from serlab.report.wireblocks import blocks
+from serlab.report.wiredigest import digests
 from serlab.results import load_results
 from tests import wirerows
 from tests.folders import ENVIRONMENT
@@ -112,6 +113,26 @@ def test_terminal_shows_the_wire_in_eighty_columns() -> None:
         console.print(shown)
     text = console.export_text()
     assert "transport, chat-turn" in text and "…" not in text and "800 µs" in text
+
+
+def test_digest_names_what_differs_most_beyond_the_noise() -> None:
+    """Ties are counted, and an arm inside the noise is not named."""
+    found = {one.experiment: one for one in digests(wirerows.run())}
+    one = found["transport"]
+    assert (one.compared, one.ties, one.baseline, one.least) == (4, 2, "orjson", "")
+    assert one.most.startswith("json 2.00×") and "inflight=1" in one.most and one.share == "12 to 62 %"
+    assert found["stream"].least.startswith("orjson 0.500×") and found["stream"].share == ""
+    assert found["connection"].compared == 2
+
+
+def test_terminal_gives_a_line_each_where_there_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the summary of all experiments can be read."""
+    monkeypatch.setattr(wiresummary, "MOST_LINES", 3)
+    console = Console(width=80, record=True, file=io.StringIO())
+    for shown in terminal_tables(wirerows.run()):
+        console.print(shown)
+    text = console.export_text()
+    assert "2 of 4" in text and "serlab export DIR --table wire" in text and "800 µs" not in text
 
 
 def folder(path: Path, rows: pd.DataFrame) -> Path:

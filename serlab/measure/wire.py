@@ -15,6 +15,27 @@ CODECS = ("orjson", "json", "msgspec-json", "msgpack", "msgspec-msgpack", "proto
 """What is compared where the user names nothing: the formats, and of each library the variant that one would pick."""
 
 
+METRICS = {
+    "latency": "ns",
+    "first-token": "ns",
+    "token-rate": "tokens/s",
+    "token-bytes": "bytes/token",
+    "body-bytes": "bytes",
+    "stall-p50": "ns",
+    "stall-p99": "ns",
+    "stall-max": "ns",
+    "body-rate": "bodies/s",
+    "client-cpu": "share",
+    "round-trips": "1",
+    "hit-rate": "share",
+    "growth-per-use": "bytes",
+    "stop-lag": "ns",
+    "wasted-tokens": "tokens/call",
+    "left-tasks": "1",
+    "left-descriptors": "1",
+    "left-bytes": "bytes",
+}
+"""Metric of the experiments on the wire → its unit; their operations begin with `wire/`."""
 NEEDS = ("granian", "starlette", "trustme", "grpc", "aiohttp", "httpx2", "h2", "lmdb", "redis")
 INSTALL = "pip install 'serlab[service]'"
 DISTRIBUTIONS = {"grpc": "grpcio"}

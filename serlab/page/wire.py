@@ -9,6 +9,7 @@ import pandas as pd
 
 from serlab.report.wire import is_wire
 from serlab.report.wireblocks import Block, blocks
+from serlab.report.wiredigest import Digest, digests
 
 ALONE = (
     "This run timed no codec by itself, so the page names no format for a boundary: <code>serlab compare</code> does."
@@ -37,8 +38,9 @@ def section(rows: pd.DataFrame, environment: Mapping[str, Any], alone: bool = Fa
         HTML; nothing where nothing was measured on the wire.
     """
     asked: Mapping[str, Mapping[str, str]] = environment.get("wire", {})
+    lines = {name: list(found) for name, found in groupby(digests(rows), key=lambda one: one.experiment)}
     groups = groupby(blocks(rows), key=lambda block: block.experiment)
-    parts = [experiment(name, asked.get(name, {}), list(found)) for name, found in groups]
+    parts = [experiment(name, asked.get(name, {}), lines[name], list(found)) for name, found in groups]
     if not parts:
         return ""
     head = (
@@ -50,12 +52,22 @@ def section(rows: pd.DataFrame, environment: Mapping[str, Any], alone: bool = Fa
     return "\n".join([opening, head, *parts, "</section>\n"])
 
 
-def experiment(name: str, asked: Mapping[str, str], found: list[Block]) -> str:
-    """Write one experiment."""
+def experiment(name: str, asked: Mapping[str, str], lines: list[Digest], found: list[Block]) -> str:
+    """Write one experiment: what differs most, and behind a fold all of it."""
     question = escape(asked.get("question", name))
     conditions = escape(asked.get("conditions", ""))
     head = f'<h3>{question}</h3>\n<p class="note"><code>serlab wire {escape(name)}</code>: {conditions}.</p>'
-    return "\n".join([head, *map(table, found)])
+    told = f"<ul>{''.join(f'<li>{escape(sentence(one))}</li>' for one in lines)}</ul>"
+    rest = "\n".join(map(table, found))
+    return f"{head}\n{told}\n<details><summary>All arms of {escape(name)}</summary>\n{rest}\n</details>"
+
+
+def sentence(one: Digest) -> str:
+    """Say how an experiment came out on a workload."""
+    text = f"{one.workload}: {one.ties} of {one.compared} figures tie with {one.baseline}"
+    found = [end for end in (f"least {one.least}" if one.least else "", f"most {one.most}" if one.most else "") if end]
+    share = f" The codec's share of a call: {one.share}." if one.share else ""
+    return f"{text}{'; ' if found else ''}{', '.join(found)}.{share}"
 
 
 def table(block: Block) -> str:

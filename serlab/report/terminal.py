@@ -49,7 +49,7 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
 
 def legend(rows: pd.DataFrame, columns: list[tuple[str, str, str]]) -> str:
     """Explain the figures."""
-    base = baseline_of(rows)
+    base = baseline_of(own(rows))
     shown = [heading for _, heading, _ in columns]
     text = f"Ratios to {base}: 0.50 is half the bytes or time. Bold is the best."
     if any(verdict for _, _, verdict in columns):

@@ -2,7 +2,7 @@
 
 A row's operation is `wire/EXPERIMENT` and its conditions. What is compared is one group: a workload, an operation and a
 metric. Its baseline is the arm that was measured twice (A/A) there, or, where none was, in the experiment's first
-operation with that metric, so that forms of a stream stand beside each other.
+operation with that metric, so that forms of a stream stand beside each other. Where several were, each is its own.
 
 The codec's share of a call is what the same bytes do not cost that nobody decodes (`floor: bytes of CODEC`).
 """
@@ -107,9 +107,10 @@ def records_of(group: Group, base: Arms, load: Arms) -> Iterator[dict[str, Any]]
     """Give a group's rows, what is measured first, then its formula, the A/A and the floors."""
     place, arms, metric = group._asdict(), group.arms, group.metric
     del place["arms"]
-    baseline = baseline_in(base) or ""
-    control = ratio(base.get(baseline + CONTROL, {}), base.get(baseline, {}))
+    first = baseline_in(base) or ""
     for name, values in sorted(arms.items(), key=lambda arm: (rank(arm[0]), median_of(arm[1]).value)):
+        baseline = twin(name, base) or first
+        control = ratio(base.get(baseline + CONTROL, {}), base.get(baseline, {}))
         own, estimate = median_of(values), ratio(values, base.get(baseline, {}))
         record = {**place, "codec": name, "value": own.value, "value_low": own.low, "value_high": own.high}
         record |= {"ratio": estimate.value, "ratio_low": estimate.low, "ratio_high": estimate.high}
@@ -118,6 +119,12 @@ def records_of(group: Group, base: Arms, load: Arms) -> Iterator[dict[str, Any]]
         record |= {"aa_low": control.low, "aa_high": control.high}
         record |= share_columns(arms, name, metric) | {"client_cpu_share": median_of(load.get(name, {})).value}
         yield record | {"processes": own.n}
+
+
+def twin(name: str, base: Arms) -> str:
+    """Give the arm that was measured twice which an arm is, as client and server are; "" where it is none."""
+    stem = name.removesuffix(CONTROL)
+    return stem if stem + CONTROL in base and stem in base else ""
 
 
 def rank(name: str) -> int:

@@ -1,4 +1,4 @@
-"""The experiments on the wire for a terminal."""
+"""The experiments on the wire for a terminal: block by block, or, where these are many, a line each."""
 
 import pandas as pd
 from rich import box
@@ -6,11 +6,33 @@ from rich.table import Table
 from rich.text import Text
 
 from serlab.report.wireblocks import Block, blocks
+from serlab.report.wiredigest import Digest, digests
+
+MOST_LINES = 60
+"""Of all blocks together that are shown; of more a reader sees the end only."""
 
 
 def wire_summaries(rows: pd.DataFrame) -> list[Table]:
     """Build what rich prints; empty if nothing was measured on the wire."""
-    return [table_of(block) for block in blocks(rows)]
+    found = blocks(rows)
+    if sum(len(block.lines) for block in found) <= MOST_LINES:
+        return [table_of(block) for block in found]
+    return [digest_table(digests(rows))]
+
+
+def digest_table(found: list[Digest]) -> Table:
+    """Lay out a line for each experiment and workload, and what differs most below it."""
+    text = Text("On the wire: what differs most from each experiment's baseline, beyond the noise\n", style="bold")
+    text.append("Each experiment in full: serlab export DIR --table wire --select experiment=NAME", "not bold")
+    shown = Table(title=text, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    for head, style in (("experiment, workload", "left"), ("ties", "right"), ("codec's share", "right")):
+        shown.add_column(head, justify=style, overflow="fold")  # type: ignore[arg-type]
+    shown.add_column("least, most", overflow="fold")
+    for one in found:
+        name = Text(f"{one.experiment}\n", style="bold").append(f"{one.workload}, against {one.baseline}", "not bold")
+        ends = "\n".join(filter(None, (one.least, one.most))) or "nothing"
+        shown.add_row(name, f"{one.ties} of {one.compared}", one.share, ends, end_section=True)
+    return shown
 
 
 def table_of(block: Block) -> Table:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from serlab.errors import ServiceError
+from serlab.measure.wire import METRICS
 from serlab.messages import from_document
-from serlab.results import WIRE_METRICS
 from serlab.service import Latency, ModelServer, Settings, running, stopping
 from serlab.service.cancelling import Reader, cancelled, drain
 from serlab.service.clients import Client
@@ -45,7 +45,7 @@ def figures() -> dict[tuple[str, str, str], float]:
     records: list[dict[str, Any]] = []
     cancel.run(JOB, records.append)
     rows = [record["row"] for record in records]
-    assert all(row["unit"] == WIRE_METRICS[row["metric"]] and row["message"] == "ChatRequest" for row in rows)
+    assert all(row["unit"] == METRICS[row["metric"]] and row["message"] == "ChatRequest" for row in rows)
     found = {(row["operation"], row["codec"], row["metric"]): row["value"] for row in rows}
     assert len(found) == len(rows)
     return found

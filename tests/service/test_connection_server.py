@@ -13,7 +13,7 @@ import pytest
 
 from serlab.errors import ServiceError
 from serlab.measure.arms import Arm
-from serlab.results import WIRE_METRICS
+from serlab.measure.wire import METRICS
 from serlab.service import Addresses, Settings, spawned
 from serlab.service.clientsettings import TlsVersion, tls_context
 from serlab.service.dialling import Dialler, Request
@@ -74,7 +74,7 @@ def expected() -> Iterator[tuple[str, str, str]]:
 def test_every_promised_figure_is_there_once(rows: list[dict[str, Any]], found: Found) -> None:
     """In known units, and none beside them."""
     assert set(found) == set(expected()) and len(rows) == len(found)
-    assert all(row["unit"] == WIRE_METRICS[row["metric"]] for row in rows)
+    assert all(row["unit"] == METRICS[row["metric"]] for row in rows)
     assert {(row["workload"], row["message"]) for row in rows} == {("chat-turn", "ChatRequest")}
 
 

@@ -8,7 +8,7 @@ import pytest
 from serlab import workloads
 from serlab.codecs import open_codec
 from serlab.errors import ServiceError, WorkerError
-from serlab.results import WIRE_METRICS
+from serlab.measure.wire import METRICS
 from serlab.service.pools import growth, pairs, sharing
 from serlab.stats import CONTROL, FLOOR
 from tests.service.cachehelpers import Figures, arms_in, measured
@@ -79,7 +79,7 @@ def test_pairs_have_a_row_for_every_variant(figures: Figures) -> None:
     for pair, names in expected.items():
         assert arms_in(figures, f"wire/pooling/{pair}") == names | {"fresh", "fresh" + CONTROL}
     assert all(value > 0 for (_, metric, _), value in figures.items() if metric == "latency")
-    assert {metric for _, metric, _ in figures} <= WIRE_METRICS.keys()
+    assert {metric for _, metric, _ in figures} <= METRICS.keys()
 
 
 def test_sharing_has_a_row_for_every_pool_and_counter(figures: Figures) -> None:

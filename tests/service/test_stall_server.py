@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from serlab import workloads
+from serlab.measure import wire
 from serlab.measure.ticker import fine_loop
-from serlab.results import WIRE_METRICS
 from serlab.service import spawned
 from serlab.service.clients import open_transport
 from serlab.service.experiments import loop_stall
@@ -37,7 +37,7 @@ def figures() -> dict[tuple[str, str, str], float]:
     records: list[dict[str, Any]] = []
     loop_stall.run(JOB, records.append)
     rows = [record["row"] for record in records]
-    assert all(row["unit"] == WIRE_METRICS[row["metric"]] and row["workload"] == "chat-turn" for row in rows)
+    assert all(row["unit"] == wire.METRICS[row["metric"]] and row["workload"] == "chat-turn" for row in rows)
     found = {(row["operation"], row["codec"], row["metric"]): row["value"] for row in rows}
     assert len(found) == len(rows)
     return found

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from serlab.errors import ServiceError
+from serlab.measure import wire
 from serlab.measure.wire import CODECS
 from serlab.messages import ChatRequest, from_document
-from serlab.results import WIRE_METRICS
 from serlab.service.experiments import run, stream
 from serlab.service.experiments.streamways import floors_of, usual, ways_of
 from serlab.service.experiments.watched import Watch
@@ -31,7 +31,7 @@ def figures(given: dict[str, Any]) -> dict[tuple[str, str, str], float]:
     records: list[dict[str, Any]] = []
     run(given, records.append)
     rows = [record["row"] for record in records]
-    assert all(each["unit"] == WIRE_METRICS[each["metric"]] and each["value"] > 0 for each in rows)
+    assert all(each["unit"] == wire.METRICS[each["metric"]] and each["value"] > 0 for each in rows)
     found = {(each["operation"], each["codec"], each["metric"]): each["value"] for each in rows}
     assert len(found) == len(rows)
     return found

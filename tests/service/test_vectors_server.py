@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from serlab.errors import ServiceError
-from serlab.measure.wire import CODECS
+from serlab.measure.wire import CODECS, METRICS
 from serlab.messages import from_document
-from serlab.results import WIRE_METRICS
 from serlab.service.experiments import run
 from serlab.service.experiments.vectors import agree, array_of, fitting, forms_of
 from serlab.service.experiments.vectorshapes import shapes_of
@@ -33,7 +32,7 @@ def figures(given: dict[str, Any]) -> dict[tuple[str, str, str], float]:
     records: list[dict[str, Any]] = []
     run(given, records.append)
     rows = [record["row"] for record in records]
-    assert all(each["unit"] == WIRE_METRICS[each["metric"]] and each["value"] > 0 for each in rows)
+    assert all(each["unit"] == METRICS[each["metric"]] and each["value"] > 0 for each in rows)
     found = {(each["operation"], each["codec"], each["metric"]): each["value"] for each in rows}
     assert len(found) == len(rows)
     return found

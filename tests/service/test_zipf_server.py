@@ -8,7 +8,7 @@ import pytest
 
 from serlab import workloads
 from serlab.errors import ServiceError
-from serlab.results import WIRE_METRICS
+from serlab.measure.wire import METRICS
 from serlab.service.cache import Cache, costs
 from serlab.service.cache.zipf import Popularity, curves, hit_rate
 from serlab.stats import CONTROL, FLOOR
@@ -100,7 +100,7 @@ def test_key_decode_call_and_hit_rates_have_their_rows(figures: Figures) -> None
     for share in (1, 10, 20, 50, 100):
         assert arms_in(figures, f"wire/cache/hits/capacity={share}%", "hit-rate") == arms
     assert all(value > 0 for value in figures.values())
-    assert {metric for _, metric, _ in figures} <= WIRE_METRICS.keys()
+    assert {metric for _, metric, _ in figures} <= METRICS.keys()
     assert not [operation for operation, _, _ in figures if " " in operation]
 
 

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from serlab.errors import ServiceError
 from serlab.measure.load import Emit, load_messages
 from serlab.measure.settings import settle_gc
+from serlab.measure.wire import METRICS
 from serlab.messages import GenerateRequest, from_document
-from serlab.results import WIRE_METRICS
 from serlab.service import Addresses, Latency, Settings, spawned
 from serlab.service.cancelling import AT_ONCE, cancel_some
 from serlab.service.clients import Client, open_transport
@@ -129,7 +129,7 @@ def send_left(place: Place, name: str, again: str, old: Sides, new: Sides) -> No
         arm, held, holds = f"{side}{again} {named('cancel', name)}", getattr(old, side), getattr(new, side)
         for metric, what in LEFT.items():
             left = getattr(holds, what) - getattr(held, what)
-            place.emit(row(place.job, arm, metric, WIRE_METRICS[metric], left))
+            place.emit(row(place.job, arm, metric, METRICS[metric], left))
 
 
 def calls_of(job: Mapping[str, Any]) -> int:
@@ -143,4 +143,4 @@ async def stops(place: Place, name: str) -> None:
     await leave_by_turns(place.job["effort"], arms, place.stats, place.random)
     for arm in arms:
         for metric, value in arm.figures().items():
-            place.emit(row(place.job, f"{arm.name} {named('cancel', name)}", metric, WIRE_METRICS[metric], value))
+            place.emit(row(place.job, f"{arm.name} {named('cancel', name)}", metric, METRICS[metric], value))

@@ -102,7 +102,7 @@ def row(job: Mapping[str, Any], name: str, metric: str, unit: str, value: float)
     Args:
         job: of the worker.
         name: "ARM OPERATION".
-        metric: one of `serlab.results.WIRE_METRICS`.
+        metric: one of `serlab.measure.wire.METRICS`.
         unit: of the value.
         value: the figure.
     """

@@ -27,7 +27,7 @@ from serlab.measure.load import Emit, load_messages, teach
 from serlab.measure.mark import Mark, open_mark
 from serlab.measure.settings import settle_gc
 from serlab.measure.ticker import fine_loop, ticked
-from serlab.results import WIRE_METRICS
+from serlab.measure.wire import METRICS
 from serlab.service import Addresses, spawned
 from serlab.service.clients import Transport, open_transport
 from serlab.service.echo import Echo
@@ -88,7 +88,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
             for way in arm.ways:
                 for metric, value in arm.figures().items():
                     name = f"{arm.name} {named('loop-stall', way)}"
-                    emit(row(job, name, metric, WIRE_METRICS[metric], value))
+                    emit(row(job, name, metric, METRICS[metric], value))
 
 
 async def measured(job: Mapping[str, Any], addresses: Addresses, messages: list[Any]) -> list[StallArm]:

@@ -13,14 +13,16 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from serlab.codecs import open_codec
 from serlab.measure.arms import Arm
 from serlab.measure.load import Emit, load_messages, teach
+from serlab.measure.wire import METRICS
 from serlab.service import spawned
 from serlab.service.clients import Transport
 from serlab.service.echo import Echo
-from serlab.service.experiments.frame import again, awaited, named, timed
+from serlab.service.experiments.frame import again, awaited, named, row, timed
 from serlab.service.experiments.watched import Watch, opened
-from serlab.stats import FLOOR
+from serlab.stats import CONTROL, FLOOR
 
 TRANSPORTS = ("http", "http2", "grpc")
 AT_ONCE = 8
@@ -40,8 +42,17 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         codecs = [(way, codec) for way in ways.items() for codec in job["codecs"]]
         arms = [arm for way, codec in codecs for arm in arms_of(job, runner, way, codec, messages)]
         twice = [again(arm) for arm in arms if arm.name.startswith(f"{job['baseline']} ")]
+        emit_sizes(job, emit, messages)
         timed(job, emit, [watch.over(arm) for arm in (*arms, *twice)])
     watch.tell(job, emit)
+
+
+def emit_sizes(job: dict[str, Any], emit: Emit, messages: list[Any]) -> None:
+    """Send the mean size of a body, each way; gRPC and HTTP carry the same."""
+    for codec in (*job["codecs"], job["baseline"] + CONTROL):
+        code = open_codec(codec.removesuffix(CONTROL), job["kind"])
+        size = sum(len(code.encode(message)) for message in messages) / len(messages)
+        emit(row(job, f"{codec} {named('transport')}", "body-bytes", METRICS["body-bytes"], size))
 
 
 def arms_of(job: dict[str, Any], runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
