@@ -39,8 +39,11 @@ def section(rows: pd.DataFrame, environment: Mapping[str, Any], alone: bool = Fa
     """
     asked: Mapping[str, Mapping[str, str]] = environment.get("wire", {})
     lines = {name: list(found) for name, found in groupby(digests(rows), key=lambda one: one.experiment)}
-    groups = groupby(blocks(rows), key=lambda block: block.experiment)
-    parts = [experiment(name, asked.get(name, {}), lines[name], list(found)) for name, found in groups]
+    # As the run lists them: the broad question first, not the alphabet.
+    order = {name: place for place, name in enumerate(asked)}
+    found = sorted(blocks(rows), key=lambda block: order.get(block.experiment, len(order)))
+    groups = groupby(found, key=lambda block: block.experiment)
+    parts = [experiment(name, asked.get(name, {}), lines[name], list(group)) for name, group in groups]
     if not parts:
         return ""
     head = (
@@ -65,9 +68,10 @@ def experiment(name: str, asked: Mapping[str, str], lines: list[Digest], found: 
 def sentence(one: Digest) -> str:
     """Say how an experiment came out on a workload."""
     text = f"{one.workload}: {one.ties} of {one.compared} figures tie with {one.baseline}"
-    found = [end for end in (f"least {one.least}" if one.least else "", f"most {one.most}" if one.most else "") if end]
+    least = f"; the smallest ratio is that of {one.least}" if one.least else ""
+    most = f"; the largest ratio is that of {one.most}" if one.most else ""
     share = f" The codec's share of a call: {one.share}." if one.share else ""
-    return f"{text}{'; ' if found else ''}{', '.join(found)}.{share}"
+    return f"{text}{least}{most}.{share}"
 
 
 def table(block: Block) -> str:

@@ -27,7 +27,7 @@ def digest_table(found: list[Digest]) -> Table:
     shown = Table(title=text, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
     for head, style in (("experiment, workload", "left"), ("ties", "right"), ("codec's share", "right")):
         shown.add_column(head, justify=style, overflow="fold")  # type: ignore[arg-type]
-    shown.add_column("least, most", overflow="fold")
+    shown.add_column("smallest ratio, largest ratio", overflow="fold")
     for one in found:
         name = Text(f"{one.experiment}\n", style="bold").append(f"{one.workload}, against {one.baseline}", "not bold")
         ends = "\n".join(filter(None, (one.least, one.most))) or "nothing"
