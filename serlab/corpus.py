@@ -202,6 +202,7 @@ def parse_slowly(file: str, number: int, data: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise CorpusError(file, number, f"not UTF-8: byte {error.start} is 0x{data[error.start]:02x}") from error
     except json.JSONDecodeError as error:
-        raise CorpusError(file, number, f"not JSON: {error.msg} at column {error.colno}") from error
+        what = error.msg.removesuffix(" at")
+        raise CorpusError(file, number, f"not JSON: {what} at column {error.colno}") from error
     except ValueError as error:
         raise CorpusError(file, number, f"not JSON: {error}") from error

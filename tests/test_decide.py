@@ -143,7 +143,7 @@ def test_parity_failure_excludes_with_its_reason() -> None:
 def test_unmeasured_operation_is_an_error_with_the_remedy() -> None:
     """Where no codec has it."""
     asked = scenario(messages={"ChatRequest": {"operations": {"stream": 1}}})
-    with pytest.raises(ScenarioError, match="has not timed stream; measure again with --operation stream"):
+    with pytest.raises(ScenarioError, match="has not timed stream: measure with `serlab compare --operation stream`"):
         decide(table(), asked)
 
 
@@ -243,7 +243,7 @@ def test_a_run_of_sizes_answers_what_needs_no_time() -> None:
     found = decide(rows, scenario(messages={"ChatRequest": {}}, prices={"traffic_gb": 0}, **kept))
     assert found.recommended == "protobuf"
     assert found.ranking.set_index("codec").loc["protobuf", "usd_per_million"] == pytest.approx(400e-3 * 12 * 0.02)
-    with pytest.raises(ScenarioError, match="has not timed decode,encode"):
+    with pytest.raises(ScenarioError, match="has not timed decode, encode"):
         decide(rows, scenario())
 
 
@@ -397,3 +397,12 @@ def test_command_refuses_in_one_line(serlab: Run, folder: Path, arguments: tuple
     done = serlab("decide", *arguments, cwd=folder)
     assert done.returncode == 2 and done.stdout == ""
     assert text in " ".join(done.stderr.replace("│", " ").split()) and "Traceback" not in done.stderr
+
+
+def test_saving_that_no_call_could_notice_names_no_length_of_a_call() -> None:
+    """A saving of less than the threshold of codec and wire themselves has no call in which it would be enough."""
+    rows = table({"orjson": {"encode": 1000.0}, "msgpack": {"encode": 998.0}})
+    found = decide(rows, scenario(latency={"time_to_first_token_s": 1.0}, wire={"bandwidth_bit_per_s": 1e12}))
+    share = found.latency_share
+    assert share is not None and 0 < share.matters_below_s < share.baseline_s and found.order.reason == "too little"
+    assert any("less than 1 % even of a call that is codec and wire alone" in reason for reason in found.reasons)

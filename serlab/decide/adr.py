@@ -58,7 +58,7 @@ def context(decision: "Decision") -> Iterator[str]:
     scenario = decision.scenario
     lines = [f"{kind}: {described(message)}" for kind, message in scenario.messages.items()]
     lines.append(
-        f"Wire: {bandwidth(scenario.wire.bandwidth_bit_per_s)}, {scenario.wire.crossings:g} crossings per message, "
+        f"Wire: {bandwidth(scenario.wire.bandwidth_bit_per_s)}, {scenario.wire.crossings:g} crossing{'' if scenario.wire.crossings == 1 else 's'} per message, "
         f"compression {scenario.wire.compression}"
     )
     if scenario.storage.copies:

@@ -146,6 +146,9 @@ def waiting(scenario: Scenario, ranking: Ranking, share: LatencyShare | None) ->
         yield f"Codec and wire are {percent(share.baseline_share)} of the latency of a call with {ranking.baseline}."
     elif share.matters_below_s > 0:
         least = percent(scenario.thresholds.latency_share)
+        if share.matters_below_s < share.baseline_s:
+            yield f"{ranking.leader} would save less than {least} even of a call that is codec and wire alone."
+            return
         limit = duration(share.matters_below_s)
         yield f"{ranking.leader} would save {least} only of a call that takes less than {limit} in all."
 

@@ -128,8 +128,11 @@ def unmeasured(run: Run, scenario: Scenario, absent: dict[str, str]) -> str:
     ]
     untimed = {name for name, _ in times} - {name for name, timed in times if name in timed}
     if untimed:
-        names = ",".join(sorted(untimed))
-        return f"this run has not timed {names}; measure again with --operation {names} beside what you need otherwise"
+        before = run.environment.get("effort", {}).get("operations", ())
+        wanted = ",".join(dict.fromkeys((*before, *sorted(untimed))))
+        return (
+            f"this run has not timed {', '.join(sorted(untimed))}: measure with `serlab compare --operation {wanted}`"
+        )
     codecs = {reason: [codec for codec in absent if absent[codec] == reason] for reason in absent.values()}
     told = (f"{'every codec' if len(codecs) == 1 else ', '.join(who)}: {reason}" for reason, who in codecs.items())
     return "; ".join(told) or "this run has no codec"

@@ -89,6 +89,9 @@ function waiting(scenario, ranking) {
   }
   const least = scenario.thresholds.latency_share;
   const limit = ((base.time_ns - leader.time_ns) * ranking.perCall) / 1e9 / least;
+  if (limit < (base.time_ns * ranking.perCall) / 1e9) {
+    return [`${ranking.leader} would save less than ${percent(least)} even of a call that is codec and wire alone.`];
+  }
   return [`${ranking.leader} would save ${percent(least)} only of a call that takes less than ${duration(limit)} in all.`];
 }
 
