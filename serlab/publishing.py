@@ -26,13 +26,17 @@ def report(directory: Folder, scenario: Scenarios = None) -> None:
     """Write the tables and the page of a results folder again, and show the summary."""
     from serlab.page import write_page
     from serlab.report import terminal_tables, write_tables
-    from serlab.results import load_results
+    from serlab.results import is_finished, load_results
 
     written = write_tables(directory)
     page = write_page(directory, scenario or ())
     console = Console()
     for table in terminal_tables(load_results(directory)):
         console.print(table)
+    if not is_finished(directory):
+        console.print(
+            f"This run was stopped: what it has measured is shown; go on with --resume -o {directory}", highlight=False
+        )
     console.print(f"{len(written)} files in {directory / 'tables'}", highlight=False)
     show_page(page)
 

@@ -232,6 +232,11 @@ def no_results(folder: Path, name: str) -> ResultsError:
     return ResultsError(f"{folder}: expected a results folder, which has {name}; {remedy}")
 
 
+def is_finished(directory: str | Path) -> bool:
+    """Tell whether a run came to its end."""
+    return (Path(directory) / PARQUET).exists()
+
+
 def unfinished(parent: Path) -> Path | None:
     """Find the newest results folder whose run was stopped.
 
@@ -241,5 +246,5 @@ def unfinished(parent: Path) -> Path | None:
     Returns:
         The folder; None if there is none.
     """
-    begun = [path.parent for path in parent.glob(f"*/{ENVIRONMENT}") if not (path.parent / PARQUET).exists()]
+    begun = [path.parent for path in parent.glob(f"*/{ENVIRONMENT}") if not is_finished(path.parent)]
     return max(begun, key=lambda path: (path / ENVIRONMENT).stat().st_mtime, default=None)

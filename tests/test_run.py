@@ -223,3 +223,12 @@ def test_variants_stand_only_where_they_differ() -> None:
     assert "msgpack-fresh" not in plan.codecs_for("EmbeddingResponse")
     assert "msgpack-bin" in plan.codecs_for("EmbeddingResponse") and "msgpack-bin" not in plan.codecs_for("ChatRequest")
     assert make_plan(Options(codecs=("msgpack-bin",))).codecs_for("ChatRequest") == ["msgpack-bin"]
+
+
+def test_report_of_a_stopped_run_says_so(serlab: Run, tmp_path: Path) -> None:
+    """What is there is shown, and how to go on."""
+    assert serlab(*COMMAND, "-o", "out").returncode == 0
+    assert "was stopped" not in serlab("report", "out").stdout
+    (tmp_path / "out/results.parquet").unlink()
+    done = serlab("report", "out")
+    assert done.returncode == 0 and "was stopped" in done.stdout and "--resume -o out" in done.stdout

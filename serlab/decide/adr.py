@@ -57,8 +57,10 @@ def context(decision: "Decision") -> Iterator[str]:
     """Describe the boundary."""
     scenario = decision.scenario
     lines = [f"{kind}: {described(message)}" for kind, message in scenario.messages.items()]
+    count = scenario.wire.crossings
+    crossings = f"{count:g} {'crossing' if count == 1 else 'crossings'}"
     lines.append(
-        f"Wire: {bandwidth(scenario.wire.bandwidth_bit_per_s)}, {scenario.wire.crossings:g} crossing{'' if scenario.wire.crossings == 1 else 's'} per message, "
+        f"Wire: {bandwidth(scenario.wire.bandwidth_bit_per_s)}, {crossings} per message, "
         f"compression {scenario.wire.compression}"
     )
     if scenario.storage.copies:

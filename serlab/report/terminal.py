@@ -13,6 +13,8 @@ from serlab.report.tables import baseline_of, build_tables
 from serlab.report.units import show
 from serlab.report.wiresummary import wire_summaries
 
+BUSY = 0.15
+"""Difference of the baseline from itself, in the middle of the groups, from which a run is said to be disturbed."""
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("size_ratio", "size", ""),
     ("encode_ratio", "encode", "encode_verdict"),
@@ -32,12 +34,15 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     Returns:
         What rich prints; empty if nothing was measured.
     """
-    summary = build_tables(rows)["summary"]
+    tables = build_tables(rows)
+    summary = tables["summary"]
     columns = [column for column in COLUMNS if column[0] in summary.columns]
     load = [*load_summaries(own(rows), baseline_of(own(rows))), *wire_summaries(rows)]
     if summary.empty or (load and not columns):
         return load
-    table = Table(title=legend(rows, columns), title_justify="left", title_style="", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=legend(rows, columns, noise_of(tables["time"])), title_justify="left", title_style="", box=box.SIMPLE_HEAD
+    )
     # A corpus may have a long name, which must not take the room of the figures.
     table.add_column("workload, codec", max_width=26, overflow="fold")
     for _, heading, _ in columns:
@@ -47,16 +52,29 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     return [table, *load]
 
 
-def legend(rows: pd.DataFrame, columns: list[tuple[str, str, str]]) -> str:
+def legend(rows: pd.DataFrame, columns: list[tuple[str, str, str]], noise: str) -> str:
     """Explain the figures."""
     base = baseline_of(own(rows))
     shown = [heading for _, heading, _ in columns]
     text = f"Ratios to {base}: 0.50 is half the bytes or time. Bold is the best."
     if any(verdict for _, _, verdict in columns):
         text += f"\n= is a tie with {base}: inside the machine's noise."
+    if noise:
+        text += f"\n{noise}"
     if "allocs" in shown:
         text += "\nallocs is how many allocations one decode makes."
     return text
+
+
+def noise_of(times: pd.DataFrame) -> str:
+    """Say that the machine was busy, where the baseline differs from itself by more than people expect; else ""."""
+    if times.empty or times["aa_low"].isna().all():
+        return ""
+    groups = times.drop_duplicates(["workload", "operation"])
+    off = float(pd.concat([groups["aa_high"], 1 / groups["aa_low"]], axis=1).max(axis=1).median()) - 1
+    if off < BUSY:
+        return ""
+    return f"The machine was busy: the baseline differs from itself by {100 * off:.0f} % (A/A); less is a tie."
 
 
 def ranked(group: pd.DataFrame) -> pd.DataFrame:
