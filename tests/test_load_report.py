@@ -52,6 +52,16 @@ def test_scaling_is_n_against_one_and_the_ratio_is_to_the_baseline() -> None:
     assert table.loc[("processes=1", "orjson"), "megabytes_per_s"] == pytest.approx(5.0)
 
 
+def test_disturbed_run_says_so_in_its_summary() -> None:
+    """Where the baseline strays from itself by a quarter; a calm run says nothing."""
+
+    def told(noise: float) -> str:
+        rows = [*arm("orjson", "size", "raw", 100), *arm("orjson", "encode", "time", 9)]
+        return text_of(frame([*rows, *arm("orjson (A/A)", "encode", "time", 9, noise)]))
+
+    assert "The machine was busy" in told(0.25) and "The machine was busy" not in told(0.01)
+
+
 def test_a_machine_with_too_few_free_cores_is_named() -> None:
     """The floor tells: near to N is fine, far from it is no ground for a claim, and one core says so."""
     assert "gives: 3.80×." in text_of(rates(4, 3.8))

@@ -24,6 +24,7 @@ class Digest(NamedTuple):
         least: the arm with the smallest ratio that is no tie, with its conditions; "" where all tie.
         most: the one with the largest.
         share: the codec's share of a call, from the smallest to the largest; "" where it was not measured.
+        noise: by how much the baseline differs from itself (A/A), as a share: the middle of the groups.
     """
 
     experiment: str
@@ -34,6 +35,7 @@ class Digest(NamedTuple):
     least: str
     most: str
     share: str
+    noise: float
 
 
 def digests(rows: pd.DataFrame) -> list[Digest]:
@@ -63,7 +65,14 @@ def digest(experiment: str, workload: str, group: pd.DataFrame) -> Digest:
     above = [row for row in differs if row["ratio"] > 1]
     bases = ", ".join(map(str, chosen[chosen["verdict"] == "baseline"]["codec"].unique()))
     texts = (named(below[0]) if below else "", named(above[-1]) if above else "")
-    return Digest(experiment, workload, bases, len(compared), len(compared) - len(differs), *texts, share_of(chosen))
+    counts = (len(compared), len(compared) - len(differs))
+    return Digest(experiment, workload, bases, *counts, *texts, share_of(chosen), noise_of(chosen))
+
+
+def noise_of(chosen: pd.DataFrame) -> float:
+    """Give how far a baseline strays from itself in the middle of the groups; not a number where there is no A/A."""
+    groups = chosen.drop_duplicates("conditions")
+    return float(pd.concat([groups["aa_high"], 1 / groups["aa_low"]], axis=1).max(axis=1).median()) - 1
 
 
 def named(row: dict[Any, Any]) -> str:

@@ -25,14 +25,20 @@ def digest_table(found: list[Digest]) -> Table:
     text = Text("On the wire: what differs most from each experiment's baseline, beyond the noise\n", style="bold")
     text.append("Each experiment in full: serlab export DIR --table wire --select experiment=NAME", "not bold")
     shown = Table(title=text, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    for head, style in (("experiment, workload", "left"), ("ties", "right"), ("codec's share", "right")):
+    for head, style in (("experiment, workload", "left"), ("ties", "right"), ("A/A", "right")):
         shown.add_column(head, justify=style, overflow="fold")  # type: ignore[arg-type]
     shown.add_column("smallest ratio, largest ratio", overflow="fold")
     for one in found:
         name = Text(f"{one.experiment}\n", style="bold").append(f"{one.workload}, against {one.baseline}", "not bold")
-        ends = "\n".join(filter(None, (one.least, one.most))) or "nothing"
-        shown.add_row(name, f"{one.ties} of {one.compared}", one.share, ends, end_section=True)
+        share = f"codec's share of a call: {one.share}" if one.share else ""
+        ends = "\n".join(filter(None, (one.least, one.most, share))) or "nothing"
+        shown.add_row(name, f"{one.ties} of {one.compared}", percent(one.noise), ends, end_section=True)
     return shown
+
+
+def percent(noise: float) -> str:
+    """Write how far a baseline strays from itself."""
+    return "–" if noise != noise else f"±{100 * noise:.0f} %"
 
 
 def table_of(block: Block) -> Table:
