@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.report.wirearms import Arms
+from serlab.report.wire import Values, ratio
+from serlab.report.wirearms import Arms, Versus
 from serlab.stats import CONTROL, median_of
 
 PARTS = ("get", "hit", "put")
@@ -134,3 +135,39 @@ def hit_rates(arms: Arms) -> pd.DataFrame:
     }
     table = pd.DataFrame(rates).T.rename_axis("capacity").sort_index()
     return table.sort_index(axis="columns", key=lambda codecs: codecs != baseline_of(arms))
+
+
+def mean_costs(arms: Arms, backend: str, capacity: str, model_ns: float = 0.0) -> pd.DataFrame:
+    """Tell what a request costs on average, with hit rates and times together.
+
+    Args:
+        arms: of the experiment.
+        backend: memory, lmdb or redis.
+        capacity: as the rows name it, as in "10%".
+        model_ns: what a model takes, beside a call to one that takes no time.
+
+    Returns:
+        One row for each codec, with its name as the index, the cheapest first: hit rate, nanoseconds a request, and
+        their ratio to the baseline's with interval and verdict.
+    """
+    baseline = baseline_of(arms)
+    costs = {
+        codec: request_costs(arms, backend, codec, capacity, model_ns)
+        for codec in (*arms.codecs(f"{backend}/get"), baseline + CONTROL)
+    }
+    control = ratio(costs.pop(baseline + CONTROL), costs[baseline])
+    records = {}
+    for codec, values in costs.items():
+        found = Versus(ratio(values, costs[baseline]), control)
+        share = arms.value(f"{codec} hits/capacity={capacity}", "hit-rate")
+        record = {"hit_share": share, "request_ns": median_of(values).value}
+        record |= dict(zip(("ratio", "ratio_low", "ratio_high"), found.ratio[:3], strict=True))
+        records[codec] = record | {"verdict": "baseline" if codec == baseline else found.verdict}
+    return pd.DataFrame(records).T.infer_objects().sort_values("ratio")
+
+
+def request_costs(arms: Arms, backend: str, codec: str, capacity: str, model_ns: float) -> Values:
+    """Give the mean nanoseconds of a request by worker; none where something was not measured."""
+    rates = arms.figures.get("hit-rate", {}).get(f"{codec} hits/capacity={capacity}", {})
+    workers = [worker for worker in workers_of(arms, backend, codec) if worker in rates]
+    return {worker: costs_of(arms, backend, codec, worker, model_ns).mean(rates[worker]) for worker in workers}

@@ -1,6 +1,6 @@
 """The forms of a stream side by side, from the experiment `stream` on the wire: bytes, time and the client's work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -10,6 +10,8 @@ from serlab.stats import CONTROL, FLOOR, Estimate, median_of
 
 NAMES = {"http": "", "http2": "HTTP/2", "grpc": "gRPC"}
 """How a form's name shows its transport; that of the most forms is left out."""
+
+TIME_WORDS = {"less": "faster", "more": "slower"}
 
 
 class Form(NamedTuple):
@@ -89,8 +91,7 @@ def record_of(arms: Arms, form: Form) -> dict[str, Any]:
     record |= {"time_ns_low": ratio.low * scale, "time_ns_high": ratio.high * scale}
     record |= {"ratio": ratio.value, "ratio_low": ratio.low, "ratio_high": ratio.high}
     verdict = "baseline" if form.arm == arms.baseline() else found.verdict
-    words = {"less": "faster", "more": "slower"}
-    return record | {"verdict": words.get(verdict, verdict), "client_ns": client_work(arms, form.arm).value}
+    return record | {"verdict": TIME_WORDS.get(verdict, verdict), "client_ns": client_work(arms, form.arm).value}
 
 
 def client_work(arms: Arms, arm: str) -> Estimate:
@@ -135,3 +136,29 @@ def floor_of(arms: Arms, form: Form) -> dict[str, Any]:
     record: dict[str, Any] = {"time_ns": arms.value(form.arm), "floor_ns": arms.value(floor)}
     record |= {"floor_share": share.value, "floor_share_low": share.low, "floor_share_high": share.high}
     return record | {"is_all": share.high >= 1 or (control.n > 0 and share.value >= control.low)}
+
+
+def gains(arms: Arms, steps: Mapping[str, tuple[Form, Form]]) -> pd.DataFrame:
+    """Set each step against what it starts from.
+
+    Args:
+        arms: of the experiment.
+        steps: name → the form after it and the one before.
+
+    Returns:
+        One row for each step that was measured, with its name as the index: bytes a token after it, their ratio to
+        those before, and the ratio of the times with interval and verdict.
+    """
+    records = {name: gain_of(arms, *step) for name, step in steps.items()}
+    return pd.DataFrame({name: record for name, record in records.items() if record}).T.infer_objects()
+
+
+def gain_of(arms: Arms, after: Form, before: Form) -> dict[str, Any]:
+    """Give the figures of one step; none where a form was not measured."""
+    time, size = (arms.versus(after.arm, before.arm, metric) for metric in ("latency", "token-bytes"))
+    if not time.ratio.n:
+        return {}
+    record = {"wire_bytes": arms.value(after.arm, "token-bytes"), "bytes_ratio": size.ratio.value}
+    value, low, high, _ = time.ratio
+    record |= {"time_ratio": value, "time_ratio_low": low, "time_ratio_high": high}
+    return record | {"time_verdict": TIME_WORDS.get(time.verdict, time.verdict)}

@@ -10,7 +10,7 @@ from serlab.report.figures.look import BAND, SMALL, Spread, drawn, marks, settle
 from serlab.report.figures.pareto import Points, front_of, pad
 from serlab.report.wire import PREFIX
 from serlab.report.wirearms import wire_arms
-from serlab.report.wirestreams import stream_forms
+from serlab.report.wirestreams import Form, stream_forms
 
 if TYPE_CHECKING:
     from serlab.report.figures.canvas import Picture
@@ -52,7 +52,8 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
     axis.axhspan(control.low * base, control.high * base, fc=BAND, lw=0, alpha=0.5, zorder=0, gid="control")
     figure.supxlabel(
         "bytes per token (log scales); over HTTP/1.1 unless it is said\n"
-        f"95 % intervals of the time; bold: none is smaller and faster; grey: A/A interval of {arms.baseline()}"
+        "95 % intervals of the time; bold: none is smaller and faster; "
+        f"grey: A/A interval of {Form.read(arms.baseline())}"
     )
     figure.supylabel("time per token")
     settle(figure)
