@@ -2,8 +2,8 @@
 # # What does a streamed token cost on a real wire, and when does a cache pay?
 #
 # [Another notebook](06_what_does_streaming_cost_per_token.ipynb) counts bytes and codec time. Between a model and its
-# user there is more: an HTTP library, the event loop, the kernel's sockets, a second process. So a format that halves the
-# codec's time may leave what a token costs as it was. Here whole streams are read from a real server, and each
+# user there is more: an HTTP library, the event loop, the kernel's sockets, a second process. So a format that halves
+# the codec's time may leave what a token costs as it was. Here whole streams are read from a real server, and each
 # improvement is set against the form that it starts from.
 #
 # The cheapest call is the one that is not made. So the second half asks what a cache costs each request, and how often
@@ -22,7 +22,7 @@ from serlab.report.figures import hit_figure, token_figure
 from serlab.report.units import SIZE, TIME, scaled
 from serlab.report.wirearms import wire_arms
 from serlab.report.wirecache import Costs, backends_of, break_even_table, hit_rates, mean_costs
-from serlab.report.wirepooling import pooling_table, sharing_table, tally
+from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, tally
 from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
 from serlab.workloads.text import english
 
@@ -115,7 +115,7 @@ say(
 # %%
 is_usual = (forms["transport"] == "http") & (forms["envelope"] == "full") & (forms["every"] == 1)
 usual = forms[is_usual & (forms["framing"] != "ndjson")]
-readable(usual, ["wire_bytes", "time_ns", "ratio", "verdict"])
+readable(usual, ["wire_bytes", "time_ns", "ratio"])
 
 # %%
 others = usual[usual.index != str(plain)]
@@ -138,7 +138,7 @@ json, binary = lead(stream, "sse"), lead(stream, "frames")
 events = plain._replace(codec=json)
 frames = plain._replace(codec=binary, framing="frames")
 lines = gains(stream, {f"{json}: lines instead of events": (events._replace(framing="ndjson"), events)})
-readable(lines, ["wire_bytes", "bytes_ratio", "time_ratio", "time_verdict"])
+readable(lines, ["wire_bytes", "bytes_ratio", "time_ratio"])
 
 # %% [markdown]
 # ### Third: a slim envelope
@@ -150,7 +150,7 @@ bases = {json: events, binary: frames}
 slim = gains(
     stream, {f"{name}: slim, not full": (base._replace(envelope="slim"), base) for name, base in bases.items()}
 )
-readable(slim, ["wire_bytes", "bytes_ratio", "time_ratio", "time_verdict"])
+readable(slim, ["wire_bytes", "bytes_ratio", "time_ratio"])
 
 # %%
 best = slim["bytes_ratio"].astype(float)
@@ -177,7 +177,7 @@ steps = {f"{name}: {every} tokens": (base._replace(every=every), base) for name,
 slim_bases = {f"{name} slim": base._replace(envelope="slim") for name, base in bases.items()}
 steps |= {f"{name}: {every} tokens": (base._replace(every=every), base) for name, base in slim_bases.items()}
 coalesced = gains(stream, steps)
-readable(coalesced, ["wire_bytes", "bytes_ratio", "time_ratio", "time_verdict"])
+readable(coalesced, ["wire_bytes", "bytes_ratio", "time_ratio"])
 
 # %% [markdown]
 # It has a price that no codec can win back: the first token of a piece waits for those that come after it. The run
@@ -214,13 +214,13 @@ moves = {f"{json}: HTTP/2, not HTTP/1.1": (events._replace(transport="http2"), e
 moves |= {f"{binary}: HTTP/2, not HTTP/1.1": (frames._replace(transport="http2"), frames)}
 moves |= {f"{binary}: gRPC, not HTTP/1.1": (frames._replace(transport="grpc", framing="messages"), frames)}
 transports = gains(stream, moves)
-readable(transports, ["wire_bytes", "bytes_ratio", "time_ratio", "time_verdict"])
+readable(transports, ["wire_bytes", "bytes_ratio", "time_ratio"])
 
 # %%
 verdicts = transports["time_verdict"].value_counts()
 say(
-    "Of these moves "
-    + ", ".join(f"{count} {'is a tie' if word == 'tie' else f'is {word}'}" for word, count in verdicts.items())
+    f"Of {len(transports)} moves: "
+    + ", ".join(f"{count} {word}" for word, count in verdicts.items())
     + f". In time they range from {transports['time_ratio'].min():.2f} to {transports['time_ratio'].max():.2f} of "
     "HTTP/1.1 with one stream at a time; what HTTP/2 and gRPC are for, many streams on one connection, is not in it."
 )
@@ -237,7 +237,8 @@ readable(floors.drop(columns="is_all"), ["time_ns", "floor_ns", "floor_share"])
 # %%
 drowned = list(floors.index[floors["is_all"].astype(bool)])
 say(
-    f"The floor takes {floors['floor_share'].min():.0%} to {floors['floor_share'].max():.0%} of the time. "
+    f"The floor takes {floors['floor_share'].min():.0%} to {floors['floor_share'].max():.0%} of the time, measurably "
+    f"more than half in {(floors['floor_share_low'] > 0.5).sum()} of {len(floors)} ways. "
     + (
         f"With {', '.join(f'`{name}`' for name in drowned)} it cannot be told from all of it: there the transport and "
         "the server are what one pays for, and no codec in the client can gain what could be measured here."
@@ -258,7 +259,7 @@ picked = [str(plain), small, *(str(one) for one, _ in [*moves.values(), *steps.v
 cores = forms.loc[[name for name in dict.fromkeys(picked) if name in forms.index], ["client_ns"]].copy()
 cores["tokens/s of a core"] = [f"{1e9 / ns:,.0f}" for ns in cores["client_ns"]]
 cores["streams"] = [f"{1e9 / ns / TOKENS_PER_SECOND:,.0f}" for ns in cores["client_ns"]]
-readable(cores)
+readable(cores, list(cores.columns))
 
 # %%
 work = cores["client_ns"]
@@ -272,7 +273,7 @@ say(
 # %% [markdown]
 # ### All forms at once
 #
-# Left is smaller, low is faster.
+# Left is smaller, low is faster. Names say codec and framing, then what differs from full pieces of one token.
 
 # %%
 token_figure(rows, stream.workload)
@@ -309,7 +310,7 @@ parts = even[even["codec"] == base_codec].set_index("backend")[["get_ns", "hit_n
 say(f"With `{base_codec}`; the key costs {scaled(cache.value('key key'), TIME)} beside it.")
 
 # %%
-readable(parts)
+readable(parts, list(parts.columns))
 
 # %%
 look_ups = {
@@ -328,16 +329,17 @@ say(
 # %% [markdown]
 # ### A hit by codec
 #
-# A hit decodes. Each column is time, with the ratio to the first codec of the runs.
+# A hit decodes. Each cell is time, and the ratio to the baseline; the fastest decoder stands first.
 
 # %%
 hits = {name: {} for name in look_ups}
+decode_ns = {codec: cache.value(f"{codec} decode") for codec in cache.codecs("decode")}
 for name in hits:
     for codec in cache.codecs(f"{name}/hit"):
         against = cache.versus(f"{codec} {name}/hit", f"{base_codec} {name}/hit")
         mark = " =" if against.verdict == "tie" and codec != base_codec else ""
         hits[name][codec] = f"{scaled(cache.value(f'{codec} {name}/hit'), TIME)}, {against.ratio.value:.2f}×{mark}"
-pd.DataFrame(hits)
+pd.DataFrame(hits).reindex(cache.codecs("decode")).sort_index(key=lambda names: names.map(decode_ns))
 
 # %% [markdown]
 # ### What does a hit save?
@@ -349,8 +351,8 @@ pd.DataFrame(hits)
 saved = {name: cache.versus(f"{base_codec} {name}/hit", f"{base_codec} call") for name in look_ups}
 call_ns, model_ns = cache.value(f"{base_codec} call"), MODEL_MS * 1e6
 say(
-    f"The call takes {scaled(call_ns, TIME)}. "
-    + "; ".join(f"a hit in {name} is {one.words('cheaper', 'dearer')}" for name, one in saved.items())
+    f"The call takes {scaled(call_ns, TIME)}. Against it a hit is "
+    + "; ".join(f"in {name} {one.words('cheaper', 'dearer')}" for name, one in saved.items())
     + ".",
     f"With a model of {MODEL_MS} ms a hit takes one part in "
     + ", ".join(f"{(model_ns + call_ns) / parts.loc[name, 'hit_ns']:,.0f} ({name})" for name in saved)
@@ -402,28 +404,29 @@ most, where = gain.max(axis=1).max(), gain.max(axis=1).idxmax()
 compact = gain.loc[where].idxmax()
 say(
     f"`{compact}` gains most: {rates.loc[where, compact]:.1%} hits instead of {rates.loc[where, base_codec]:.1%} at "
-    f"{where:.0%} of the bytes. At {rates.index[-1]:.0%} all differ by {gain.iloc[-1].abs().max():.1%} at most: what "
-    "holds everything needs no compact codec."
+    f"{where:.0%} of the bytes. At {rates.index[-1]:.0%} the codecs "
+    f"differ by {gain.iloc[-1].abs().max():.1%} at most: a cache that holds everything needs no compact one."
     if most > 0
     else f"No codec holds more answers than `{base_codec}`: these answers are as large in all of them."
 )
 
 # %% [markdown]
 # More hits, but a slower decode: which weighs more? Put together, what does a request cost on average, in LMDB at a
-# tenth of the bytes? First against the cheapest call, then with the model.
+# tenth of the bytes? Figures are ratios to the baseline, against the cheapest call and with the model.
 
 # %%
 store = "lmdb" if "lmdb" in look_ups else next(iter(look_ups))
 fast, real = (mean_costs(cache, store, "10%", ns) for ns in (0, model_ns))
-both = real.assign(cheap_ratio=fast["ratio"], cheap_ratio_low=fast["ratio_low"], cheap_ratio_high=fast["ratio_high"])
-both["cheap_verdict"] = fast["verdict"]
-readable(both, ["hit_share", "cheap_ratio", "ratio", "verdict"])
+both = (
+    real.add_prefix("model_").join(fast.add_prefix("cheapest_call_")).rename(columns={"model_hit_share": "hit_share"})
+)
+readable(both, ["hit_share", "cheapest_call_ratio", "model_ratio"])
 
 # %%
 first = real.index[0]
 tied = (fast["verdict"] == "tie").sum()
 say(
-    f"Against a call that costs nothing but itself {tied} of {len(fast) - 1} tie with `{base_codec}`. "
+    f"Against the cheapest call {tied} of {len(fast) - 1} tie with `{base_codec}`. "
     + (
         f"With the model, `{first}` is the cheapest: {real.loc[first, 'ratio']:.3f} of `{base_codec}`'s time a "
         f"request, since each point of hit rate is worth {model_ns / 100 / 1e6:.0f} ms and its decode "
@@ -457,16 +460,21 @@ say(
 # A protobuf message that is parsed into again and again: does it keep memory?
 
 # %%
-grown = {name: pooling.estimate(f"{name} message-decode", "growth-per-use") for name in ("fresh", "kept")}
-leaks = grown["kept"].low > max(grown["fresh"].high, 1)
+grown = growth_table(rows)
+leaks = len(grown) > 0 and bool(grown["is_leak"].all())
 say(
     (
-        f"**It is a leak.** The process grows by {scaled(grown['kept'].value, SIZE)} with each `{pooling.workload}` "
-        f"that is parsed into the same message, by {scaled(grown['fresh'].value, SIZE)} with new ones."
+        "**It is a leak.** "
+        if leaks
+        else "No growth was measured for all of them that is surely more than new messages'. "
     )
-    if leaks
-    else "No growth was measured that is more than that of new messages."
-)
+    + "; ".join(
+        f"With each `{name}` the process grows by {scaled(one['kept_bytes'], SIZE)} where one message is used for all, "
+        f"by {scaled(one['fresh_bytes'], SIZE)} with new ones"
+        for name, one in grown.iterrows()
+    )
+    + "."
+) if len(grown) else say("Not measured: protobuf cannot carry these messages.")
 
 # %% [markdown]
 # And what does sharing cost? Taking and giving back, against a plain list of free objects; counting, against
@@ -478,9 +486,9 @@ readable(sharing, ["time_ns", "ratio", "verdict"])
 
 # %%
 slowest = sharing["ratio"].astype(float).idxmax()
-locks = sharing[[" lock" in f" {name}" for name in sharing.index]]["verdict"].value_counts()
+locks = sharing["verdict"][sharing.index.str.contains("lock")].value_counts()
 say(
-    "A lock against none: " + ", ".join(f"{count} {word}" for word, count in locks.items()) + ".",
+    "A lock against none, by verdict: " + ", ".join(f"{count} {word}" for word, count in locks.items()) + ".",
     f"The dearest is {slowest}: {sharing.loc[slowest, 'ratio']:.1f} times the plain way, "
     f"{scaled(sharing.loc[slowest, 'time_ns'], TIME)} each. "
     "The interpreter runs one thread at a time, so that this is what the calls cost, not a queue before them.",
@@ -507,7 +515,7 @@ def figures(form):
 
 say(
     ("**Change the shape before the format.** " if shaped["wire_bytes"] < usual["wire_bytes"].min() else "")
-    + f"{figures(shaped)}; the smallest of all, {figures(lean)}. The price of {every} tokens a piece is "
+    + f"{figures(shaped)}; of all forms the smallest is this: {figures(lean)}. The price of {every} tokens a piece is "
     f"{wait_ms(every, TOKENS_PER_SECOND):.0f} ms at {TOKENS_PER_SECOND} tokens a second."
 )
 
@@ -526,14 +534,18 @@ say(
 )
 
 # %%
-kept, pooled = counted["kept"], counted["pooled"]
+kept, pooled = counted["kept"], counted.get("pooled", {"faster": 0})
 say(
-    f"**Keep one object for each thread rather than a pool:** kept is faster in {kept['faster']} of {kept['of']} "
-    f"cases, pooled in {pooled['faster']} of {pooled['of']}."
-    if kept["faster"] > pooled["faster"]
-    else "**A pool gains as often as a kept object.**"
-    if pooled["faster"]
-    else "**Reuse gains nothing that could be measured.**",
+    (
+        "**Reuse, where it gains at all, is one kept object, not a pool.** "
+        if kept["faster"] > pooled["faster"]
+        else "**A kept object gains no more often than a pooled one.** "
+    )
+    + "; ".join(
+        f"{name} is faster than fresh in {one['faster']} of {one['of']} cases, slower in {one['slower']}"
+        for name, one in counted.items()
+    )
+    + ", and the rest are ties.",
     *(["**Never reuse a protobuf message:** it grows with each use."] if leaks else []),
 )
 

@@ -12,8 +12,11 @@ from serlab.report.wirestreams import TIME_WORDS
 
 EXPERIMENT, FRESH = "pooling", "fresh"
 VARIANTS = ("kept", "pooled", "copied")
-SHARED = ("share", "count")
-FREE, BOUND = "list", "itertools"
+SHARE, COUNT = "share", "count"
+FREE, COUNTER = "list", "itertools"
+GROWING, GROWTH = "message-decode", "growth-per-use"
+LEAST_LEAK = 1.0
+"""Bytes a use that are called a leak: resident memory comes in pages and is never exactly still."""
 
 
 def workloads_of(rows: pd.DataFrame) -> list[str]:
@@ -57,7 +60,9 @@ def pooling_table(rows: pd.DataFrame) -> pd.DataFrame:
     for workload, pair, variant, found in pooled(rows):
         mark = " =" if found.verdict == "tie" else ""
         cells.setdefault(pair, {})[f"{workload}: {variant}"] = f"{three_digits(found.ratio.value)}×{mark}"
-    return pd.DataFrame(cells).T.fillna("–").sort_index()
+    columns = [f"{workload}: {variant}" for workload in workloads_of(rows) for variant in VARIANTS]
+    table = pd.DataFrame(cells).T.fillna("–").sort_index()
+    return table[[name for name in columns if name in table.columns]]
 
 
 def tally(rows: pd.DataFrame) -> Mapping[str, Mapping[str, Any]]:
@@ -70,6 +75,24 @@ def tally(rows: pd.DataFrame) -> Mapping[str, Mapping[str, Any]]:
     for _, _, variant, one in pooled(rows):
         found[variant].append(one)
     return {variant: counted(all_of) for variant, all_of in found.items() if all_of}
+
+
+def growth_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate by how much a process grows with each protobuf message that is parsed.
+
+    Returns:
+        One row for the smallest and one for the largest messages, with the workload as the index: bytes a use with a
+        new message each time (`fresh`) and with one for all (`kept`), and `is_leak`, whether the one is surely more
+        than the other. Empty where it was not measured.
+    """
+    records = {}
+    for workload in workloads_of(rows):
+        arms = wire_arms(rows, EXPERIMENT, workload)
+        fresh, kept = (arms.estimate(f"{name} {GROWING}", GROWTH) for name in (FRESH, "kept"))
+        if kept.n:
+            record = {"fresh_bytes": fresh.value, "kept_bytes": kept.value}
+            records[workload] = record | {"is_leak": kept.low > max(fresh.high, LEAST_LEAK)}
+    return pd.DataFrame(records).T.infer_objects()
 
 
 def counted(found: list[Versus]) -> dict[str, Any]:
@@ -90,20 +113,21 @@ def sharing_table(rows: pd.DataFrame) -> pd.DataFrame:
     Raises:
         NotMeasuredError: the run lacks it.
     """
-    arms = [wire_arms(rows, f"{EXPERIMENT}/{part}") for part in SHARED]
+    arms = [wire_arms(rows, f"{EXPERIMENT}/{part}") for part in (SHARE, COUNT)]
     return pd.DataFrame(dict(record for one in arms for record in records_of(one))).T.infer_objects()
 
 
 def records_of(arms: Arms) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give the rows of one part of the experiment."""
     for conditions in crowded(arms):
-        base = next(name for name in (FREE, BOUND) if name in arms.codecs(conditions))
+        base = next(name for name in (FREE, COUNTER) if name in arms.codecs(conditions))
         for way in arms.codecs(conditions):
             found = arms.versus(f"{way} {conditions}", f"{base} {conditions}")
             value, low, high, _ = found.ratio
             record = {"time_ns": arms.value(f"{way} {conditions}"), "ratio": value, "ratio_low": low}
+            what = "count by " if arms.experiment.endswith(COUNT) else ""
             said = "baseline" if way == base else TIME_WORDS.get(found.verdict, found.verdict)
-            yield f"{way}, {conditions.replace('=', ' ')}", record | {"ratio_high": high, "verdict": said}
+            yield f"{what}{way}, {conditions.replace('=', ' ')}", record | {"ratio_high": high, "verdict": said}
 
 
 def crowded(arms: Arms) -> list[str]:

@@ -88,7 +88,7 @@ def record_of(arms: Arms, form: Form) -> dict[str, Any]:
     found, scale = arms.versus(form.arm, arms.baseline()), arms.value(arms.baseline())
     ratio = found.ratio
     record = {**form._asdict(), "wire_bytes": arms.value(form.arm, "token-bytes"), "time_ns": ratio.value * scale}
-    record |= {"time_ns_low": ratio.low * scale, "time_ns_high": ratio.high * scale}
+    record |= {"low_ns": ratio.low * scale, "high_ns": ratio.high * scale}
     record |= {"ratio": ratio.value, "ratio_low": ratio.low, "ratio_high": ratio.high}
     verdict = "baseline" if form.arm == arms.baseline() else found.verdict
     return record | {"verdict": TIME_WORDS.get(verdict, verdict), "client_ns": client_work(arms, form.arm).value}

@@ -20,7 +20,7 @@ POINTS = 100
 
 @drawn
 def hit_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
-    """Draw hit rate against capacity, and how many points each codec gains over the baseline.
+    """Draw by how many points each codec's hit rate is above the baseline's, against capacity.
 
     Args:
         rows: the tidy table of a run with the experiment `cache`.
@@ -39,14 +39,15 @@ def hit_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
     names = distinct_lines(rates)
     gains = rates[list(names)].sub(rates.iloc[:, 0], axis=0)
     widest = int(gains.abs().max(axis=1).to_numpy().argmax())
-    figure, panels = sheet(1, 2, [3.6], sharex=True)
-    left, right = panels[0]
-    draw(left, rates[list(names)], "requests that hit, %")
-    draw(right, gains, f"points more than {rates.columns[0]}")
-    figure.supxlabel(f"capacity, % of what all answers take as {rates.columns[0]}")
+    figure, panels = sheet(1, 1, [2.7], width=5.8)
+    axis = panels[0][0]
+    for name in gains.columns:
+        draw(axis, gains[name])
+    axis.set_ylabel("more hits, percentage points")
+    tell_rates(axis, rates.iloc[:, 0])
     settle(figure)
     capacity, peak = rates.index[widest] * POINTS, gains.iloc[widest]
-    label_points(right, [(f"{name} {others}".rstrip(), capacity, peak[name]) for name, others in names.items()])
+    label_points(axis, [(f"{name} {others}".rstrip(), capacity, peak[name]) for name, others in names.items()])
     return figure
 
 
@@ -58,13 +59,18 @@ def distinct_lines(rates: pd.DataFrame) -> dict[str, str]:
     return {first: f"(and {len(others)} more)" if others else "" for first, *others in found.values()}
 
 
-def draw(axis: Any, table: pd.DataFrame, label: str) -> None:
-    """Draw a line for each codec."""
-    axis.set_ylabel(label)
+def draw(axis: Any, gains: "pd.Series[float]") -> None:
+    """Draw a codec's line."""
+    name = str(gains.name)
+    look = look_of(name)
+    capacities = [float(share) * POINTS for share in gains.index]
+    axis.plot(capacities, gains, look.mark + "-", color=look.colour, mfc=look.fill, ms=4, lw=1.2, gid=name)
+
+
+def tell_rates(axis: Any, rates: "pd.Series[float]") -> None:
+    """Write each capacity, and below it what the baseline hits with it."""
     axis.set_xscale("log")
-    for name in table.columns:
-        look = look_of(str(name))
-        axis.plot(table.index * POINTS, table[name], look.mark + "-", color=look.colour, ms=4, lw=1.2, gid=str(name))
-    ticks = [float(share) * POINTS for share in table.index]
-    axis.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks], minor=False)
+    ticks = [float(share) * POINTS for share in rates.index]
+    axis.set_xticks(ticks, [f"{tick:.0f} %\n{rate:.0f} %" for tick, rate in zip(ticks, rates, strict=True)])
     axis.set_xticks([], minor=True)
+    axis.set_xlabel(f"capacity, of what all answers take as {rates.name}; below: requests that hit as {rates.name}")

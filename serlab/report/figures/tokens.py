@@ -37,7 +37,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
         raise missing("bytes and time of a token", "the experiment stream", rows, "serlab wire stream")
     arms = wire_arms(rows, STREAM, workload)
     points = points_of(stream_forms(arms))
-    figure, panels = sheet(1, 1, [5.4])
+    figure, panels = sheet(1, 1, [4.3], width=7.9)
     axis = panels[0][0]
     axis.set_title(arms.workload)
     axis.set_xscale("log")
@@ -64,7 +64,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
 
 def points_of(forms: pd.DataFrame) -> Points:
     """Give each form its bytes and its time."""
-    columns = ["wire_bytes", "time_ns", "time_ns_low", "time_ns_high"]
+    columns = ["wire_bytes", "time_ns", "low_ns", "high_ns"]
     return {
         str(name): (float(size), Spread(*map(float, time)))
         for name, size, *time in forms[columns].itertuples(name=None)
