@@ -21,7 +21,7 @@ from serlab.notebook.wired import filled_in
 from serlab.report.figures import hit_figure, token_figure
 from serlab.report.units import SIZE, TIME, scaled
 from serlab.report.wirearms import wire_arms
-from serlab.report.wirecache import Costs, backends_of, break_even_table, hit_rates, mean_costs
+from serlab.report.wirecache import Costs, backends_of, baseline_of, break_even_table, hit_rates, mean_costs
 from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, tally
 from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
 from serlab.workloads.text import english
@@ -305,9 +305,13 @@ say(
 
 # %%
 even = break_even_table(cache)
-base_codec = cache.baseline().partition(" ")[0]
+base_codec = baseline_of(cache)
 parts = even[even["codec"] == base_codec].set_index("backend")[["get_ns", "hit_ns", "put_ns", "saved_ns"]]
-say(f"With `{base_codec}`; the key costs {scaled(cache.value('key key'), TIME)} beside it.")
+absent = [name for name in ("memory", "lmdb", "redis") if name not in set(even["backend"])]
+say(
+    f"With `{base_codec}`. `get` is the look-up, `saved` what a hit saves of the cheapest call. The key costs "
+    f"{scaled(cache.value('key key'), TIME)} beside it." + (f" Not measured: {', '.join(absent)}." if absent else "")
+)
 
 # %%
 readable(parts, list(parts.columns))
@@ -374,7 +378,7 @@ slow = break_even_table(cache, model_ns)
 bounds = even.groupby("backend")["break_even_share"].agg(["min", "max"])
 bounds.columns = ["cheapest call: best codec", "worst codec"]
 bounds[f"{MODEL_MS} ms model: worst codec"] = slow.groupby("backend")["break_even_share"].max()
-bounds.map("{:.3%}".format)
+(100 * bounds).map("{:.2g} %".format)
 
 # %%
 wide = even.groupby("backend")[["break_even_share_low", "break_even_share_high"]].agg(
@@ -417,9 +421,7 @@ say(
 # %%
 store = "lmdb" if "lmdb" in look_ups else next(iter(look_ups))
 fast, real = (mean_costs(cache, store, "10%", ns) for ns in (0, model_ns))
-both = (
-    real.add_prefix("model_").join(fast.add_prefix("cheapest_call_")).rename(columns={"model_hit_share": "hit_share"})
-)
+both = real[["hit_share"]].join([fast.add_prefix("cheapest_call_"), real.add_prefix("model_")])
 readable(both, ["hit_share", "cheapest_call_ratio", "model_ratio"])
 
 # %%
@@ -440,7 +442,9 @@ say(
 # ## Pooling
 #
 # Each message needs a buffer, a Packer, a Builder or a protobuf message to be written into. *Fresh* makes one each
-# time, *kept* has one for all, *pooled* leases one, *copied* also copies the bytes out. Figures are against *fresh*.
+# time, *kept* has one for all, *pooled* leases one, *copied* also copies the bytes out. Figures are against *fresh*,
+# for the smallest and the largest messages of the run. `buffer` is a bytearray that msgspec writes into (`-orjson`:
+# that orjson's bytes are copied into), `packer` is msgpack's, `builder` FlatBuffers' own, `message` a protobuf message.
 
 # %%
 pools = pooling_table(rows)
@@ -463,22 +467,18 @@ say(
 grown = growth_table(rows)
 leaks = len(grown) > 0 and bool(grown["is_leak"].all())
 say(
-    (
-        "**It is a leak.** "
-        if leaks
-        else "No growth was measured for all of them that is surely more than new messages'. "
-    )
-    + "; ".join(
-        f"With each `{name}` the process grows by {scaled(one['kept_bytes'], SIZE)} where one message is used for all, "
-        f"by {scaled(one['fresh_bytes'], SIZE)} with new ones"
+    "**It is a leak.**" if leaks else "No leak was measured in all of these." if len(grown) else "It was not measured.",
+    *(
+        f"With each `{name}` the process grows by {scaled(one['kept_bytes'], SIZE)} where all are parsed into one "
+        f"message, by {scaled(one['fresh_bytes'], SIZE)} with new ones."
         for name, one in grown.iterrows()
-    )
-    + "."
-) if len(grown) else say("Not measured: protobuf cannot carry these messages.")
+    ),
+)
 
 # %% [markdown]
-# And what does sharing cost? Taking and giving back, against a plain list of free objects; counting, against
-# `itertools.count`.
+# And what does sharing cost? Taking and giving back, against a plain *list* of free objects: under a *lock*, from a
+# *queue*, from a pool for which tasks are *waiting*, and *bare*, without what keeps an object from being given back
+# twice. And counting, against `itertools.count`.
 
 # %%
 sharing = sharing_table(rows)

@@ -108,11 +108,13 @@ def floors_of(arms: Arms, order: Sequence[str] = ()) -> pd.DataFrame:
         order: of the run's codecs, which says whose bytes a floor reads: those of a group's first codec.
 
     Returns:
-        One row for each transport and framing, with its form as the index: time a token, the floor's, and what share
-        of the time the floor is, with interval; `is_all` where that share cannot be told from all of it.
+        One row for each transport and framing, the lowest floor first, with its form as the index: time a token, the
+        floor's, and what share of the time the floor is, with interval; `is_all` where that share cannot be told from
+        all of it.
     """
     forms = [carrier for conditions in group_names(arms) if (carrier := carrier_of(arms, conditions, order))]
-    return pd.DataFrame({str(form): floor_of(arms, form) for form in forms}).T.infer_objects()
+    records = {str(form): floor_of(arms, form) for form in forms}
+    return pd.DataFrame(records).T.infer_objects().sort_values("floor_ns") if records else pd.DataFrame()
 
 
 def group_names(arms: Arms) -> list[str]:
