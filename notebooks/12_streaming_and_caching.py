@@ -132,6 +132,7 @@ say(
 # ### Second: other framing
 #
 # The same JSON as lines instead of events. Binary pieces have only frames, so there framing and codec come together.
+# From here on `bytes ratio` and `time ratio` are against the form that a line starts from, not the plain version.
 
 # %%
 json, binary = lead(stream, "sse"), lead(stream, "frames")
@@ -228,7 +229,8 @@ say(
 # %% [markdown]
 # ### How much of it is the wire?
 #
-# The floor reads the same bytes and drops them. `floor share` is its share of the time.
+# The floor reads the same bytes and drops them. `floor share` is its share of the time; more than all of it is
+# noise.
 
 # %%
 floors = floors_of(stream, codec_names())
@@ -241,7 +243,7 @@ say(
     f"more than half in {(floors['floor_share_low'] > 0.5).sum()} of {len(floors)} ways. "
     + (
         f"With {', '.join(f'`{name}`' for name in drowned)} it cannot be told from all of it: there the transport and "
-        "the server are what one pays for, and no codec in the client can gain what could be measured here."
+        "the server are what one pays for, and a faster decoder would gain nothing that could be measured here."
         if drowned
         else "Everywhere some of the time is measurably the client's unwrapping and decoding."
     )
@@ -355,8 +357,8 @@ pd.DataFrame(hits).reindex(cache.codecs("decode")).sort_index(key=lambda names: 
 saved = {name: cache.versus(f"{base_codec} {name}/hit", f"{base_codec} call") for name in look_ups}
 call_ns, model_ns = cache.value(f"{base_codec} call"), MODEL_MS * 1e6
 say(
-    f"The call takes {scaled(call_ns, TIME)}. Against it a hit is "
-    + "; ".join(f"in {name} {one.words('cheaper', 'dearer')}" for name, one in saved.items())
+    f"The call takes {scaled(call_ns, TIME)}. Beside it "
+    + "; ".join(f"a hit in {name} is {one.words('cheaper', 'dearer')}" for name, one in saved.items())
     + ".",
     f"With a model of {MODEL_MS} ms a hit takes one part in "
     + ", ".join(f"{(model_ns + call_ns) / parts.loc[name, 'hit_ns']:,.0f} ({name})" for name in saved)
@@ -426,9 +428,9 @@ readable(both, ["hit_share", "cheapest_call_ratio", "model_ratio"])
 
 # %%
 first = real.index[0]
-tied = (fast["verdict"] == "tie").sum()
+tied, less, more = ((fast["verdict"] == word).sum() for word in ("tie", "less", "more"))
 say(
-    f"Against the cheapest call {tied} of {len(fast) - 1} tie with `{base_codec}`. "
+    f"Against the cheapest call {tied} of {len(fast) - 1} tie with `{base_codec}`, {less} are cheaper, {more} dearer. "
     + (
         f"With the model, `{first}` is the cheapest: {real.loc[first, 'ratio']:.3f} of `{base_codec}`'s time a "
         f"request, since each point of hit rate is worth {model_ns / 100 / 1e6:.0f} ms and its decode "
@@ -514,7 +516,11 @@ def figures(form):
 
 
 say(
-    ("**Change the shape before the format.** " if shaped["wire_bytes"] < usual["wire_bytes"].min() else "")
+    (
+        "**Change the shape before the format.** "
+        if shaped["wire_bytes"] < usual["wire_bytes"].min() and shaped["verdict"] != "slower"
+        else ""
+    )
     + f"{figures(shaped)}; of all forms the smallest is this: {figures(lean)}. The price of {every} tokens a piece is "
     f"{wait_ms(every, TOKENS_PER_SECOND):.0f} ms at {TOKENS_PER_SECOND} tokens a second."
 )
@@ -527,7 +533,7 @@ say(
     if even["break_even_share"].max() < 0.5
     else f"**Against the cheapest call a cache may not pay** (from {even['break_even_share'].max():.0%} hits on in the "
     f"worst case); against a model of {MODEL_MS} ms it does from {slow['break_even_share'].max():.2%} on.",
-    f"**In a cache that is too small, compactness is worth more than speed:** with the model `{first}` costs "
+    f"**In a cache that is too small, more hits are worth more than a faster decode:** with the model `{first}` costs "
     f"{real.loc[first, 'ratio']:.3f} of `{base_codec}`."
     if real.loc[first, "verdict"] == "less"
     else "**No codec makes the cache measurably cheaper.**",

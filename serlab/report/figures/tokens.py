@@ -37,7 +37,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
         raise missing("bytes and time of a token", "the experiment stream", rows, "serlab wire stream")
     arms = wire_arms(rows, STREAM, workload)
     points = points_of(stream_forms(arms))
-    figure, panels = sheet(1, 1, [4.3], width=7.9)
+    figure, panels = sheet(1, 1, [4.0], width=7.4)
     axis = panels[0][0]
     axis.set_title(arms.workload)
     axis.set_xscale("log")
