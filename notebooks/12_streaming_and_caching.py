@@ -275,7 +275,8 @@ say(
 # %% [markdown]
 # ### All forms at once
 #
-# Left is smaller, low is faster. Names say codec and framing, then what differs from full pieces of one token.
+# Left is smaller, low is faster. Names say codec and framing, then what differs from full pieces of one
+# token over HTTP/1.1: transport, `slim`, `×` tokens in a piece.
 
 # %%
 token_figure(rows, stream.workload)

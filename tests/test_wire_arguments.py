@@ -68,7 +68,7 @@ def test_an_experiment_that_the_run_lacks_is_named() -> None:
 def test_a_form_is_named_by_what_differs_from_the_usual() -> None:
     """And read back from its arm."""
     form = Form.read("protobuf http2/frames/slim/every=8")
-    assert (str(form), form.arm) == ("protobuf frames HTTP/2 slim 8 tokens", "protobuf http2/frames/slim/every=8")
+    assert (str(form), form.arm) == ("protobuf frames HTTP/2 slim ×8", "protobuf http2/frames/slim/every=8")
     assert str(Form.read("protobuf grpc/messages/full/every=1")) == "protobuf gRPC"
 
 

@@ -49,9 +49,12 @@ class Form(NamedTuple):
         return f"{self.transport}/{self.framing}/{self.envelope}/every={self.every}"
 
     def __str__(self) -> str:
-        """Name the form for people: codec and framing, then what differs from a full piece a token over HTTP/1.1."""
+        """Name the form for people: codec and framing, then what differs from a full piece a token over HTTP/1.1.
+
+        "×8" are eight tokens in a piece.
+        """
         framing = "" if self.transport == "grpc" else self.framing
-        several = f"{self.every} tokens" if self.every > 1 else ""
+        several = f"×{self.every}" if self.every > 1 else ""
         parts = (self.codec, framing, NAMES[self.transport], self.envelope.replace("full", ""), several)
         return " ".join(filter(None, parts))
 

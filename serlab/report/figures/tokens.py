@@ -37,7 +37,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
         raise missing("bytes and time of a token", "the experiment stream", rows, "serlab wire stream")
     arms = wire_arms(rows, STREAM, workload)
     points = points_of(stream_forms(arms))
-    figure, panels = sheet(1, 1, [4.0], width=7.4)
+    figure, panels = sheet(1, 1, [4.4], width=7.9)
     axis = panels[0][0]
     axis.set_title(arms.workload)
     axis.set_xscale("log")
@@ -51,7 +51,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
     control, base = arms.control(arms.baseline()), arms.value(arms.baseline())
     axis.axhspan(control.low * base, control.high * base, fc=BAND, lw=0, alpha=0.5, zorder=0, gid="control")
     figure.supxlabel(
-        "bytes per token (log scales); over HTTP/1.1 unless it is said\n"
+        "bytes per token (log scales); over HTTP/1.1 unless it is said; × tokens in a piece\n"
         "95 % intervals of the time; bold: none is smaller and faster; "
         f"grey: A/A interval of {Form.read(arms.baseline())}"
     )
