@@ -26,15 +26,17 @@ from serlab.report.wirepooling import growth_table, pooling_table, sharing_table
 from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
 from serlab.workloads.text import english
 
+# %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine; needs pip install 'serlab[service]'
 TOKENS_PER_SECOND = 50  # what a model streams to one user
 MODEL_MS = 500  # what a model takes for a whole answer
 
-# %%
 experiments = ("stream", "cache", "pooling")
 rows = open_run(CORPUS, RERUN, stored="stored/wire", parts=("size", "wire"), experiments=experiments)
 environment = rows.attrs["environment"]
+
+# %%
 rows, added = filled_in(rows, [*experiments, "pooling/share", "pooling/count"])
 say(
     f"Run {environment['run']}: {environment['cpu']}, {environment['cores']} cores, {environment['os']}.",
