@@ -20,6 +20,9 @@ from serlab.report import build_tables
 from serlab.report.lazy import lazy_table
 from serlab.report.leaders import leader_table
 from serlab.report.units import TIME, scaled
+from serlab.report.wirearms import wire_arms
+from serlab.report.wirecache import break_even_table
+from serlab.report.wirestreams import Form, stream_forms
 
 # %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
@@ -158,4 +161,18 @@ say(
     f"{chosen.sum()} built-in scenarios get {len(chosen)} different answers: "
     + "; ".join(f"`{codec}` for {', '.join(n for n, c in answers.items() if c == codec)}" for codec in chosen.index)
     + "."
+)
+
+# %% [markdown]
+# ## [12 What does a streamed token cost on a real wire, and when does a cache pay?](12_streaming_and_caching.ipynb)
+
+# %%
+wire = open_run(stored="stored/wire")
+streams = wire_arms(wire, "stream")
+forms, pays = stream_forms(streams), break_even_table(wire_arms(wire, "cache"))["break_even_share"]
+plain, lean = forms.loc[str(Form.read(streams.baseline()))], forms.loc[forms["wire_bytes"].idxmin()]
+say(
+    f"`{plain.name}`: {plain['wire_bytes']:.0f} bytes and {scaled(plain['time_ns'], TIME)} a token. `{lean.name}`: "
+    f"{lean['wire_bytes']:.0f} bytes, {lean['ratio']:.2f} of the time ({lean['verdict']}). Against the cheapest call a "
+    f"cache pays from {pays.min():.1%} hits on in the best case and from {pays.max():.1%} in the worst."
 )

@@ -1,0 +1,573 @@
+# %% [markdown]
+# # What does a streamed token cost on a real wire, and when does a cache pay?
+#
+# [Another notebook](06_what_does_streaming_cost_per_token.ipynb) counts bytes and codec time. Between a model and its
+# user there is more: an HTTP library, the event loop, the kernel's sockets, a second process. So a format that halves
+# the codec's time may leave what a token costs as it was. Here whole streams are read from a real server, and each
+# improvement is set against the form that it starts from.
+#
+# The cheapest call is the one that is not made. So the second half asks what a cache costs each request, and how often
+# it must hit. The last part asks whether reuse of buffers and messages adds anything.
+
+# %%
+from random import Random
+
+import pandas as pd
+
+from serlab import codec_names
+from serlab.frames import encode_frame
+from serlab.notebook import open_run, readable, say
+from serlab.notebook.wired import filled_in
+from serlab.report.figures import hit_figure, token_figure
+from serlab.report.units import SIZE, TIME, scaled
+from serlab.report.wirearms import wire_arms
+from serlab.report.wirecache import Costs, backends_of, baseline_of, break_even_table, hit_rates, mean_costs
+from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, tally
+from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
+from serlab.workloads.text import english
+
+# %%
+CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
+RERUN = False  # True: measure now, on this machine; needs pip install 'serlab[service]'
+TOKENS_PER_SECOND = 50  # what a model streams to one user
+MODEL_MS = 500  # what a model takes for a whole answer
+
+experiments = ("stream", "cache", "pooling")
+rows = open_run(CORPUS, RERUN, stored="stored/wire", parts=("size", "wire"), experiments=experiments)
+environment = rows.attrs["environment"]
+
+# %%
+rows, added = filled_in(rows, [*experiments, "pooling/share", "pooling/count"])
+say(
+    f"Run {environment['run']}: {environment['cpu']}, {environment['cores']} cores, {environment['os']}.",
+    *(f"**Not measured with these messages: {name}. What follows of it is the stored run's.**" for name in added),
+)
+
+# %% [markdown]
+# ## Words
+#
+# - A stream comes in *pieces*. The *envelope* is all that a piece says beside its text: id, model, date, index. It is
+#   *full* if every piece says it, and *slim* if only the first one does.
+# - *Framing* tells where a piece ends: `sse` (server-sent events, what most APIs send), `ndjson` (a line each) or
+#   `frames` (length and checksums, for formats that are not text).
+# - *Coalescing* puts several tokens into one piece.
+# - *floor: bytes* reads the same bytes from the same server and drops them: no unwrapping, no decoding. What the server
+#   does is in it. So form minus floor is the client's own work on pieces, and no decoder of these bytes gets below it.
+# - A cache is asked with a *key*. A *look-up* gives bytes, a *hit* a message, a *put* keeps one.
+# - *A/A* is the baseline measured twice under two names. A difference that is no larger than that is a *tie*, and bears
+#   the mark `=` in the tables.
+
+# %% [markdown]
+# Framing first, as it is plainest: how many bytes does each kind add to a piece?
+
+# %%
+piece = b'{"text":" sea"}'
+framed = {"sse": b"data: %b\n\n" % piece, "ndjson": b"%b\n" % piece, "frames": encode_frame(piece)}
+framing = {name: len(data) - len(piece) for name, data in framed.items()}
+assert all(piece in data for data in framed.values()) and min(framing.values()) > 0
+say("Bytes that framing adds to a piece: " + ", ".join(f"`{name}` {count}" for name, count in framing.items()) + ".")
+
+# %% [markdown]
+# And the token itself? The server answers with English words, each with the space before it.
+
+# %%
+text = english(Random(0), 100_000)
+own_bytes = len(text.encode()) / len(text.split())
+assert 2 < own_bytes < 12
+say(f"A token is {own_bytes:.1f} bytes of text.")
+
+# %% [markdown]
+# ## Method
+#
+# Client and server are two processes on one machine. The model takes no time, so nothing hides what the wire costs.
+# All forms are read by turns in random order, in several fresh processes; a ratio is taken within a process, and its
+# interval in brackets is over the processes. Every form must bring the same text.
+
+# %%
+conditions = environment.get("wire", {})
+stream, cache, pooling = (wire_arms(rows, name) for name in experiments)
+say(
+    *(f"*{name}*: {conditions[name]['conditions']}." for name in experiments if name in conditions),
+    f"Messages: `{stream.workload}` is answered with a stream, `{cache.workload}` is cached.",
+)
+
+# %% [markdown]
+# ## Streaming
+#
+# ### The plain version
+#
+# A full piece for each token, as server-sent events: what every client of such an API reads today.
+
+# %%
+forms = stream_forms(stream)
+plain = Form.read(stream.baseline())
+plain_bytes, plain_ns = forms.loc[str(plain), "wire_bytes"], forms.loc[str(plain), "time_ns"]
+assert plain_bytes > own_bytes and plain_ns > 0
+say(
+    f"`{plain}` sends {plain_bytes:.0f} bytes for a token of {own_bytes:.1f}: {plain_bytes / own_bytes:.0f} times the "
+    f"text. A token takes {scaled(plain_ns, TIME)} from end to end; the machine's own spread (A/A) is "
+    f"{stream.control(plain.arm).low:.2f} to {stream.control(plain.arm).high:.2f} of that."
+)
+
+# %% [markdown]
+# ### First improvement: another codec
+#
+# Each codec in its usual way: text as events, the others as frames. `ratio` is time against the plain version.
+
+# %%
+is_usual = (forms["transport"] == "http") & (forms["envelope"] == "full") & (forms["every"] == 1)
+usual = forms[is_usual & (forms["framing"] != "ndjson")]
+readable(usual, ["wire_bytes", "time_ns", "ratio"])
+
+# %%
+others = usual[usual.index != str(plain)]
+small = others["wire_bytes"].idxmin() if len(others) else str(plain)
+faster, slower, ties = (list(others.index[others["verdict"] == word]) for word in ("faster", "slower", "tie"))
+say(
+    f"The smallest, `{small}`, sends {usual.loc[small, 'wire_bytes'] / plain_bytes:.2f} of the plain version's bytes.",
+    f"In time, {len(ties)} of {len(others)} tie with it"
+    + (f"; faster: {', '.join(f'`{name}`' for name in faster)}" if faster else "; none is faster")
+    + (f"; slower: {', '.join(f'`{name}`' for name in slower)}." if slower else "; none is slower."),
+)
+
+# %% [markdown]
+# ### Second: other framing
+#
+# The same JSON as lines instead of events. Binary pieces have only frames, so there framing and codec come together.
+# From here on `bytes ratio` and `time ratio` are against the form that a line starts from, not the plain version.
+
+# %%
+json, binary = lead(stream, "sse"), lead(stream, "frames")
+events = plain._replace(codec=json)
+frames = plain._replace(codec=binary, framing="frames")
+lines = gains(stream, {f"{json}: lines instead of events": (events._replace(framing="ndjson"), events)})
+readable(lines, ["wire_bytes", "bytes_ratio", "time_ratio"])
+
+# %% [markdown]
+# ### Third: a slim envelope
+#
+# The client keeps what the first piece said. No codec changes.
+
+# %%
+bases = {json: events, binary: frames}
+slim = gains(
+    stream, {f"{name}: slim, not full": (base._replace(envelope="slim"), base) for name, base in bases.items()}
+)
+readable(slim, ["wire_bytes", "bytes_ratio", "time_ratio"])
+
+# %%
+best = slim["bytes_ratio"].astype(float)
+say(
+    f"Without the envelope {best.min():.2f} to {best.max():.2f} of the bytes are left. "
+    f"The time: {' and '.join(slim['time_verdict'])}. "
+    + (
+        f"JSON with a slim envelope ({slim['wire_bytes'].iloc[0]:.0f} bytes) is smaller than `{small}` with a full one "
+        f"({usual.loc[small, 'wire_bytes']:.0f})."
+        if slim["wire_bytes"].iloc[0] < usual.loc[small, "wire_bytes"]
+        else f"JSON with a slim envelope does not get below `{small}` with a full one."
+    )
+)
+
+# %% [markdown]
+# ### Fourth: several tokens in a piece
+#
+# Fewer pieces are fewer envelopes, fewer decodes and fewer wake-ups. Again each line is set against
+# what it starts from.
+
+# %%
+every = int(forms["every"].max())
+steps = {f"{name}: {every} tokens": (base._replace(every=every), base) for name, base in bases.items()}
+slim_bases = {f"{name} slim": base._replace(envelope="slim") for name, base in bases.items()}
+steps |= {f"{name}: {every} tokens": (base._replace(every=every), base) for name, base in slim_bases.items()}
+coalesced = gains(stream, steps)
+readable(coalesced, ["wire_bytes", "bytes_ratio", "time_ratio"])
+
+# %% [markdown]
+# It has a price that no codec can win back: the first token of a piece waits for those that come after it. The run
+# cannot show it, since its model takes no time, but it is arithmetic.
+
+
+# %%
+def wait_ms(tokens: int, per_second: float) -> float:
+    """Tell how long the first of so many tokens waits for the last."""
+    return (tokens - 1) / per_second * 1000
+
+
+assert wait_ms(1, 50) == 0 and wait_ms(2, 50) == 20
+waits = {f"{n} tokens": {f"{rate}/s": f"{wait_ms(n, rate):.0f} ms" for rate in (20, 50, 100)} for n in (1, 2, 4, every)}
+pd.DataFrame(waits).T.rename_axis("in a piece, at tokens a second of")
+
+# %%
+faster_by = coalesced["time_ratio"].astype(float)
+say(
+    f"{every} tokens a piece take {faster_by.min():.2f} to {faster_by.max():.2f} of the time a token "
+    f"({(coalesced['time_verdict'] == 'faster').sum()} of {len(coalesced)} measurably faster), and make a user wait "
+    f"{wait_ms(every, TOKENS_PER_SECOND):.0f} ms at {TOKENS_PER_SECOND} tokens a second. Two tokens a piece would cost "
+    f"{wait_ms(2, TOKENS_PER_SECOND):.0f} ms and halve the pieces."
+)
+
+# %% [markdown]
+# ### Fifth: another transport
+#
+# HTTP/2 and gRPC against HTTP/1.1, with the same codec and full pieces. Each transport is a library too (aiohttp,
+# httpx2, grpc.aio), so this compares what one would use, not the protocols as such.
+
+# %%
+moves = {f"{json}: HTTP/2, not HTTP/1.1": (events._replace(transport="http2"), events)}
+moves |= {f"{binary}: HTTP/2, not HTTP/1.1": (frames._replace(transport="http2"), frames)}
+moves |= {f"{binary}: gRPC, not HTTP/1.1": (frames._replace(transport="grpc", framing="messages"), frames)}
+transports = gains(stream, moves)
+readable(transports, ["wire_bytes", "bytes_ratio", "time_ratio"])
+
+# %%
+verdicts = transports["time_verdict"].value_counts()
+say(
+    f"Of {len(transports)} moves: "
+    + ", ".join(f"{count} {word}" for word, count in verdicts.items())
+    + f". In time they range from {transports['time_ratio'].min():.2f} to {transports['time_ratio'].max():.2f} of "
+    "HTTP/1.1 with one stream at a time; what HTTP/2 and gRPC are for, many streams on one connection, is not in it."
+)
+
+# %% [markdown]
+# ### How much of it is the wire?
+#
+# The floor reads the same bytes and drops them. `floor share` is its share of the time; more than all of it is
+# noise.
+
+# %%
+floors = floors_of(stream, codec_names())
+readable(floors.drop(columns="is_all"), ["time_ns", "floor_ns", "floor_share"])
+
+# %%
+drowned = list(floors.index[floors["is_all"].astype(bool)])
+say(
+    f"The floor takes {floors['floor_share'].min():.0%} to {floors['floor_share'].max():.0%} of the time, measurably "
+    f"more than half in {(floors['floor_share_low'] > 0.5).sum()} of {len(floors)} ways. "
+    + (
+        f"With {', '.join(f'`{name}`' for name in drowned)} it cannot be told from all of it: there the transport and "
+        "the server are what one pays for, and a faster decoder would gain nothing that could be measured here."
+        if drowned
+        else "Everywhere some of the time is measurably the client's unwrapping and decoding."
+    )
+)
+
+# %% [markdown]
+# ### Streams on a core
+#
+# `client` is the processor time that the client's process uses for a token, all its threads together. A model streams
+# slowly; how many streams could one core read? It is a bound, not a promise: here the model takes no time, so that a
+# read of the socket often brings several pieces, where a slow model's pieces come one by one and wake the client each.
+
+# %%
+picked = [str(plain), small, *(str(one) for one, _ in [*moves.values(), *steps.values()])]
+cores = forms.loc[[name for name in dict.fromkeys(picked) if name in forms.index], ["client_ns"]].copy()
+cores["tokens/s of a core"] = [f"{1e9 / ns:,.0f}" for ns in cores["client_ns"]]
+cores["streams"] = [f"{1e9 / ns / TOKENS_PER_SECOND:,.0f}" for ns in cores["client_ns"]]
+readable(cores, list(cores.columns))
+
+# %%
+work = cores["client_ns"]
+say(
+    f"At {TOKENS_PER_SECOND} tokens a second a core reads at most {cores.loc[str(plain), 'streams']} plain streams, "
+    f"{cores.loc[work.idxmin(), 'streams']} as `{work.idxmin()}` and {cores.loc[work.idxmax(), 'streams']} as "
+    f"`{work.idxmax()}`. For one user the client is busy {work[str(plain)] * TOKENS_PER_SECOND / 1e9:.3%} of the time: "
+    "the format matters to a gateway that carries many, not to the one who reads."
+)
+
+# %% [markdown]
+# ### All forms at once
+#
+# Left is smaller, low is faster. Names say codec and framing, then what differs from full pieces of one
+# token over HTTP/1.1: transport, `slim`, `×` tokens in a piece.
+
+# %%
+token_figure(rows, stream.workload)
+
+# %% [markdown]
+# ## Caching
+#
+# ### Words with figures: Zipf
+#
+# Some answers are wanted often, most hardly ever. *Zipf's law* says that the k-th most wanted is asked for in
+# proportion to one over k to some exponent. It is an assumption, and the hit rates below stand on it.
+
+# %%
+KEYS, EXPONENT, REQUESTS = 1_000, 0.8, 20_000  # as the experiment has them
+weights = [1 / rank**EXPONENT for rank in range(1, KEYS + 1)]
+asked = Random(0).choices(range(KEYS), weights, k=REQUESTS)
+ceiling = 1 - len(set(asked)) / REQUESTS
+assert weights == sorted(weights, reverse=True) and 0 < ceiling < 1
+say(
+    f"The ten most wanted of {KEYS:,} answers get {sum(weights[:10]) / sum(weights):.0%} of the requests. Each answer "
+    f"misses once, so that no cache hits more than {ceiling:.0%} of {REQUESTS:,} requests."
+)
+
+# %% [markdown]
+# ### The plain version: what do the parts cost?
+#
+# A cache adds work to every request: make the key, look it up. Three places to keep answers: a dict in the process
+# (`memory`), LMDB, which is a file in the process's memory, and Redis, a process of its own.
+
+# %%
+even = break_even_table(cache)
+base_codec = baseline_of(cache)
+parts = even[even["codec"] == base_codec].set_index("backend")[["get_ns", "hit_ns", "put_ns", "saved_ns"]]
+absent = [name for name in ("memory", "lmdb", "redis") if name not in set(even["backend"])]
+say(
+    f"With `{base_codec}`. `get` is the look-up, `saved` what a hit saves of the cheapest call. The key costs "
+    f"{scaled(cache.value('key key'), TIME)} beside it." + (f" Not measured: {', '.join(absent)}." if absent else "")
+)
+
+# %%
+readable(parts, list(parts.columns))
+
+# %%
+look_ups = {
+    name: [cache.versus(f"{codec} {name}/get", f"{base_codec} {name}/get") for codec in cache.codecs(f"{name}/get")]
+    for name in backends_of(cache)
+}
+alike = {
+    name: f"{sum(one.verdict == 'tie' for one in found) - 1} of {len(found) - 1}" for name, found in look_ups.items()
+}
+say(
+    f"A look-up does not decode, so the codec should not matter. Ties with `{base_codec}`: "
+    + "; ".join(f"{name} {count}" for name, count in alike.items())
+    + "."
+)
+
+# %% [markdown]
+# ### A hit by codec
+#
+# A hit decodes. Each cell is time, and the ratio to the baseline; the fastest decoder stands first.
+
+# %%
+hits = {name: {} for name in look_ups}
+decode_ns = {codec: cache.value(f"{codec} decode") for codec in cache.codecs("decode")}
+for name in hits:
+    for codec in cache.codecs(f"{name}/hit"):
+        against = cache.versus(f"{codec} {name}/hit", f"{base_codec} {name}/hit")
+        mark = " =" if against.verdict == "tie" and codec != base_codec else ""
+        hits[name][codec] = f"{scaled(cache.value(f'{codec} {name}/hit'), TIME)}, {against.ratio.value:.2f}×{mark}"
+pd.DataFrame(hits).reindex(cache.codecs("decode")).sort_index(key=lambda names: names.map(decode_ns))
+
+# %% [markdown]
+# ### What does a hit save?
+#
+# At least the cheapest possible call: to a server on the same machine whose model takes no time. A real model takes
+# longer; for it the saving is arithmetic.
+
+# %%
+saved = {name: cache.versus(f"{base_codec} {name}/hit", f"{base_codec} call") for name in look_ups}
+call_ns, model_ns = cache.value(f"{base_codec} call"), MODEL_MS * 1e6
+say(
+    f"The call takes {scaled(call_ns, TIME)}. Beside it "
+    + "; ".join(f"a hit in {name} is {one.words('cheaper', 'dearer')}" for name, one in saved.items())
+    + ".",
+    f"With a model of {MODEL_MS} ms a hit takes one part in "
+    + ", ".join(f"{(model_ns + call_ns) / parts.loc[name, 'hit_ns']:,.0f} ({name})" for name in saved)
+    + " of a call.",
+)
+
+
+# %% [markdown]
+# ### From which hit rate does it pay?
+#
+# Every request pays key and look-up, a miss also the put, and a hit saves the call. So there is a hit rate at which a
+# cache costs as much as it saves.
+
+# %%
+toy = Costs(key=0, get=1, hit=1, put=0, call=100)
+assert toy.break_even() == 0.01 and toy.mean(0.01) == toy.call
+assert Costs(key=0, get=60, hit=60, put=0, call=50).break_even() > 1, "never"
+slow = break_even_table(cache, model_ns)
+bounds = even.groupby("backend")["break_even_share"].agg(["min", "max"])
+bounds.columns = ["cheapest call: best codec", "worst codec"]
+bounds[f"{MODEL_MS} ms model: worst codec"] = slow.groupby("backend")["break_even_share"].max()
+(100 * bounds).map("{:.2g} %".format)
+
+# %%
+wide = even.groupby("backend")[["break_even_share_low", "break_even_share_high"]].agg(
+    {"break_even_share_low": "min", "break_even_share_high": "max"}
+)
+never = list(wide.index[wide["break_even_share_high"] > 1])
+say(
+    "Against the cheapest call, intervals included: "
+    + "; ".join(f"{name} {low:.1%} to {high:.1%}" for name, low, high in wide.itertuples())
+    + ". "
+    + (f"In {', '.join(never)} it may never pay against such a call. " if never else "")
+    + f"Against a model of {MODEL_MS} ms the dearest of them pays from {slow['break_even_share'].max():.2%} on."
+)
+
+# %% [markdown]
+# ### What does a compact codec buy?
+#
+# All codecs get the same bytes of capacity, so that smaller answers are more answers.
+
+# %%
+hit_figure(rows, cache.workload)
+
+# %%
+rates = hit_rates(cache)
+gain = rates.sub(rates[base_codec], axis=0)
+most, where = gain.max(axis=1).max(), gain.max(axis=1).idxmax()
+compact = gain.loc[where].idxmax()
+say(
+    f"`{compact}` gains most: {rates.loc[where, compact]:.1%} hits instead of {rates.loc[where, base_codec]:.1%} at "
+    f"{where:.0%} of the bytes. At {rates.index[-1]:.0%} the codecs "
+    f"differ by {gain.iloc[-1].abs().max():.1%} at most: a cache that holds everything needs no compact one."
+    if most > 0
+    else f"No codec holds more answers than `{base_codec}`: these answers are as large in all of them."
+)
+
+# %% [markdown]
+# More hits, but a slower decode: which weighs more? Put together, what does a request cost on average, in LMDB at a
+# tenth of the bytes? Figures are ratios to the baseline, against the cheapest call and with the model.
+
+# %%
+store = "lmdb" if "lmdb" in look_ups else next(iter(look_ups))
+fast, real = (mean_costs(cache, store, "10%", ns) for ns in (0, model_ns))
+both = real[["hit_share"]].join([fast.add_prefix("cheapest_call_"), real.add_prefix("model_")])
+readable(both, ["hit_share", "cheapest_call_ratio", "model_ratio"])
+
+# %%
+first = real.index[0]
+tied, less, more = ((fast["verdict"] == word).sum() for word in ("tie", "less", "more"))
+say(
+    f"Against the cheapest call {tied} of {len(fast) - 1} tie with `{base_codec}`, {less} are cheaper, {more} dearer. "
+    + (
+        f"With the model, `{first}` is the cheapest: {real.loc[first, 'ratio']:.3f} of `{base_codec}`'s time a "
+        f"request, since each point of hit rate is worth {model_ns / 100 / 1e6:.0f} ms and its decode "
+        f"{scaled(cache.value(f'{first} decode'), TIME)}."
+        if real.loc[first, "verdict"] == "less"
+        else f"With the model, none is measurably cheaper than `{base_codec}`."
+    )
+)
+
+# %% [markdown]
+# ## Pooling
+#
+# Each message needs a buffer, a Packer, a Builder or a protobuf message to be written into. *Fresh* makes one each
+# time, *kept* has one for all, *pooled* leases one, *copied* also copies the bytes out. Figures are against *fresh*,
+# for the smallest and the largest messages of the run. `buffer` is a bytearray that msgspec writes into (`-orjson`:
+# that orjson's bytes are copied into), `packer` is msgpack's, `builder` FlatBuffers' own, `message` a protobuf message.
+
+# %%
+pools = pooling_table(rows)
+pools
+
+# %%
+counted = tally(rows)
+say(
+    *(
+        f"*{name}*: {found['faster']} faster than fresh, {found['tie']} ties, {found['slower']} slower; "
+        f"{found['low']:.2f} to {found['high']:.2f} of its time."
+        for name, found in counted.items()
+    )
+)
+
+# %% [markdown]
+# A protobuf message that is parsed into again and again: does it keep memory?
+
+# %%
+grown = growth_table(rows)
+leaks = len(grown) > 0 and bool(grown["is_leak"].all())
+say(
+    "**It is a leak.**" if leaks else "No leak was measured in all of these." if len(grown) else "It was not measured.",
+    *(
+        f"With each `{name}` the process grows by {scaled(one['kept_bytes'], SIZE)} where all are parsed into one "
+        f"message, by {scaled(one['fresh_bytes'], SIZE)} with new ones."
+        for name, one in grown.iterrows()
+    ),
+)
+
+# %% [markdown]
+# And what does sharing cost? Taking and giving back, against a plain *list* of free objects: under a *lock*, from a
+# *queue*, from a pool for which tasks are *waiting*, and *bare*, without what keeps an object from being given back
+# twice. And counting, against `itertools.count`.
+
+# %%
+sharing = sharing_table(rows)
+readable(sharing, ["time_ns", "ratio", "verdict"])
+
+# %%
+slowest = sharing["ratio"].astype(float).idxmax()
+locks = sharing["verdict"][sharing.index.str.contains("lock")].value_counts()
+say(
+    "A lock against none, by verdict: " + ", ".join(f"{count} {word}" for word, count in locks.items()) + ".",
+    f"The dearest is {slowest}: {sharing.loc[slowest, 'ratio']:.1f} times the plain way, "
+    f"{scaled(sharing.loc[slowest, 'time_ns'], TIME)} each. "
+    "The interpreter runs one thread at a time, so that this is what the calls cost, not a queue before them.",
+)
+
+# %% [markdown]
+# ## Answer
+
+# %%
+lean = forms.loc[forms["wire_bytes"].idxmin()]
+shaped = forms.loc[str(events._replace(envelope="slim", every=every))]
+say(
+    f"**A token of {own_bytes:.1f} bytes costs {plain_bytes:.0f} bytes and {scaled(plain_ns, TIME)}.** Of the codecs "
+    f"alone, {len(faster)} of {len(others)} are measurably faster and {len(ties)} tie; of the bytes, the best saves "
+    f"{1 - usual['wire_bytes'].min() / plain_bytes:.0%}.",
+)
+
+
+# %%
+def figures(form):
+    """Say what a form costs."""
+    return f"`{form.name}` needs {form['wire_bytes']:.0f} bytes and {form['ratio']:.2f} of the time ({form['verdict']})"
+
+
+say(
+    (
+        "**Change the shape before the format.** "
+        if shaped["wire_bytes"] < usual["wire_bytes"].min() and shaped["verdict"] != "slower"
+        else ""
+    )
+    + f"{figures(shaped)}; of all forms the smallest is this: {figures(lean)}. The price of {every} tokens a piece is "
+    f"{wait_ms(every, TOKENS_PER_SECOND):.0f} ms at {TOKENS_PER_SECOND} tokens a second."
+)
+
+# %%
+say(
+    f"**A cache pays early.** Against the cheapest call from {even['break_even_share'].min():.1%} hits on in the best "
+    f"case and {even['break_even_share'].max():.1%} in the worst; against a model of {MODEL_MS} ms from "
+    f"{slow['break_even_share'].max():.2%}."
+    if even["break_even_share"].max() < 0.5
+    else f"**Against the cheapest call a cache may not pay** (from {even['break_even_share'].max():.0%} hits on in the "
+    f"worst case); against a model of {MODEL_MS} ms it does from {slow['break_even_share'].max():.2%} on.",
+    f"**In a cache that is too small, more hits are worth more than a faster decode:** with the model `{first}` costs "
+    f"{real.loc[first, 'ratio']:.3f} of `{base_codec}`."
+    if real.loc[first, "verdict"] == "less"
+    else "**No codec makes the cache measurably cheaper.**",
+)
+
+# %%
+kept, pooled = counted["kept"], counted.get("pooled", {"faster": 0})
+say(
+    (
+        "**Reuse, where it gains at all, is one kept object, not a pool.** "
+        if kept["faster"] > pooled["faster"]
+        else "**A kept object gains no more often than a pooled one.** "
+    )
+    + "; ".join(
+        f"{name} is faster than fresh in {one['faster']} of {one['of']} cases, slower in {one['slower']}"
+        for name, one in counted.items()
+    )
+    + ", and the rest are ties.",
+    *(["**Never reuse a protobuf message:** it grows with each use."] if leaks else []),
+)
+
+# %% [markdown]
+# ## Limits
+#
+# - Bytes are those of the body; the heads of HTTP chunks, of gRPC messages, of TLS and of packets come on top, and
+#   weigh more the smaller a piece is.
+# - Loopback has no delay and no bandwidth limit. On a slow wire bytes weigh more than here.
+# - One stream at a time. Client and server share the machine's cores; the server's work is in each form's time and in
+#   its floor.
+# - A slim envelope and coalescing need a client that knows them; both are this server's own.
+# - Compression of the connection would take most of what full envelopes repeat; it is not measured.
+# - A look-up that misses is taken to cost what one costs that finds bytes.
+# - Hit rates follow from Zipf's law and an empty cache. Conversations that never repeat hit
+#   nothing, whatever the codec.

@@ -1,0 +1,208 @@
+"""What a notebook argues from: any two arms of an experiment on the wire; streams, caches and pools."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.text import Text
+
+from serlab.errors import NotMeasuredError
+from serlab.notebook.wired import filled_in
+from serlab.report.figures import hit_figure, token_figure
+from serlab.report.wirearms import Arms, wire_arms
+from serlab.report.wirecache import Costs, backends_of, break_even_table, hit_rates, mean_costs
+from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, tally, workloads_of
+from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
+from serlab.results import PARQUET, frame
+from tests.wirearguments import CACHE, cache_rows, pooling_rows, rows_of, run, stream_rows
+
+PLAIN = "orjson http/sse/full/every=1"
+MODEL_NS = 500e6
+
+
+@pytest.fixture(scope="module")
+def stream() -> Arms:
+    """Give the arms of the streams."""
+    return wire_arms(run(), "stream")
+
+
+@pytest.fixture(scope="module")
+def cache() -> Arms:
+    """Give the arms of the cache."""
+    return wire_arms(run(), "cache")
+
+
+def words(figure: Any) -> set[str]:
+    """List the texts of a figure."""
+    return {text.get_text() for text in figure.findobj(Text)}
+
+
+def test_two_arms_are_compared_within_each_process(stream: Arms) -> None:
+    """The machine was nearly twice as slow in one as in another, and the ratio is exact."""
+    found = stream.versus("orjson http/sse/full/every=8", PLAIN)
+    assert found.ratio[:3] == pytest.approx((0.4, 0.4, 0.4)) and found.verdict == "less"
+    assert found.words("faster", "slower") == "faster (0.400×)"
+
+
+def test_a_difference_inside_the_spread_is_a_tie(stream: Arms) -> None:
+    """Also between two groups of which only the first has an A/A arm."""
+    found = stream.versus("orjson http/sse/slim/every=1", PLAIN)
+    assert found.verdict == "tie" and found.words("faster", "slower").startswith("a tie (1.00×")
+    assert stream.control("orjson http/ndjson/full/every=1") == stream.control(PLAIN)
+
+
+def test_an_arm_that_was_not_measured_has_no_verdict(stream: Arms) -> None:
+    """Nor a figure."""
+    found = stream.versus("novel http/sse/full/every=1", PLAIN)
+    assert (found.verdict, found.words("faster", "slower")) == ("", "not measured")
+    assert math.isnan(stream.value("novel http/sse/full/every=1"))
+
+
+def test_an_experiment_that_the_run_lacks_is_named() -> None:
+    """With those that are there, and the command."""
+    with pytest.raises(NotMeasuredError, match="serlab wire vectors"):
+        wire_arms(run(), "vectors")
+
+
+def test_a_form_is_named_by_what_differs_from_the_usual() -> None:
+    """And read back from its arm."""
+    form = Form.read("protobuf http2/frames/slim/every=8")
+    assert (str(form), form.arm) == ("protobuf frames HTTP/2 slim ×8", "protobuf http2/frames/slim/every=8")
+    assert str(Form.read("protobuf grpc/messages/full/every=1")) == "protobuf gRPC"
+
+
+def test_forms_have_bytes_time_and_the_clients_work(stream: Arms) -> None:
+    """Half of a core for the time of a token; floors are no forms."""
+    forms = stream_forms(stream)
+    assert not any("floor" in name or "A/A" in name for name in forms.index)
+    plain = forms.loc["orjson sse"]
+    assert (plain["wire_bytes"], plain["verdict"]) == (237, "baseline")
+    assert plain["client_ns"] == pytest.approx(stream.value(PLAIN) / 2)
+    assert forms.loc["json sse", "verdict"] == "slower" and forms["wire_bytes"].is_monotonic_decreasing
+
+
+def test_a_step_is_set_against_what_it_starts_from(stream: Arms) -> None:
+    """Not against the baseline of the run; one that was not measured is left out."""
+    base = Form.read("protobuf http/frames/full/every=1")
+    steps = {"slim": (base._replace(envelope="slim"), base), "none": (base._replace(every=64), base)}
+    found = gains(stream, steps)
+    assert list(found.index) == ["slim"]
+    assert found.loc["slim", "bytes_ratio"] == pytest.approx(27 / 109) and found.loc["slim", "time_verdict"] == "tie"
+
+
+def test_the_floor_is_set_against_the_codec_whose_bytes_it_reads(stream: Arms) -> None:
+    """The run's order of codecs tells, and what cannot be told from all of the time is marked."""
+    found = floors_of(stream, ["json", "orjson", "msgpack", "protobuf"])
+    assert list(found.index) == ["orjson sse", "msgpack frames"]
+    assert found["floor_share"].tolist() == pytest.approx([0.75, 1.0]) and found["is_all"].tolist() == [False, True]
+    assert "protobuf frames" in floors_of(stream, ["protobuf", "msgpack"]).index
+
+
+def test_a_codec_stands_for_its_sort(stream: Arms) -> None:
+    """The one that was measured in all shapes."""
+    assert (lead(stream, "sse"), lead(stream, "frames"), lead(stream, "ndjson")) == ("orjson", "protobuf", "")
+
+
+def test_a_cache_pays_from_where_it_costs_what_it_saves() -> None:
+    """At that rate a request costs the same with and without; a look-up as dear as the call never pays."""
+    costs = Costs(key=5, get=4, hit=8, put=10, call=1000)
+    assert costs.mean(costs.break_even()) == pytest.approx(costs.call)
+    assert Costs(key=0, get=60, hit=60, put=0, call=50).break_even() > 1
+    assert Costs(key=0, get=1, hit=60, put=0, call=50).break_even() == math.inf
+
+
+def test_break_even_falls_with_what_the_model_takes(cache: Arms) -> None:
+    """Every backend and codec has its own, and a codec whose call was not measured none."""
+    cheap, dear = break_even_table(cache), break_even_table(cache, MODEL_NS)
+    assert backends_of(cache) == ["memory", "redis"] and len(cheap) == 3
+    assert (dear["break_even_share"] < cheap["break_even_share"]).loc[cheap["backend"] == "memory"].all()
+    own = cheap[(cheap["backend"] == "memory") & (cheap["codec"] == "orjson")].iloc[0]
+    key, get, hit, put = CACHE["key key"], *(CACHE[f"orjson memory/{part}"] for part in ("get", "hit", "put"))
+    expected = (key + get + put) / (CACHE["orjson call"] + put + get - hit)
+    assert own["break_even_share"] == pytest.approx(expected)
+    assert cheap[cheap["backend"] == "redis"]["break_even_share"].iloc[0] > 1, "never"
+
+
+def test_hit_rates_stand_by_capacity_with_the_baseline_first(cache: Arms) -> None:
+    """In the order of numbers: 10 % before 100 %."""
+    rates = hit_rates(cache)
+    assert list(rates.index) == [0.01, 0.1, 1.0] and rates.columns[0] == "orjson"
+    assert rates.loc[0.1, "protobuf"] == 0.45
+
+
+def test_a_compact_codec_wins_only_where_calls_are_dear(cache: Arms) -> None:
+    """More hits save more than its decode costs, if a call takes half a second."""
+    dear = mean_costs(cache, "memory", "10%", MODEL_NS)
+    assert dear.index[0] == "protobuf" and dear.loc["protobuf", "verdict"] == "less"
+    assert dear.loc["protobuf", "ratio"] == pytest.approx(0.55 / 0.6, rel=1e-3)
+    assert mean_costs(cache, "memory", "100%").loc["protobuf", "verdict"] in ("more", "tie")
+
+
+def test_reuse_is_set_against_a_fresh_object() -> None:
+    """Variant by variant; a pair without one has a dash."""
+    table = pooling_table(run())
+    assert table.loc["buffer", "chat-turn: kept"] == "0.800×"
+    assert table.loc["message-decode", "chat-turn: kept"].endswith("=")
+    assert table.loc["message-decode", "chat-turn: pooled"] == "–"
+    assert dict(tally(run())["kept"]) == {"faster": 1, "tie": 1, "slower": 0, "of": 2, "low": 0.8, "high": 1.0}
+
+
+def test_the_smallest_and_the_largest_messages_are_shown() -> None:
+    """A run may have many; without sizes any two."""
+    rows = [row for name in ("b", "a", "c") for row in rows_of("pooling", {"fresh buffer": 1.0}, workload=name)]
+    sizes = [rows[0]._replace(workload=name, operation="size", metric="raw", value=size) for name, size in
+             (("a", 20.0), ("b", 30.0), ("c", 10.0))]  # fmt: skip
+    assert workloads_of(frame([*rows, *sizes])) == ["c", "b"]
+    assert workloads_of(frame(rows)) == ["a", "c"]
+
+
+def test_growth_that_is_surely_more_than_that_of_new_messages_is_a_leak() -> None:
+    """The other way round it is none."""
+    assert growth_table(run())["is_leak"].tolist() == [True]
+    still = rows_of("pooling", {"fresh message-decode": 3.0, "kept message-decode": 2.0}, "growth-per-use")
+    assert growth_table(frame([*rows_of("pooling", {"fresh message-decode": 1.0}), *still]))["is_leak"].tolist() == [
+        False
+    ]
+
+
+def test_sharing_is_shown_with_the_most_threads() -> None:
+    """A lock on a pool and one on a number are two things."""
+    table = sharing_table(run())
+    assert set(table.index) == {"list, threads 4", "lock, threads 4", "count by itertools, threads 4",
+                                "count by lock, threads 4"}  # fmt: skip
+    assert table.loc["count by lock, threads 4", "ratio"] == pytest.approx(3)
+    assert table.loc["lock, threads 4", "verdict"] == "slower"
+
+
+def test_tokens_are_drawn_with_a_name_for_each_form() -> None:
+    """And the grey band of the A/A arm."""
+    figure = token_figure(run())
+    assert set(stream_forms(wire_arms(run(), "stream")).index) <= words(figure)
+    assert figure.findobj(lambda artist: artist.get_gid() == "control")
+
+
+def test_codecs_that_hit_alike_share_a_line() -> None:
+    """JSON by whichever library takes the same bytes."""
+    shown = words(hit_figure(run()))
+    assert {"orjson (and 1 more)", "protobuf", "10 %\n40 %"} <= shown
+
+
+@pytest.mark.parametrize("draw", [token_figure, hit_figure])
+def test_a_figure_of_what_was_not_measured_is_refused(draw: Any) -> None:
+    """With the command that measures it."""
+    with pytest.raises(NotMeasuredError, match="serlab wire"):
+        draw(frame(pooling_rows()))
+
+
+def test_what_a_run_lacks_comes_from_the_stored_one(tmp_path: Path) -> None:
+    """It is named, so that the notebook can tell; a part of an experiment too."""
+    stored = tmp_path / "wire"
+    stored.mkdir()
+    size = stream_rows()[0]._replace(workload="chat-response", operation="size", metric="raw")
+    frame([*cache_rows(), *pooling_rows(), size]).to_parquet(stored / PARQUET)
+    own = frame([row._replace(workload="mine") for row in pooling_rows() if "share" not in row.operation])
+    rows, added = filled_in(own, ["cache", "pooling", "pooling/share"], stored)
+    assert added == ["cache", "pooling/share"]
+    assert wire_arms(rows, "pooling").workload == "mine" and wire_arms(rows, "cache").workload == "chat-response"
+    assert (rows["operation"] == "size").sum() == 1
