@@ -5,6 +5,7 @@ Each function takes the tidy table and gives a figure that a notebook shows; `sa
 
 from serlab.report.figures.access import access_figure
 from serlab.report.figures.crossover import crossover_figure
+from serlab.report.figures.hits import hit_figure
 from serlab.report.figures.lag import lag_figure
 from serlab.report.figures.look import COLOURS, look_of, save
 from serlab.report.figures.memory import memory_figure
@@ -12,12 +13,14 @@ from serlab.report.figures.noise import noise_figure
 from serlab.report.figures.pareto import pareto_figure
 from serlab.report.figures.ratios import ratio_figure
 from serlab.report.figures.sizes import size_figure
+from serlab.report.figures.tokens import token_figure
 from serlab.report.figures.write import write_figures
 
 __all__ = [
     "COLOURS",
     "access_figure",
     "crossover_figure",
+    "hit_figure",
     "lag_figure",
     "look_of",
     "memory_figure",
@@ -26,5 +29,6 @@ __all__ = [
     "ratio_figure",
     "save",
     "size_figure",
+    "token_figure",
     "write_figures",
 ]

@@ -95,9 +95,10 @@ def segments(axis: "Axes", xs: Sequence[float], ys: Sequence[float]) -> list[Box
 
 
 def named(axis: "Axes", name: str, is_bold: bool) -> Any:
-    """Make a codec's name in its colour; it takes no part in the layout."""
+    """Make a name in the colour of the codec that it begins with; it takes no part in the layout."""
     weight = "bold" if is_bold else "normal"
-    text = axis.text(0, 0, name, fontsize=SMALL, color=look_of(name).ink, fontweight=weight, va="bottom", zorder=5)
+    ink = look_of(name.partition(" ")[0]).ink
+    text = axis.text(0, 0, name, fontsize=SMALL, color=ink, fontweight=weight, va="bottom", zorder=5)
     text.set_in_layout(False)
     text.set_gid("label")
     return text

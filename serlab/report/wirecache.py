@@ -1,0 +1,136 @@
+"""What a cache costs and saves a request, from the experiment `cache` on the wire.
+
+Without a cache, every request is a call. With one, every request has its key made and is looked up; a hit is decoded; a
+miss is called, and its answer put. A look-up that misses is taken to cost what one that finds its bytes costs, which is
+more than it does: there is nothing to check.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from serlab.report.wirearms import Arms
+from serlab.stats import CONTROL, median_of
+
+PARTS = ("get", "hit", "put")
+KEY, CALL = "key key", "call"
+
+
+class Costs(NamedTuple):
+    """Nanoseconds of the parts.
+
+    Attributes:
+        key: of a request.
+        get: the bytes, checked.
+        hit: a message: look-up and decode.
+        put: encode and keep.
+        call: what a hit saves.
+    """
+
+    key: float
+    get: float
+    hit: float
+    put: float
+    call: float
+
+    def mean(self, hit_rate: float) -> float:
+        """Give what a request costs on average, in nanoseconds.
+
+        Args:
+            hit_rate: the share of requests that hit, 0 to 1.
+        """
+        return self.key + hit_rate * self.hit + (1 - hit_rate) * (self.get + self.call + self.put)
+
+    def break_even(self) -> float:
+        """Give the hit rate from which the cache saves time; infinite where a hit costs as much as it saves.
+
+        It is above 1 where no hit rate is enough.
+        """
+        gained = self.mean(0) - self.mean(1)
+        return (self.mean(0) - self.call) / gained if gained > 0 else float("inf")
+
+
+def costs_of(arms: Arms, backend: str, codec: str, process: int, model_ns: float = 0.0) -> Costs:
+    """Read the costs as one worker measured them.
+
+    Args:
+        arms: of the experiment.
+        backend: memory, lmdb or redis.
+        codec: of the answers.
+        process: the worker's number.
+        model_ns: what a model takes, beside a call to one that takes no time.
+    """
+    found = arms.figures["latency"]
+    get, hit, put = (found[f"{codec} {backend}/{part}"][process] for part in PARTS)
+    return Costs(found[KEY][process], get, hit, put, found[f"{codec} {CALL}"][process] + model_ns)
+
+
+def backends_of(arms: Arms) -> list[str]:
+    """List the backends that were measured, in the order of the rows."""
+    conditions = [name.rpartition(" ")[2] for name in arms.figures["latency"]]
+    return list(dict.fromkeys(name.partition("/")[0] for name in conditions if name.endswith("/get")))
+
+
+def workers_of(arms: Arms, backend: str, codec: str) -> list[int]:
+    """List the workers that measured all that a cache costs."""
+    names = [KEY, f"{codec} {CALL}", *(f"{codec} {backend}/{part}" for part in PARTS)]
+    found = [set(arms.figures["latency"].get(name, {})) for name in names]
+    return sorted(set.intersection(*found))
+
+
+def break_even_table(arms: Arms, model_ns: float = 0.0) -> pd.DataFrame:
+    """Tell from which hit rate each backend and codec saves time.
+
+    Args:
+        arms: of the experiment.
+        model_ns: what a model takes, beside a call to one that takes no time.
+
+    Returns:
+        One row for each backend and codec: the medians of the parts in ns, what a hit saves, and the hit rate with its
+        interval over the workers; above 1 it never pays.
+    """
+    return pd.DataFrame(list(records_of(arms, model_ns)))
+
+
+def records_of(arms: Arms, model_ns: float) -> Iterator[dict[str, Any]]:
+    """Give the rows."""
+    for backend in backends_of(arms):
+        for codec in arms.codecs(f"{backend}/get"):
+            workers = workers_of(arms, backend, codec)
+            if not workers:
+                continue
+            costs = {worker: costs_of(arms, backend, codec, worker, model_ns) for worker in workers}
+            parts = {f"{part}_ns": median_of({i: getattr(each, part) for i, each in costs.items()}) for part in PARTS}
+            saved = median_of({i: each.call - each.key - each.hit for i, each in costs.items()})
+            even = median_of({i: each.break_even() for i, each in costs.items()})
+            record = {"backend": backend, "codec": codec, **{name: one.value for name, one in parts.items()}}
+            record |= {"saved_ns": saved.value, "break_even_share": even.value}
+            yield record | {"break_even_share_low": even.low, "break_even_share_high": even.high}
+
+
+def baseline_of(arms: Arms) -> str:
+    """Name the codec that the others are compared with."""
+    return next((name.partition(CONTROL)[0] for name in arms.figures.get("hit-rate", {}) if CONTROL in name), "")
+
+
+def hit_rates(arms: Arms) -> pd.DataFrame:
+    """Tabulate the hit rates.
+
+    Args:
+        arms: of the experiment.
+
+    Returns:
+        One row for each capacity, as a share of the baseline's bytes for all answers; one column for each codec, the
+        baseline first, with the median over the workers, each of which drew requests of its own.
+    """
+    names = [name for name in arms.figures.get("hit-rate", {}) if "hits/capacity=" in name]
+    capacities = list(dict.fromkeys(name.rpartition(" ")[2] for name in names))
+    rates = {
+        float(under.rpartition("=")[2].rstrip("%")) / 100: {
+            codec: arms.value(f"{codec} {under}", "hit-rate") for codec in arms.codecs(under, "hit-rate")
+        }
+        for under in capacities
+    }
+    table = pd.DataFrame(rates).T.rename_axis("capacity").sort_index()
+    return table.sort_index(axis="columns", key=lambda codecs: codecs != baseline_of(arms))

@@ -1,0 +1,137 @@
+"""The forms of a stream side by side, from the experiment `stream` on the wire: bytes, time and the client's work."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from serlab.report.wirearms import Arms
+from serlab.stats import CONTROL, FLOOR, Estimate, median_of
+
+NAMES = {"http": "", "http2": "HTTP/2", "grpc": "gRPC"}
+"""How a form's name shows its transport; that of the most forms is left out."""
+
+
+class Form(NamedTuple):
+    """What a stream was sent as.
+
+    Attributes:
+        codec: of the pieces.
+        transport: http, http2 or grpc.
+        framing: sse, ndjson, frames or messages.
+        envelope: full or slim.
+        every: tokens in a piece.
+    """
+
+    codec: str
+    transport: str
+    framing: str
+    envelope: str
+    every: int
+
+    @classmethod
+    def read(cls, arm: str) -> "Form":
+        """Read the name of an arm: "orjson http/sse/full/every=1"."""
+        codec, _, conditions = arm.rpartition(" ")
+        transport, framing, envelope, every = conditions.split("/")
+        return cls(codec, transport, framing, envelope, int(every.partition("=")[2]))
+
+    @property
+    def arm(self) -> str:
+        """Name the arm."""
+        return f"{self.codec} {self.conditions}"
+
+    @property
+    def conditions(self) -> str:
+        """Name what the arms of a group have in common."""
+        return f"{self.transport}/{self.framing}/{self.envelope}/every={self.every}"
+
+    def __str__(self) -> str:
+        """Name the form for people: codec and framing, then what differs from a full piece a token over HTTP/1.1."""
+        framing = "" if self.transport == "grpc" else self.framing
+        several = f"{self.every} tokens" if self.every > 1 else ""
+        parts = (self.codec, framing, NAMES[self.transport], self.envelope.replace("full", ""), several)
+        return " ".join(filter(None, parts))
+
+
+def forms_of(arms: Arms) -> list[Form]:
+    """List the forms that were measured, floors and A/A aside."""
+    names = arms.figures.get("latency", {})
+    return [Form.read(name) for name in names if not name.startswith(FLOOR) and CONTROL not in name]
+
+
+def lead(arms: Arms, framing: str) -> str:
+    """Name the codec that stands for its sort in every shape of a framing; "" where there is none."""
+    return next((form.codec for form in forms_of(arms) if form.framing == framing and form.envelope == "slim"), "")
+
+
+def stream_forms(arms: Arms) -> pd.DataFrame:
+    """Tabulate the forms, the one with the most bytes first.
+
+    Args:
+        arms: of the experiment.
+
+    Returns:
+        One row for each form, with its name as the index: the parts of the form, bytes a token, time a token (the
+        ratio to the baseline times the baseline's median, since a ratio is free of what the machine does between
+        workers) with ratio, interval and verdict, and the client's processor time a token.
+    """
+    table = pd.DataFrame({str(form): record_of(arms, form) for form in forms_of(arms)}).T
+    kinds = {"every": int} | {name: float for name in table.columns if name.endswith(("_ns", "_bytes", "low", "high"))}
+    return table.astype(kinds | {"ratio": float}).sort_values(["wire_bytes", "time_ns"], ascending=[False, True])
+
+
+def record_of(arms: Arms, form: Form) -> dict[str, Any]:
+    """Give the figures of a form."""
+    found, scale = arms.versus(form.arm, arms.baseline()), arms.value(arms.baseline())
+    ratio = found.ratio
+    record = {**form._asdict(), "wire_bytes": arms.value(form.arm, "token-bytes"), "time_ns": ratio.value * scale}
+    record |= {"time_ns_low": ratio.low * scale, "time_ns_high": ratio.high * scale}
+    record |= {"ratio": ratio.value, "ratio_low": ratio.low, "ratio_high": ratio.high}
+    verdict = "baseline" if form.arm == arms.baseline() else found.verdict
+    words = {"less": "faster", "more": "slower"}
+    return record | {"verdict": words.get(verdict, verdict), "client_ns": client_work(arms, form.arm).value}
+
+
+def client_work(arms: Arms, arm: str) -> Estimate:
+    """Estimate the processor time that the client uses for a token, all of its threads together, in ns."""
+    times, shares = (arms.figures.get(metric, {}).get(arm, {}) for metric in ("latency", "client-cpu"))
+    return median_of({i: times[i] * shares[i] for i in times.keys() & shares.keys()})
+
+
+def floors_of(arms: Arms, order: Sequence[str] = ()) -> pd.DataFrame:
+    """Set forms against the same bytes that nobody unwraps or decodes.
+
+    Args:
+        arms: of the experiment.
+        order: of the run's codecs, which says whose bytes a floor reads: those of a group's first codec.
+
+    Returns:
+        One row for each transport and framing, with its form as the index: time a token, the floor's, and what share
+        of the time the floor is, with interval; `is_all` where that share cannot be told from all of it.
+    """
+    forms = [carrier for conditions in group_names(arms) if (carrier := carrier_of(arms, conditions, order))]
+    return pd.DataFrame({str(form): floor_of(arms, form) for form in forms}).T.infer_objects()
+
+
+def group_names(arms: Arms) -> list[str]:
+    """List the conditions under which bytes alone were read."""
+    prefix = f"{FLOOR}bytes "
+    return [name.removeprefix(prefix) for name in arms.figures.get("latency", {}) if name.startswith(prefix)]
+
+
+def carrier_of(arms: Arms, conditions: str, order: Sequence[str]) -> Form | None:
+    """Name the form whose bytes a floor reads: the baseline's, or that of the first codec."""
+    codecs = arms.codecs(conditions)
+    first = [arms.baseline().rpartition(" ")[0], *order]
+    codecs.sort(key=lambda name: first.index(name) if name in first else len(first))
+    return Form.read(f"{codecs[0]} {conditions}") if codecs else None
+
+
+def floor_of(arms: Arms, form: Form) -> dict[str, Any]:
+    """Give the figures of a floor."""
+    floor = f"{FLOOR}bytes {form.conditions}"
+    share, control = arms.versus(floor, form.arm)
+    record: dict[str, Any] = {"time_ns": arms.value(form.arm), "floor_ns": arms.value(floor)}
+    record |= {"floor_share": share.value, "floor_share_low": share.low, "floor_share_high": share.high}
+    return record | {"is_all": share.high >= 1 or (control.n > 0 and share.value >= control.low)}
