@@ -32,7 +32,8 @@ def connection_table(rows: pd.DataFrame) -> pd.DataFrame:
     arms = wire_arms(rows, CONNECTION)
     names = [name.rpartition(" ") for name in arms.figures["latency"]]
     places = dict.fromkeys((under, arm) for arm, _, under in names if arm in ARMS)
-    return pd.DataFrame([connection_of(arms, under, arm) for under, arm in places])
+    records = [connection_of(arms, under, arm) for under, arm in places]
+    return pd.DataFrame(sorted(records, key=lambda one: (one["protocol"], one["rtt_ms"], ARMS.index(one["arm"]))))
 
 
 def connection_of(arms: Arms, under: str, arm: str) -> dict[str, Any]:

@@ -20,8 +20,8 @@ ROW = 0.19
 NAMES = {"http": "HTTP/1.1", "http2": "HTTP/2", "grpc": "gRPC"}
 ALONE = "#CCCCCC"
 """The colour of the transport's part, which is no codec's."""
-REACH = 1.25
-"""Of the longest bar, that an axis shows; an interval beyond is cut off rather than that bars become lines."""
+REACH = 1.35
+"""Of the longest bar, that an axis shows: room for the shares; an interval beyond is cut off rather than that bars become lines."""
 
 
 @drawn
@@ -95,6 +95,7 @@ def draw_call(axis: "Axes", place: int, row: dict[Any, Any]) -> None:
     low, high = row["call_ns"] - row["call_ns_low"], row["call_ns_high"] - row["call_ns"]
     axis.errorbar(row["call_ns"], place, xerr=[[low], [high]], fmt="none", ecolor=QUIET, elinewidth=1, zorder=4)
     text = f"{100 * row['codec_share']:.0f} %" + (" =" if row["part_verdict"] == TIE else "")
-    style: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": SMALL, "zorder": 5}
-    box = {"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.3}
-    axis.annotate(text, (0, place), (3, 0), ha="left", bbox=box, gid="share", **style)
+    box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.3}
+    style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": SMALL, "bbox": box, "zorder": 5, "gid": "share"}
+    # At the panel's edge, where it covers no bar; the place counts bars, the 1 is of the panel's width.
+    axis.text(1, place, text, transform=axis.get_yaxis_transform(), **style)
