@@ -35,6 +35,7 @@ def run(
     from serlab.comparison import run_plan
     from serlab.measure.options import Options
     from serlab.measure.plan import make_plan
+    from serlab.measure.run import refuse_folder
     from serlab.measure.wire import WIRE
     from serlab.page import write_page
     from serlab.terminal import show_results
@@ -45,6 +46,7 @@ def run(
     names = (split(codec), split(workload), split_files(corpus), split(operation))
     options = Options(*names, parts, effort, seed, strict, **settings)
     directory = choose_folder(output, resume)
+    refuse_folder(directory, resume)
     if resume:
         options = recorded_options(directory, options, parts)
     plan = make_plan(options)

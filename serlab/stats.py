@@ -80,14 +80,18 @@ def estimate(value: float, resampled: np.ndarray, n: int) -> Estimate:
     """Give a figure its interval.
 
     Args:
-        value: the figure, above 0.
+        value: the figure.
         resampled: the figure of each resample.
         n: the number of processes.
     """
     tail = (100 - CONFIDENCE) / 2
     ends = np.percentile(resampled, [tail, 100 - tail])
-    # Ratios are stretched as ratios, so that twice as fast and half as fast are equally far from 1.
-    low, high = (value * (float(end) / value) ** stretch(n) if value > 0 else float(end) for end in ends)
+    if value > 0 and min(ends) > 0:
+        # Ratios are stretched as ratios, so that twice as fast and half as fast are equally far from 1.
+        low, high = (value * (float(end) / value) ** stretch(n) for end in ends)
+    else:
+        # A difference, such as memory after and before, may be less than nothing.
+        low, high = (value + (float(end) - value) * stretch(n) for end in ends)
     return Estimate(value, low, high, n)
 
 

@@ -164,6 +164,36 @@ def test_a_folder_with_a_run_is_not_written_over(serlab: Run) -> None:
     assert other.returncode == 2 and "made otherwise" in other.stderr
 
 
+def test_a_folder_is_refused_before_it_is_promised(serlab: Run, tmp_path: Path) -> None:
+    """Nobody's files are written over, and a name with a slip starts no second run."""
+    size = ("size", "--workload", "chat-turn", "--codec", "orjson", "-o")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/report.html").write_text("mine")
+    foreign, slip = serlab(*size, "mine"), serlab(*size, "slip", "--resume")
+    assert foreign.returncode == slip.returncode == 2
+    assert "mine: expected a new or an empty folder, got one with report.html" in foreign.stderr
+    assert "slip: no run there was stopped" in slip.stderr
+    assert serlab(*size, "out").returncode == 0
+    for refused in (foreign, slip, serlab(*size, "out")):
+        assert refused.stderr.count("\n") == 1 and "results go to" not in refused.stderr
+    assert (tmp_path / "mine/report.html").read_text() == "mine" and not (tmp_path / "slip").exists()
+
+
+def test_an_empty_folder_is_as_good_as_a_new_one(serlab: Run, tmp_path: Path) -> None:
+    """Also one with the lock of a run that was stopped at once."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.lock").touch()
+    assert serlab("size", "--workload", "chat-turn", "--codec", "orjson", "-o", "out").returncode == 0
+
+
+def test_a_corpus_without_bodies_is_no_success(serlab: Run, tmp_path: Path) -> None:
+    """Neither is a table of zeros."""
+    (tmp_path / "empty.jsonl").write_text("\n\n")
+    for command in (("check",), ("check", "--json"), ("size", "--json")):
+        done = serlab(*command, "--corpus", "empty.jsonl")
+        assert done.returncode == 2 and "serlab: empty.jsonl: holds no bodies" in done.stderr and not done.stdout
+
+
 def test_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     """Ctrl-C ends at once with status 130 and the command that resumes; no worker is left."""
     command = [str(Path(sys.executable).with_name("serlab")), "time", "--workload", "chat-turn", "-o", "out"]

@@ -38,8 +38,9 @@ def test_a_killed_run_resumes_to_the_same_rows(serlab: Run, tmp_path: Path) -> N
     for cells in (0, 1, 3, 6):
         out = tmp_path / f"killed-{cells}"
         for count in (cells, cells + 1):
+            how = ["--resume"] if (out / "environment.json").exists() else []
             process = subprocess.Popen(
-                [program, *COMMAND, "--resume", "-o", str(out)], cwd=tmp_path, stderr=subprocess.DEVNULL
+                [program, *COMMAND, *how, "-o", str(out)], cwd=tmp_path, stderr=subprocess.DEVNULL
             )
             if count:
                 wait_for_lines(out / "journal.jsonl", count)

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from serlab.stats import Estimate, geometric_mean, is_tie, paired_ratio, stretch
+from serlab.stats import Estimate, geometric_mean, is_tie, median_of, paired_ratio, stretch
 
 
 def test_the_ratio_is_the_median_over_processes() -> None:
@@ -119,3 +119,10 @@ def test_a_difference_inside_the_noise_is_a_tie(estimate: Estimate, control: Est
 def test_twice_as_fast_and_half_as_fast_cancel_out() -> None:
     """The mean of ratios is geometric."""
     assert geometric_mean([2.0, 0.5]) == pytest.approx(1.0) and math.isnan(geometric_mean([]))
+
+
+def test_difference_that_may_be_negative_has_an_interval_around_it() -> None:
+    """Memory after and before can be less than nothing, and one process's can be more."""
+    found = median_of({0: -400.0, 1: 100.0, 2: 50.0, 3: -20.0, 4: 300.0})
+    assert found.low < -400 < found.value == 50 < 300 < found.high
+    assert median_of({0: 0.0, 1: 0.0})[:3] == (0.0, 0.0, 0.0)

@@ -117,7 +117,7 @@ def bodies_of(
         report: receives what cannot be read.
 
     Raises:
-        CorpusError: a file cannot be opened; with `strict`, also a line that cannot be read.
+        CorpusError: a file cannot be opened or is empty; with `strict`, also a line that cannot be read.
         UnknownNameError: there is no such workload.
     """
     for file in files:
@@ -125,4 +125,9 @@ def bodies_of(
     for name in workloads:
         yield from built_in(name, seed)
     for file in files:
-        yield from recorded(file, strict, report.cannot_read)
+        before, empty = report.unreadable_lines, True
+        for body in recorded(file, strict, report.cannot_read):
+            empty = False
+            yield body
+        if empty and report.unreadable_lines == before:
+            raise CorpusError(file, 0, "holds no bodies; expected one on each line (see the README for what it may be)")

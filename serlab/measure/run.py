@@ -48,8 +48,8 @@ def measure(plan: Plan, directory: Path, resume: bool, progress: Progress) -> pd
         The tidy table.
 
     Raises:
-        ResultsError: the folder holds a run and `resume` is false, or one that was made otherwise, or is in use, or
-            cannot be written.
+        ResultsError: the folder holds a run and `resume` is false, or none and it is true, or a run that was made
+            otherwise, or other files; or it is in use, or cannot be written.
     """
     with locked(directory):
         record = begin(plan, directory, resume)
@@ -80,12 +80,11 @@ def locked(directory: Path) -> Iterator[None]:
 
 def begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
     """Write the environment of a new run, or check that a stopped one may go on here."""
+    refuse_folder(directory, resume)
     record = environment(plan)
-    if not (directory / ENVIRONMENT).exists():
+    if not resume:
         write_atomically(directory / ENVIRONMENT, json.dumps(record, indent=1).encode())
         return record
-    if not resume:
-        raise ResultsError(f"{directory}: holds a run already; --resume goes on with it, -o DIR starts another")
     old = load_environment(directory)
     found = differences(old, record)
     if found:
@@ -94,6 +93,31 @@ def begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
             f"{directory}: cannot go on, since it was made otherwise ({listed}); start another with -o DIR"
         )
     return old
+
+
+def refuse_folder(directory: Path, resume: bool) -> None:
+    """Refuse a folder that a run cannot go into: what is somebody else's there would be written over.
+
+    Args:
+        directory: the results folder, which need not be there yet.
+        resume: go on with a run that was stopped.
+
+    Raises:
+        ResultsError: it holds a run, or what is none; with `resume`, it holds no run.
+    """
+    try:
+        has_run = (directory / ENVIRONMENT).exists()
+        # Hidden files are no reason: the lock of a run that was stopped at its very start is one.
+        others = sorted(path.name for path in directory.glob("[!.]*"))
+    except OSError as error:
+        raise ResultsError(f"{directory}: cannot be read: {error.strerror}") from error
+    if resume and not has_run:
+        raise ResultsError(f"{directory}: no run there was stopped; name its folder, or start one without --resume")
+    if has_run and not resume:
+        raise ResultsError(f"{directory}: holds a run already; --resume goes on with it, -o DIR starts another")
+    if others and not has_run:
+        shown = ", ".join(others[:3]) + (", …" if others[3:] else "")
+        raise ResultsError(f"{directory}: expected a new or an empty folder, got one with {shown}; choose another")
 
 
 def finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) -> Finished:
