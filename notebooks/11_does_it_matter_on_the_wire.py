@@ -10,10 +10,12 @@ import pandas as pd
 
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.wired import filled_in
+from serlab.notebook.wireproof import even_at_ms, parts_of, said_of, share_texts, times_codec, worth
 from serlab.report.figures import call_figure
-from serlab.report.units import SIZE, TIME, scaled, three_digits
+from serlab.report.units import SIZE, TIME, scaled
 from serlab.report.wirearms import wire_arms
-from serlab.report.wirecalls import call_table, delayed, saving_table
+from serlab.report.wirecalls import TRANSPORTS, call_table, delayed, saving_table
+from serlab.report.wireforms import form_table
 from serlab.report.wirewaits import connection_table, left_table, stall_table
 
 # %%
@@ -24,11 +26,9 @@ EXPERIMENTS = ("transport", "vectors", "loop-stall", "connection", "cancel")
 rows = open_run(CORPUS, RERUN, stored="stored/wire", parts=("size", "wire"), experiments=EXPERIMENTS)
 machine = rows.attrs["environment"]
 rows, borrowed = filled_in(rows, EXPERIMENTS)
-absent = [name for name in EXPERIMENTS if not rows["operation"].str.startswith(f"wire/{name}/").any()]
 say(
     f"Run {machine['run']}: {machine['cores']} cores, {machine['processes']} processes.",
-    *([f"**Not of this run but of the stored one: {', '.join(borrowed)}.**"] if borrowed else []),
-    *([f"**Not measured: {', '.join(absent)}.** What hangs on it is left out below."] if absent else []),
+    *([f"**Not measured in it, and taken from the stored run: {', '.join(borrowed)}.**"] if borrowed else []),
 )
 
 # %% [markdown]
@@ -37,10 +37,10 @@ say(
 # - A *call* is a request and its answer, from the moment the client begins to encode until it has decoded the answer.
 # - *Bytes alone* is the same call with the same bytes, which nobody encodes or decodes. It is the floor: what the
 #   transport, two processes and the kernel cost.
-# - The *codec's share* is what of a call the bytes alone do not cost. In this experiment a message goes to a server
-#   and comes back, so it is coded four times: encoded here, decoded there, encoded there, decoded here.
+# - The *codec's share* is what of a call the bytes alone do not cost. In the first experiment a message goes to a
+#   server and comes back, so it is coded four times: encoded here, decoded there, encoded there, decoded here.
 # - *A/A* is the baseline measured twice, as if it were two codecs. How far the two are apart is what this machine
-#   makes of nothing. A difference no larger than that, or whose interval holds none, is a *tie*, marked `=`.
+#   makes of no difference. A difference inside that spread, or whose interval includes none, is a *tie*: `=`.
 # - A *round trip* is the time that a packet takes to the other side and back.
 #
 # ## Method
@@ -54,206 +54,155 @@ calls = call_table(rows)
 base = calls[calls["verdict"] == "baseline"]["codec"].iloc[0]
 assert (calls["call_ns"] > 0).all() and (calls["codec_share"] < 1).all()
 raw = rows[(rows["operation"] == "size") & (rows["metric"] == "raw") & (rows["codec"] == base)]
-sizes = raw.groupby("workload")["value"].mean()
-sizes = sizes[sizes.index.isin(calls["workload"])].sort_values()
-small, large = sizes.index[0], sizes.index[-1]
-ours = calls[(calls["codec"] == base) & (calls["transport"] == "http")].set_index("workload").loc[sizes.index]
-say(
-    f"The baseline is `{base}`. Messages, as it writes them: "
-    + ", ".join(f"`{name}` {scaled(size, SIZE)}" for name, size in sizes.items())
-    + "."
-)
+sizes = raw.groupby("workload")["value"].mean().sort_values()
+sizes = sizes[sizes.index.isin(calls["workload"])]
+said = ", ".join(f"`{name}` {scaled(size, SIZE)}" for name, size in sizes.items())
+say(f"The baseline is `{base}`. Messages, as it writes them: {said}.")
 
 # %% [markdown]
 # ## What is a call made of?
 #
 # Two calls over HTTP/1.1, one at a time, on a connection that stands: first the smallest messages, then the largest.
-
-
-# %%
-def parts(workload, way="http"):
-    """Give the calls of a workload over a transport, each split into bytes alone and codec."""
-    here = calls[(calls["workload"] == workload) & (calls["transport"] == way)].set_index("codec")
-    shown = readable(here, ["call_ns", "transport_ns", "codec_ns", "codec_share", "ratio"])
-    shown["codec's share"] += here["part_verdict"].map({"tie": " ="}).fillna("")
-    return shown.rename(columns={"transport": "bytes alone", "codec": "coding", "ratio": f"× {base}'s call"})
-
-
-parts(small)
+# The last column is the ratio of whole calls to the baseline's.
 
 # %%
-parts(large)
-
+small, large = sizes.index[0], sizes.index[-1]
+parts_of(calls, small)
 
 # %%
-def told(workload):
-    """Say what of a baseline's call is codec, and whether that is to be seen at all."""
-    one = ours.loc[workload]
-    found = f"{one['codec_share']:.0%} [{one['codec_share_low']:.0%}, {one['codec_share_high']:.0%}]"
-    said = f"Of a `{workload}` call with {base}, {scaled(one['call_ns'], TIME)} on loopback, {found} is codec"
-    return said + (": a tie with no codec at all." if one["part_verdict"] == "tie" else ".")
+parts_of(calls, large)
 
-
-say(told(small), told(large) if large != small else "There is one workload only.")
+# %%
+of_base = calls[calls["codec"] == base]
+http = of_base[of_base["transport"] == "http"].set_index("workload", drop=False).loc[sizes.index]
+say(f"With `{base}`:", *(f"- {said_of(http.loc[name])}" for name in dict.fromkeys((small, large))))
 
 # %% [markdown]
 # ## By payload and transport
 #
-# The same for each workload over three transports. HTTP/2 is `httpx2` here, which is written in Python; gRPC's
-# transport is C. So a bar's grey part is a library's work more than a protocol's.
+# The same over three transports. A bar's grey part is a library's work as much as a protocol's: HTTP/2 is `httpx2`
+# here, which is written in Python, and the inside of gRPC is C.
 
 # %%
-call_figure(rows)
+middle = sizes.index[len(sizes) // 2]
+call_figure(rows, list(dict.fromkeys((small, middle, large))))
+
+# %% [markdown]
+# The share that is codec, for the baseline and every workload:
 
 # %%
-of_base = calls[calls["codec"] == base]
-cells = of_base.assign(share=readable(of_base, ["codec_share"])["codec's share"])
-cells["share"] += cells["part_verdict"].map({"tie": " ="}).fillna("")
-shares = cells.pivot(index="workload", columns="transport", values="share").reindex(sizes.index)
-shares.rename_axis(columns=f"{base}: codec's share over")
+shares = of_base.assign(share=share_texts(of_base)).pivot(index="workload", columns="transport", values="share")
+shares = shares.reindex(index=sizes.index, columns=list(TRANSPORTS))
+shares.rename(columns=TRANSPORTS).rename_axis(columns=None)
 
 # %%
-counted = calls[calls["verdict"].isin(["tie", "faster", "slower"])]
-counts = counted.groupby(["transport", "verdict"]).size().unstack(fill_value=0)
-counts = counts.reindex(columns=["faster", "tie", "slower"], fill_value=0)
-alone = calls[calls["codec"] == base].groupby("transport")["transport_ns"].median()
+compared = calls[calls["verdict"].isin(["tie", "faster", "slower"])]
+counts = pd.crosstab(compared["transport"], compared["verdict"])
+counts = counts.reindex(index=list(TRANSPORTS), columns=["faster", "tie", "slower"], fill_value=0)
+counts.rename(index=TRANSPORTS).rename_axis(index=f"calls, against {base}", columns=None)
+
+# %%
+share = of_base.pivot(index="workload", columns="transport", values="codec_share")
+alone = of_base.groupby("transport")["transport_ns"].median()
+dear, cheap = alone.idxmax(), alone.idxmin()
 say(
-    f"Of {len(counted)} comparisons of whole calls with {base}'s, "
-    + "; ".join(
-        f"over {way} {row['faster']} are faster, {row['tie']} tie and {row['slower']} are slower"
-        for way, row in counts.iterrows()
-    )
-    + ".",
-    f"The dearest transport for bytes alone is {alone.idxmax()}, {alone.max() / alone.min():.1f} times {alone.idxmin()} "
-    "at the median workload: the same codec is a smaller share of a dearer transport.",
+    f"{counts['tie'].sum()} of {len(compared)} comparisons of whole calls tie. Bytes alone take "
+    f"{alone[dear] / alone[cheap]:.1f} times as long over {TRANSPORTS[dear]} as over {TRANSPORTS[cheap]} at the median "
+    f"workload, and the codec is the smaller share there on {(share[dear] < share[cheap]).sum()} of {len(share)}."
 )
 
 # %% [markdown]
 # ### Several calls at once
 #
 # A codec's time is not only waited for: on a busy core it keeps other calls from being served. Small messages were also
-# sent eight at a time.
+# sent eight at a time. A call is then the time between two answers.
 
 # %%
-at_once = call_table(rows, inflight=8)
-busy = at_once[at_once["verdict"] == "baseline"].set_index(["workload", "transport"]) if len(at_once) else at_once
-readable(busy, ["call_ns", "codec_share"]) if len(busy) else say("Not measured: no message here is small.")
+eight = call_table(rows, inflight=8)
+eight = eight[eight["verdict"] == "baseline"].set_index(["workload", "transport"]) if len(eight) else eight
+both = {"a call": readable(eight, ["call_ns"])["call"], "codec's share": share_texts(eight)} if len(eight) else {}
+pd.DataFrame(both).rename(index=TRANSPORTS) if both else say("Not measured: no message here is small.")
 
 # %% [markdown]
 # ## What the distance and the model do to it
 #
-# Nothing here was on loopback for its own sake: a real call crosses a distance and waits for a model. What follows is
-# **arithmetic**, not a measurement. The codec's part stays what it was measured to be; the call gets longer by one
-# round trip, or by the time of a model.
+# Nobody calls a model over loopback. What follows is **arithmetic**, not a measurement: the codec's part stays what it
+# was measured to be, and the call gets longer, by one round trip or by the time of a model.
 
 # %%
-WAITS_MS = {"loopback": 0, "+ 1 ms": 1, "+ 10 ms": 10, "+ 50 ms": 50, "+ a model of 500 ms": 500}
-diluted = delayed(ours, WAITS_MS)
-assert (diluted["loopback"] - ours["codec_share"]).abs().max() < 1e-9
-marks = ours["part_verdict"].map({"tie": " ="}).fillna("")
-diluted.map("{:.2%}".format).add(marks, axis=0)
+MODEL_MS = 500
+WAITS_MS = {"loopback": 0, "+ 1 ms": 1, "+ 10 ms": 10, "+ 50 ms": 50, f"+ a model of {MODEL_MS} ms": MODEL_MS}
+diluted = delayed(http, WAITS_MS)
+assert (diluted["loopback"] - http["codec_share"]).abs().max() < 1e-9
+diluted.map(lambda part: f"{100 * part:.2g} %").add(http["part_verdict"].map({"tie": " ="}).fillna(""), axis=0)
 
 # %% [markdown]
-# When would someone notice *another* codec? Not for the whole of the codec's part, since no codec takes no time. Take
-# the fastest in the run, over HTTP/1.1, and call a hundredth of a call noticeable. Then what the change saves tells how
+# When would someone notice *another* codec? Never for all of the codec's part, since no codec takes no time. Take the
+# fastest in the run, over HTTP/1.1, and call a hundredth of a call noticeable. What the change saves then tells how
 # long a call may be.
 
 # %%
 savings = saving_table(calls)
-by_http = savings[savings["transport"] == "http"].set_index("workload").loc[sizes.index]
-shown = readable(by_http, ["codec", "saved_ns", "verdict", "noticed_ns"])
-shown.loc[by_http["verdict"] != "faster", "noticed"] = "–"
-shown.rename(columns={"codec": "fastest", "saved": f"saves against {base}", "noticed": "1 % of calls up to"})
+savings = savings[savings["transport"] == "http"].set_index("workload", drop=False).loc[sizes.index]
+shown = readable(savings, ["codec", "saved_ns", "verdict", "noticed_ns"])
+shown.loc[savings["verdict"] != "faster", "noticed"] = "–"
+shown.set_axis(["fastest", f"saves against {base}", "verdict", "1 % of a call up to"], axis=1)
 
 # %%
-MODEL_MS = 500
-sure = by_http[by_http["verdict"] == "faster"]
-unsure = [f"`{name}`" for name in by_http.index if name not in sure.index]
-seen = [f"`{name}`" for name, one in sure.iterrows() if one["noticed_ns"] >= MODEL_MS * 1e6 + one["call_ns"]]
-say(
-    *(
-        f"- `{name}`: `{one['codec']}` is noticed in calls up to {scaled(one['noticed_ns'], TIME)}."
-        for name, one in sure.iterrows()
-    ),
-    *([f"- {', '.join(unsure)}: no codec is measurably faster than {base} (a tie)."] if unsure else []),
-    f"In a call that waits {MODEL_MS} ms for a model, a change of codec is 1 % or more of the call for: "
-    f"{', '.join(seen) or 'no workload here'}.",
-)
+say(f"Behind a model of {MODEL_MS} ms?", *(f"- {worth(one, base, MODEL_MS * 1e6)}" for _, one in savings.iterrows()))
 
 # %% [markdown]
 # ## Vectors through a whole embeddings call
 #
-# The largest share is that of numbers written as text. Here a client sends texts, the server answers with their
-# vectors, and the client ends with one float32 array; the form of the vectors is all that differs. *list* is numbers one
-# by one, *base64* the array's bytes as text in JSON, *bin* the same in MessagePack's own type for bytes, *packed* the
-# schema formats' arrays.
+# Numbers written as text are what a codec can save most on. Here a client sends texts, the server answers with their
+# vectors, and the client ends with one float32 array; only the form of the vectors differs. *list* is number by number,
+# *base64* the array's bytes as text in JSON, *bin* the same bytes in MessagePack's own type for them, *packed* the
+# arrays of protobuf and FlatBuffers.
 
 # %%
-if "vectors" in absent:
-    forms = pd.DataFrame()
-else:
-    arms = wire_arms(rows, "vectors")
-    names = [(f, c) for f in ("list", "base64", "bin", "packed") for c in arms.codecs(f) if not c.endswith("-base64")]
-    listed = arms.baseline()
-    found = [[*arms.estimate(f"{c} {f}")[:3], arms.value(f"{c} {f}", "body-bytes")] for f, c in names]
-    columns = ["call_ns", "call_ns_low", "call_ns_high", "body_bytes"]
-    forms = pd.DataFrame(found, pd.MultiIndex.from_tuples(names, names=["form", "codec"]), columns)
-    forms["against"] = [str(v) + " =" * (v.verdict == "tie") for v in (arms.versus(f"{c} {f}", listed) for f, c in names)]
-readable(forms, ["call_ns", "body_bytes", "against"]).rename(columns={"against": f"× {listed}"}) if len(forms) else None
+forms = form_table(rows)
+readable(forms.set_index(["form", "codec"]), ["call_ns", "body_bytes", "ratio"])
 
 # %%
-if len(forms):
-    least = forms["call_ns"].groupby("form").idxmin()
-    fastest = {form: f"{codec} {form}" for form, (_, codec) in least.items()}
-    binary = [form for form in ("bin", "packed") if form in fastest]
-    text = f"{listed.partition(' ')[0]} base64"
-words = ("less time", "more time")
+arms = wire_arms(rows, "vectors")
+listed = arms.baseline()
+best = forms.loc[forms.groupby("form", sort=False)["call_ns"].idxmin()].set_index("form")["codec"]
+others = {form: f"{codec} {form}" for form, codec in best.items() if form != "list"}
+against = {form: arms.versus(name, listed) for form, name in others.items()}
 say(
-    f"- base64 asked of the same codec, against {listed}: {arms.versus(text, listed).words(*words)}."
-    if text in arms.figures["latency"]
-    else "",
-    *(
-        f"- `{fastest[form]}` against {listed}: {arms.versus(fastest[form], listed).words(*words)}; "
-        f"against base64: {arms.versus(fastest[form], text).words(*words)}."
-        for form in binary
-    ),
-) if len(forms) else say("Not measured.")
+    f"The fastest of each form against {listed}:",
+    *(f"- {others[form]} takes {found.words('less time', 'more time')}." for form, found in against.items()),
+)
 
 # %% [markdown]
-# ## Who else waits
+# ## Who else waits?
 #
-# While a body is coded on an event loop, nothing else on that loop runs. In this experiment a client sends large bodies
-# at a steady pace, and a ticker on its loop notes how late it is each millisecond: so late would anyone's request be.
-# *inline* codes in the coroutine, *thread* by `asyncio.to_thread`; the 99th percentile. *floor: bytes* is the same
-# traffic that nobody codes, *floor: idle* the machine by itself.
+# While a body is coded on an event loop, nothing else on that loop runs. Here a client sends large bodies at a steady
+# pace, and a ticker on its loop, due each millisecond, notes how late it is: so late would anyone's request be.
+# *inline* codes in the coroutine, *thread* by `asyncio.to_thread`. *floor: bytes* is the same traffic that nobody codes,
+# *floor: idle* the machine by itself. Shown is the 99th percentile where the baseline stalls the loop longest.
 
 # %%
 stalls = stall_table(rows)
-stalled = stalls[stalls["inline_verdict"] == "baseline"].set_index("workload")["inline_ns"] if len(stalls) else None
-worst = stalled.idxmax() if len(stalls) else ""
-at_worst = stalls[stalls["workload"] == worst].set_index("codec") if len(stalls) else stalls
-columns = ["inline_ns", "inline_verdict", "thread_ns", "thread_ratio", "bodies_per_s"]
-readable(at_worst, columns).rename(columns={"thread ratio": "thread / inline"}) if len(stalls) else None
+worst = stalls.loc[stalls[stalls["codec"] == base]["inline_ns"].idxmax(), "workload"]
+loop = stalls[stalls["workload"] == worst].set_index("codec")
+shown = readable(loop, ["inline_ns", "inline_verdict", "thread_ns", "to_inline_ratio", "bodies_per_s"])
+shown.set_axis(["inline", f"against {base}", "thread", "thread / inline", "bodies/s"], axis=1)
 
 # %%
-if len(stalls):
-    loop = at_worst.loc[base]
-    judged = at_worst[at_worst["inline_verdict"].isin(["faster", "slower", "tie"])]
-    better, late = judged[judged["inline_verdict"] == "faster"], judged[judged["inline_verdict"] == "slower"]
-    helped = at_worst[at_worst["thread_ratio_verdict"] == "less"].index
-    hindered = at_worst[at_worst["thread_ratio_verdict"] == "more"].index
-    behind = at_worst[at_worst["bodies_per_s"] < 0.95 * at_worst["bodies_per_s"].max()].index
+late, idle = loop.loc[base], loop.loc["floor: idle"]
+said = {
+    f"Inline measurably shorter than {base}": loop.index[loop["inline_verdict"] == "faster"],
+    f"Inline measurably longer than {base}": loop.index[loop["inline_verdict"] == "slower"],
+    "A thread measurably shortens the wait for": loop.index[loop["to_inline_verdict"] == "less"],
+    "A thread measurably lengthens it for": loop.index[loop["to_inline_verdict"] == "more"],
+    "Did not keep up with the pace": loop.index[loop["bodies_per_s"] < 0.95 * loop["bodies_per_s"].max()],
+}
 say(
-    f"On `{worst}` with {base}, others wait {scaled(loop['inline_ns'], TIME)} "
-    f"[{scaled(loop['inline_ns_low'], TIME)}, {scaled(loop['inline_ns_high'], TIME)}] at the 99th percentile; with "
-    f"bytes alone {scaled(at_worst.loc['floor: bytes', 'inline_ns'], TIME)}, and on an idle loop "
-    f"{scaled(at_worst.loc['floor: idle', 'inline_ns'], TIME)}.",
-    f"Of {len(judged)} other codecs, measurably shorter: {', '.join(better.index) or 'none'}; measurably longer: "
-    f"{', '.join(late.index) or 'none'}; the rest tie.",
-    f"A thread measurably shortens the wait for: {', '.join(helped) or 'no codec'}; it lengthens it for: "
-    f"{', '.join(hindered) or 'none'}.",
-    f"Client or server did not keep up with the pace with: {', '.join(behind) or 'none'}.",
-) if len(stalls) else say("Not measured.")
+    f"With `{base}` on `{worst}` others wait {scaled(late['inline_ns'], TIME)}; with bytes alone "
+    f"{scaled(loop.loc['floor: bytes', 'inline_ns'], TIME)}, on an idle loop {scaled(idle['inline_ns'], TIME)}.",
+    *(f"- {what}: {', '.join(names) or 'none'}." for what, names in said.items()),
+)
 
 # %% [markdown]
 # ## What a connection costs
@@ -262,196 +211,148 @@ say(
 # resumed, with a relay between client and server that delays as a distance does.
 
 # %%
-connections = connection_table(rows)
-if len(connections):
-    timed = connections.assign(call=readable(connections, ["call_ns"])["call"])
-    pivot = timed.pivot(index=["protocol", "arm"], columns="rtt_ms", values="call")
-pivot.rename(columns=lambda ms: f"round trip {ms:g} ms").rename_axis(columns=None) if len(connections) else None
+links = connection_table(rows)
+timed = links.assign(call=readable(links, ["call_ns"])["call"])
+timed = timed.pivot(index=["protocol", "arm"], columns="rtt_ms", values="call")
+timed.rename(columns=lambda ms: f"round trip {ms:g} ms").rename_axis(columns=None)
 
 # %% [markdown]
 # What should these be? The standards say how many round trips each takes: one for the request, one to open TCP, two
-# more for the handshake of `TLS 1.2` and one for that of `TLS 1.3`. Measured is what the call took beyond the same call without
-# distance, in round trips.
+# more for the handshake of `TLS 1.2` and one for that of `TLS 1.3`. Measured is what the call took beyond the same call
+# without distance, in round trips, at the longest distance.
 
 # %%
-if len(connections):
-    far = connections[connections["rtt_ms"] == connections["rtt_ms"].max()].set_index(["protocol", "arm"])
-    trips = readable(far, ["trips", "formula_trips"]).set_axis(["measured", "by formula"], axis=1)
-    off = (far["trips"] / far["formula_trips"] - 1).abs()
-trips if len(connections) else say("Not measured.")
+far = links[links["rtt_ms"] == links["rtt_ms"].max()].set_index(["protocol", "arm"])
+readable(far, ["trips", "formula_trips"]).set_axis(["measured", "by formula"], axis=1)
+
+# %%
+link, long_ms = wire_arms(rows, "connection"), links["rtt_ms"].max()
+resumed = [protocol for protocol, arm in far.index if arm == "resumed"]
+pairs = {p: link.versus(f"resumed {p}/rtt={long_ms:g}ms", f"new {p}/rtt={long_ms:g}ms") for p in resumed}
+say(
+    f"Measured round trips differ from the formula by {(far['trips'] / far['formula_trips'] - 1).abs().max():.0%} at "
+    "the most. Resuming a session, against a full handshake:",
+    *(f"- {protocol}: {found.words('faster', 'slower')}." for protocol, found in pairs.items()),
+)
 
 # %% [markdown]
 # ### A connection against a codec
 #
-# Now the two side by side: what a kept connection saves against a new one, beside the most that the fastest codec may
-# save of a call (the upper end of its interval, so that the comparison favours the codec).
+# Now the two side by side: how many times as much a kept connection saves, against a new one, as the fastest codec. The
+# comparison favours the codec: the upper end of its interval against the lower end of the connection's, and a call that
+# is coded four times.
 
 # %%
-at_most = by_http["saved_ns_high"].clip(lower=1)
-reuse = connections[connections["arm"] == "new"].copy() if len(connections) else connections
+at_most = savings["saved_ns_high"].clip(lower=1)
+reuse = links[links["arm"] == "new"].assign(trip=lambda t: t["rtt_ms"].map("{:g} ms".format))
+shown = readable(reuse, ["protocol", "trip", "saved_ns", "verdict"])
 for name in dict.fromkeys((small, large)):
-    reuse[f"× codec on {name}"] = (reuse["saved_ns"] / at_most[name]).map(three_digits) if len(reuse) else ()
-if len(reuse):
-    reuse["round trip"] = [f"{ms:g} ms" for ms in reuse["rtt_ms"]]
-ratios = [name for name in reuse.columns if name.startswith("× codec")]
-readable(reuse.set_index(["protocol", "round trip"]), ["saved_ns", "verdict", *ratios]) if len(reuse) else None
+    shown[f"at least × codec, {name}"] = times_codec(reuse, at_most[name])
+shown.rename(columns={"trip": "round trip", "saved": "kept saves"}).set_index(["protocol", "round trip"])
 
 # %% [markdown]
-# How far must a server be for a new connection to cost as much as the codec could save? Arithmetic again, for `TLS 1.3`:
-# the distance at which the round trips saved make up the difference.
+# From which distance on does a kept connection save more than the fastest codec? Arithmetic again, with the round trips
+# of the formula.
 
 # %%
-if len(reuse):
-    tls = connections[connections["protocol"] == connections["protocol"].iloc[-1]]
-    near = tls[tls["rtt_ms"] == 0].set_index("arm")["call_ns"]
-    extra = tls.dropna(subset=["formula_trips"]).drop_duplicates("arm").set_index("arm")["formula_trips"]
-    distance_ms = (at_most - (near["new"] - near["kept"])) / (extra["new"] - extra["kept"]) / 1e6
+tls = links["protocol"].iloc[-1]
+even = {name: even_at_ms(links, tls, at_most[name]) for name in sizes.index}
 say(
-    *(
-        f"- `{name}`: a kept connection ({tls['protocol'].iloc[0]}) saves more than the fastest codec "
-        + (f"from a round trip of {ms:.1f} ms on." if ms > 0 else "even without any distance.")
-        for name, ms in distance_ms.items()
-    )
-) if len(reuse) else say("Not measured.")
-
-# %% [markdown]
-# And a resumed session? It is a new connection with a shorter handshake.
-
-# %%
-if len(connections):
-    link, long_ms = wire_arms(rows, "connection"), connections["rtt_ms"].max()
-    under = {p: f"{p}/rtt={long_ms:g}ms" for p, arm in far.index if arm == "resumed"}
-    resumed = {p: link.versus(f"resumed {place}", f"new {place}") for p, place in under.items()}
-say(
-    *(
-        f"- {protocol}, round trip {long_ms:g} ms: resumed against new is {found.words('faster', 'slower')}."
-        for protocol, found in resumed.items()
-    ),
-    f"Measured round trips are within {off.max():.0%} of the formula.",
-) if len(connections) else None
+    f"A kept connection ({tls}) saves more than any codec",
+    *(f"- on `{name}`: " + (f"from {ms:.1f} ms on." if ms else "without any distance.") for name, ms in even.items()),
+)
 
 # %% [markdown]
 # ## Calls that nobody waits for any more
 #
-# A user closes the window. What is left behind, and how long does the server work on? Batches of calls were cancelled at
-# random moments. What each side holds afterwards is compared with what it held before, twice.
+# A user closes the window. What is left behind, and does the server work on? Batches of calls were cancelled at random
+# moments, and what each side held afterwards was compared with what it held before, in two batches (A/A). The table is
+# memory, of a whole batch and to the page; it can be negative. A leak would be there in both columns of a side.
 
 # %%
 left = left_table(rows)
-if len(left):
-    held = left[left["metric"].str.startswith("left-")].assign(side=lambda t: t["arm"].str.split(" ").str[0])
-    ends = held.groupby(["transport", "side", "metric"]).agg(least=("least", "min"), most=("most", "max"))
-    counts = ends.drop("left-bytes", level="metric")
-    memory = held[held["metric"] == "left-bytes"].pivot(index="transport", columns="arm", values="value")
-memory.map(lambda size: scaled(size, SIZE)) if len(left) else None
+held = left[left["metric"] == "left-bytes"].pivot(index="transport", columns="arm", values="value")
+counted = left[left["metric"].isin(["left-tasks", "left-descriptors"])]
+held.map(lambda size: scaled(size, SIZE)).rename_axis(columns=None)
 
 # %%
+found = counted[(counted["least"] != 0) | (counted["most"] != 0)]
+both = pd.concat([held[[side, f"{side} (A/A)"]].min(axis=1) for side in ("client", "server")])
 say(
-    "Tasks and descriptors left, of all batches, transports and sides: at the most "
-    f"{counts.abs().to_numpy().max():.0f}.",
-    "Memory in the table is that of a whole batch, to the page, and can be negative. A leak would have to be there in "
-    "the A/A column as well: "
-    + (
-        "no side has more than 1 MB in both columns."
-        if (memory.abs().min(axis=1) < 1e6).all()
-        else "look at what is large in both."
-    ),
-) if len(left) else say("Not measured.")
+    f"Tasks or descriptors were left in {len(found)} of {len(counted)} counts over all workers. The most memory that "
+    f"one side has in both columns is {scaled(both.max(), SIZE)}, at the median of the workers."
+)
 
 # %% [markdown]
-# A server that hears of a cancelled call stops. One that does not hear of it makes the rest of the answer for nobody.
-# *told* is a transport's own way to say it; *untold* is HTTP/2 by `httpx2` as it comes, which says nothing. *floor:
-# poll* is what asking the server takes, and is in every figure. The model here takes a millisecond for a token, and the
-# untold answer is short; a real one would be longer.
+# A server that hears of it stops; one that does not makes the rest of the answer for nobody. *told* is a transport's
+# own way to say it; *untold* is HTTP/2 by `httpx2` as it comes, which says nothing. *floor: poll* is what asking the
+# server takes, which is in every figure. The model here takes a millisecond for a token, and the untold answer is
+# short; a real one goes on for longer.
 
 # %%
-if len(left):
-    costs = left[left["metric"].isin(["stop-lag", "wasted-tokens"])]
-    costs = costs.pivot(index=["transport", "arm"], columns="metric", values="value")
-    costs = costs.rename(columns={"stop-lag": "stop_lag_ns", "wasted-tokens": "wasted tokens"})
-readable(costs) if len(left) else None
+costs = left[left["metric"].isin(["stop-lag", "wasted-tokens"])]
+costs = costs.pivot(index=["transport", "arm"], columns="metric", values="value")
+costs = costs.set_axis(["stop_lag_ns", "wasted tokens"], axis=1)
+readable(costs, ["stop_lag_ns", "wasted tokens"]).rename(columns={"stop lag": "server stops after"})
 
 # %%
-if len(left):
-    waste = costs["wasted tokens"].dropna()
-    stops, silent = waste.xs("told", level="arm"), waste[waste.index.get_level_values("arm") == "untold"]
+waste = costs["wasted tokens"].dropna().unstack()
+silent = waste["untold"].dropna() if "untold" in waste else waste["told"].iloc[:0]
 say(
-    f"A told server makes {stops.min():.1f} to {stops.max():.1f} tokens too many, what is under way included. "
-    + " ".join(
-        f"An untold one over {way} makes {count:.0f}: {count / stops[way]:.0f} times as many." for (way, _), count in silent.items()
-    )
-) if len(left) else None
+    f"A server that is told makes {waste['told'].min():.1f} to {waste['told'].max():.1f} tokens for nobody, those under "
+    "way included. "
+    + " ".join(f"Untold over {TRANSPORTS[name]} it makes {tokens:.0f}." for name, tokens in silent.items())
+)
 
 # %% [markdown]
 # ## Answer
 #
-# Everything above that shortens a call, in one table: what it saves of one call, and whether that is more than noise.
+# What shortens a call, in one table.
 
 # %%
-levers = [
-    (f"fastest codec, {name}", *by_http.loc[name, ["saved_ns", "saved_ns_low", "saved_ns_high", "verdict"]])
-    for name in dict.fromkeys((small, large))
-]
-for (protocol, ms), one in (reuse.set_index(["protocol", "rtt_ms"]).iterrows() if len(reuse) else ()):
-    if protocol == connections["protocol"].iloc[-1]:
-        span = one[["saved_ns", "saved_ns_low", "saved_ns_high", "verdict"]]
-        levers.append((f"kept connection, {protocol}, round trip {ms:g} ms", *span))
-columns = ["lever", "saved_ns", "saved_ns_low", "saved_ns_high", "verdict"]
-table = pd.DataFrame(levers, columns=columns).sort_values("saved_ns", ascending=False).set_index("lever")
-readable(table, ["saved_ns", "verdict"])
+own = reuse[reuse["protocol"] == tls]
+columns = ["saved_ns", "saved_ns_low", "saved_ns_high", "verdict"]
+codecs = savings.set_index("fastest codec, " + savings.index)[columns]
+kept = own.set_index(f"kept connection, {tls}, round trip " + own["trip"])[columns]
+levers = pd.concat([codecs, kept]).sort_values("saved_ns", ascending=False)
+readable(levers, ["saved_ns", "verdict"]).rename_axis(index="of one call")
 
 # %%
-little, much = ours.loc[small], ours.loc[large]
-is_tied = little["part_verdict"] == "tie"
 say(
-    f"**For small messages: no.** The codec is {little['codec_share']:.0%} of a `{small}` call over HTTP/1.1"
-    + (", which is a tie with nothing, " if is_tied else " ")
-    + f"and {diluted.loc[small].iloc[-1]:.2%} of one that waits {MODEL_MS} ms for a model; "
-    + (f"`{by_http.loc[small, 'codec']}` is measurably faster." if small in sure.index else "no other is measurably faster.")
-    if not (small in sure.index and f"`{small}`" in seen)
-    else f"**Even for small messages it does:** see `{small}` above.",
-    f"**For large ones: {'yes' if large in sure.index else 'not measurably'}.** It is {much['codec_share']:.0%} of a "
-    f"`{large}` call with {base}"
-    + (
-        f"; `{by_http.loc[large, 'codec']}` saves {scaled(by_http.loc[large, 'saved_ns'], TIME)}, 1 % of any call up to "
-        f"{scaled(by_http.loc[large, 'noticed_ns'], TIME)}."
-        if large in sure.index
-        else "; no codec is measurably faster (a tie)."
-    ),
+    f"Would another codec than `{base}` be noticed in a whole call?",
+    *(f"- {worth(one, base, MODEL_MS * 1e6)}" for _, one in savings.iterrows()),
 )
 
 # %%
-first = reuse[(reuse["rtt_ms"] > 0) & (reuse["protocol"] == connections["protocol"].iloc[-1])] if len(reuse) else reuse
+shorter = [
+    f"{others[form]} takes {found} of {listed}'s time" for form, found in against.items() if found.verdict == "less"
+]
 say(
+    "**What to do first:**",
     *(
-        f"**Keep connections first.** At a round trip of {one['rtt_ms']:g} ms a kept one ({one['protocol']}) saves "
-        f"{scaled(one['saved_ns'], TIME)}: at least {one['saved_ns'] / at_most[small]:.0f} times what any codec saves of "
-        f"a `{small}` call, and {three_digits(one['saved_ns'] / at_most[large])} times what it saves of a `{large}` call."
-        for _, one in first.tail(1).iterrows()
-        if one["verdict"] == "faster"
+        f"- Keep connections. At a round trip of {one['trip']} a kept one ({tls}) saves {scaled(one['saved_ns'], TIME)}, "
+        f"at least {times_codec(one.to_frame().T, at_most[small])[0]} what a codec saves of a `{small}` call and "
+        f"{times_codec(one.to_frame().T, at_most[large])[0]} what it saves of a `{large}` call."
+        for _, one in own[own["verdict"] == "faster"].tail(1).iterrows()
     ),
+    f"- Send vectors as bytes: {'; '.join(shorter)}." if shorter else "- The form of vectors made no difference here.",
     *(
-        f"**Send vectors packed, or at least as base64:** {fastest[form]} takes "
-        f"{arms.versus(fastest[form], listed)} of the time of {listed}."
-        for form in (binary[:1] if len(forms) else ())
-        if arms.versus(fastest[form], listed).verdict == "less"
-    ),
-    *(
-        f"**See that a cancelled call is told to the server:** over {way} one that was not made {count:.0f} tokens for "
-        "nobody, and would have made any longer answer whole."
-        for (way, _), count in (silent.items() if len(left) else ())
-        if count > 2 * stops[way]
+        f"- See that the server hears of a cancelled call: over {TRANSPORTS[name]} one that did not made {tokens:.0f} "
+        f"tokens for nobody, {tokens / waste['told'][name]:.0f} times as many as one that did."
+        for name, tokens in silent.items()
+        if tokens > waste["told"][name]
     ),
 )
 
 # %% [markdown]
 # ## Limits
 #
-# - Loopback has no bandwidth to run out of and loses no packets. On a slow wire a format's bytes cost time as well (see
-#   [the vectors](05_what_do_vectors_cost.ipynb)), and a large body takes more than one round trip on a new connection.
-# - Client and server share this machine's cores, and each uses one. Where the client is busy, a call is slower than
+# - Loopback loses no packets and its bandwidth does not run out. On a slow wire a format's bytes cost time as well (see
+#   [what vectors cost](05_what_do_vectors_cost.ipynb)), and a large body takes more than one round trip while a
+#   connection is young.
+# - Client and server share this machine's cores, and each uses one. Where the client is busy, a call takes longer than
 #   between two machines.
-# - Both sides are Python. Another language's transport and codec shift the shares, and by different factors.
+# - Both sides are Python. Another language shifts a transport and its codecs by different factors.
 # - The model sleeps. A real one competes for the processor, and one that cannot be interrupted stops later.
 # - The fastest of several codecs is chosen by the same figures that tell what it saves, which flatters it a little.
-# - The relay's distance is a delay alone, on every packet; see `docs/service.md` for what it leaves out.
+# - The relay delays packets and does nothing else that a distance does.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.report.units import in_unit, show, three_digits
+from serlab.report.units import TIME, in_unit, show, three_digits, unit_of
 
 TIE = "tie"
 VALUE, UNIT = "value", "unit"
@@ -68,6 +68,8 @@ def column_of(table: pd.DataFrame, name: str) -> Column:
     if {f"{name}_low", f"{name}_high"} <= set(table.columns):
         ends = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
         shown = percent if "_share" in name else interval
+        if name.endswith("_ns"):
+            ends = (scaled_ends(value, *end) for value, end in zip(table[name], ends, strict=True))
         cells = [f"{cell} {shown(*end)}" if cell != "–" else cell for cell, end in zip(cells, ends, strict=True)]
     verdict = name.removesuffix("ratio") + "verdict"
     if name.endswith("ratio") and verdict in table.columns:
@@ -100,6 +102,12 @@ def one_cell(name: str, value: Any) -> str:
 def interval(low: float, high: float) -> str:
     """Write the ends of an interval; nothing where there is none."""
     return "–" if low != low or high != high else f"[{three_digits(low)}, {three_digits(high)}]"
+
+
+def scaled_ends(value: float, low: float, high: float) -> tuple[float, float]:
+    """Give the ends of an interval of times in the unit in which its figure is written."""
+    factor = unit_of(value, TIME)[0]
+    return low / factor, high / factor
 
 
 def percent(low: float, high: float) -> str:

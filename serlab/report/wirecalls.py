@@ -12,6 +12,8 @@ from serlab.report.wire import wire_table
 from serlab.stats import CONTROL, FLOOR, Estimate, is_tie
 
 TRANSPORT = "transport"
+TRANSPORTS = {"http": "HTTP/1.1", "http2": "HTTP/2", "grpc": "gRPC"}
+"""As rows name them → as people do."""
 NOTICED = 0.01
 """Share of a call below which nobody is said to notice a difference."""
 BASELINE, FASTER, TIE = "baseline", "faster", "tie"

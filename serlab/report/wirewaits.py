@@ -33,7 +33,8 @@ def connection_table(rows: pd.DataFrame) -> pd.DataFrame:
     names = [name.rpartition(" ") for name in arms.figures["latency"]]
     places = dict.fromkeys((under, arm) for arm, _, under in names if arm in ARMS)
     records = [connection_of(arms, under, arm) for under, arm in places]
-    return pd.DataFrame(sorted(records, key=lambda one: (one["protocol"], one["rtt_ms"], ARMS.index(one["arm"]))))
+    places_of = sorted(records, key=lambda one: (one["protocol"], one["rtt_ms"], ARMS.index(str(one["arm"]))))
+    return pd.DataFrame(places_of)
 
 
 def connection_of(arms: Arms, under: str, arm: str) -> dict[str, Any]:
@@ -60,8 +61,8 @@ def stall_table(rows: pd.DataFrame, metric: str = "stall-p99") -> pd.DataFrame:
 
     Returns:
         One row for each workload and codec, the floors last: `inline_ns` and `thread_ns`, each with an interval and the
-        verdict against the baseline in the same way; `thread_ratio` of a thread to inline with its verdict; the lower
-        `bodies_per_s` of the two. Empty where the run lacks the experiment.
+        verdict against the baseline in the same way; `to_inline_ratio` of a thread to inline, and the verdict on that, not for
+        floors; the lower `bodies_per_s` of the two. Empty where the run lacks the experiment.
     """
     table = wire_table(rows) if is_wire(rows).any() else pd.DataFrame()
     if not has(rows, STALL):
@@ -85,9 +86,13 @@ def stall_of(workload: str, codec: str, found: dict[str, dict[Any, Any]], thread
     for way, row in found.items():
         record |= {f"{way}_ns": row["value"], f"{way}_ns_low": row["value_low"], f"{way}_ns_high": row["value_high"]}
         record |= {f"{way}_verdict": row["verdict"]}
-    ratio, verdict = thread.ratio, "" if codec.startswith(FLOOR) else thread.verdict
-    record |= {"thread_ratio": ratio.value, "thread_ratio_low": ratio.low, "thread_ratio_high": ratio.high}
-    return record | {"thread_ratio_verdict": verdict}
+    if codec.startswith(FLOOR):
+        # Nobody codes there, so both ways are one.
+        return record
+    record |= dict(
+        zip(("to_inline_ratio", "to_inline_ratio_low", "to_inline_ratio_high"), thread.ratio[:3], strict=True)
+    )
+    return record | {"to_inline_verdict": thread.verdict}
 
 
 def left_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from serlab.report.figures.data import missing
 from serlab.report.figures.look import BAND, QUIET, SMALL, drawn, look_of, settle, sheet, tick
 from serlab.report.units import TIME
-from serlab.report.wirecalls import BASELINE, TIE, call_table
+from serlab.report.wirecalls import BASELINE, TIE, TRANSPORTS, call_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 ROW = 0.19
 """Inches of one bar."""
-NAMES = {"http": "HTTP/1.1", "http2": "HTTP/2", "grpc": "gRPC"}
 ALONE = "#CCCCCC"
 """The colour of the transport's part, which is no codec's."""
 REACH = 1.35
-"""Of the longest bar, that an axis shows: room for the shares; an interval beyond is cut off rather than that bars become lines."""
+"""Of the longest bar, that an axis shows: room for the shares. An interval that goes on is cut off, or bars were lines."""
 
 
 @drawn
@@ -46,16 +45,16 @@ def call_figure(
     calls = call_table(rows)
     if calls.empty:
         raise missing("what a call is made of", "the experiment transport", rows, "serlab wire transport")
-    is_shown = calls["codec"].isin(list(codecs)) if codecs else ~calls["codec"].map(lambda name: look_of(name).is_variant)
-    shown = calls[is_shown | (calls["verdict"] == BASELINE)]
+    kept = codecs or [name for name in calls["codec"].unique() if not look_of(name).is_variant]
+    shown = calls[calls["codec"].isin(list(kept)) | (calls["verdict"] == BASELINE)]
     names = list(workloads or shown.groupby("workload")["call_ns"].median().sort_values(kind="stable").index)
-    ways = [name for name in NAMES if name in set(shown["transport"])]
+    ways = [name for name in TRANSPORTS if name in set(shown["transport"])]
     orders = [order_of(shown[shown["workload"] == name]) for name in names]
     figure, panels = sheet(len(names), len(ways), [ROW * len(order) + 0.75 for order in orders], sharex="row")
     for name, order, axes in zip(names, orders, panels, strict=True):
         here = shown[shown["workload"] == name]
         for way, axis in zip(ways, axes, strict=True):
-            axis.set_title(f"{name}\n{NAMES[way]}" if way == ways[0] else NAMES[way])
+            axis.set_title(f"{name}\n{TRANSPORTS[way]}" if way == ways[0] else TRANSPORTS[way])
             draw_panel(axis, here[here["transport"] == way], order)
         axes[0].set_yticks(range(len(order)), order)
         axes[0].set_xlim(0, REACH * here["call_ns"].max())
