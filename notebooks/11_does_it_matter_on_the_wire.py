@@ -10,7 +10,7 @@ import pandas as pd
 
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.wired import filled_in
-from serlab.notebook.wireproof import even_at_ms, parts_of, said_of, share_texts, times_codec, worth
+from serlab.notebook.wireproof import even_at_ms, parts_of, said_of, share_texts, stall_sentences, times_codec, worth
 from serlab.report.figures import call_figure
 from serlab.report.units import SIZE, TIME, scaled
 from serlab.report.wirearms import wire_arms
@@ -27,7 +27,7 @@ rows = open_run(CORPUS, RERUN, stored="stored/wire", parts=("size", "wire"), exp
 machine = rows.attrs["environment"]
 rows, borrowed = filled_in(rows, EXPERIMENTS)
 say(
-    f"Run {machine['run']}: {machine['cores']} cores, {machine['processes']} processes.",
+    f"Run {machine['run']}: {machine['cores']} cores, {machine['processes']} workers.",
     *([f"**Not measured in it, and taken from the stored run: {', '.join(borrowed)}.**"] if borrowed else []),
 )
 
@@ -45,9 +45,9 @@ say(
 #
 # ## Method
 #
-# `serlab wire` runs clients and servers as they are used, in two processes on loopback. All arms of an experiment are
-# timed by turns in the same worker process, and a ratio compares two of them within one worker. Brackets are
-# 95 % intervals over workers.
+# `serlab wire` runs clients and servers as they are used, in two processes on loopback. Everything that an experiment
+# compares is timed by turns in the same worker process, and a ratio is one of two figures of the same worker. Brackets
+# are 95 % intervals over workers.
 
 # %%
 calls = call_table(rows)
@@ -80,12 +80,11 @@ say(f"With `{base}`:", *(f"- {said_of(http.loc[name])}" for name in dict.fromkey
 # %% [markdown]
 # ## By payload and transport
 #
-# The same over three transports. A bar's grey part is a library's work as much as a protocol's: HTTP/2 is `httpx2`
+# The same two over three transports. A bar's grey part is a library's work as much as a protocol's: HTTP/2 is `httpx2`
 # here, which is written in Python, and the inside of gRPC is C.
 
 # %%
-middle = sizes.index[len(sizes) // 2]
-call_figure(rows, list(dict.fromkeys((small, middle, large))))
+call_figure(rows, list(dict.fromkeys((small, large))))
 
 # %% [markdown]
 # The share that is codec, for the baseline and every workload:
@@ -149,15 +148,21 @@ shown.loc[savings["verdict"] != "faster", "noticed"] = "–"
 shown.set_axis(["fastest", f"saves against {base}", "verdict", "1 % of a call up to"], axis=1)
 
 # %%
-say(f"Behind a model of {MODEL_MS} ms?", *(f"- {worth(one, base, MODEL_MS * 1e6)}" for _, one in savings.iterrows()))
+found = savings[savings["verdict"] == "faster"]
+behind = found[found["noticed_ns"] >= MODEL_MS * 1e6 + found["call_ns"]].index
+say(
+    f"Another codec is measurably faster on {len(found)} of {len(savings)} workloads. Behind a model of {MODEL_MS} ms "
+    f"that would be noticed on {len(behind)}"
+    + (f": {', '.join(f'`{name}`' for name in behind)}." if len(behind) else ".")
+)
 
 # %% [markdown]
 # ## Vectors through a whole embeddings call
 #
-# Numbers written as text are what a codec can save most on. Here a client sends texts, the server answers with their
+# Vectors are numbers, and JSON writes numbers as text. Here a client sends texts, the server answers with their
 # vectors, and the client ends with one float32 array; only the form of the vectors differs. *list* is number by number,
 # *base64* the array's bytes as text in JSON, *bin* the same bytes in MessagePack's own type for them, *packed* the
-# arrays of protobuf and FlatBuffers.
+# arrays of protobuf and FlatBuffers. The ratio is to the baseline's list.
 
 # %%
 forms = form_table(rows)
@@ -177,10 +182,10 @@ say(
 # %% [markdown]
 # ## Who else waits?
 #
-# While a body is coded on an event loop, nothing else on that loop runs. Here a client sends large bodies at a steady
-# pace, and a ticker on its loop, due each millisecond, notes how late it is: so late would anyone's request be.
-# *inline* codes in the coroutine, *thread* by `asyncio.to_thread`. *floor: bytes* is the same traffic that nobody codes,
-# *floor: idle* the machine by itself. Shown is the 99th percentile where the baseline stalls the loop longest.
+# While a body is coded on an event loop, nothing else on that loop runs. Here a client sends bodies at a steady pace,
+# and a ticker on its loop, due each millisecond, notes how late it is: so late would anyone's request be. *inline*
+# codes in the coroutine, *thread* by `asyncio.to_thread`. *floor: bytes* is the same traffic that nobody codes, *floor:
+# idle* the machine by itself. Shown is the 99th percentile, on the messages with which the baseline stalls it longest.
 
 # %%
 stalls = stall_table(rows)
@@ -190,19 +195,7 @@ shown = readable(loop, ["inline_ns", "inline_verdict", "thread_ns", "to_inline_r
 shown.set_axis(["inline", f"against {base}", "thread", "thread / inline", "bodies/s"], axis=1)
 
 # %%
-late, idle = loop.loc[base], loop.loc["floor: idle"]
-said = {
-    f"Inline measurably shorter than {base}": loop.index[loop["inline_verdict"] == "faster"],
-    f"Inline measurably longer than {base}": loop.index[loop["inline_verdict"] == "slower"],
-    "A thread measurably shortens the wait for": loop.index[loop["to_inline_verdict"] == "less"],
-    "A thread measurably lengthens it for": loop.index[loop["to_inline_verdict"] == "more"],
-    "Did not keep up with the pace": loop.index[loop["bodies_per_s"] < 0.95 * loop["bodies_per_s"].max()],
-}
-say(
-    f"With `{base}` on `{worst}` others wait {scaled(late['inline_ns'], TIME)}; with bytes alone "
-    f"{scaled(loop.loc['floor: bytes', 'inline_ns'], TIME)}, on an idle loop {scaled(idle['inline_ns'], TIME)}.",
-    *(f"- {what}: {', '.join(names) or 'none'}." for what, names in said.items()),
-)
+say(*stall_sentences(rows, stalls, worst, base))
 
 # %% [markdown]
 # ## What a connection costs
@@ -245,9 +238,8 @@ say(
 # %%
 at_most = savings["saved_ns_high"].clip(lower=1)
 reuse = links[links["arm"] == "new"].assign(trip=lambda t: t["rtt_ms"].map("{:g} ms".format))
-shown = readable(reuse, ["protocol", "trip", "saved_ns", "verdict"])
-for name in dict.fromkeys((small, large)):
-    shown[f"at least × codec, {name}"] = times_codec(reuse, at_most[name])
+times = {f"at least × codec, {name}": times_codec(reuse, at_most[name]) for name in dict.fromkeys((small, large))}
+shown = readable(reuse, ["protocol", "trip", "saved_ns", "verdict"]).assign(**times)
 shown.rename(columns={"trip": "round trip", "saved": "kept saves"}).set_index(["protocol", "round trip"])
 
 # %% [markdown]
@@ -299,9 +291,9 @@ readable(costs, ["stop_lag_ns", "wasted tokens"]).rename(columns={"stop lag": "s
 waste = costs["wasted tokens"].dropna().unstack()
 silent = waste["untold"].dropna() if "untold" in waste else waste["told"].iloc[:0]
 say(
-    f"A server that is told makes {waste['told'].min():.1f} to {waste['told'].max():.1f} tokens for nobody, those under "
-    "way included. "
-    + " ".join(f"Untold over {TRANSPORTS[name]} it makes {tokens:.0f}." for name, tokens in silent.items())
+    f"A server that is told makes {waste['told'].min():.1f} to {waste['told'].max():.1f} tokens for nobody, those that "
+    "were under way included.",
+    *(f"Untold over {TRANSPORTS[name]} it makes {tokens:.0f}." for name, tokens in silent.items()),
 )
 
 # %% [markdown]
@@ -311,37 +303,48 @@ say(
 
 # %%
 own = reuse[reuse["protocol"] == tls]
-columns = ["saved_ns", "saved_ns_low", "saved_ns_high", "verdict"]
-codecs = savings.set_index("fastest codec, " + savings.index)[columns]
-kept = own.set_index(f"kept connection, {tls}, round trip " + own["trip"])[columns]
-levers = pd.concat([codecs, kept]).sort_values("saved_ns", ascending=False)
+packed = forms[(forms["codec"] + " " + forms["form"]).isin(others.values())]
+named = [
+    ("fastest codec, " + savings["workload"], savings),
+    (f"kept connection ({tls}), round trip " + own["trip"], own),
+    ("vectors: " + packed["codec"] + " " + packed["form"] + f" for {listed}", packed),
+]
+levers = pd.concat([part.set_index(names) for names, part in named]).sort_values("saved_ns", ascending=False)
 readable(levers, ["saved_ns", "verdict"]).rename_axis(index="of one call")
 
 # %%
 say(
-    f"Would another codec than `{base}` be noticed in a whole call?",
+    f"**Would another codec than `{base}` be noticed in a whole call?**",
     *(f"- {worth(one, base, MODEL_MS * 1e6)}" for _, one in savings.iterrows()),
 )
 
 # %%
-shorter = [
-    f"{others[form]} takes {found} of {listed}'s time" for form, found in against.items() if found.verdict == "less"
-]
+sure = own[own["verdict"] == "faster"].tail(1).to_dict("records")
+times = {name: times_codec(own[own["verdict"] == "faster"].tail(1), at_most[name]) for name in (small, large)}
 say(
-    "**What to do first:**",
+    f"**Keep connections.** At a round trip of {sure[0]['trip']} a kept one ({tls}) saves "
+    f"{scaled(sure[0]['saved_ns'], TIME)}: at least {times[small][0]} what a codec saves of a `{small}` call, and at "
+    f"least {times[large][0]} what it saves of a `{large}` call."
+    if sure
+    else "A kept connection did not measurably save anything here."
+)
+
+# %%
+shorter = [f"{others[form]} takes {found}" for form, found in against.items() if found.verdict == "less"]
+say(
+    f"**Send vectors as bytes.** Of the time of {listed}, {'; '.join(shorter)}."
+    if shorter
+    else "No form of the vectors was measurably faster than a list of numbers."
+)
+
+# %%
+more = {name: tokens / waste["told"][name] for name, tokens in silent.items() if tokens > waste["told"].max()}
+say(
     *(
-        f"- Keep connections. At a round trip of {one['trip']} a kept one ({tls}) saves {scaled(one['saved_ns'], TIME)}, "
-        f"at least {times_codec(one.to_frame().T, at_most[small])[0]} what a codec saves of a `{small}` call and "
-        f"{times_codec(one.to_frame().T, at_most[large])[0]} what it saves of a `{large}` call."
-        for _, one in own[own["verdict"] == "faster"].tail(1).iterrows()
-    ),
-    f"- Send vectors as bytes: {'; '.join(shorter)}." if shorter else "- The form of vectors made no difference here.",
-    *(
-        f"- See that the server hears of a cancelled call: over {TRANSPORTS[name]} one that did not made {tokens:.0f} "
-        f"tokens for nobody, {tokens / waste['told'][name]:.0f} times as many as one that did."
-        for name, tokens in silent.items()
-        if tokens > waste["told"][name]
-    ),
+        f"**See that the server hears of a cancelled call.** Over {TRANSPORTS[name]} one that did not made "
+        f"{silent[name]:.0f} tokens for nobody, {ratio:.0f} times as many as one that did."
+        for name, ratio in more.items()
+    )
 )
 
 # %% [markdown]

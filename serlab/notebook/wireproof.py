@@ -8,7 +8,13 @@ import pandas as pd
 from serlab.report.cells import percent
 from serlab.report.cells import readable as read_cells
 from serlab.report.units import TIME, scaled, three_digits
+from serlab.report.wirearms import wire_arms
 from serlab.report.wirecalls import FASTER, NOTICED, TIE
+from serlab.report.wirewaits import STALL
+from serlab.stats import FLOOR
+
+KEPT_PACE = 0.95
+"""Share of the fastest pace below which a codec is said not to have kept up."""
 
 
 def share_texts(calls: pd.DataFrame) -> pd.Series:
@@ -63,6 +69,42 @@ def worth(saving: Mapping[Any, Any], baseline: str, wait_ns: float) -> str:
     is_noticed = saving["noticed_ns"] >= saving["call_ns"] + wait_ns
     answer = "yes, behind the model as well" if is_noticed else "yes, but not behind the model"
     return f"**`{name}`: {answer}.** `{codec}` saves {saved}, which is {NOTICED:.0%} of any call up to {longest}."
+
+
+def stall_sentences(rows: pd.DataFrame, stalls: pd.DataFrame, workload: str, baseline: str) -> list[str]:
+    """Say who stalls an event loop, and whether a thread helps.
+
+    Args:
+        rows: the tidy table of a run with the experiment `loop-stall`.
+        stalls: from `serlab.report.wirewaits.stall_table`.
+        workload: of which.
+        baseline: the codec that the others are compared with.
+    """
+    loop = stalls[stalls["workload"] == workload].set_index("codec")
+    floor = wire_arms(rows, STALL, workload).versus(f"{baseline} inline", f"{FLOOR}bytes inline", "stall-p99")
+    waits: dict[Any, str] = {name: scaled(float(value), TIME) for name, value in loop["inline_ns"].items()}
+    return [
+        f"With `{baseline}` on `{workload}` others wait {waits[baseline]}, with bytes alone {waits[FLOOR + 'bytes']}, and "
+        f"on an idle loop {waits[FLOOR + 'idle']}. Coding against bytes alone: {floor.words('shorter', 'longer')}.",
+        *stalls_told_apart(loop, baseline),
+    ]
+
+
+def stalls_told_apart(loop: pd.DataFrame, baseline: str) -> list[str]:
+    """Say which codecs stall a loop otherwise than the baseline, or by a thread otherwise than inline."""
+    pace = loop["bodies_per_s"]
+    found = {
+        f"Measurably shorter than with `{baseline}`": loop.index[loop["inline_verdict"] == "faster"],
+        f"Measurably longer than with `{baseline}`": loop.index[loop["inline_verdict"] == "slower"],
+        "A thread measurably shortens the wait for": loop.index[loop["to_inline_verdict"] == "less"],
+        "A thread measurably lengthens it for": loop.index[loop["to_inline_verdict"] == "more"],
+    }
+    said = [f"{what}: {', '.join(names)}." for what, names in found.items() if len(names)]
+    behind = loop.index[pace < KEPT_PACE * pace.max()]
+    return [
+        *(said or ["Codecs and threads all tie: by whom they stall, this run cannot tell them apart."]),
+        *([f"The pace was not kept with: {', '.join(behind)}."] if len(behind) else []),
+    ]
 
 
 def times_codec(savings: pd.DataFrame, at_most_ns: float) -> list[str]:

@@ -3,7 +3,7 @@
 `ratio`, `ratio_low` and `ratio_high` become one cell, `1.32× [1.30, 1.35] =`, where `=` is a tie.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -68,9 +68,8 @@ def column_of(table: pd.DataFrame, name: str) -> Column:
     if {f"{name}_low", f"{name}_high"} <= set(table.columns):
         ends = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
         shown = percent if "_share" in name else interval
-        if name.endswith("_ns"):
-            ends = (scaled_ends(value, *end) for value, end in zip(table[name], ends, strict=True))
-        cells = [f"{cell} {shown(*end)}" if cell != "–" else cell for cell, end in zip(cells, ends, strict=True)]
+        texts = [shown(*end) for end in (scaled_ends(table[name], ends) if name.endswith("_ns") else ends)]
+        cells = [f"{cell} {text}" if cell != "–" else cell for cell, text in zip(cells, texts, strict=True)]
     verdict = name.removesuffix("ratio") + "verdict"
     if name.endswith("ratio") and verdict in table.columns:
         cells = [cell + " =" * (said == TIE) for cell, said in zip(cells, table[verdict], strict=True)]
@@ -104,10 +103,10 @@ def interval(low: float, high: float) -> str:
     return "–" if low != low or high != high else f"[{three_digits(low)}, {three_digits(high)}]"
 
 
-def scaled_ends(value: float, low: float, high: float) -> tuple[float, float]:
-    """Give the ends of an interval of times in the unit in which its figure is written."""
-    factor = unit_of(value, TIME)[0]
-    return low / factor, high / factor
+def scaled_ends(values: Iterable[float], ends: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Give the ends of intervals of times in the units in which their figures are written."""
+    factors = [unit_of(value, TIME)[0] for value in values]
+    return [(low / factor, high / factor) for factor, (low, high) in zip(factors, ends, strict=True)]
 
 
 def percent(low: float, high: float) -> str:

@@ -61,8 +61,8 @@ def stall_table(rows: pd.DataFrame, metric: str = "stall-p99") -> pd.DataFrame:
 
     Returns:
         One row for each workload and codec, the floors last: `inline_ns` and `thread_ns`, each with an interval and the
-        verdict against the baseline in the same way; `to_inline_ratio` of a thread to inline, and the verdict on that, not for
-        floors; the lower `bodies_per_s` of the two. Empty where the run lacks the experiment.
+        verdict against the baseline in the same way; `to_inline_ratio` of a thread to inline, and the verdict on that,
+        not for floors; the lower `bodies_per_s` of the two. Empty where the run lacks the experiment.
     """
     table = wire_table(rows) if is_wire(rows).any() else pd.DataFrame()
     if not has(rows, STALL):

@@ -20,7 +20,7 @@ ROW = 0.19
 ALONE = "#CCCCCC"
 """The colour of the transport's part, which is no codec's."""
 REACH = 1.35
-"""Of the longest bar, that an axis shows: room for the shares. An interval that goes on is cut off, or bars were lines."""
+"""Of the longest bar, that an axis shows: room for the shares. Intervals that go on are cut off, or bars were lines."""
 
 
 @drawn
