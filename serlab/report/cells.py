@@ -3,12 +3,12 @@
 `ratio`, `ratio_low` and `ratio_high` become one cell, `1.32× [1.30, 1.35] =`, where `=` is a tie.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.report.units import in_unit, show, three_digits
+from serlab.report.units import TIME, in_unit, show, three_digits, unit_of
 
 TIE = "tie"
 VALUE, UNIT = "value", "unit"
@@ -68,7 +68,8 @@ def column_of(table: pd.DataFrame, name: str) -> Column:
     if {f"{name}_low", f"{name}_high"} <= set(table.columns):
         ends = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
         shown = percent if "_share" in name else interval
-        cells = [f"{cell} {shown(*end)}" if cell != "–" else cell for cell, end in zip(cells, ends, strict=True)]
+        texts = [shown(*end) for end in (scaled_ends(table[name], ends) if name.endswith("_ns") else ends)]
+        cells = [f"{cell} {text}" if cell != "–" else cell for cell, text in zip(cells, texts, strict=True)]
     verdict = name.removesuffix("ratio") + "verdict"
     if name.endswith("ratio") and verdict in table.columns:
         cells = [cell + " =" * (said == TIE) for cell, said in zip(cells, table[verdict], strict=True)]
@@ -100,6 +101,12 @@ def one_cell(name: str, value: Any) -> str:
 def interval(low: float, high: float) -> str:
     """Write the ends of an interval; nothing where there is none."""
     return "–" if low != low or high != high else f"[{three_digits(low)}, {three_digits(high)}]"
+
+
+def scaled_ends(values: Iterable[float], ends: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Give the ends of intervals of times in the units in which their figures are written."""
+    factors = [unit_of(value, TIME)[0] for value in values]
+    return [(low / factor, high / factor) for factor, (low, high) in zip(factors, ends, strict=True)]
 
 
 def percent(low: float, high: float) -> str:

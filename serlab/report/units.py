@@ -11,8 +11,13 @@ def scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
     """Write a figure in the largest unit that keeps it at 1 or more."""
     if math.isnan(value):
         return "–"
-    factor, unit = next((step for step in steps if abs(value) >= step[0]), steps[-1])
+    factor, unit = unit_of(value, steps)
     return f"{three_digits(value / factor)} {unit}"
+
+
+def unit_of(value: float, steps: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+    """Choose the largest unit that keeps a figure at 1 or more, or the smallest there is."""
+    return next((step for step in steps if abs(value) >= step[0]), steps[-1])
 
 
 def three_digits(value: float) -> str:

@@ -4,6 +4,7 @@ Each function takes the tidy table and gives a figure that a notebook shows; `sa
 """
 
 from serlab.report.figures.access import access_figure
+from serlab.report.figures.calls import call_figure
 from serlab.report.figures.crossover import crossover_figure
 from serlab.report.figures.hits import hit_figure
 from serlab.report.figures.lag import lag_figure
@@ -19,6 +20,7 @@ from serlab.report.figures.write import write_figures
 __all__ = [
     "COLOURS",
     "access_figure",
+    "call_figure",
     "crossover_figure",
     "hit_figure",
     "lag_figure",

@@ -1,0 +1,138 @@
+"""Tables and sentences of the notebook that asks what a codec is of a whole call."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from serlab.report.cells import percent
+from serlab.report.cells import readable as read_cells
+from serlab.report.units import TIME, scaled, three_digits
+from serlab.report.wirearms import wire_arms
+from serlab.report.wirecalls import FASTER, NOTICED, TIE
+from serlab.report.wirewaits import STALL
+from serlab.stats import FLOOR
+
+KEPT_PACE = 0.95
+"""Share of the fastest pace below which a codec is said not to have kept up."""
+
+
+def share_texts(calls: pd.DataFrame) -> pd.Series:
+    """Write the codec's share of each call with its interval, and `=` where it is a tie with no codec at all.
+
+    Args:
+        calls: from `serlab.report.wirecalls.call_table`.
+    """
+    cells = read_cells(calls, ["codec_share"])[0].cells
+    ties = [" =" * (verdict == TIE) for verdict in calls["part_verdict"]]
+    return pd.Series([cell + tie for cell, tie in zip(cells, ties, strict=True)], calls.index, dtype=object)
+
+
+def parts_of(calls: pd.DataFrame, workload: str, transport: str = "http") -> pd.DataFrame:
+    """Give the calls of a workload over a transport, each split into its bytes alone and coding them, for display.
+
+    Args:
+        calls: from `serlab.report.wirecalls.call_table`.
+        workload: whose.
+        transport: http, http2 or grpc.
+    """
+    here = calls[(calls["workload"] == workload) & (calls["transport"] == transport)].set_index("codec")
+    columns = {"call_ns": "call", "transport_ns": "bytes alone", "codec_ns": "coding"}
+    shown = {columns[name]: read_cells(here, [name])[0].cells for name in columns}
+    ratios = read_cells(here, ["ratio"])[0].cells
+    return pd.DataFrame({**shown, "codec's share": share_texts(here), "ratio of calls": ratios}, here.index)
+
+
+def said_of(call: Mapping[Any, Any]) -> str:
+    """Say what of a call is codec.
+
+    Args:
+        call: a record of `serlab.report.wirecalls.call_table`.
+    """
+    share = f"{call['codec_share']:.0%} {percent(call['codec_share_low'], call['codec_share_high'])}"
+    end = ", a tie with no codec at all." if call["part_verdict"] == TIE else "."
+    return f"Of a `{call['workload']}` call, {scaled(call['call_ns'], TIME)} on loopback, {share} is codec{end}"
+
+
+def worth(saving: Mapping[Any, Any], baseline: str, wait_ns: float) -> str:
+    """Say whether another codec would be noticed.
+
+    Args:
+        saving: a record of `serlab.report.wirecalls.saving_table`.
+        baseline: the codec that is there.
+        wait_ns: what a call waits for its model.
+    """
+    name, codec = saving["workload"], saving["codec"]
+    if saving["verdict"] != FASTER:
+        return f"**`{name}`: no.** No codec is measurably faster than `{baseline}` (a tie)."
+    saved, longest = (scaled(saving[column], TIME) for column in ("saved_ns", "noticed_ns"))
+    is_noticed = saving["noticed_ns"] >= saving["call_ns"] + wait_ns
+    answer = "yes, behind the model as well" if is_noticed else "yes, but not behind the model"
+    return f"**`{name}`: {answer}.** `{codec}` saves {saved}, which is {NOTICED:.0%} of any call up to {longest}."
+
+
+def stall_sentences(rows: pd.DataFrame, stalls: pd.DataFrame, workload: str, baseline: str) -> list[str]:
+    """Say who stalls an event loop, and whether a thread helps.
+
+    Args:
+        rows: the tidy table of a run with the experiment `loop-stall`.
+        stalls: from `serlab.report.wirewaits.stall_table`.
+        workload: of which.
+        baseline: the codec that the others are compared with.
+    """
+    loop = stalls[stalls["workload"] == workload].set_index("codec")
+    floor = wire_arms(rows, STALL, workload).versus(f"{baseline} inline", f"{FLOOR}bytes inline", "stall-p99")
+    waits: dict[Any, str] = {name: scaled(float(value), TIME) for name, value in loop["inline_ns"].items()}
+    return [
+        f"With `{baseline}` on `{workload}` others wait {waits[baseline]}, with bytes alone {waits[FLOOR + 'bytes']}, and "
+        f"on an idle loop {waits[FLOOR + 'idle']}. Coding against bytes alone: {floor.words('shorter', 'longer')}.",
+        *stalls_told_apart(loop, baseline),
+    ]
+
+
+def stalls_told_apart(loop: pd.DataFrame, baseline: str) -> list[str]:
+    """Say which codecs stall a loop otherwise than the baseline, or by a thread otherwise than inline."""
+    pace = loop["bodies_per_s"]
+    found = {
+        f"Measurably shorter than with `{baseline}`": loop.index[loop["inline_verdict"] == "faster"],
+        f"Measurably longer than with `{baseline}`": loop.index[loop["inline_verdict"] == "slower"],
+        "A thread measurably shortens the wait for": loop.index[loop["to_inline_verdict"] == "less"],
+        "A thread measurably lengthens it for": loop.index[loop["to_inline_verdict"] == "more"],
+    }
+    said = [f"{what}: {', '.join(names)}." for what, names in found.items() if len(names)]
+    behind = loop.index[pace < KEPT_PACE * pace.max()]
+    return [
+        *(said or ["Codecs and threads all tie: by whom they stall, this run cannot tell them apart."]),
+        *([f"The pace was not kept with: {', '.join(behind)}."] if len(behind) else []),
+    ]
+
+
+def times_codec(savings: pd.DataFrame, at_most_ns: float) -> list[str]:
+    """Compare what something saves with the most that a codec may save.
+
+    Args:
+        savings: with `saved_ns_low`, which makes the answer "at least", and `verdict`.
+        at_most_ns: what a codec may save.
+
+    Returns:
+        "81.3×" for each; "–" where nothing is saved measurably.
+    """
+    pairs = zip(savings["saved_ns_low"], savings["verdict"], strict=True)
+    return [f"{three_digits(low / at_most_ns)}×" if verdict == FASTER and low > 0 else "–" for low, verdict in pairs]
+
+
+def even_at_ms(connections: pd.DataFrame, protocol: str, at_most_ns: float) -> float:
+    """Calculate the round trip from which on a kept connection saves more than a codec may.
+
+    Args:
+        connections: from `serlab.report.wirewaits.connection_table`.
+        protocol: which.
+        at_most_ns: what a codec may save.
+
+    Returns:
+        Milliseconds; 0 where the connection saves more even without distance, by the lower end of its interval.
+    """
+    own = connections[connections["protocol"] == protocol]
+    near = own[(own["arm"] == "new") & (own["rtt_ms"] == 0)]["saved_ns_low"].clip(lower=0).iloc[0]
+    trips = own.dropna(subset=["formula_trips"]).drop_duplicates("arm").set_index("arm")["formula_trips"]
+    return max(0.0, float(at_most_ns - near) / float(trips["new"] - trips["kept"]) / 1e6)

@@ -1,0 +1,195 @@
+"""What a call is made of, what another codec would save of it, and what else it waits for."""
+
+import pandas as pd
+import pytest
+
+from serlab.errors import NotMeasuredError
+from serlab.notebook.wireproof import (
+    even_at_ms,
+    parts_of,
+    said_of,
+    share_texts,
+    stall_sentences,
+    times_codec,
+    worth,
+)
+from serlab.report.cells import readable
+from serlab.report.figures import call_figure
+from serlab.report.wirecalls import call_table, delayed, saving_table
+from serlab.report.wireforms import form_table
+from serlab.report.wirewaits import connection_table, left_table, stall_table
+from tests.callrows import MS, arm, calls, connections, stalls, table
+
+SMALL = calls(orjson=0.002, protobuf=0.003)
+LARGE = calls("vectors", orjson=9.0, protobuf=1.0, json=40.0)
+
+
+def test_a_call_is_its_bytes_alone_and_the_coding() -> None:
+    """The two parts make up the call, and the share is that of the coding."""
+    found = call_table(table(LARGE)).set_index("codec")
+    assert found["codec_share"]["orjson"] == pytest.approx(0.9, abs=0.01)
+    assert found["codec_ns"]["protobuf"] == pytest.approx(1 * MS, rel=0.03)
+    assert (found["transport_ns"] + found["codec_ns"]).tolist() == pytest.approx(found["call_ns"].tolist())
+    assert set(found["part_verdict"]) == {"more"}
+
+
+def test_a_codec_inside_the_noise_is_a_tie_with_no_codec() -> None:
+    """Two microseconds of a millisecond are less than this machine makes of no difference."""
+    found = call_table(table(SMALL)).set_index("codec")
+    assert found["part_verdict"]["orjson"] == "tie" and found["verdict"]["protobuf"] == "tie"
+    assert share_texts(found)["orjson"].endswith("=")
+    assert said_of({**found.loc["orjson"], "workload": "chat-turn"}).endswith("a tie with no codec at all.")
+
+
+def test_other_numbers_of_calls_at_once_stand_apart() -> None:
+    """Calls by eight are no calls one at a time."""
+    rows = table(LARGE, arm("orjson", "transport/http/inflight=8", 5 * MS))
+    assert call_table(rows, inflight=8)["call_ns"].tolist() == pytest.approx([5 * MS], rel=0.02)
+    assert len(call_table(rows)) == 3
+
+
+def test_a_saving_is_that_of_the_fastest_codec_with_its_interval() -> None:
+    """A tenth less of ten milliseconds would be noticed in calls up to a hundred times as long."""
+    found = saving_table(call_table(table(LARGE))).iloc[0]
+    assert (found["codec"], found["verdict"]) == ("protobuf", "faster")
+    assert found["saved_ns_low"] <= found["saved_ns"] == pytest.approx(8 * MS, rel=0.03) and found["saved_ns_high"] > 0
+    assert found["noticed_ns"] == pytest.approx(100 * found["saved_ns"])
+
+
+def test_a_tie_saves_nothing_that_is_noticed() -> None:
+    """The fastest of equal codecs is fastest by chance."""
+    found = saving_table(call_table(table(SMALL))).iloc[0]
+    assert found["verdict"] == "tie" and found["noticed_ns"] == 0
+    assert worth(found, "orjson", 0.0) == "**`chat-turn`: no.** No codec is measurably faster than `orjson` (a tie)."
+
+
+def test_a_slower_codec_is_no_saving() -> None:
+    """Where every other codec is slower, nothing is noticed."""
+    found = saving_table(call_table(table(calls(orjson=1.0, json=4.0)))).iloc[0]
+    assert (found["codec"], found["verdict"], found["noticed_ns"]) == ("json", "slower", 0)
+
+
+@pytest.mark.parametrize(
+    ("model_ms", "answer"), [(500, "yes, behind the model as well"), (900, "not behind the model")]
+)
+def test_whether_a_change_is_noticed_depends_on_the_model(model_ms: float, answer: str) -> None:
+    """Eight milliseconds are 1 % of 800."""
+    found = saving_table(call_table(table(LARGE))).iloc[0]
+    assert answer in worth(found, "orjson", model_ms * MS)
+
+
+def test_waiting_dilutes_a_share() -> None:
+    """Nine of ten milliseconds are nine of a hundred after ninety more."""
+    shares = delayed(call_table(table(LARGE)).set_index("codec"), {"here": 0, "far": 90})
+    assert shares.loc["orjson"].tolist() == pytest.approx([0.9, 0.09], rel=0.02)
+
+
+def test_a_run_without_calls_has_no_parts() -> None:
+    """Neither table nor figure invents any."""
+    rows = table(stalls())
+    assert call_table(rows).empty and saving_table(call_table(rows)).empty
+    with pytest.raises(NotMeasuredError, match="serlab wire transport"):
+        call_figure(rows)
+
+
+def test_the_figure_stacks_coding_on_bytes_alone() -> None:
+    """Each codec has a grey bar, its own on top of it, and a share at the edge; the workloads are as asked."""
+    figure = call_figure(table(SMALL, LARGE), ["vectors", "chat-turn"])
+    first = figure.axes[0]
+    bars = {patch.get_gid(): patch for patch in first.patches if patch.get_gid() not in (None, "control")}
+    assert first.get_title(loc="left").startswith("vectors")
+    assert bars["orjson"].get_x() == pytest.approx(bars["orjson alone"].get_width())
+    assert bars["orjson"].get_width() == pytest.approx(9 * MS, rel=0.02)
+    assert {"98 %", "90 %", "50 %"} == {text.get_text() for text in first.texts}
+    assert any(text.get_text().endswith("=") for text in figure.axes[1].texts)
+    assert any(patch.get_gid() == "control" for patch in first.patches)
+
+
+def test_variants_are_drawn_if_they_are_asked_for() -> None:
+    """All but variants are shown by default, and the baseline always."""
+    rows = table(calls("vectors", orjson=9.0, **{"orjson-base64": 3.0}))
+    drawn = [[label.get_text() for label in call_figure(rows, codecs=codecs).axes[0].get_yticklabels()]
+             for codecs in (None, ["orjson-base64"])]  # fmt: skip
+    assert drawn == [["orjson"], ["orjson", "orjson-base64"]]
+
+
+def test_the_parts_are_written_in_one_unit_with_their_interval() -> None:
+    """`10.0 ms [9.95, 10.1]`: the ends of an interval of times are in the unit of the figure."""
+    shown = parts_of(call_table(table(LARGE)), "vectors")
+    assert shown["call"]["orjson"].startswith(("10.0 ms [9.9", "9.9")) and shown["codec's share"]["json"].startswith(
+        "97"
+    )
+    times = pd.DataFrame({"a_ns": [1_500.0], "a_ns_low": [900.0], "a_ns_high": [2_000_000.0]})
+    assert readable(times)[0].cells == ["1.50 µs [0.900, 2,000]"]
+
+
+def test_a_kept_connection_saves_what_a_new_one_takes_more() -> None:
+    """A millisecond at hand; two round trips more at a distance; by distance and arm in order."""
+    found = connection_table(table(connections()))
+    assert found["arm"].tolist() == ["kept", "new", "resumed"] * 2 and found["rtt_ms"].tolist() == [0] * 3 + [10] * 3
+    new = found[found["arm"] == "new"]
+    assert new["saved_ns"].tolist() == pytest.approx([1 * MS, 21 * MS], rel=0.02)
+    assert set(new["verdict"]) == {"faster"} and set(found[found["arm"] == "kept"]["verdict"]) == {"tie"}
+    assert new["formula_trips"].iloc[1] == pytest.approx(3, rel=0.02)
+
+
+@pytest.mark.parametrize(("codec_ms", "distance_ms"), [(0.5, 0.0), (9.0, 4.0)])
+def test_a_connection_is_worth_a_codec_from_a_distance_on(codec_ms: float, distance_ms: float) -> None:
+    """A new connection takes one millisecond and two round trips more."""
+    found = even_at_ms(connection_table(table(connections())), "tls1.3", codec_ms * MS)
+    assert found == pytest.approx(distance_ms, abs=0.05)
+
+
+def test_nothing_is_said_of_what_saves_nothing_measurably() -> None:
+    """Twenty times as much is a claim; a tie makes none."""
+    savings = pd.DataFrame({"saved_ns_low": [20.0, 20.0], "verdict": ["faster", "tie"]})
+    assert times_codec(savings, 1.0) == ["20.0×", "–"]
+
+
+def test_stalls_inline_and_by_a_thread_stand_side_by_side() -> None:
+    """The floors come last and have no thread to compare; the lower rate of both ways is shown."""
+    found = stall_table(table(stalls()))
+    assert found["codec"].tolist() == ["orjson", "json", "floor: idle", "floor: bytes"]
+    json = found.set_index("codec").loc["json"]
+    assert json["to_inline_ratio"] == pytest.approx(0.2, rel=0.02) and json["to_inline_verdict"] == "less"
+    assert json["inline_verdict"] == "slower" and json["bodies_per_s"] == pytest.approx(10, rel=0.02)
+    assert found["to_inline_ratio"].isna().tolist() == [False, False, True, True]
+
+
+def test_stalls_are_told_apart_only_where_they_differ() -> None:
+    """What a thread does not change is not named, and coding that ties with bytes alone is called so."""
+    rows = table(stalls(thread=1.0, floor_ms=10.0))
+    said = " ".join(stall_sentences(rows, stall_table(rows), "chat-turn", "orjson"))
+    assert "bytes alone: a tie" in said and "longer than with `orjson`: json." in said and "A thread" not in said
+    assert "The pace was not kept with: json." in said
+
+
+def test_stalls_that_all_tie_are_called_so() -> None:
+    """A run that cannot tell them apart says so."""
+    rows = table(stalls(thread=1.0))
+    rows = rows[rows["codec"] != "json"]
+    assert "all tie" in stall_sentences(rows, stall_table(rows), "chat-turn", "orjson")[-1]
+
+
+def test_what_cancelled_calls_leave_keeps_its_extremes() -> None:
+    """A single worker's leak is not lost in a median."""
+    rows = table(arm("client", "cancel/http", 0.0, "left-tasks", "1"))
+    rows.loc[0, "value"] = 3.0
+    found = left_table(rows).iloc[0]
+    assert (found["transport"], found["arm"], found["value"], found["most"]) == ("http", "client", 0.0, 3.0)
+
+
+def test_forms_of_vectors_are_compared_with_the_list() -> None:
+    """A form in which half the time is saved; a codec stands for its variant in base64."""
+    rows = [row for codec, form, ms in (("orjson", "list", 8), ("orjson (A/A)", "list", 8), ("orjson", "base64", 4),
+                                        ("orjson-base64", "base64", 4), ("protobuf", "packed", 2))
+            for row in arm(codec, f"vectors/{form}", ms * MS)]  # fmt: skip
+    found = form_table(table(rows)).set_index("form")
+    assert found["codec"].to_dict() == {"list": "orjson", "base64": "orjson", "packed": "protobuf"}
+    assert found["saved_ns"]["base64"] == pytest.approx(4 * MS, rel=0.02) and found["verdict"]["packed"] == "faster"
+
+
+def test_waits_that_were_not_measured_have_no_rows() -> None:
+    """Each table is empty rather than made up."""
+    rows = table(SMALL)
+    assert connection_table(rows).empty and stall_table(rows).empty and left_table(rows).empty
