@@ -22,7 +22,9 @@ from serlab.report.leaders import leader_table
 from serlab.report.units import TIME, scaled
 from serlab.report.wirearms import wire_arms
 from serlab.report.wirecache import break_even_table
+from serlab.report.wirecalls import call_table, saving_table
 from serlab.report.wirestreams import Form, stream_forms
+from serlab.report.wirewaits import connection_table
 
 # %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
@@ -164,10 +166,26 @@ say(
 )
 
 # %% [markdown]
-# ## [12 What does a streamed token cost on a real wire, and when does a cache pay?](12_streaming_and_caching.ipynb)
+# ## [11 Does the codec matter on the wire?](11_does_it_matter_on_the_wire.ipynb)
 
 # %%
 wire = open_run(stored="stored/wire")
+saved = saving_table(call_table(wire))
+saved = saved[saved["transport"] == "http"].sort_values("saved_ns")
+sure = saved[saved["verdict"] == "faster"]
+new = connection_table(wire).query("arm == 'new'").iloc[-1]
+say(
+    f"Of whole calls over HTTP/1.1 another codec is measurably faster than the baseline on {len(sure)} of {len(saved)} "
+    "workloads"
+    + "".join(f"; most on `{one.workload}`, by {scaled(one.saved_ns, TIME)}" for one in sure.tail(1).itertuples())
+    + f". A kept connection saves {scaled(new['saved_ns'], TIME)} at a round trip of {new['rtt_ms']:g} ms "
+    f"({new['protocol']}{', a tie' if new['verdict'] == 'tie' else ''})."
+)
+
+# %% [markdown]
+# ## [12 What does a streamed token cost on a real wire, and when does a cache pay?](12_streaming_and_caching.ipynb)
+
+# %%
 streams = wire_arms(wire, "stream")
 forms, pays = stream_forms(streams), break_even_table(wire_arms(wire, "cache"))["break_even_share"]
 plain, lean = forms.loc[str(Form.read(streams.baseline()))], forms.loc[forms["wire_bytes"].idxmin()]

@@ -10,9 +10,18 @@ import pandas as pd
 
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.wired import filled_in
-from serlab.notebook.wireproof import even_at_ms, parts_of, said_of, share_texts, stall_sentences, times_codec, worth
+from serlab.notebook.wireproof import (
+    even_at_ms,
+    kept_sentence,
+    parts_of,
+    said_of,
+    share_texts,
+    stall_sentences,
+    times_codec,
+    worth,
+)
 from serlab.report.figures import call_figure
-from serlab.report.units import SIZE, TIME, scaled
+from serlab.report.units import SIZE, scaled
 from serlab.report.wirearms import wire_arms
 from serlab.report.wirecalls import TRANSPORTS, call_table, delayed, saving_table
 from serlab.report.wireforms import form_table
@@ -236,7 +245,7 @@ say(
 # is coded four times.
 
 # %%
-at_most = savings["saved_ns_high"].clip(lower=1)
+at_most = savings["saved_ns_high"]
 reuse = links[links["arm"] == "new"].assign(trip=lambda t: t["rtt_ms"].map("{:g} ms".format))
 times = {f"at least × codec, {name}": times_codec(reuse, at_most[name]) for name in dict.fromkeys((small, large))}
 shown = readable(reuse, ["protocol", "trip", "saved_ns", "verdict"]).assign(**times)
@@ -250,7 +259,7 @@ shown.rename(columns={"trip": "round trip", "saved": "kept saves"}).set_index(["
 tls = links["protocol"].iloc[-1]
 even = {name: even_at_ms(links, tls, at_most[name]) for name in sizes.index}
 say(
-    f"A kept connection ({tls}) saves more than any codec",
+    f"A kept connection ({tls}) saves more of a call than any codec here",
     *(f"- on `{name}`: " + (f"from {ms:.1f} ms on." if ms else "without any distance.") for name, ms in even.items()),
 )
 
@@ -319,15 +328,7 @@ say(
 )
 
 # %%
-sure = own[own["verdict"] == "faster"].tail(1).to_dict("records")
-times = {name: times_codec(own[own["verdict"] == "faster"].tail(1), at_most[name]) for name in (small, large)}
-say(
-    f"**Keep connections.** At a round trip of {sure[0]['trip']} a kept one ({tls}) saves "
-    f"{scaled(sure[0]['saved_ns'], TIME)}: at least {times[small][0]} what a codec saves of a `{small}` call, and at "
-    f"least {times[large][0]} what it saves of a `{large}` call."
-    if sure
-    else "A kept connection did not measurably save anything here."
-)
+say(kept_sentence(own, {name: at_most[name] for name in dict.fromkeys((small, large))}))
 
 # %%
 shorter = [f"{others[form]} takes {found}" for form, found in against.items() if found.verdict == "less"]

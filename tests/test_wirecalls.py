@@ -6,6 +6,7 @@ import pytest
 from serlab.errors import NotMeasuredError
 from serlab.notebook.wireproof import (
     even_at_ms,
+    kept_sentence,
     parts_of,
     said_of,
     share_texts,
@@ -141,9 +142,18 @@ def test_a_connection_is_worth_a_codec_from_a_distance_on(codec_ms: float, dista
 
 
 def test_nothing_is_said_of_what_saves_nothing_measurably() -> None:
-    """Twenty times as much is a claim; a tie makes none."""
+    """Twenty times as much is a claim; a tie makes none, and times less than nothing is none."""
     savings = pd.DataFrame({"saved_ns_low": [20.0, 20.0], "verdict": ["faster", "tie"]})
-    assert times_codec(savings, 1.0) == ["20.0×", "–"]
+    assert times_codec(savings, 1.0) == ["20.0×", "–"] and times_codec(savings, -1.0) == ["–", "–"]
+
+
+def test_what_a_kept_connection_saves_is_that_of_the_longest_distance() -> None:
+    """Twenty-one milliseconds, and no word of a codec that saves nothing."""
+    new = connection_table(table(connections())).query("arm == 'new'")
+    said = kept_sentence(new, {"chat-turn": MS, "vectors": -MS})
+    assert "round trip of 10 ms" in said and "codec may save of a `chat-turn` call." in said and "vectors" not in said
+    assert kept_sentence(new, {"vectors": -MS}).endswith(" ms.")
+    assert "did not" in kept_sentence(new.assign(verdict="tie"), {"chat-turn": MS})
 
 
 def test_stalls_inline_and_by_a_thread_stand_side_by_side() -> None:

@@ -84,8 +84,8 @@ def stall_sentences(rows: pd.DataFrame, stalls: pd.DataFrame, workload: str, bas
     floor = wire_arms(rows, STALL, workload).versus(f"{baseline} inline", f"{FLOOR}bytes inline", "stall-p99")
     waits: dict[Any, str] = {name: scaled(float(value), TIME) for name, value in loop["inline_ns"].items()}
     return [
-        f"With `{baseline}` on `{workload}` others wait {waits[baseline]}, with bytes alone {waits[FLOOR + 'bytes']}, and "
-        f"on an idle loop {waits[FLOOR + 'idle']}. Coding against bytes alone: {floor.words('shorter', 'longer')}.",
+        f"With `{baseline}` on `{workload}` others wait {waits[baseline]}, with bytes alone {waits[FLOOR + 'bytes']}, "
+        f"and on an idle loop {waits[FLOOR + 'idle']}. Coding against bytes alone: {floor.words('shorter', 'longer')}.",
         *stalls_told_apart(loop, baseline),
     ]
 
@@ -115,10 +115,37 @@ def times_codec(savings: pd.DataFrame, at_most_ns: float) -> list[str]:
         at_most_ns: what a codec may save.
 
     Returns:
-        "81.3×" for each; "–" where nothing is saved measurably.
+        "81.3×" for each; "–" where nothing is saved measurably, or a codec cannot save anything.
     """
     pairs = zip(savings["saved_ns_low"], savings["verdict"], strict=True)
-    return [f"{three_digits(low / at_most_ns)}×" if verdict == FASTER and low > 0 else "–" for low, verdict in pairs]
+    is_told = [verdict == FASTER and min(low, at_most_ns) > 0 for low, verdict in pairs]
+    ratios = [
+        three_digits(low / at_most_ns) if told else ""
+        for low, told in zip(savings["saved_ns_low"], is_told, strict=True)
+    ]
+    return [f"{ratio}×" if ratio else "–" for ratio in ratios]
+
+
+def kept_sentence(reuse: pd.DataFrame, at_most_ns: Mapping[str, float]) -> str:
+    """Say what a kept connection saves at the longest distance, beside what a codec may save.
+
+    Args:
+        reuse: what new connections of one protocol take more than kept ones, from
+            `serlab.report.wirewaits.connection_table`.
+        at_most_ns: workload → what a codec may save of a call.
+    """
+    far = reuse[reuse["rtt_ms"] == reuse["rtt_ms"].max()]
+    one = far.iloc[0]
+    if one["verdict"] != FASTER:
+        return "**A kept connection did not measurably save anything here.**"
+    times = {name: times_codec(far, most)[0] for name, most in at_most_ns.items()}
+    beside = [
+        f"{ratio} the most that a codec may save of a `{name}` call" for name, ratio in times.items() if ratio != "–"
+    ]
+    said = (
+        f"At a round trip of {one['rtt_ms']:g} ms a kept one ({one['protocol']}) saves {scaled(one['saved_ns'], TIME)}"
+    )
+    return f"**Keep connections.** {said}{', at least ' if beside else ''}{' and '.join(beside)}."
 
 
 def even_at_ms(connections: pd.DataFrame, protocol: str, at_most_ns: float) -> float:
@@ -135,4 +162,4 @@ def even_at_ms(connections: pd.DataFrame, protocol: str, at_most_ns: float) -> f
     own = connections[connections["protocol"] == protocol]
     near = own[(own["arm"] == "new") & (own["rtt_ms"] == 0)]["saved_ns_low"].clip(lower=0).iloc[0]
     trips = own.dropna(subset=["formula_trips"]).drop_duplicates("arm").set_index("arm")["formula_trips"]
-    return max(0.0, float(at_most_ns - near) / float(trips["new"] - trips["kept"]) / 1e6)
+    return max(0.0, float(max(at_most_ns, 0.0) - near) / float(trips["new"] - trips["kept"]) / 1e6)
