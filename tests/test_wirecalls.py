@@ -16,7 +16,7 @@ from serlab.notebook.wireproof import (
 )
 from serlab.report.cells import readable
 from serlab.report.figures import call_figure
-from serlab.report.wirecalls import call_table, delayed, saving_table
+from serlab.report.wirecalls import call_table, delayed, is_noticed, saving_table
 from serlab.report.wireforms import form_table
 from serlab.report.wirewaits import connection_table, left_table, stall_table
 from tests.callrows import MS, arm, calls, connections, stalls, table
@@ -70,13 +70,20 @@ def test_a_slower_codec_is_no_saving() -> None:
     assert (found["codec"], found["verdict"], found["noticed_ns"]) == ("json", "slower", 0)
 
 
-@pytest.mark.parametrize(
-    ("model_ms", "answer"), [(500, "yes, behind the model as well"), (900, "not behind the model")]
-)
+@pytest.mark.parametrize(("model_ms", "answer"), [(500, "yes, behind a model as well"), (900, "not behind a model")])
 def test_whether_a_change_is_noticed_depends_on_the_model(model_ms: float, answer: str) -> None:
     """Eight milliseconds are 1 % of 800."""
     found = saving_table(call_table(table(LARGE))).iloc[0]
     assert answer in worth(found, "orjson", model_ms * MS)
+
+
+def test_a_change_is_noticed_only_if_the_end_of_its_interval_is() -> None:
+    """A call of one second: 11 ms at the median and 9 at the least are no hundredth for certain."""
+    saving = {"verdict": "faster", "saved_ns_low": 9 * MS, "saved_ns": 11 * MS, "call_ns": 1000 * MS}
+    assert not is_noticed(saving) and is_noticed({**saving, "saved_ns_low": 10 * MS})
+    assert not is_noticed({**saving, "saved_ns_low": 10 * MS}, 1.0 * MS)
+    hardly = {**saving, "workload": "w", "codec": "c", "noticed_ns": 1100 * MS}
+    assert worth(hardly, "orjson", 0.0).startswith("**`w`: hardly.**")
 
 
 def test_waiting_dilutes_a_share() -> None:

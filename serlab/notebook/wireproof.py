@@ -9,10 +9,11 @@ from serlab.report.cells import percent
 from serlab.report.cells import readable as read_cells
 from serlab.report.units import TIME, scaled, three_digits
 from serlab.report.wirearms import wire_arms
-from serlab.report.wirecalls import FASTER, NOTICED, TIE
+from serlab.report.wirecalls import FASTER, NOTICED, TIE, is_noticed
 from serlab.report.wirewaits import STALL
 from serlab.stats import FLOOR
 
+BEHIND, NEAR, NOWHERE = "yes, behind a model as well", "yes, but not behind a model", "hardly"
 KEPT_PACE = 0.95
 """Share of the fastest pace below which a codec is said not to have kept up."""
 
@@ -66,8 +67,7 @@ def worth(saving: Mapping[Any, Any], baseline: str, wait_ns: float) -> str:
     if saving["verdict"] != FASTER:
         return f"**`{name}`: no.** No codec is measurably faster than `{baseline}` (a tie)."
     saved, longest = (scaled(saving[column], TIME) for column in ("saved_ns", "noticed_ns"))
-    is_noticed = saving["noticed_ns"] >= saving["call_ns"] + wait_ns
-    answer = "yes, behind the model as well" if is_noticed else "yes, but not behind the model"
+    answer = BEHIND if is_noticed(saving, wait_ns) else NEAR if is_noticed(saving) else NOWHERE
     return f"**`{name}`: {answer}.** `{codec}` saves {saved}, which is {NOTICED:.0%} of any call up to {longest}."
 
 

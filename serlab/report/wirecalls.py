@@ -96,6 +96,16 @@ def saving_of(group: pd.DataFrame) -> dict[str, Any]:
     return {**place, "verdict": best["verdict"], **saved, "noticed_ns": noticed, "call_ns": base["call_ns"]}
 
 
+def is_noticed(saving: Mapping[Any, Any], wait_ns: float = 0.0) -> bool:
+    """Tell whether a change of codec is noticed in a call, even if it saves as little as its interval allows.
+
+    Args:
+        saving: a record of `saving_table`.
+        wait_ns: what the call waits for beside what it takes on loopback.
+    """
+    return bool(saving["verdict"] == FASTER and saving["saved_ns_low"] >= NOTICED * (saving["call_ns"] + wait_ns))
+
+
 def delayed(calls: pd.DataFrame, waits_ms: Mapping[str, float]) -> pd.DataFrame:
     """Calculate a codec's share of a call that waits for other things too; arithmetic, nothing is measured.
 
