@@ -184,8 +184,8 @@ best = forms.loc[forms.groupby("form", sort=False)["call_ns"].idxmin()].set_inde
 others = {form: f"{codec} {form}" for form, codec in best.items() if form != "list"}
 against = {form: arms.versus(name, listed) for form, name in others.items()}
 say(
-    f"The fastest of each form against {listed}:",
-    *(f"- {others[form]} takes {found.words('less time', 'more time')}." for form, found in against.items()),
+    f"The fastest of each form, its time against `{listed}`:",
+    *(f"- `{others[form]}`: {found.words('less', 'more')}." for form, found in against.items()),
 )
 
 # %% [markdown]
@@ -312,7 +312,7 @@ say(
 # ## Answer
 #
 # What shortens a call, in one table: the fastest codec against the baseline, a kept connection against a new one, and
-# the forms of vectors against a list. They overlap, since the fastest codec for vectors is one that packs them.
+# the forms of vectors against a list. They overlap: another codec may write vectors in another form.
 
 # %%
 own = reuse[reuse["protocol"] == tls]
@@ -335,9 +335,9 @@ say(
 say(kept_sentence(own, {name: at_most[name] for name in dict.fromkeys((small, large))}))
 
 # %%
-shorter = [f"{others[form]} takes {found}" for form, found in against.items() if found.verdict == "less"]
+shorter = [f"`{others[form]}` takes {found}" for form, found in against.items() if found.verdict == "less"]
 say(
-    f"**Send vectors as bytes.** Of the time of {listed}, {'; '.join(shorter)}."
+    f"**Send vectors as bytes.** Of the time of `{listed}`, {'; '.join(shorter)}."
     if shorter
     else "No form of the vectors was measurably faster than a list of numbers."
 )
