@@ -70,7 +70,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "loop-stall": Experiment(
         "How long do others on the event loop wait while large bodies are coded there?",
-        "loopback, HTTP/1.1 by aiohttp, no TLS; a client that sends 20 bodies per second, five in a window, and "
+        "loopback, HTTP/1.1 by aiohttp, no TLS; a client that sends 40 bodies per second, five in a window, and "
         "decodes what comes back, beside a ticker every millisecond",
         ("logprobs-response", "embeddings"),
         (),
@@ -119,7 +119,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "cancel": Experiment(
         "What does a call that is cancelled still cost, and what does it leave behind?",
         "loopback, protobuf, the message as a prompt, a model of 1 ms a token; left: after 200 calls (quick; else up "
-        "to 1,000), whole and streamed, 20 at once, cancelled at random within 80 ms; stopping: one stream at a time, "
+        "to 1,000), whole and streamed, 40 at once, cancelled at random within 50 ms; stopping: one stream at a time, "
         "left within 10 ms of its first token; untold: an answer of 50 tokens",
         ("chat-turn",),
         ("ChatRequest",),

@@ -60,13 +60,15 @@ def awaited(
     return Arm(name, lambda given: runner.run(each(given)), [items], messages or len(items))
 
 
-def effort_of(job: Mapping[str, Any]) -> dict[str, int]:
-    """Give what an arm may cost here: longer batches in the same time, and so fewer of them."""
+def effort_of(job: Mapping[str, Any], batches: int = BATCHES) -> dict[str, int]:
+    """Give what an arm may cost here: longer batches, where there are calls."""
     effort = dict(job["effort"])
-    return effort | {"batch_ns": BATCHES * effort["batch_ns"]}
+    return effort | {"batch_ns": batches * effort["batch_ns"]}
 
 
-def timed(job: Mapping[str, Any], emit: Emit, arms: Sequence[Arm], metric: str = "latency") -> dict[str, float]:
+def timed(
+    job: Mapping[str, Any], emit: Emit, arms: Sequence[Arm], metric: str = "latency", batches: int = BATCHES
+) -> dict[str, float]:
     """Time arms by turns and send a row for each: the median of its batches.
 
     Args:
@@ -74,12 +76,13 @@ def timed(job: Mapping[str, Any], emit: Emit, arms: Sequence[Arm], metric: str =
         emit: receives the rows.
         arms: not calibrated yet.
         metric: of the rows, in ns a message.
+        batches: how many times as long a batch is as that of a codec alone; 1 where no arm leaves the process.
 
     Returns:
         Arm's name → its figure.
     """
     mark = open_mark(job.get("mark"))
-    effort = effort_of(job)
+    effort = effort_of(job, batches)
     ready = [calibrate(effort, arm) for arm in arms]
     settle_gc(job["gc"])
     random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/{job['experiment']}")

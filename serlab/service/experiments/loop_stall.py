@@ -35,7 +35,7 @@ from serlab.service.experiments.frame import codec_in, named, row
 from serlab.stats import CONTROL, FLOOR
 
 WAYS = ("inline", "thread")
-BODIES_PER_S, BODIES_PER_WINDOW = 20, 5
+BODIES_PER_S, BODIES_PER_WINDOW = 40, 5
 LEAST_WINDOWS, MOST_WINDOWS = 2, 4
 WINDOW_NS = 20_000_000
 """Of an arm's time, for each window: two in a quick run."""

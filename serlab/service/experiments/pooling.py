@@ -33,7 +33,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         arms = list(pair_arms(job, emit))
         grows = any(arm.name.endswith(f"/{GROWING}") for arm in arms)
         arms += shared_arms(stack) if shares(job) else []
-        timed(job, emit, arms)
+        timed(job, emit, arms, batches=1)
     if grows:
         send_growth(job, emit)
 
