@@ -97,7 +97,7 @@ def test_other_tables_do_not_see_the_wire(tmp_path: Path) -> None:
 
 def test_blocks_put_conditions_side_by_side_where_arms_meet() -> None:
     """A stream's forms, which have arms of their own, are lines."""
-    found = {block.experiment: block for block in blocks(wirerows.run())}
+    found = {block.experiment: block for block in blocks(wire_table(wirerows.run()))}
     assert found["transport"].heads == ["grpc, inflight=1", "http, inflight=1"]
     assert dict(found["transport"].lines)["protobuf"] == ["1.03×=  15%", "1.03×=  27%"]
     assert found["stream"].heads == ["latency", "token-bytes"]
@@ -117,7 +117,7 @@ def test_terminal_shows_the_wire_in_eighty_columns() -> None:
 
 def test_digest_names_what_differs_most_beyond_the_noise() -> None:
     """Ties are counted, and an arm inside the noise is not named."""
-    found = {one.experiment: one for one in digests(wirerows.run())}
+    found = {one.experiment: one for one in digests(wire_table(wirerows.run()))}
     one = found["transport"]
     assert (one.compared, one.ties, one.baseline, one.least) == (4, 2, "orjson", "")
     assert one.most.startswith("json 2.00×") and "inflight=1" in one.most and one.share == "12 to 62 %"

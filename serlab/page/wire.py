@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.report.wire import is_wire
 from serlab.report.wireblocks import Block, blocks
 from serlab.report.wiredigest import Digest, digests
 
@@ -16,21 +15,21 @@ ALONE = (
 )
 
 
-def link(rows: pd.DataFrame) -> str:
+def link(table: pd.DataFrame) -> str:
     """Give the way to the section; nothing where there is none."""
-    return '<a class="jump" href="#wire-experiments">On the wire</a>\n' if is_wire(rows).any() else ""
+    return '<a class="jump" href="#wire-experiments">On the wire</a>\n' if len(table) else ""
 
 
-def is_alone(rows: pd.DataFrame, answers: Iterable[Mapping[str, Any]]) -> bool:
+def is_alone(table: pd.DataFrame, answers: Iterable[Mapping[str, Any]]) -> bool:
     """Tell whether the wire is all there is to show: no boundary has an answer, for nothing else was timed."""
-    return bool(is_wire(rows).any()) and not any(answer["answered"] for answer in answers)
+    return bool(len(table)) and not any(answer["answered"] for answer in answers)
 
 
-def section(rows: pd.DataFrame, environment: Mapping[str, Any], alone: bool = False) -> str:
+def section(shown: pd.DataFrame, environment: Mapping[str, Any], alone: bool = False) -> str:
     """Write the section.
 
     Args:
-        rows: the tidy table.
+        shown: the table of the wire.
         environment: of the run; `wire` tells each experiment's question and conditions.
         alone: whether the page has nothing else to show, and must say so.
 
@@ -38,10 +37,10 @@ def section(rows: pd.DataFrame, environment: Mapping[str, Any], alone: bool = Fa
         HTML; nothing where nothing was measured on the wire.
     """
     asked: Mapping[str, Mapping[str, str]] = environment.get("wire", {})
-    lines = {name: list(found) for name, found in groupby(digests(rows), key=lambda one: one.experiment)}
+    lines = {name: list(found) for name, found in groupby(digests(shown), key=lambda one: one.experiment)}
     # As the run lists them: the broad question first, not the alphabet.
     order = {name: place for place, name in enumerate(asked)}
-    found = sorted(blocks(rows), key=lambda block: order.get(block.experiment, len(order)))
+    found = sorted(blocks(shown), key=lambda block: order.get(block.experiment, len(order)))
     groups = groupby(found, key=lambda block: block.experiment)
     parts = [experiment(name, asked.get(name, {}), lines[name], list(group)) for name, group in groups]
     if not parts:

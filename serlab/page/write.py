@@ -58,9 +58,11 @@ def write_page(directory: str | Path, scenarios: Sequence[str | Path] = ()) -> P
 
 def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
     """Build the page of a run that was read from a folder; see `write_page`."""
-    data = held(run, scenarios)
+    built = build_tables(run.rows)
+    wired = built.get("wire", pd.DataFrame())
+    data = held(run, scenarios, built)
     shown = next(one for one in data["answers"] if one["scenario"]["name"] == data["first"])
-    alone = wire.is_alone(run.rows, data["answers"])
+    alone = wire.is_alone(wired, data["answers"])
     program = script_of(asset(f"{name}.js") for name in SCRIPTS)
     return Template(asset("page.html")).substitute(
         title=escape(f"serlab: run {run.environment.get('run', '')}"),
@@ -71,8 +73,8 @@ def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
         verdict=escape(shown["verdict"]),
         reasons=sections.items([*shown["notes"], *shown["reasons"]]),
         hidden=" hidden" if alone else "",
-        wire=wire.section(run.rows, run.environment, alone),
-        wirelink=wire.link(run.rows),
+        wire=wire.section(wired, run.environment, alone),
+        wirelink=wire.link(wired),
         overview=sections.overview(data["answers"]),
         words=sections.words(),
         method=sections.method(data["calculator"]["inputs"]["baseline"]),
@@ -84,10 +86,9 @@ def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
     )
 
 
-def held(run: Run, scenarios: Sequence[str | Path]) -> dict[str, Any]:
+def held(run: Run, scenarios: Sequence[str | Path], built: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Gather all that the page holds as JSON."""
     rows = own(run.rows)
-    built = build_tables(run.rows)
     found = answers(run, boundaries(scenarios))
     return {
         "directory": sections.shareable(run.place),

@@ -37,7 +37,7 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     tables = build_tables(rows)
     summary = tables["summary"]
     columns = [column for column in COLUMNS if column[0] in summary.columns]
-    load = [*load_summaries(own(rows), baseline_of(own(rows))), *wire_summaries(rows)]
+    load = [*load_summaries(own(rows), baseline_of(own(rows))), *wire_summaries(tables.get("wire", pd.DataFrame()))]
     if summary.empty or (load and not columns):
         return load
     table = Table(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from serlab.report.units import in_unit, three_digits
-from serlab.report.wire import BYTES_OF, wire_table
+from serlab.report.wire import BYTES_OF
 from serlab.stats import CONTROL
 
 WIDEST = 6
@@ -37,16 +37,15 @@ class Block(NamedTuple):
     lines: list[tuple[str, list[str]]]
 
 
-def blocks(rows: pd.DataFrame) -> list[Block]:
+def blocks(table: pd.DataFrame) -> list[Block]:
     """Build the blocks.
 
     Args:
-        rows: the tidy table.
+        table: what `serlab.report.wire.wire_table` gave.
 
     Returns:
         One for each experiment and workload; empty if nothing was measured on the wire.
     """
-    table = wire_table(rows)
     if table.empty:
         return []
     kept = table[~table["codec"].str.endswith(CONTROL) & ~table["codec"].str.startswith(BYTES_OF)]

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from serlab.report.units import three_digits
-from serlab.report.wire import wire_table
 
 FIRST = ("latency", "stall-p99", "stop-lag")
 """The metric that an experiment is told by: the first of these that it has."""
@@ -38,16 +37,15 @@ class Digest(NamedTuple):
     noise: float
 
 
-def digests(rows: pd.DataFrame) -> list[Digest]:
+def digests(table: pd.DataFrame) -> list[Digest]:
     """Sum up each experiment on each workload.
 
     Args:
-        rows: the tidy table.
+        table: what `serlab.report.wire.wire_table` gave.
 
     Returns:
         The lines; empty if nothing was measured on the wire.
     """
-    table = wire_table(rows)
     if table.empty:
         return []
     groups = table.groupby(["experiment", "workload"], sort=False)

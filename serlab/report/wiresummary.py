@@ -12,12 +12,12 @@ MOST_LINES = 60
 """Of all blocks together that are shown; of more a reader sees the end only."""
 
 
-def wire_summaries(rows: pd.DataFrame) -> list[Table]:
-    """Build what rich prints; empty if nothing was measured on the wire."""
-    found = blocks(rows)
+def wire_summaries(table: pd.DataFrame) -> list[Table]:
+    """Build what rich prints of the table of the wire; empty if nothing was measured there."""
+    found = blocks(table)
     if sum(len(block.lines) for block in found) <= MOST_LINES:
         return [table_of(block) for block in found]
-    return [digest_table(digests(rows))]
+    return [digest_table(digests(table))]
 
 
 def digest_table(found: list[Digest]) -> Table:
