@@ -215,7 +215,7 @@ def check_taken(plan: Plan) -> None:
 
 def default_workloads(options: Options) -> Iterable[str]:
     """Give what is measured where nothing is named: all workloads, a selection for load or the wire alone."""
-    if options.parts == (WIRE,):
+    if WIRE in options.parts and {*options.parts} <= {WIRE, "size"}:
         return wire.defaults(options.experiments)
     return LOAD_WORKLOADS if {*options.parts} <= {*LOAD_PARTS} else workloads.names()
 

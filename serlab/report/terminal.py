@@ -38,7 +38,8 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     summary = tables["summary"]
     columns = [column for column in COLUMNS if column[0] in summary.columns]
     load = [*load_summaries(own(rows), baseline_of(own(rows))), *wire_summaries(tables.get("wire", pd.DataFrame()))]
-    if summary.empty or (load and not columns):
+    # On the wire sizes are an aside, and their table would push the answer off the screen.
+    if summary.empty or (load and {column[0] for column in columns} <= {"size_ratio"}):
         return load
     table = Table(
         title=legend(rows, columns, noise_of(tables["time"])), title_justify="left", title_style="", box=box.SIMPLE_HEAD
