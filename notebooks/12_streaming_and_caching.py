@@ -231,8 +231,8 @@ say(
 # %% [markdown]
 # ### How much of it is the wire?
 #
-# The floor reads the same bytes and drops them. `floor share` is its share of the time; more than all of it is
-# noise.
+# The floor reads the same bytes and drops them. `floor share` is its share of the time. It can be more than all of
+# it: who drops what it reads is back at the socket sooner, finds less there, and wakes up more often.
 
 # %%
 floors = floors_of(stream, codec_names())
@@ -494,7 +494,7 @@ slowest = sharing["ratio"].astype(float).idxmax()
 locks = sharing["verdict"][sharing.index.str.contains("lock")].value_counts()
 say(
     "A lock against none, by verdict: " + ", ".join(f"{count} {word}" for word, count in locks.items()) + ".",
-    f"The dearest is {slowest}: {sharing.loc[slowest, 'ratio']:.1f} times the plain way, "
+    f"The dearest of all these is {slowest}: {sharing.loc[slowest, 'ratio']:.1f} times the plain way, "
     f"{scaled(sharing.loc[slowest, 'time_ns'], TIME)} each. "
     "The interpreter runs one thread at a time, so that this is what the calls cost, not a queue before them.",
 )

@@ -158,7 +158,9 @@ def test_what_a_kept_connection_saves_is_that_of_the_longest_distance() -> None:
     """Twenty-one milliseconds, and no word of a codec that saves nothing."""
     new = connection_table(table(connections())).query("arm == 'new'")
     said = kept_sentence(new, {"chat-turn": MS, "vectors": -MS})
-    assert "round trip of 10 ms" in said and "codec may save of a `chat-turn` call." in said and "vectors" not in said
+    assert (
+        "round trip of 10 ms" in said and "codec may save of a call of `chat-turn`." in said and "vectors" not in said
+    )
     assert kept_sentence(new, {"vectors": -MS}).endswith(" ms.")
     assert "did not" in kept_sentence(new.assign(verdict="tie"), {"chat-turn": MS})
 

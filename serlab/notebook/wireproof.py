@@ -52,7 +52,7 @@ def said_of(call: Mapping[Any, Any]) -> str:
     """
     share = f"{call['codec_share']:.0%} {percent(call['codec_share_low'], call['codec_share_high'])}"
     end = ", a tie with no codec at all." if call["part_verdict"] == TIE else "."
-    return f"Of a `{call['workload']}` call, {scaled(call['call_ns'], TIME)} on loopback, {share} is codec{end}"
+    return f"Of a call of `{call['workload']}`, {scaled(call['call_ns'], TIME)} on loopback, {share} is codec{end}"
 
 
 def worth(saving: Mapping[Any, Any], baseline: str, wait_ns: float) -> str:
@@ -140,7 +140,7 @@ def kept_sentence(reuse: pd.DataFrame, at_most_ns: Mapping[str, float]) -> str:
         return "**A kept connection did not measurably save anything here.**"
     times = {name: times_codec(far, most)[0] for name, most in at_most_ns.items()}
     beside = [
-        f"{ratio} the most that a codec may save of a `{name}` call" for name, ratio in times.items() if ratio != "–"
+        f"{ratio} the most that a codec may save of a call of `{name}`" for name, ratio in times.items() if ratio != "–"
     ]
     said = (
         f"At a round trip of {one['rtt_ms']:g} ms a kept one ({one['protocol']}) saves {scaled(one['saved_ns'], TIME)}"
