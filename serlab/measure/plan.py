@@ -149,7 +149,8 @@ class Plan:
         if self.options.codecs:
             return list(self.codecs)
         if part == WIRE:
-            return [name for name in self.codecs if name in wire.CODECS or (kind == VARIANT_KIND and name in VARIANTS)]
+            wanted = (*wire.CODECS, *wire.VECTOR_CODECS) if kind == VARIANT_KIND else wire.CODECS
+            return [name for name in self.codecs if name in wanted]
         without = FRESH if kind == VARIANT_KIND else (*FRESH, *VARIANTS)
         return [name for name in self.codecs if name not in without]
 

@@ -41,6 +41,10 @@ INSTALL = "pip install 'serlab[service]'"
 DISTRIBUTIONS = {"grpc": "grpcio"}
 
 
+VECTOR_CODECS = ("orjson-base64", "msgpack-bin", "msgspec-msgpack-bin")
+"""What is compared beside them where messages hold vectors."""
+
+
 class Experiment(NamedTuple):
     """One experiment.
 
@@ -119,7 +123,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "cancel": Experiment(
         "What does a call that is cancelled still cost, and what does it leave behind?",
         "loopback, protobuf, the message as a prompt, a model of 1 ms a token; left: after 200 calls (quick; else up "
-        "to 1,000), whole and streamed, 40 at once, cancelled at random within 50 ms; stopping: one stream at a time, "
+        "to 1,000), whole and streamed, 20 at once, cancelled at random within 80 ms; stopping: one stream at a time, "
         "left within 10 ms of its first token; untold: an answer of 50 tokens",
         ("chat-turn",),
         ("ChatRequest",),

@@ -9,8 +9,8 @@ from typing import Any
 from serlab.errors import ServiceError
 from serlab.service.caller import Caller
 
-AT_ONCE = 40
-LATEST_S = 0.05
+AT_ONCE = 20
+LATEST_S = 0.08
 """A call is cancelled at most so long after it began."""
 PATIENCE_S = 10.0
 """How long a stream may take to begin."""

@@ -13,7 +13,7 @@ from serlab.errors import ServiceError
 from serlab.measure.wire import METRICS
 from serlab.messages import from_document
 from serlab.service import Latency, ModelServer, Settings, running, stopping
-from serlab.service.cancelling import Reader, cancelled, drain
+from serlab.service.cancelling import AT_ONCE, Reader, cancelled, drain
 from serlab.service.clients import Client
 from serlab.service.experiments import cancel
 from serlab.service.gauges import gauge, idle_tasks, settled, watched
@@ -183,7 +183,7 @@ def test_batch_without_calls_is_no_batch() -> None:
         async with watched(server.addresses) as stats:
             place = cancel.Place(JOB, server.addresses, stats, [LONG_ASK], Random(1), lambda record: None)
             transport = Nowhere()
-            with pytest.raises(ServiceError, match="expected most of 20 calls cancelled"):
+            with pytest.raises(ServiceError, match=f"expected most of {AT_ONCE} calls cancelled"):
                 await cancel.after_some(
                     place, Client(transport, "GenerateRequest", "protobuf"), await idle_tasks(stats)
                 )

@@ -87,7 +87,7 @@ def test_work_on_the_loop_is_seen_whole_and_uses_the_client() -> None:
 
 
 def test_loop_that_cannot_keep_up_says_so() -> None:
-    """Bodies that block for 80 ms come back at 12.5 a second at most, though 20 are sent."""
+    """Bodies that block for 80 ms come back at 12.5 a second at most, though 40 are sent."""
 
     async def work(item: float) -> None:
         time.sleep(item)
