@@ -1,5 +1,6 @@
 """What a notebook argues from: any two arms of an experiment on the wire; streams, caches and pools."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from matplotlib.text import Text
 
 from serlab.errors import NotMeasuredError
 from serlab.notebook.wired import filled_in
-from serlab.report.figures import hit_figure, token_figure
+from serlab.report.figures import hit_figure, token_figure, write_figures
 from serlab.report.wirearms import Arms, wire_arms
 from serlab.report.wirecache import Costs, backends_of, break_even_table, hit_rates, mean_costs
 from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, tally, workloads_of
 from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
 from serlab.results import PARQUET, frame
+from serlab.verdicts import compare_runs
+from tests.folders import ENVIRONMENT
 from tests.wirearguments import CACHE, cache_rows, pooling_rows, rows_of, run, stream_rows
 
 PLAIN = "orjson http/sse/full/every=1"
@@ -206,3 +209,17 @@ def test_what_a_run_lacks_comes_from_the_stored_one(tmp_path: Path) -> None:
     assert added == ["cache", "pooling/share"]
     assert wire_arms(rows, "pooling").workload == "mine" and wire_arms(rows, "cache").workload == "chat-response"
     assert (rows["operation"] == "size").sum() == 1
+
+
+def test_figures_of_a_run_on_the_wire_are_written(tmp_path: Path) -> None:
+    """For the workloads that have them; others are no error."""
+    run().to_parquet(tmp_path / "results.parquet")
+    names = {path.stem for path in write_figures(tmp_path)}
+    assert {"tokens-chat-turn", "hits-chat-response"} <= names
+
+
+def test_comparison_of_runs_says_that_the_wire_is_left_out(tmp_path: Path) -> None:
+    """Its figures are of one run and one machine's moment."""
+    run().to_parquet(tmp_path / "results.parquet")
+    (tmp_path / "environment.json").write_text(json.dumps(ENVIRONMENT))
+    assert any("on the wire is not compared" in note for note in compare_runs(tmp_path, tmp_path).notes)

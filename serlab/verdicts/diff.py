@@ -12,6 +12,7 @@ import pandas as pd
 
 from serlab.report.paired import margin_of, verdict_of
 from serlab.report.tables import baseline_of
+from serlab.report.wire import is_wire
 from serlab.stats import BASE, CONTROL, Estimate, paired_ratio, spread, unpaired_ratio
 from serlab.verdicts.changes import Change, exact_changes
 from serlab.verdicts.runs import MACHINE, Run, Version, load_run, require_same, version_changes
@@ -67,6 +68,8 @@ def compare_runs(old_directory: Any, new_directory: Any) -> Diff:
     reference, notes = choose_reference(old, new)
     notes += [f"{one.name} changed: it lies under every codec, and what it does to all alike does not show in a ratio; "
               "serlab time --base shows it" for one in versions if one.name in SHARED]  # fmt: skip
+    if is_wire(new.rows).any():
+        notes.append("what was measured on the wire is not compared: its times hold within a run only")
     changes = exact_changes(old.rows, new.rows) + (time_changes(old.rows, new.rows, reference) if reference else [])
     changes.sort(key=lambda change: (-change.effect, change.name))
     return Diff(str(old.environment["run"]), str(new.environment["run"]), versions, reference, notes, changes)

@@ -43,6 +43,8 @@ def call_figure(
         MissingPackageError: matplotlib is not installed.
     """
     calls = call_table(rows)
+    if workloads is not None and len(calls):
+        calls = calls[calls["workload"].isin(list(workloads))]
     if calls.empty:
         raise missing("what a call is made of", "the experiment transport", rows, "serlab wire transport")
     kept = codecs or [name for name in calls["codec"].unique() if not look_of(name).is_variant]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from serlab.errors import NotMeasuredError
+from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.report.figures.access import access_figure
+from serlab.report.figures.calls import call_figure
 from serlab.report.figures.crossover import crossover_figure
 from serlab.report.figures.data import names_of
+from serlab.report.figures.hits import hit_figure
 from serlab.report.figures.lag import lag_figure
 from serlab.report.figures.look import FORMATS, save
 from serlab.report.figures.memory import memory_figure
@@ -18,6 +20,7 @@ from serlab.report.figures.noise import noise_figure
 from serlab.report.figures.pareto import pareto_figure
 from serlab.report.figures.ratios import ratio_figure
 from serlab.report.figures.sizes import size_figure
+from serlab.report.figures.tokens import token_figure
 from serlab.results import load_results
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ BY_WORKLOAD: dict[str, Callable[..., "Picture"]] = {
     "memory": memory_figure,
     "crossover": crossover_figure,
     "lag": lag_figure,
+    "calls": call_figure,
+    "tokens": lambda rows, workloads: token_figure(rows, *workloads),
+    "hits": lambda rows, workloads: hit_figure(rows, *workloads),
 }
 """Name → figure, drawn for each workload by itself: a page of 13 workloads could not be read."""
 BY_RUN: dict[str, Callable[..., "Picture"]] = {"noise": noise_figure, "sizes": size_figure}
@@ -57,8 +63,10 @@ def write_figures(directory: str | Path) -> Iterator[Path]:
             count += 1
             yield save(figure, folder / FOLDER / f"{name}.{suffix}")
     if not count:
-        raise NotMeasuredError(f"{folder}: expected times, sizes, memory or lag, but the run holds none of them; "
-                               f"measure them with `serlab compare -o DIR`")  # fmt: skip
+        raise NotMeasuredError(
+            f"{folder}: expected times, sizes, memory, lag or the wire, but the run holds none of them; "
+            "measure them with `serlab compare -o DIR`"
+        )
 
 
 def figures_of(rows: pd.DataFrame) -> Iterator[tuple[str, "Picture"]]:
@@ -79,7 +87,7 @@ def drawn_if_there(
     """Draw a figure; a run that has no rows for it goes without, since parts and operations are the user's choice."""
     try:
         figure = draw(rows, workloads)
-    except NotMeasuredError:
+    except (NotMeasuredError, UnknownNameError):  # A workload may be known to the wire alone, or to all but the wire.
         return
     yield name, figure
 
