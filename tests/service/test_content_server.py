@@ -7,8 +7,7 @@ import pytest
 from serlab.codecs import BUILT_IN, open_codec
 from serlab.frames import FrameDecoder
 from serlab.messages import ChatChunk, ChatRequest, from_document, to_document
-from serlab.service import Settings, engine, running
-from serlab.service import http as http_module
+from serlab.service import Settings, engine, receiving, running
 from serlab.service.negotiate import Content, answer_content, content_of
 from serlab.service.refusals import Refusal
 from tests.service.helpers import CHAT, HELLO, PATH, bounded, client, request
@@ -144,7 +143,7 @@ def test_refusals_over_http_are_json_in_the_apis_shape() -> None:
 
 def test_request_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before it is all in memory."""
-    monkeypatch.setattr(http_module, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(receiving, "MAX_BODY_BYTES", 1000)
 
     async def work() -> None:
         async with running() as server, client(server) as http:
