@@ -14,7 +14,7 @@ from serlab.report import build_tables, terminal_tables, wiresummary, write_tabl
 from serlab.report.wire import natural, wire_table
 from serlab.report.wireblocks import blocks
 from serlab.report.wiredigest import digests
-from serlab.results import load_results
+from serlab.results import frame, load_results
 from tests import wirerows
 from tests.folders import ENVIRONMENT
 from tests.pagerows import write
@@ -99,8 +99,12 @@ def test_blocks_put_conditions_side_by_side_where_arms_meet() -> None:
     """A stream's forms, which have arms of their own, are lines."""
     found = {block.experiment: block for block in blocks(wire_table(wirerows.run()))}
     assert found["transport"].heads == ["grpc, inflight=1", "http, inflight=1"]
-    assert dict(found["transport"].lines)["protobuf"] == ["1.03×=  15%", "1.03×=  27%"]
+    assert dict(found["transport"].lines)["protobuf"] == ["1.03×= 15%", "1.03×= 27%"]
     assert found["stream"].heads == ["latency", "token-bytes"]
+    sizes = wirerows.arm("orjson", "wire/transport", 2000, "body-bytes", "bytes")
+    both = blocks(wire_table(pd.concat([wirerows.run(), frame(sizes)], ignore_index=True)))
+    first = next(block for block in both if block.experiment == "transport")
+    assert first.heads == ["body-bytes", "grpc, inflight=1", "http, inflight=1"] and first.lines[0][1][0] == "2.00 kB"
     assert ("http, sse, full, every=1", []) in found["stream"].lines
     assert any("busy up to 95 %" in sentence for sentence in found["transport"].legend)
     assert not any("busy" in sentence for sentence in found["stream"].legend)

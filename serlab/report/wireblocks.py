@@ -57,10 +57,18 @@ def block(experiment: str, workload: str, group: pd.DataFrame) -> Block:
     """Lay out one experiment on one workload."""
     metrics = [str(name) for name in group["metric"].unique()]
     conditions = [str(name) for name in group["conditions"].unique()]
-    is_crossed = len(metrics) == 1 and 1 < len(conditions) <= WIDEST and group["codec"].nunique() * 2 <= len(group)
-    heads = conditions if is_crossed else metrics
+    # What holds under all conditions, such as the size of a body, is a column beside theirs.
+    crossing = group[group["conditions"] != ""]
+    is_crossed = crossing["metric"].nunique() == 1 and 1 < len(conditions) <= WIDEST
+    is_crossed = is_crossed and group["codec"].nunique() * 2 <= len(group)
+    heads = [name or metric_without_conditions(group) for name in conditions] if is_crossed else metrics
     lines = crossed(group, conditions) if is_crossed else listed(group, metrics)
     return Block(experiment, workload, legend(group), heads, list(lines))
+
+
+def metric_without_conditions(group: pd.DataFrame) -> str:
+    """Name the metric of the rows that hold under all conditions."""
+    return str(group[group["conditions"] == ""]["metric"].iloc[0])
 
 
 def legend(group: pd.DataFrame) -> list[str]:
@@ -101,7 +109,7 @@ def short(row: dict[Any, Any]) -> str:
     has_ratio = row["ratio"] == row["ratio"] and row["verdict"] != "baseline"
     text = ratio_of(row) if has_ratio else in_unit(row["value"], row["unit"])
     share = row["codec_share"]
-    return text if share != share else f"{text} {100 * share:3.0f}%"
+    return text if share != share else f"{text} {100 * share:.0f}%"
 
 
 def full(row: dict[Any, Any]) -> str:

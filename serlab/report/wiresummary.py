@@ -47,9 +47,10 @@ def table_of(block: Block) -> Table:
     for sentence in block.legend:
         title.append(f"\n{sentence}", "not bold")
     shown = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    shown.add_column("", overflow="fold")
+    # Names of codecs stay whole; conditions, which head lines, are long enough to take the room of the figures.
+    shown.add_column("", overflow="fold", no_wrap=all(cells for _, cells in block.lines))
     for head in block.heads:
-        shown.add_column(head.replace(", ", "\n"), justify="right")
+        shown.add_column(head.replace(", ", "\n").replace("=", "\n="), justify="right", overflow="fold")
     for name, cells in block.lines:
         shown.add_row(Text(name, style="" if cells else "bold"), *map(Text, cells))
     return shown
