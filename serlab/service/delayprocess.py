@@ -9,21 +9,19 @@ connections at once. What remains is the kernel's slack of 50 µs a wait and the
 
 import asyncio
 import select
-import selectors
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-import serlab
 from serlab.errors import ServiceError
+from serlab.measure.ticker import fine_loop
 from serlab.service.delay import Relay, delayed
 from serlab.service.ports import READY_S
-from serlab.service.process import STOP_S
+from serlab.service.process import command_of, end
 
 
 class Route(NamedTuple):
@@ -95,26 +93,18 @@ def spawned_relays(routes: Sequence[Route]) -> Iterator[Relays]:
     """
     for route in routes:
         Relay(*route)
-    # The package is found where this one was, whatever folder the caller is in.
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from serlab.service.delayprocess import child; child()"
-    command = [sys.executable, "-c", code, str(Path(serlab.__file__).parents[1])]
     # Unbuffered: what could not be sent to a child that died is not tried again when its input is closed.
-    with subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin
+    with subprocess.Popen(command_of(__name__), bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             yield Relays(process, routes)
         finally:
-            process.stdin.close()
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            end(process)
 
 
 def child() -> None:
     """Run what `spawned_relays` asks for."""
     routes = msgspec.json.decode(sys.stdin.buffer.readline(), type=list[Route])
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
+    with asyncio.Runner(loop_factory=fine_loop) as runner:
         runner.run(relay_all(routes))
 
 

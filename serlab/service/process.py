@@ -38,9 +38,7 @@ def spawned(settings: Settings | None = None) -> Iterator[Addresses]:
     Raises:
         ServiceError: it did not start.
     """
-    # The package is found where this one was, whatever folder the caller is in.
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from serlab.service.process import child; sys.exit(child())"
-    command = [sys.executable, "-c", code, str(Path(serlab.__file__).parents[1])]
+    command = command_of(__name__)
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     # Complaints go to a file: nobody reads a pipe while the server runs, and a full one would stop it.
     with TemporaryFile() as complaints, subprocess.Popen(command, stderr=complaints, **pipes) as process:
@@ -50,11 +48,23 @@ def spawned(settings: Settings | None = None) -> Iterator[Addresses]:
             process.stdin.flush()
             yield addresses_from(process, complaints)
         finally:
-            process.stdin.close()
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            end(process)
+
+
+def command_of(module: str) -> list[str]:
+    """Give the command that runs a module's `child`; the package is found where this one was, from any folder."""
+    code = f"import sys; sys.path.insert(0, sys.argv[1]); from {module} import child; sys.exit(child())"
+    return [sys.executable, "-c", code, str(Path(serlab.__file__).parents[1])]
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Let a child end, which it does when its input does; kill one that takes too long."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def addresses_from(process: "subprocess.Popen[bytes]", complaints: IO[bytes]) -> Addresses:

@@ -19,21 +19,10 @@ from serlab.service.experiments import cancel
 from serlab.service.gauges import gauge, idle_tasks, settled, watched
 from serlab.service.stopping import SHORT, LeavingArm, leave_by_turns, leave_one, open_arms
 from tests.service.clienthelpers import opened
+from tests.service.experimenthelpers import job_of
 from tests.service.helpers import bounded
 
-TINY = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000, "sample_bodies": 1, "sample_bytes": 1}
-JOB: dict[str, Any] = {
-    "experiment": "cancel",
-    "workload": "chat-turn",
-    "kind": "ChatRequest",
-    "seed": 1,
-    "process": 0,
-    "documents": None,
-    "codecs": ["orjson"],
-    "baseline": "orjson",
-    "gc": "on",
-    "effort": {**TINY, "operations": []},
-}
+JOB: dict[str, Any] = job_of("cancel")
 SLOW = Settings(tokens=100_000, latency=Latency(token_s=0.001))
 SHORT_ASK = from_document("GenerateRequest", {"model": "m", "prompt": "once", "max_tokens": 1})
 LONG_ASK = from_document("GenerateRequest", {"model": "m", "prompt": "once"})

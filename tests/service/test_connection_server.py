@@ -20,21 +20,10 @@ from serlab.service.dialling import Dialler, Request
 from serlab.service.experiments.connection import ROUND_TRIPS, arms_of, request_of
 from serlab.service.handshakes import shake
 from serlab.workloads import build
+from tests.service.experimenthelpers import job_of
 from tests.service.helpers import PATH
 
-EFFORT = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000}
-JOB: dict[str, Any] = {
-    "experiment": "connection",
-    "workload": "chat-turn",
-    "kind": "ChatRequest",
-    "seed": 1,
-    "process": 0,
-    "documents": None,
-    "codecs": ["orjson"],
-    "baseline": "orjson",
-    "gc": "frozen",
-    "effort": EFFORT,
-}
+JOB: dict[str, Any] = job_of("connection", gc="frozen")
 Found = dict[tuple[str, str, str], float]
 
 

@@ -14,16 +14,10 @@ from serlab.service.clients import RefusedError
 from serlab.service.echo import Echo
 from serlab.service.experiments import run, transport
 from tests.service.clienthelpers import opened
+from tests.service.experimenthelpers import job_of
 from tests.service.helpers import bounded
 
-EFFORT = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000}
 INSTALLED = [name for name in codec_names() if codec_info(name).version]
-
-
-def job(name: str, workload: str, codecs: list[str]) -> dict[str, Any]:
-    """Make a worker's job."""
-    place = {"experiment": name, "workload": workload, "kind": workloads.kind(workload), "documents": None}
-    return {**place, "codecs": codecs, "baseline": "orjson", "seed": 0, "process": 0, "gc": "on", "effort": EFFORT}
 
 
 @pytest.mark.parametrize("arm", transport.TRANSPORTS)
@@ -74,7 +68,7 @@ def test_unknown_kind_is_refused(kind: str) -> None:
 def test_transport_experiment_gives_each_codec_with_its_bytes_on_every_transport() -> None:
     """The baseline twice, in each group; the small message also eight at a time; processor shares for all."""
     found: list[dict[str, Any]] = []
-    run(job("transport", "chat-turn", list(CODECS)), found.append)
+    run(job_of("transport", codecs=CODECS), found.append)
     rows = [record["row"] for record in found]
     for name in transport.TRANSPORTS:
         for calls in (1, 8) if name in transport.AT_ONCE_BY else (1,):
@@ -91,6 +85,6 @@ def test_transport_experiment_gives_each_codec_with_its_bytes_on_every_transport
 def test_large_messages_are_sent_one_at_a_time() -> None:
     """Several of them would measure memory."""
     found: list[dict[str, Any]] = []
-    run(job("transport", "embeddings", ["orjson", "protobuf"]), found.append)
+    run(job_of("transport", "embeddings", ("orjson", "protobuf")), found.append)
     timed = [record["row"]["operation"] for record in found if record["row"]["metric"] == "latency"]
     assert {operation.rpartition("/")[2] for operation in timed} == {"inflight=1"}

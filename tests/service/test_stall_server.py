@@ -13,21 +13,10 @@ from serlab.service import spawned
 from serlab.service.clients import open_transport
 from serlab.service.experiments import loop_stall
 from serlab.service.experiments.loop_stall import BODIES_PER_S, BODIES_PER_WINDOW, StallArm
+from tests.service.experimenthelpers import job_of
 
 MS = 1_000_000
-TINY = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000, "sample_bodies": 1, "sample_bytes": 1}
-JOB: dict[str, Any] = {
-    "experiment": "loop-stall",
-    "workload": "chat-turn",
-    "kind": "ChatRequest",
-    "seed": 1,
-    "process": 0,
-    "documents": None,
-    "codecs": ["orjson", "msgpack"],
-    "baseline": "orjson",
-    "gc": "on",
-    "effort": {**TINY, "operations": []},
-}
+JOB: dict[str, Any] = job_of("loop-stall", codecs=("orjson", "msgpack"))
 METRICS = ("stall-p50", "stall-p99", "stall-max", "body-rate", "client-cpu")
 
 
