@@ -168,6 +168,7 @@ def test_misspelt_field_of_a_message_is_an_error() -> None:
         ChatRequest().modle = "m"  # type: ignore[attr-defined]
     assert msgspec.structs.fields(ChatRequest)[-1].name != "modle"
 
+
 FILTER = {"hate": {"filtered": False, "severity": "safe"}}
 COVERED = {
     "azure-first-chunk": {"choices": [], "prompt_annotations": [{"prompt_index": 0, "content_filter_results": FILTER}]},
