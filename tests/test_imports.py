@@ -25,7 +25,10 @@ LAYERS: dict[str, set[str]] = {
     "sse": set(),
     "frames": set(),
     "streams": set(),
-    "corpus": {"messages", "recognise", "sse", "streams"},
+    "envelopes": {"recognise"},
+    "hints": {"envelopes", "recognise", "sse"},
+    "spread": {"hints", "sse"},
+    "corpus": {"messages", "recognise", "sse", "streams", "envelopes", "hints", "spread"},
     "measure": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
     "service": {
         "messages",
