@@ -44,7 +44,8 @@ def compare(
     Args:
         codecs: names; None means all that are installed.
         workloads: names; None means all built-in ones, or none if there is a corpus.
-        corpus: paths of recorded traffic, see `serlab.corpus`.
+        corpus: paths of recorded traffic, see `serlab.corpus`; what files look like that hold no bodies stands in
+            `attrs["environment"]["hints"]`.
         operations: what is timed, see `serlab.measure.effort.OPERATIONS`; empty means what the effort says.
         parts: any of size, memory, time, and on request throughput, lag, wire; parity is always checked.
         effort: quick, default or rigorous.

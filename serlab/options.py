@@ -8,7 +8,7 @@ import typer
 Codecs = Annotated[list[str] | None, typer.Option("--codec", metavar="NAME", help="A codec; may be repeated.")]
 Workloads = Annotated[list[str] | None, typer.Option("--workload", metavar="NAME", help="A built-in workload; repeat.")]
 Corpora = Annotated[
-    list[str] | None, typer.Option("--corpus", metavar="FILE", help="Recorded traffic, .jsonl[.gz|.zst]; repeat.")
+    list[str] | None, typer.Option("--corpus", metavar="FILE", help="Recorded traffic, - for standard input; repeat.")
 ]
 Operations = Annotated[list[str] | None, typer.Option("--operation", metavar="NAME", help="See `serlab list`; repeat.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer processes and batches: minutes, wider intervals.")]

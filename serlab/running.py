@@ -52,6 +52,8 @@ def run(
     plan = make_plan(options)
     if WIRE in parts and plan.idle():
         print(f"serlab: left out, no message of a kind that they take: {', '.join(plan.idle())}", file=sys.stderr)
+    for hint in plan.hints():
+        print(f"serlab: hint: {hint}", file=sys.stderr)
     print(f"serlab: results go to {directory}", file=sys.stderr)
     try:
         table = run_plan(plan, directory, resume, Console(stderr=True))
@@ -144,5 +146,7 @@ def print_sizes(
             found = found or not line
     for error in report.unreadable:
         print(f"serlab: {error}", file=sys.stderr)
+    for hint in report.hints:
+        print(f"serlab: hint: {hint}", file=sys.stderr)
     if found or report.unreadable:
         raise typer.Exit(FINDING)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from serlab import workloads
 from serlab.corpus import read
 from serlab.errors import CorpusError, SerlabError
+from serlab.hints import OnHint
 from serlab.measure.load import Emit, finding, row
 from serlab.measure.parity import OUTCOMES, Outcome, check
 from serlab.measure.size import MeanSizes, sizes
@@ -43,15 +44,22 @@ def built_in(name: str, seed: int) -> Iterator[Item]:
         yield item(name, line, workloads.kind(name), document)
 
 
-def recorded(file: str, strict: bool, on_error: Any) -> Iterator[Item]:
+def recorded(file: str, strict: bool, on_error: Any, on_hint: OnHint | None = None, name: str = "") -> Iterator[Item]:
     """Give a corpus's bodies; a file that breaks off is reported like a line that cannot be read.
+
+    Args:
+        file: its path.
+        strict: raise at the first line that cannot be read.
+        on_error: called with each such line otherwise.
+        on_hint: called with what the file looks like, where that is not bodies.
+        name: of the file in reports; its path if it is empty.
 
     Raises:
         CorpusError: with `strict`, a line cannot be read.
     """
     try:
-        for body in read(file, strict=strict, on_error=on_error):
-            yield item(file, body.line, body.kind, body.document)
+        for body in read(file, strict=strict, on_error=on_error, on_hint=on_hint, name=name):
+            yield item(body.file, body.line, body.kind, body.document)
     except CorpusError as error:
         if strict:
             raise
@@ -111,7 +119,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     """Check and weigh every body of one workload or corpus.
 
     Args:
-        job: file (None for a built-in workload), workloads (kind → name), seed, codecs (kind → names), size.
+        job: file and name (None for a built-in workload), workloads (kind → name), seed, codecs (kind → names), size.
         emit: receives rows and findings.
     """
     tallies: dict[tuple[str, str], Tally] = {}
@@ -131,7 +139,7 @@ def items_of(job: dict[str, Any], emit: Emit) -> Iterator[Item]:
     """Give a job's bodies; lines that cannot be read become findings."""
     if job["file"] is None:
         return built_in(job["unit"], job["seed"])
-    return recorded(job["file"], False, partial(report_line, emit, job["unit"], Counter()))
+    return recorded(job["file"], False, partial(report_line, emit, job["unit"], Counter()), name=job["name"])
 
 
 def report_line(emit: Emit, unit: str, seen: Counter[str], error: CorpusError) -> None:

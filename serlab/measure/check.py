@@ -9,8 +9,8 @@ import msgspec
 
 from serlab.errors import CorpusError
 from serlab.measure.bodies import Item, built_in, check_item, recorded
+from serlab.measure.given import given
 from serlab.measure.parity import OUTCOMES
-from serlab.measure.sample import require_file
 from serlab.messages import Message
 
 MOST_FINDINGS = 3
@@ -33,6 +33,7 @@ class Report:
         findings: the first bodies of each codec and outcome that did not come back equal, with the reason.
         unreadable: the first lines that could not be read, with the reason.
         unreadable_lines: how many there were.
+        hints: what a file looks like, where that is not bodies; no finding.
     """
 
     def __init__(self, codecs: Iterable[str]) -> None:
@@ -43,6 +44,7 @@ class Report:
         self.findings: list[dict[str, Any]] = []
         self.unreadable: list[CorpusError] = []
         self.unreadable_lines = 0
+        self.hints: list[str] = []
         self.bytes: Counter[str] = Counter()
         self.extra_bytes: Counter[str] = Counter()
 
@@ -93,6 +95,7 @@ class Report:
             "findings": self.findings,
             "unreadable_lines": self.unreadable_lines,
             "unreadable": [vars(error) for error in self.unreadable],
+            "hints": self.hints,
         }
 
 
@@ -120,14 +123,13 @@ def bodies_of(
         CorpusError: a file cannot be opened or is empty; with `strict`, also a line that cannot be read.
         UnknownNameError: there is no such workload.
     """
-    for file in files:
-        require_file(file)
+    corpora = [given(file) for file in dict.fromkeys(files)]
     for name in workloads:
         yield from built_in(name, seed)
-    for file in files:
+    for corpus in corpora:
         before, empty = report.unreadable_lines, True
-        for body in recorded(file, strict, report.cannot_read):
+        for body in recorded(corpus.path, strict, report.cannot_read, report.hints.append, corpus.file):
             empty = False
             yield body
         if empty and report.unreadable_lines == before:
-            raise CorpusError(file, 0, "holds no bodies; expected one on each line (see the README for what it may be)")
+            raise CorpusError(corpus.file, 0, "holds no bodies; expected one on each line, see the README")

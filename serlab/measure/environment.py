@@ -63,6 +63,7 @@ def environment(plan: Plan) -> dict[str, Any]:
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "options": asdict(plan.options),
             "plan": plan.fingerprint(),
+            "hints": plan.hints(),
         }
         | base_record(plan.options.base)
         | wire_record(plan.options)

@@ -125,6 +125,10 @@ class Plan:
         busy = {unit.partition("/")[0] for unit in self.wired()}
         return [name for name in wire.chosen(self.options.experiments) if name not in busy]
 
+    def hints(self) -> list[str]:
+        """List what the corpora look like, where that is not bodies."""
+        return [hint for corpus in self.corpora.values() for hint in corpus.hints]
+
     def cost(self, cell: Cell) -> float:
         """Estimate a cell's seconds, before anything is known of this machine."""
         if cell.part == "parity":

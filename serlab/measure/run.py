@@ -217,7 +217,8 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
         corpus = sources[0].corpus
         places = {source.kind: source.workload for source in sources}
         size = "size" in plan.options.parts
-        return job | {"file": corpus.file if corpus else None, "workloads": places, "codecs": chosen, "size": size}
+        file = {"file": corpus.given.path, "name": corpus.given.file} if corpus else {"file": None}
+        return job | file | {"workloads": places, "codecs": chosen, "size": size}
     source = sources[0]
     able = keep(chosen[source.kind], without | unable(journal, source.workload))
     documents = source.corpus.samples[source.kind] if source.corpus else None
