@@ -458,3 +458,12 @@ def test_compare_and_report_write_the_page(serlab: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "small/report.html").exists()
     assert serlab("report", "small").returncode == 0
     assert "No answer: this run has not timed" in (tmp_path / "small/report.html").read_text()
+
+
+def test_published_run_says_what_other_processes_did(tmp_path: Path) -> None:
+    """Before, during and after it; a run of nobody's publishing says nothing of it."""
+    stored = {"busy_cores_before": 0.125, "busy_cores_during": 1.5, "busy_cores_after": None}
+    page = page_of(read_run(write(tmp_path / "stored", stored=stored)))
+    cells = re.findall(r'<th scope="row">other processes, (\w+)</th><td>([^<]+)</td>', page)
+    assert cells == [("before", "0.12 cores busy"), ("during", "1.50 cores busy"), ("after", "unknown")]
+    assert "other processes, before" not in page_of(read_run(write(tmp_path / "own")))
