@@ -14067,8 +14067,22 @@ class TextPart(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # TextPart
+    def InlineDataCamel(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TextPart
+    def FileDataCamel(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def TextPartStart(builder):
-    builder.StartObject(5)
+    builder.StartObject(7)
 
 def TextPartAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -14087,6 +14101,12 @@ def TextPartAddFileData(builder, fileData):
 
 def TextPartAddTextJson(builder, textJson):
     builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def TextPartAddInlineDataCamel(builder, inlineDataCamel):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(inlineDataCamel), 0)
+
+def TextPartAddFileDataCamel(builder, fileDataCamel):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(fileDataCamel), 0)
 
 def TextPartEnd(builder):
     return builder.EndObject()

@@ -1269,6 +1269,8 @@ LAYOUT: dict[str, dict[str, tuple[int, str]]] = {
         "inline_data": (2, "string"),
         "file_data": (3, "string"),
         "text_json": (4, "string"),
+        "inline_data_camel": (5, "string"),
+        "file_data_camel": (6, "string"),
     },
     "ThinkingBlock": {
         "nulls": (0, "[ushort]"),

@@ -2273,20 +2273,24 @@ class ChatChunk(_message.Message):
     def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., extra: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created_int: _Optional[int] = ..., created: _Optional[float] = ..., model: _Optional[str] = ..., service_tier: _Optional[str] = ..., system_fingerprint: _Optional[str] = ..., choices: _Optional[_Iterable[_Union[ChunkChoice, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., obfuscation: _Optional[str] = ..., provider: _Optional[str] = ..., x_groq: _Optional[_Union[XGroq, _Mapping]] = ..., error: _Optional[str] = ..., error_object: _Optional[_Union[ErrorBody, _Mapping]] = ..., prompt_filter_results: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., time_info: _Optional[_Union[TimeInfo, _Mapping]] = ..., citations: _Optional[_Iterable[str]] = ..., search_results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., usage_breakdown: _Optional[str] = ..., id_json: _Optional[str] = ..., created_text: _Optional[str] = ..., error_json: _Optional[str] = ..., citations_json: _Optional[str] = ..., prompt_token_ids_json: _Optional[str] = ..., timings: _Optional[str] = ..., p: _Optional[str] = ..., prompt_annotations: _Optional[_Iterable[_Union[PromptFilterResult, _Mapping]]] = ..., provider_specific_fields: _Optional[str] = ..., stream_options: _Optional[_Union[StreamOptions, _Mapping]] = ...) -> None: ...
 
 class TextPart(_message.Message):
-    __slots__ = ("nulls", "empties", "text", "inline_data", "file_data", "text_json")
+    __slots__ = ("nulls", "empties", "text", "inline_data", "file_data", "text_json", "inline_data_camel", "file_data_camel")
     NULLS_FIELD_NUMBER: _ClassVar[int]
     EMPTIES_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     INLINE_DATA_FIELD_NUMBER: _ClassVar[int]
     FILE_DATA_FIELD_NUMBER: _ClassVar[int]
     TEXT_JSON_FIELD_NUMBER: _ClassVar[int]
+    INLINE_DATA_CAMEL_FIELD_NUMBER: _ClassVar[int]
+    FILE_DATA_CAMEL_FIELD_NUMBER: _ClassVar[int]
     nulls: _containers.RepeatedScalarFieldContainer[int]
     empties: _containers.RepeatedScalarFieldContainer[int]
     text: str
     inline_data: str
     file_data: str
     text_json: str
-    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., text: _Optional[str] = ..., inline_data: _Optional[str] = ..., file_data: _Optional[str] = ..., text_json: _Optional[str] = ...) -> None: ...
+    inline_data_camel: str
+    file_data_camel: str
+    def __init__(self, nulls: _Optional[_Iterable[int]] = ..., empties: _Optional[_Iterable[int]] = ..., text: _Optional[str] = ..., inline_data: _Optional[str] = ..., file_data: _Optional[str] = ..., text_json: _Optional[str] = ..., inline_data_camel: _Optional[str] = ..., file_data_camel: _Optional[str] = ...) -> None: ...
 
 class TextContent(_message.Message):
     __slots__ = ("nulls", "empties", "parts", "role")
