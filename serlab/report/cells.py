@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from serlab.report.units import TIME, in_unit, show, three_digits, unit_of
+from serlab.stats import TIE
 
-TIE = "tie"
 VALUE, UNIT = "value", "unit"
 RATIOS = ("ratio", "scaling", "margin")
 """Columns, or their last words, that hold ratios."""

@@ -137,10 +137,11 @@ def carrier_of(arms: Arms, conditions: str, order: Sequence[str]) -> Form | None
 def floor_of(arms: Arms, form: Form) -> dict[str, Any]:
     """Give the figures of a floor."""
     floor = f"{FLOOR}bytes {form.conditions}"
-    share, control = arms.versus(floor, form.arm)
+    found = arms.versus(floor, form.arm)
+    share = found.ratio
     record: dict[str, Any] = {"time_ns": arms.value(form.arm), "floor_ns": arms.value(floor)}
     record |= {"floor_share": share.value, "floor_share_low": share.low, "floor_share_high": share.high}
-    return record | {"is_all": share.high >= 1 or (control.n > 0 and share.value >= control.low)}
+    return record | {"is_all": found.verdict in ("tie", "more")}
 
 
 def gains(arms: Arms, steps: Mapping[str, tuple[Form, Form]]) -> pd.DataFrame:
