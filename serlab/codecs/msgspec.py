@@ -2,8 +2,8 @@
 
 - The library object is the message itself, so populate and convert cost nothing but vectors and `extra`.
 - A body with fields that the types do not know is read a second time as plain values, to fill `extra`.
-- JSON: NaN and infinities, which msgspec writes as null, are refused, as are lone surrogates. Integers of any
-  size are exact.
+- JSON: NaN and infinities, which msgspec writes as null, are refused as `orjson` refuses them; so are lone surrogates.
+  Integers of any size are exact.
 - JSON: bytes become base64 text and object keys that are not strings become strings without notice; no document has
   either.
 - An Encoder and a Decoder are kept. `encode_into` a kept buffer is no faster, since the bytes are then copied out.

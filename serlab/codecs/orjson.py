@@ -1,6 +1,7 @@
 """JSON by orjson.
 
-- NaN and infinities, which orjson writes as null, are refused.
+- NaN and infinities, which orjson writes as null, are refused; one that is put into a list or an object of a sealed
+  message in place is not seen until the field is set again, see `serlab.messages.finite`.
 - Integers beyond 64 bits and lone surrogates are refused; read from elsewhere, an integer beyond 64 bits becomes a
   float without notice (orjson's own behaviour).
 - Values nested deeper than 254 levels are refused.

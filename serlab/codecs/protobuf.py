@@ -1,7 +1,8 @@
 """Protocol Buffers by protobuf's upb runtime, with schemas/llm.proto.
 
 - Absent, null and empty stay apart: presence, `nulls` and `empties` (field numbers).
-- JSON Schemas, metadata and other values without a fixed shape travel as JSON text.
+- JSON Schemas, metadata and other values without a fixed shape travel as JSON text; NaN and infinities in them are
+  written as Python's `json` writes them, which readers in other languages may refuse.
 - Token ids and vectors are packed; ids that are wide or nested travel as JSON text. Unknown fields are in `extra`.
 - Lone surrogates in text are refused (protobuf strings are UTF-8); so is a message truncated inside a field, but not
   one truncated between two: the format has no end mark. Put a frame around it (`serlab.frames`) where that can happen.
