@@ -219,6 +219,8 @@ def test_load_is_measured_on_request_only() -> None:
     assert not {cell.part for cell in make_plan(Options()).cells()} & {*LOAD_PARTS}
     plan = make_plan(Options(parts=LOAD_PARTS))
     assert tuple(plan.sources) == LOAD_WORKLOADS and {cell.part for cell in plan.cells()} == {"parity", *LOAD_PARTS}
+    beside = make_plan(Options(parts=("time", *LOAD_PARTS))).cells()
+    assert {cell.unit for cell in beside if cell.part in LOAD_PARTS} == {*LOAD_WORKLOADS}
     with pytest.raises(UnknownNameError, match="no part named 'load'"):
         compare("orjson", "chat-turn", parts=["load"])
 

@@ -109,9 +109,15 @@ class Plan:
         if "time" in self.options.parts:
             yield from (Cell("time", name, i) for i in range(self.effort.processes) for name in self.sources)
         for part in (part for part in LOAD_PARTS if part in self.options.parts):
-            yield from (Cell(part, name, i) for i in range(self.effort.processes) for name in self.sources)
+            yield from (Cell(part, name, i) for i in range(self.effort.processes) for name in self.loaded())
         if WIRE in self.options.parts:
             yield from (Cell(WIRE, unit, i) for i in range(self.effort.processes) for unit in self.wired())
+
+    def loaded(self) -> list[str]:
+        """List the workloads that are measured under load: a selection where the user names nothing."""
+        if self.options.workloads or self.options.corpora:
+            return list(self.sources)
+        return [name for name in self.sources if name in LOAD_WORKLOADS]
 
     def wired(self) -> list[str]:
         """List the experiments with the workloads that they take, as EXPERIMENT/WORKLOAD."""
