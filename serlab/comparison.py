@@ -55,7 +55,7 @@ def compare(
         directory: the results folder; None keeps no files.
         resume: go on with a run that was stopped in `directory`.
         progress: show a progress bar, in a notebook too.
-        settings: gc, pin, batch_ms, time_limit_s, memory_limit_mb, flamegraph, experiments; see
+        settings: gc, pin, batch_ms, time_limit_s, memory_limit_mb, max_body_mb, flamegraph, experiments; see
             `serlab.measure.plan.Options`.
 
     Returns:

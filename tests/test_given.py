@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from serlab import workloads
 from serlab.corpus import read
 from serlab.errors import CorpusError
+from serlab.limits import DEFAULT_LIMITS, MAX_BODY_MB, limits_for, longest_line
 from serlab.measure.given import Given, given, named
 from serlab.measure.plan import make_plan
 from serlab.measure.sample import scan
+from serlab.streams import MAX_LINE
 from tests.corpora import ANSWER, CHAT, kinds, line
 
 COMMAND = [sys.executable, "-m", "serlab"]
@@ -145,3 +148,26 @@ def test_corpus_with_the_name_of_a_workload_is_measured_beside_it(
         "chat-turn": "ChatRequest",
         "chat-turn (file)": "ChatResponse",
     }
+
+
+def test_limit_of_bodies_can_be_set(tmp_path: Path) -> None:
+    """Every command takes the option and refuses what is longer, naming it; a body within the limit is measured."""
+    body = {**CHAT, "user": "x" * (2 << 20)}
+    (tmp_path / "c.jsonl").write_bytes(line(body))
+    plan = ["--json", "--codec", "msgpack", "--corpus", str(tmp_path / "c.jsonl"), "--max-body-mb"]
+    for command in (["check"], ["size"], ["compare", "--quick", "--part", "size"], ["memory", "--quick"]):
+        for mib, status in ((1, 1), (3, 0)):
+            place = ["-o", str(tmp_path / f"{command[0]}-{mib}")] if "--quick" in command else []
+            arguments = [*COMMAND, *command, *plan, str(mib), *place]
+            done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+            assert done.returncode == status, done.stderr
+            assert ("with --max-body-mb" in done.stdout + done.stderr) == (mib == 1 and not place)
+            assert mib == 1 or done.stdout
+
+
+def test_larger_bodies_may_have_longer_lines_and_more_items() -> None:
+    """In proportion; a smaller length leaves the other bounds as they are."""
+    assert limits_for(MAX_BODY_MB) == DEFAULT_LIMITS
+    assert limits_for(2 * MAX_BODY_MB).max_items == 2 * DEFAULT_LIMITS.max_items
+    assert limits_for(1) == replace(DEFAULT_LIMITS, max_bytes=2**20)
+    assert longest_line(MAX_BODY_MB) == MAX_LINE and longest_line(2 * MAX_BODY_MB) == 2 * MAX_LINE

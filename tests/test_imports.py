@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "hints": {"envelopes", "recognise", "sse"},
     "spread": {"hints", "sse"},
     "corpus": {"messages", "recognise", "sse", "streams", "envelopes", "hints", "spread"},
-    "measure": {"messages", "codecs", "workloads", "corpus", "hints", "results", "stats"},
+    "measure": {"messages", "codecs", "workloads", "corpus", "hints", "limits", "results", "stats"},
     "service": {
         "messages",
         "generated",

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from serlab.errors import CorpusError
+from serlab.limits import MAX_BODY_MB, limits_for
 from serlab.measure.bodies import Item, built_in, check_item, recorded
 from serlab.measure.given import given
 from serlab.measure.parity import OUTCOMES
@@ -24,6 +25,10 @@ INDEX = re.compile(r"/\d+(?=/|$)")
 class Report:
     """What a check found; grows as bodies are added.
 
+    Args:
+        codecs: names.
+        max_body_mb: length of a body in MiB that codecs take.
+
     Attributes:
         bodies: how many were checked.
         kinds: kind → how many.
@@ -36,7 +41,9 @@ class Report:
         hints: what a file looks like, where that is not bodies; no finding.
     """
 
-    def __init__(self, codecs: Iterable[str]) -> None:
+    def __init__(self, codecs: Iterable[str], max_body_mb: int = MAX_BODY_MB) -> None:
+        self.max_body_mb = max_body_mb
+        self.limits = limits_for(max_body_mb)
         self.bodies = 0
         self.kinds: Counter[str] = Counter()
         self.codecs = {name: dict.fromkeys(OUTCOMES, 0) for name in codecs}
@@ -55,7 +62,7 @@ class Report:
         if isinstance(body.message, Message):
             self.weigh_extra(body)
         for codec, counts in self.codecs.items():
-            outcome = check_item(codec, body)
+            outcome = check_item(codec, body, self.limits)
             counts[outcome.outcome] += 1
             if outcome.outcome in ("refused", "changed") and counts[outcome.outcome] <= MOST_FINDINGS:
                 place = {"codec": codec, "outcome": outcome.outcome, "file": body.file, "line": body.line}
@@ -128,7 +135,8 @@ def bodies_of(
         yield from built_in(name, seed)
     for corpus in corpora:
         before, empty = report.unreadable_lines, True
-        for body in recorded(corpus.path, strict, report.cannot_read, report.hints.append, corpus.file):
+        told = (report.cannot_read, report.hints.append)
+        for body in recorded(corpus.path, strict, *told, corpus.file, report.max_body_mb):
             empty = False
             yield body
         if empty and report.unreadable_lines == before:

@@ -192,7 +192,9 @@ def make_plan(options: Options) -> Plan:
     effort = EFFORTS[options.effort]
     named = () if options.corpora and not options.workloads else options.workloads or default_workloads(options)
     sources = {name: Source(name, workloads.kind(name), None) for name in dict.fromkeys(named)}
-    corpora = scan(options.corpora, effort.sample_bodies, effort.sample_bytes, options.seed, options.strict)
+    corpora = scan(
+        options.corpora, effort.sample_bodies, effort.sample_bytes, options.seed, options.strict, options.max_body_mb
+    )
     for corpus in corpora.values():
         sources |= {name: Source(name, kind, corpus) for kind, name in corpus.workloads().items()}
     plan = Plan(options, codecs, corpora, sources)

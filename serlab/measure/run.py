@@ -211,6 +211,7 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
     job = {"part": cell.part, "unit": cell.unit, "seed": options.seed, "process": cell.process}
     job |= {"gc": options.gc, "pin": options.pin, "flamegraph": options.flamegraph}
     job |= {"memory_bytes": options.memory_limit_mb * 10**6} if options.memory_limit_mb else {}
+    job |= {"max_body_mb": options.max_body_mb}
     sources = sources_of(plan, cell)
     chosen = {source.kind: keep(plan.codecs_for(source.kind, cell.part), without) for source in sources}
     if cell.part == "parity":

@@ -16,6 +16,7 @@ from typing import Any
 
 from serlab.corpus import read
 from serlab.errors import CorpusError
+from serlab.limits import MAX_BODY_MB, longest_line
 from serlab.measure.given import Given, given, named
 
 CHUNK = 1 << 20
@@ -84,7 +85,9 @@ class Corpus:
         return {kind: f"{self.name}:{kind}" for kind in self.kinds}
 
 
-def scan(files: tuple[str, ...], bodies: int, size: int, seed: int, strict: bool) -> dict[str, Corpus]:
+def scan(
+    files: tuple[str, ...], bodies: int, size: int, seed: int, strict: bool, max_body_mb: int = MAX_BODY_MB
+) -> dict[str, Corpus]:
     """Read corpora once.
 
     Args:
@@ -93,6 +96,7 @@ def scan(files: tuple[str, ...], bodies: int, size: int, seed: int, strict: bool
         size: bytes of compact JSON to keep per file and kind.
         seed: of the sample.
         strict: raise at the first line that cannot be read.
+        max_body_mb: length of a body in MiB; a line may have four times as much.
 
     Returns:
         Name → corpus.
@@ -101,16 +105,17 @@ def scan(files: tuple[str, ...], bodies: int, size: int, seed: int, strict: bool
         CorpusError: a file cannot be read or holds no body.
     """
     corpora = named(map(given, dict.fromkeys(files)))
-    return {name: scan_one(name, corpus, bodies, size, seed, strict) for name, corpus in corpora.items()}
+    return {name: scan_one(name, corpus, bodies, size, seed, strict, max_body_mb) for name, corpus in corpora.items()}
 
 
-def scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, strict: bool) -> Corpus:
+def scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, strict: bool, max_body_mb: int) -> Corpus:
     """Count a corpus by kind and sample it."""
     reservoirs: dict[str, Reservoir] = {}
     errors: list[CorpusError] = []
     hints: list[str] = []
+    place: dict[str, Any] = {"name": corpus.file, "longest": longest_line(max_body_mb)}
     try:
-        for body in read(corpus.path, strict=strict, on_error=errors.append, on_hint=hints.append, name=corpus.file):
+        for body in read(corpus.path, strict=strict, on_error=errors.append, on_hint=hints.append, **place):
             if body.kind not in reservoirs:
                 reservoirs[body.kind] = Reservoir(bodies, Random(f"{name}/{body.kind}/{seed}"))
             reservoirs[body.kind].add(body.document)

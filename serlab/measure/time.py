@@ -15,7 +15,7 @@ from serlab.codecs.base import reason
 from serlab.measure.arms import Arm, calibrate, interleave
 from serlab.measure.compression import twins
 from serlab.measure.effort import COMPRESSION_SHARE
-from serlab.measure.load import Bound, Emit, bind, finding, load_messages, row
+from serlab.measure.load import Bound, Emit, bind, finding, limits_of, load_messages, row
 from serlab.measure.mark import Mark, open_mark
 from serlab.measure.operations import Work, arm_of, floors_of, has_stage, misdone
 from serlab.measure.parity import check
@@ -65,7 +65,7 @@ def carries(job: dict[str, Any], name: str, messages: list[Any], emit: Emit) -> 
     """Check parity before timing; what a codec does not carry becomes a finding."""
     emit({"at": name})
     for message in messages:
-        outcome = check(name, job["kind"], message, to_document(message))
+        outcome = check(name, job["kind"], message, to_document(message), limits_of(job))
         if outcome.outcome != "equal":
             emit(finding(job, name, outcome.outcome, outcome.reason))
             return False
