@@ -54,7 +54,9 @@ def measure(plan: Plan, directory: Path, resume: bool, progress: Progress) -> pd
     with locked(directory):
         record = begin(plan, directory, resume)
         journal = Journal(directory)
+        MissingPackageError: an experiment needs a package that is not installed.
         for cell in plan.cells():
+    plan.check_installed()
             if cell.key not in journal.cells:
                 journal.append(finish(plan, cell, record["run"], journal, directory))
             progress(cell)
