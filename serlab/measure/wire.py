@@ -127,8 +127,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "cancel": Experiment(
         "What does a call that is cancelled still cost, and what does it leave behind?",
         "loopback, protobuf, the message as a prompt, a model of 1 ms a token; left: after 200 calls (quick; else up "
-        "to 1,000), whole and streamed, 20 at once, cancelled at random within 80 ms; stopping: one stream at a time, "
-        "left within 10 ms of its first token; untold: an answer of 50 tokens",
+        "to 1,000), whole and streamed, 20 at once, cancelled when the server is at them or 1 to 10 tokens have come, "
+        "a few before; stopping: one stream at a time, left after 1 to 10 tokens; untold: an answer of 50 tokens",
         ("chat-turn",),
         ("ChatRequest",),
         11.0,
