@@ -65,9 +65,11 @@ MAY_SKIP = {
     "tests/test_flatbuffers_cpp.py": (COMPILER,),
     "tests/test_flatbuffers_writer.py::test_google_reads_recorded_traffic_and_the_reverse": (TRAFFIC,),
     "tests/test_load.py": (CORES,),
+    "tests/test_noise.py": (LINUX,),
     "tests/test_notebook.py": (NOTEBOOKS,),
     "tests/test_page.py": (BROWSER,),
     "tests/test_page_calculator.py": (BROWSER,),
+    "tests/test_quiet.py": (LINUX,),
     "tests/test_recorded.py": (TRAFFIC,),
     "tests/test_workloads.py::test_quantiles_agree_with_the_published_trace": (TRACES,),
 }

@@ -195,7 +195,7 @@ def test_calls_are_left_only_when_the_server_is_at_all_of_them() -> None:
                 asked.set()
             found = begun
             await asyncio.sleep(0)
-            return dict.fromkeys(BEGUN, 0) | {"active": found}
+            return dict.fromkeys(BEGUN, 0) | {"cancelled": found}
 
         random = Random(1)
         random.random = lambda: 1.0  # type: ignore[method-assign]
