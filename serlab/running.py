@@ -50,6 +50,7 @@ def run(
     if resume:
         options = recorded_options(directory, options, parts)
     plan = make_plan(options)
+    plan.check_installed()
     if WIRE in parts and plan.idle():
         print(f"serlab: left out, no message of a kind that they take: {', '.join(plan.idle())}", file=sys.stderr)
     for hint in plan.hints():

@@ -124,7 +124,7 @@ def find(page: Any, selector: str) -> Any:
 def saved(folder: Path, name: str) -> Path:
     """Wait for a saved file."""
     path = folder / name
-    for _ in range(100):
+    for _ in range(2400):
         if path.exists() and path.stat().st_size:
             return path
         time.sleep(0.05)
@@ -289,7 +289,9 @@ def test_legend_hides_a_codec_from_every_figure(page: Any) -> None:
     button = find(page, "#legend [data-codec=protobuf]")
     key(page, button, "ENTER")
     assert button.get_attribute("aria-pressed") == "false" and "hide=protobuf" in page.current_url
-    time.sleep(1)
+    deadline = time.monotonic() + 120
+    while page.execute_script(script) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert page.execute_script(script) == 0
 
 

@@ -135,6 +135,15 @@ class Plan:
         """List what the corpora look like, where that is not bodies."""
         return [hint for corpus in self.corpora.values() for hint in corpus.hints]
 
+    def check_installed(self) -> None:
+        """See that all of it can be measured here; a plan is made without.
+
+        Raises:
+            MissingPackageError: an experiment of the run needs a package that is not installed.
+        """
+        if WIRE in self.options.parts:
+            wire.check_installed(dict.fromkeys(unit.partition("/")[0] for unit in self.wired()))
+
     def cost(self, cell: Cell) -> float:
         """Estimate a cell's seconds, before anything is known of this machine."""
         if cell.part == "parity":
@@ -187,7 +196,7 @@ def make_plan(options: Options) -> Plan:
     check_names("operation", options.operations, OPERATIONS)
     check_names("gc", (options.gc,), GC)
     check_names("workload", options.workloads, workloads.names())
-    check_wire(options)
+    wire.chosen(options.experiments)
     codecs = chosen_codecs(options.codecs)
     effort = EFFORTS[options.effort]
     named = () if options.corpora and not options.workloads else options.workloads or default_workloads(options)
@@ -200,13 +209,6 @@ def make_plan(options: Options) -> Plan:
     plan = Plan(options, codecs, corpora, sources)
     check_taken(plan)
     return plan
-
-
-def check_wire(options: Options) -> None:
-    """Refuse an experiment that does not exist, or that cannot run here."""
-    wire.chosen(options.experiments)
-    if WIRE in options.parts:
-        wire.check_installed()
 
 
 def check_taken(plan: Plan) -> None:
