@@ -8,9 +8,9 @@ A line holds one of
 - a JSON string with a whole SSE body: each event is a body, `[DONE]` ends it;
 - a line of raw SSE, one stream or several.
 
-gzip and zstd are read as they stream; no file is held whole. A line that is none of these, or has more than `MAX_LEVELS`
-levels, is reported with file, line and reason, and the rest is read. A line that looks like a log with bodies inside is
-a document, and a hint says so.
+gzip and zstd are read as they stream; no file is held whole. A line that is none of these, or that has more than
+`MAX_LEVELS` levels, is reported with file, line and reason, and the rest is read. A line that looks like a log with
+bodies inside is a document, and a hint says so.
 Of a duplicate key the last value wins, as in every parser here.
 
 Source: RFC 8259; the OpenAI Batch API guide; the WHATWG standard, server-sent events.
