@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from serlab import compare, from_document, load_findings, open_codec
+from serlab.decide import decide, scenario_names
+from serlab.errors import ScenarioError
 from serlab.measure import bodies
 from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
@@ -171,7 +173,12 @@ def test_a_run_in_which_every_codec_refuses_has_no_figures_and_no_trouble(tmp_pa
     tables = build_tables(table)
     assert all(tables[name].empty for name in ("size", "time", "memory"))
     assert set(tables["summary"]["parity"]) == {"refused"}
-    assert write_page(tmp_path / "out").exists()
+    assert "every codec: refused on c.jsonl" in write_page(tmp_path / "out").read_text()
+    for name in scenario_names():
+        with pytest.raises(
+            ScenarioError, match=r"every codec: refused on c\.jsonl|measure with `serlab compare --corpus"
+        ):
+            decide(tmp_path / "out", name)
 
 
 def test_an_older_run_keeps_its_meaning() -> None:
