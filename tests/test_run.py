@@ -111,17 +111,17 @@ def test_a_codec_that_changes_a_body_gets_no_figure(serlab: Run, tmp_path: Path,
 def test_a_planted_delay_is_found_and_a_twin_ties(serlab: Run, tmp_path: Path, plugin_home: Path) -> None:
     """A codec that waits in decode is slower there; the same codec under another name is a tie.
 
-    A wait of nine times the work is found beside any load, one of a fifth where the run itself says that it could be.
+    Beside a load a wait may be a tie only where the run itself shows noise of that size, in its A/A or the interval.
     """
     work = ("--workload", "agent-request", "--codec", "orjson,slow,slower20,twin")
     assert serlab("time", "--quick", *work, "-o", "out", plugins=plugin_home).returncode == 0
     rows = json.loads((tmp_path / "out/tables/time.json").read_bytes())["rows"]
     found = {(row["operation"], row["codec"]): row for row in rows}
     slow, slower20, control = (found["decode", name] for name in ("slow", "slower20", "orjson (A/A)"))
-    assert slow["verdict"] == "slower" and slow["low"] < 12 and slow["high"] > 8
-    assert slower20["verdict"] != "faster" and slower20["low"] < 1.4 and slower20["high"] > 1.08
-    if max(control["high"], 1 / control["low"]) < 1.04 and slower20["high"] / slower20["low"] < 1.08:
-        assert slower20["verdict"] == "slower"
+    assert slow["low"] < 12 and slow["high"] > 8 and slower20["low"] < 1.4 and slower20["high"] > 1.08
+    for row, factor in ((slow, 10), (slower20, 1.2)):
+        noise = max(control["high"], 1 / control["low"], row["high"] / row["low"])
+        assert row["verdict"] == "slower" or (row["verdict"] == "tie" and noise > factor ** (1 / 3))
     # An interval of 95 % misses the truth in some of these six; most of them must hold it.
     equal = [found["encode", name] for name in ("slow", "slower20", "twin")]
     equal += [found[name, "twin"] for name in ("encode", "decode", "read-one")]
