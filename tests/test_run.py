@@ -111,22 +111,23 @@ def test_a_codec_that_changes_a_body_gets_no_figure(serlab: Run, tmp_path: Path,
 def test_a_planted_delay_is_found_and_a_twin_ties(serlab: Run, tmp_path: Path, plugin_home: Path) -> None:
     """A codec that waits in decode is slower there; the same codec under another name is a tie.
 
-    A wait of nine times the work is found beside any load, one of a fifth where the run itself says that it could be.
+    Beside a load a wait may be a tie only where the run itself shows noise of that size, in its A/A or the interval.
     """
     work = ("--workload", "agent-request", "--codec", "orjson,slow,slower20,twin")
     assert serlab("time", "--quick", *work, "-o", "out", plugins=plugin_home).returncode == 0
     rows = json.loads((tmp_path / "out/tables/time.json").read_bytes())["rows"]
     found = {(row["operation"], row["codec"]): row for row in rows}
     slow, slower20, control = (found["decode", name] for name in ("slow", "slower20", "orjson (A/A)"))
-    assert slow["verdict"] == "slower" and slow["low"] < 12 and slow["high"] > 8
-    assert slower20["verdict"] != "faster" and slower20["low"] < 1.4 and slower20["high"] > 1.08
-    if max(control["high"], 1 / control["low"]) < 1.04 and slower20["high"] / slower20["low"] < 1.08:
-        assert slower20["verdict"] == "slower"
+    assert slow["ratio_low"] < 12 and slow["ratio_high"] > 8
+    assert slower20["ratio_low"] < 1.4 and slower20["ratio_high"] > 1.08
+    for row, factor in ((slow, 10), (slower20, 1.2)):
+        noise = max(control["ratio_high"], 1 / control["ratio_low"], row["ratio_high"] / row["ratio_low"])
+        assert row["verdict"] == "slower" or (row["verdict"] == "tie" and noise > factor ** (1 / 3))
     # An interval of 95 % misses the truth in some of these six; most of them must hold it.
     equal = [found["encode", name] for name in ("slow", "slower20", "twin")]
     equal += [found[name, "twin"] for name in ("encode", "decode", "read-one")]
     assert sum(row["verdict"] == "tie" for row in equal) >= 4
-    assert all(row["low"] < 1.25 and row["high"] > 0.8 for row in equal)
+    assert all(row["ratio_low"] < 1.25 and row["ratio_high"] > 0.8 for row in equal)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from serlab.stats import CONTROL
 
 LEAST_BATCH_NS = 200_000
 """So long that reading the clock between batches costs nothing."""
-TRIES = 5
+TRIES = 10
 """Windows that are tried, each twice as long as the last, before a machine counts as too busy to let N processes work
 at the same time."""
 
