@@ -82,6 +82,23 @@ def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float], see
     return estimate(float(np.median(ratios)), medians, len(ratios))
 
 
+def paired_difference(values: Mapping[int, float], others: Mapping[int, float], seed: int = 0) -> Estimate:
+    """Estimate by how much one figure is above another, process by process: what the other saves.
+
+    The difference of two medians is not the median difference, and the ends of two intervals are no interval of it.
+
+    Args:
+        values: process → figure.
+        others: process → what is taken off, same unit.
+        seed: of the resampling.
+
+    Returns:
+        The median difference of the processes that measured both, which may be negative, with its interval; not a
+        number where there is none.
+    """
+    return median_of({process: values[process] - others[process] for process in values.keys() & others.keys()}, seed)
+
+
 def estimate(value: float, resampled: np.ndarray, n: int) -> Estimate:
     """Give a figure its interval.
 

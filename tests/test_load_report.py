@@ -9,6 +9,7 @@ from rich.console import Console
 from serlab.measure.pace import BODIES_PER_S, TICK_NS
 from serlab.report import build_tables, terminal_tables
 from serlab.report.load import TITLES
+from serlab.report.terminal import noise_of
 from serlab.results import Row, frame
 
 SPREAD = (0.99, 1.0, 1.01, 1.0, 0.98, 1.02)
@@ -63,6 +64,18 @@ def test_disturbed_run_says_so_in_its_summary() -> None:
         return text_of(frame([*rows, *arm("orjson (A/A)", "encode", "time", 9, noise)]))
 
     assert "The machine was busy" in told(0.25) and "The machine was busy" not in told(0.01)
+
+
+def test_noise_is_that_of_the_worst_group_and_names_it() -> None:
+    """Calm groups do not hide one in which the baseline is 14 times as slow; what is not shown does not count."""
+    calm = {(f"w{i}", operation): 0.01 for i in range(4) for operation in ("encode", "decode")}
+    times = pd.DataFrame(
+        {"workload": workload, "operation": operation, "aa_low": 1 / (1 + off), "aa_high": 1.0}
+        for (workload, operation), off in {**calm, ("agent", "decode"): 13.0, ("agent", "gzip"): 99.0}.items()
+    )
+    said = noise_of(times)
+    assert "by up to 1300 % (A/A; agent, decode) and by 15 % or more in 1 of 9 groups" in said
+    assert noise_of(times[times["workload"] != "agent"]) == ""
 
 
 def test_a_machine_with_too_few_free_cores_is_named() -> None:

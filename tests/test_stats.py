@@ -14,6 +14,7 @@ from serlab.stats import (
     geometric_mean,
     is_tie,
     median_of,
+    paired_difference,
     paired_ratio,
     spread,
     stretch,
@@ -190,6 +191,25 @@ def test_no_figure_has_no_verdict() -> None:
 def test_twice_as_fast_and_half_as_fast_cancel_out() -> None:
     """The mean of ratios is geometric."""
     assert geometric_mean([2.0, 0.5]) == pytest.approx(1.0) and math.isnan(geometric_mean([]))
+
+
+def test_a_saving_is_the_median_of_differences() -> None:
+    """Process by process: where the machine is slow in one, it is slow for both; not the difference of two medians."""
+    base, other = {0: 10.0, 1: 20.0, 2: 60.0, 3: 30.0}, {0: 8.0, 1: 17.0, 2: 15.0, 4: 1.0}
+    found = paired_difference(base, other)
+    assert (found.value, found.n) == (3.0, 3) and found.low <= 2.0 and found.high >= 45.0
+    assert np.median([10, 20, 60]) - np.median([8, 17, 15]) == 5.0
+    assert paired_difference(other, base).value == -3.0 and paired_difference(base, {}).n == 0
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_the_interval_of_a_saving_covers_the_truth_as_often_as_it_says(n: int) -> None:
+    """Of 1,000 runs in which nothing is saved, at least 92 % say so, whatever the machine does to a process."""
+    random = np.random.default_rng(2)
+    machine = random.normal(100, 20, (1000, n))
+    runs = machine + random.normal(0, 1, (1000, n)), machine + random.normal(0, 1, (1000, n))
+    found = [paired_difference(dict(enumerate(one)), dict(enumerate(other))) for one, other in zip(*runs, strict=True)]
+    assert sum(one.low <= 0.0 <= one.high for one in found) >= 920
 
 
 def test_difference_that_may_be_negative_has_an_interval_around_it() -> None:

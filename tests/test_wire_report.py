@@ -126,7 +126,7 @@ def test_digest_names_what_differs_most_beyond_the_noise() -> None:
     assert (one.compared, one.ties, one.baseline, one.least) == (4, 2, "orjson", "")
     assert one.most.startswith("json 2.00×") and "inflight=1" in one.most and one.share == "12 to 62 %"
     assert found["stream"].least.startswith("orjson 0.500×") and found["stream"].share == ""
-    assert found["connection"].compared == 2 and 0 < one.noise < 0.1
+    assert found["connection"].compared == 2 and 0 < one.noise < 0.1 and one.noisiest
 
 
 def test_terminal_gives_a_line_each_where_there_is_much(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ from serlab.notebook.wireproof import (
 )
 from serlab.report.cells import readable
 from serlab.report.figures import call_figure
-from serlab.report.wirecalls import call_table, delayed, is_noticed, saving_table
-from serlab.report.wireforms import form_table
+from serlab.report.wirecalls import call_table, delayed, is_noticed, one_way, saving_table
+from serlab.report.wireforms import form_table, rival_table
 from serlab.report.wirewaits import connection_table, left_table, stall_table
 from tests.callrows import MS, arm, calls, connections, stalls, table
 
@@ -55,6 +55,26 @@ def test_a_saving_is_that_of_the_fastest_codec_with_its_interval() -> None:
     assert (found["codec"], found["verdict"]) == ("protobuf", "faster")
     assert found["saved_ns_low"] <= found["saved_ns"] == pytest.approx(8 * MS, rel=0.03) and found["saved_ns_high"] > 0
     assert found["noticed_ns"] == pytest.approx(100 * found["saved_ns"])
+
+
+def test_a_saving_is_a_difference_of_the_same_worker() -> None:
+    """The median over workers of what each saved, not the difference of two medians."""
+    rows = table(LARGE)
+    slow = rows["process"].isin([0, 1]) & (rows["codec"] == "orjson")
+    rows = rows.assign(value=rows["value"].where(~slow, rows["value"] + 5 * MS))
+    at = {codec: rows[rows["codec"] == codec].set_index("process")["value"] for codec in ("orjson", "protobuf")}
+    found, each = saving_table(call_table(rows)).iloc[0], at["orjson"] - at["protobuf"]
+    assert found["saved_ns"] == pytest.approx(each.median()) and found["saved_ns_high"] >= 12 * MS
+
+
+def test_one_way_saves_half_of_an_echo() -> None:
+    """Eight milliseconds both ways are four one way, of a call that is coded half as often."""
+    both = saving_table(call_table(table(LARGE)))
+    one, echo = one_way(both).iloc[0], both.iloc[0]
+    for name in ("saved_ns", "saved_ns_low", "saved_ns_high", "noticed_ns"):
+        assert one[name] == pytest.approx(echo[name] / 2)
+    assert one["call_ns"] == pytest.approx((1 + 9 / 2) * MS, rel=0.03)
+    assert "not behind a model" in worth(one, "orjson", 500 * MS) and "as well" in worth(echo, "orjson", 500 * MS)
 
 
 def test_a_tie_saves_nothing_that_is_noticed() -> None:
@@ -206,6 +226,19 @@ def test_forms_of_vectors_are_compared_with_the_list() -> None:
     found = form_table(table(rows)).set_index("form")
     assert found["codec"].to_dict() == {"list": "orjson", "base64": "orjson", "packed": "protobuf"}
     assert found["saved_ns"]["base64"] == pytest.approx(4 * MS, rel=0.02) and found["verdict"]["packed"] == "faster"
+
+
+def test_a_form_has_two_rivals() -> None:
+    """It saves 6 ms of a list and 2 ms of base64, which is what the official client asks for."""
+    rows = [row for codec, form, ms in (("orjson", "list", 8), ("orjson (A/A)", "list", 8), ("orjson", "base64", 4),
+                                        ("orjson-base64", "base64", 4), ("protobuf", "packed", 2))
+            for row in arm(codec, f"vectors/{form}", ms * MS)]  # fmt: skip
+    found = rival_table(table(rows)).set_index("rival")
+    assert found["codec"].tolist() == ["protobuf packed"] * 2 and set(found["verdict"]) == {"faster"}
+    assert found["saved_ns"].tolist() == pytest.approx([6 * MS, 2 * MS], rel=0.02)
+    assert found["noticed_ns"]["orjson base64"] == pytest.approx(100 * found["saved_ns"]["orjson base64"])
+    said = [worth(one, str(rival), 350 * MS) for rival, one in found.iterrows()]
+    assert "as well" in said[0] and "against `orjson base64`" in said[1] and "not behind a model" in said[1]
 
 
 def test_waits_that_were_not_measured_have_no_rows() -> None:

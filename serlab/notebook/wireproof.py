@@ -65,10 +65,12 @@ def worth(saving: Mapping[Any, Any], baseline: str, wait_ns: float) -> str:
     """
     name, codec = saving["workload"], saving["codec"]
     if saving["verdict"] != FASTER:
-        return f"**`{name}`: no.** No codec is measurably faster than `{baseline}` (a tie)."
-    saved, longest = (scaled(saving[column], TIME) for column in ("saved_ns", "noticed_ns"))
+        tie = " (a tie)" if saving["verdict"] == TIE else ""
+        return f"**`{name}`: no.** No codec is measurably faster than `{baseline}`{tie}."
+    saved, least, longest = (scaled(saving[column], TIME) for column in ("saved_ns", "saved_ns_low", "noticed_ns"))
     answer = BEHIND if is_noticed(saving, wait_ns) else NEAR if is_noticed(saving) else NOWHERE
-    return f"**`{name}`: {answer}.** `{codec}` saves {saved}, which is {NOTICED:.0%} of any call up to {longest}."
+    said = f"`{codec}` saves {saved}, at least {least}, against `{baseline}`"
+    return f"**`{name}`: {answer}.** {said}; {saved} is {NOTICED:.0%} of any call up to {longest}."
 
 
 def stall_sentences(rows: pd.DataFrame, stalls: pd.DataFrame, workload: str, baseline: str) -> list[str]:

@@ -70,8 +70,10 @@ def sentence(one: Digest) -> str:
     least = f"; the smallest ratio is that of {one.least}" if one.least else ""
     most = f"; the largest ratio is that of {one.most}" if one.most else ""
     share = f" The codec's share of a call: {one.share}." if one.share else ""
-    noise = f" The baseline strays from itself by {100 * one.noise:.0f} % (A/A)." if one.noise == one.noise else ""
-    return f"{text}{least}{most}.{share}{noise}"
+    where = f", {one.noisiest}" if one.noisiest else ""
+    strays = f" The baseline strays from itself by up to {100 * one.noise:.0f} % (A/A{where})."
+    strays = strays if one.noise == one.noise else ""
+    return f"{text}{least}{most}.{share}{strays}"
 
 
 def table(block: Block) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from serlab.errors import NotMeasuredError
 from serlab.report.units import three_digits
 from serlab.report.wire import PREFIX, Values, arms_of, baseline_in, ratio
-from serlab.stats import CONTROL, FLOOR, Estimate, median_of, verdict
+from serlab.stats import CONTROL, FLOOR, Estimate, median_of, paired_difference, verdict
 
 
 class Versus(NamedTuple):
@@ -68,6 +68,11 @@ class Arms(NamedTuple):
         """Compare an arm with another one."""
         found = self.figures.get(metric, {})
         return Versus(ratio(found.get(name, {}), found.get(other, {})), self.control(other, metric))
+
+    def saved(self, name: str, other: str, metric: str = "latency") -> Estimate:
+        """Estimate what an arm takes less than another one, worker by worker; negative where it takes more."""
+        found = self.figures.get(metric, {})
+        return paired_difference(found.get(other, {}), found.get(name, {}))
 
     def control(self, name: str, metric: str = "latency") -> Estimate:
         """Give the A/A ratio of an arm's group, or where nothing was measured twice there, of the experiment's first.

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from serlab.report.wire import wire_table
+from serlab.report.wirearms import Arms, wire_arms
 from serlab.stats import CONTROL, FASTER, FLOOR, Estimate, verdict
 
 TRANSPORT = "transport"
@@ -19,6 +20,7 @@ NOTICED = 0.01
 BASELINE = "baseline"
 IDENTITY = ("workload", "transport", "codec")
 COMPARED = ("ratio", "ratio_low", "ratio_high", "verdict", "aa_low", "aa_high")
+SAVED = ("saved_ns", "saved_ns_low", "saved_ns_high")
 SHARE = ("codec_share", "codec_share_low", "codec_share_high")
 
 
@@ -32,8 +34,8 @@ def call_table(rows: pd.DataFrame, inflight: int = 1) -> pd.DataFrame:
     Returns:
         One row for each workload, transport and codec: `call_ns` with its interval; `codec_share` with its interval and
         `part_verdict`, a tie where a call and its bytes alone are the same within the A/A spread; the call's
-        `transport_ns` and `codec_ns` by that share; ratio to the baseline's call with verdict and A/A interval. Empty
-        where the run lacks the experiment.
+        `transport_ns` and `codec_ns` by that share; ratio to the baseline's call with verdict and A/A interval;
+        `saved_ns` of the baseline's call with its interval. Empty where the run lacks the experiment.
     """
     table = wire_table(rows)
     if table.empty:
@@ -42,7 +44,16 @@ def call_table(rows: pd.DataFrame, inflight: int = 1) -> pd.DataFrame:
     here = (table["experiment"] == TRANSPORT) & (table["metric"] == "latency")
     is_arm = ~table["codec"].str.startswith(FLOOR) & ~table["codec"].str.endswith(CONTROL)
     found = table[here & is_arm].to_dict("records")
-    return pd.DataFrame([call_of(row) for row in found if under in row["conditions"].split(", ")])
+    own = [row for row in found if under in row["conditions"].split(", ")]
+    arms = {row["workload"]: wire_arms(rows, TRANSPORT, row["workload"]) for row in own}
+    return pd.DataFrame([call_of(row) | saved_of(row, arms[row["workload"]]) for row in own])
+
+
+def saved_of(row: Mapping[Any, Any], arms: Arms) -> dict[str, float]:
+    """Say what a codec saves of the baseline's call, worker by worker; nothing where a group has no baseline."""
+    under = row["conditions"].replace(", ", "/")
+    base = next((name for name in arms.codecs(under) if f"{name}{CONTROL} {under}" in arms.figures["latency"]), "")
+    return dict(zip(SAVED, arms.saved(f"{row['codec']} {under}", f"{base} {under}")[:3], strict=True))
 
 
 def call_of(row: dict[Any, Any]) -> dict[str, Any]:
@@ -74,7 +85,8 @@ def saving_table(calls: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row for each workload and transport: the fastest codec that is measurably faster than the baseline, or
         where there is none the one with the lowest ratio, whose verdict is then no `faster`; `saved_ns` with its
-        interval; `noticed_ns`, the longest call of which that is `NOTICED`, 0 where nothing is saved measurably.
+        interval; `noticed_ns`, the longest call of which that is `NOTICED`, 0 where nothing is saved measurably; the
+        baseline's `call_ns` and `codec_ns`.
     """
     if calls.empty:
         return calls
@@ -89,11 +101,23 @@ def saving_of(group: pd.DataFrame) -> dict[str, Any]:
     found = others[others["verdict"] == FASTER]
     found = (found if len(found) else others).sort_values("ratio", kind="stable")
     best: Any = found.iloc[0] if len(found) else base
-    names = ("saved_ns", "saved_ns_high", "saved_ns_low")
-    saved = {name: base["call_ns"] * (1 - best[ratio]) for name, ratio in zip(names, COMPARED[:3], strict=True)}
+    saved = {name: best[name] for name in SAVED}
     noticed = saved["saved_ns"] / NOTICED if best["verdict"] == FASTER else 0.0
-    place = {name: str(best[name]) for name in IDENTITY}
-    return {**place, "verdict": best["verdict"], **saved, "noticed_ns": noticed, "call_ns": base["call_ns"]}
+    record: dict[str, Any] = {name: str(best[name]) for name in IDENTITY} | {"verdict": best["verdict"], **saved}
+    return record | {"noticed_ns": noticed, "call_ns": base["call_ns"], "codec_ns": base["codec_ns"]}
+
+
+def one_way(savings: pd.DataFrame) -> pd.DataFrame:
+    """Count what of a saving is one way's: real calls carry a large body in one direction only.
+
+    In the experiment a body is encoded and decoded on its way to the server, and the same body once more on its way
+    back. So one way saves half, and such a call takes half of the coding less; arithmetic, nothing is measured.
+
+    Args:
+        savings: from `saving_table`.
+    """
+    halves = {name: savings[name] / 2 for name in (*SAVED, "noticed_ns", "codec_ns")}
+    return savings.assign(**halves, call_ns=savings["call_ns"] - savings["codec_ns"] / 2)
 
 
 def is_noticed(saving: Mapping[Any, Any], wait_ns: float = 0.0) -> bool:

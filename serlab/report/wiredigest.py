@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from serlab.report.units import three_digits
+from serlab.stats import band
 
 FIRST = ("latency", "stall-p99", "stop-lag")
 """The metric that an experiment is told by: the first of these that it has."""
@@ -23,7 +24,8 @@ class Digest(NamedTuple):
         least: the arm with the smallest ratio that is no tie, with its conditions; "" where all tie.
         most: the one with the largest.
         share: the codec's share of a call, from the smallest to the largest; "" where it was not measured.
-        noise: by how much the baseline differs from itself (A/A), as a share: the middle of the groups.
+        noise: by how much the baseline differs from itself (A/A), as a share, in the group where it does so most.
+        noisiest: that group's conditions.
     """
 
     experiment: str
@@ -35,6 +37,7 @@ class Digest(NamedTuple):
     most: str
     share: str
     noise: float
+    noisiest: str
 
 
 def digests(table: pd.DataFrame) -> list[Digest]:
@@ -64,13 +67,14 @@ def digest(experiment: str, workload: str, group: pd.DataFrame) -> Digest:
     bases = ", ".join(map(str, chosen[chosen["verdict"] == "baseline"]["codec"].unique()))
     texts = (named(below[0]) if below else "", named(above[-1]) if above else "")
     counts = (len(compared), len(compared) - len(differs))
-    return Digest(experiment, workload, bases, *counts, *texts, share_of(chosen), noise_of(chosen))
+    return Digest(experiment, workload, bases, *counts, *texts, share_of(chosen), *noise_of(compared))
 
 
-def noise_of(chosen: pd.DataFrame) -> float:
-    """Give how far a baseline strays from itself in the middle of the groups; not a number where there is no A/A."""
-    groups = chosen.drop_duplicates("conditions")
-    return float(pd.concat([groups["aa_high"], 1 / groups["aa_low"]], axis=1).max(axis=1).median()) - 1
+def noise_of(compared: pd.DataFrame) -> tuple[float, str]:
+    """Give how far a baseline strays from itself where it does so most among what is compared, and where that is."""
+    found = compared.dropna(subset=["aa_low"]).to_dict("records")
+    off = [(band(row["aa_low"], row["aa_high"])[1] - 1, str(row["conditions"])) for row in found]
+    return max(off, default=(float("nan"), ""))
 
 
 def named(row: dict[Any, Any]) -> str:

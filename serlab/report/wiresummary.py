@@ -31,14 +31,16 @@ def digest_table(found: list[Digest]) -> Table:
     for one in found:
         name = Text(f"{one.experiment}\n", style="bold").append(f"{one.workload}, against {one.baseline}", "not bold")
         share = f"codec's share of a call: {one.share}" if one.share else ""
-        ends = "\n".join(filter(None, (one.least, one.most, share))) or "nothing"
+        noisiest = f"A/A is widest in: {one.noisiest}" if one.noisiest else ""
+        ends = "\n".join([*filter(None, (one.least, one.most, share))] or ["nothing"])
+        ends = f"{ends}\n{noisiest}" if noisiest else ends
         shown.add_row(name, f"{one.ties} of {one.compared}", percent(one.noise), ends, end_section=True)
     return shown
 
 
 def percent(noise: float) -> str:
-    """Write how far a baseline strays from itself."""
-    return "–" if noise != noise else f"±{100 * noise:.0f} %"
+    """Write how far a baseline strays from itself at most."""
+    return "–" if noise != noise else f"≤ {100 * noise:.0f} %"
 
 
 def table_of(block: Block) -> Table:

@@ -41,15 +41,15 @@ def connection_of(arms: Arms, under: str, arm: str) -> dict[str, Any]:
     """Make the record of one arm."""
     protocol, _, distance = under.partition("/")
     call, trips = arms.estimate(f"{arm} {under}"), arms.estimate(f"{arm} {under}", "round-trips")
-    saved = arms.versus(f"{KEPT} {under}", f"{arm} {under}")
+    kept, own = f"{KEPT} {under}", f"{arm} {under}"
+    against = arms.versus(kept, own)
     record = {"protocol": protocol, "rtt_ms": float(distance.removeprefix("rtt=").removesuffix("ms")), "arm": arm}
     record |= {"call_ns": call.value, "call_ns_low": call.low, "call_ns_high": call.high}
     record |= {"formula_ns": arms.value(f"{FORMULA}{arm} {under}")}
     record |= {"trips": trips.value, "trips_low": trips.low, "trips_high": trips.high}
     record |= {"formula_trips": arms.value(f"{FORMULA}{arm} {under}", "round-trips")}
-    names, ratio = ("saved_ns", "saved_ns_high", "saved_ns_low"), saved.ratio
-    record |= {name: call.value * (1 - value) for name, value in zip(names, ratio[:3], strict=True)}
-    return record | {"verdict": {"less": "faster", "more": "slower"}.get(saved.verdict, saved.verdict)}
+    record |= dict(zip(("saved_ns", "saved_ns_low", "saved_ns_high"), arms.saved(kept, own)[:3], strict=True))
+    return record | {"verdict": {"less": "faster", "more": "slower"}.get(against.verdict, against.verdict)}
 
 
 def stall_table(rows: pd.DataFrame, metric: str = "stall-p99") -> pd.DataFrame:
