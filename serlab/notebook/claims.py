@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from serlab.report import tables
-from serlab.report.figures.data import Values, control_of, middle
+from serlab.report.figures.data import Values, control_of, middle, summed
 from serlab.report.leaders import standing
 from serlab.report.units import SIZE, TIME, scaled, three_digits
 from serlab.stats import Estimate, paired_ratio
@@ -30,11 +30,15 @@ class Selection(NamedTuple):
         codecs: of several, the one with the least figure is taken, on each workload anew.
         operations: whose figures are added up.
         metric: of the rows.
+        reads: a step of the access curve, or "": what it takes to read that much of plain objects is added.
+        readers: the codecs without a view: the fastest to decode shows that, at the step beyond its decode.
     """
 
     codecs: tuple[str, ...]
     operations: tuple[str, ...]
     metric: str
+    reads: str = ""
+    readers: tuple[str, ...] = ()
 
 
 class Claim(NamedTuple):
@@ -128,6 +132,8 @@ class Figures:
         self, rows: pd.DataFrame, selection: Selection, against: Selection | None, workloads: Sequence[str] | None
     ) -> None:
         self.selection, self.against = selection, against
+        rows = rows[["workload", "codec", "operation", "metric", "process", "value"]]
+        rows.attrs = {}  # pandas copies them deeply at each selection
         top, bottom = by_workload(rows, selection), by_workload(rows, against) if against else {}
         names = [name for name in (workloads or top) if name in top and (against is None or name in bottom)]
         baseline = tables.baseline_of(rows)
@@ -198,6 +204,8 @@ def compare(
     to: str | Sequence[str] = (),
     to_operations: str | Sequence[str] = (),
     to_metric: str = "",
+    to_reads: str = "",
+    to_readers: Sequence[str] = (),
     workloads: Sequence[str] | None = None,
 ) -> Figures:
     """Divide a figure by another, process by process, on each workload.
@@ -210,6 +218,8 @@ def compare(
         to: the codecs of the divisor; by default the same.
         to_operations: its operations; by default the same.
         to_metric: its metric; by default the same.
+        to_reads: a step of the access curve that is read after it, from plain objects.
+        to_readers: the codecs that show what that takes.
         workloads: which; None: all that have both.
 
     Returns:
@@ -217,7 +227,11 @@ def compare(
     """
     selection = Selection(several(codecs), several(operations), metric)
     against = Selection(
-        several(to) or selection.codecs, several(to_operations) or selection.operations, to_metric or metric
+        several(to) or selection.codecs,
+        several(to_operations) or selection.operations,
+        to_metric or metric,
+        to_reads,
+        tuple(to_readers),
     )
     return Figures(rows, selection, against, workloads)
 
@@ -235,7 +249,22 @@ def by_workload(rows: pd.DataFrame, selection: Selection) -> dict[str, dict[str,
     found: dict[str, dict[str, Values]] = {}
     for workload, codec, process, value in whole[["workload", "codec", "process", "sum"]].to_numpy().tolist():
         found.setdefault(workload, {}).setdefault(codec, {})[process] = value
-    return found
+    return with_reads(rows, found, selection) if selection.reads else found
+
+
+def with_reads(
+    rows: pd.DataFrame, found: dict[str, dict[str, Values]], selection: Selection
+) -> dict[str, dict[str, Values]]:
+    """Add what it takes to read a share of plain objects, where that was measured."""
+    decode, read = (by_workload(rows, Selection((), (name,), "time")) for name in ("decode", selection.reads))
+    baseline = tables.baseline_of(rows)
+    more: dict[str, dict[str, Values]] = {}
+    for name in (name for name in found if name in decode and name in read):
+        plain = least_of(decode[name], selection.readers, baseline)
+        if plain in read[name]:
+            less = {i: -value for i, value in decode[name][plain].items()}
+            more[name] = {codec: summed([values, read[name][plain], less]) for codec, values in found[name].items()}
+    return more
 
 
 def find(
