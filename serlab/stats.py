@@ -23,7 +23,7 @@ CONTROL = " (A/A)"
 """Ends the name of the baseline's second arm."""
 
 FLOOR = "floor: "
-"""Begins the name of an arm that is no codec: what no codec can beat."""
+"""Begins the name of an arm that is no codec and does less: the same bytes copied, sent or dropped, and the like."""
 
 FLOOR_COPY = FLOOR + "copy"
 FLOOR_STRINGS = FLOOR + "strings"

@@ -78,7 +78,7 @@ def size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Median time per message, its ratio to the baseline with interval, whether that is a tie, and to the floor."""
+    """Median time per message, its ratio to the baseline with interval and verdict, and to its lower bound, if any."""
     times = rows[rows["metric"] == "time"]
     if times.empty:
         return pd.DataFrame()
@@ -95,7 +95,11 @@ def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             record = {"workload": workload, "operation": operation, "codec": codec}
             record["time_ns"] = pd.Series(values).median()
             record |= ratio_columns(estimate, control, codec, baseline)
-            records.append(record | {"times_floor": paired_ratio(values, floor).value})
+            # What an older run measured beside the bound of an operation is compared with nothing.
+            is_bound = not codec.startswith(FLOOR) or values == floor
+            above = paired_ratio(values if is_bound else {}, floor)
+            said = "" if codec.startswith(FLOOR) else verdict(above, control, "less", "more")
+            records.append(record | {"times_floor": above.value, "times_floor_verdict": said})
         records += [
             {"workload": workload, "operation": operation, "codec": codec, "verdict": "failed"}
             for codec in failed(rows, str(workload)) - arms.keys()

@@ -104,7 +104,9 @@ def client_work(arms: Arms, arm: str) -> Estimate:
 
 
 def floors_of(arms: Arms, order: Sequence[str] = ()) -> pd.DataFrame:
-    """Set forms against the same bytes that nobody unwraps or decodes.
+    """Set forms against the same bytes that are read and dropped: nobody unwraps or decodes them.
+
+    That is no lower bound: who drops what it reads is back at the socket sooner, finds less, and wakes up more often.
 
     Args:
         arms: of the experiment.
@@ -112,8 +114,8 @@ def floors_of(arms: Arms, order: Sequence[str] = ()) -> pd.DataFrame:
 
     Returns:
         One row for each transport and framing, the lowest floor first, with its form as the index: time a token, the
-        floor's, and what share of the time the floor is, with interval; `is_all` where that share cannot be told from
-        all of it.
+        floor's, and what share of the time the floor is, with interval; `is_all` where that share is not measurably
+        less than all of it.
     """
     forms = [carrier for conditions in group_names(arms) if (carrier := carrier_of(arms, conditions, order))]
     records = {str(form): floor_of(arms, form) for form in forms}
