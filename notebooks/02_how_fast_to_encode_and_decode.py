@@ -32,8 +32,7 @@ say(
 # - The *baseline* is orjson: every figure is a ratio to it, within one process. Below one is faster.
 # - *A/A* is orjson against orjson, under two names. It differs from one by what the machine does to two equal things.
 # - A *tie* is a difference whose interval holds one, or that is no larger than A/A. No tie is called a win here.
-# - The *floor* is what no codec can beat: to encode, copying the bytes; to decode, copying them or making the Python
-#   strings, whichever is dearer.
+# - The *floor* is the least that has to be done: to encode, copying the bytes; to decode, making the Python strings.
 
 # %%
 time = build_tables(rows[rows["metric"] == "time"])["time"]
@@ -143,8 +142,7 @@ distance.round(1)
 middle = distance.median()
 say(
     f"At the median workload the fastest encoder takes {middle['encode: fastest']:.1f} times as long as a copy of the "
-    f"bytes, and the fastest decoder {middle['decode: fastest']:.1f} times as long as the dearer of a copy and the "
-    f"strings. For orjson it is {middle['encode: orjson']:.1f} and {middle['decode: orjson']:.1f}."
+    f"bytes, and the fastest decoder {middle['decode: fastest']:.1f} times as long as making the strings. For orjson it is {middle['encode: orjson']:.1f} and {middle['decode: orjson']:.1f}."
 )
 
 # %% [markdown]

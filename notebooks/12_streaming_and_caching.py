@@ -52,7 +52,7 @@ say(
 #   `frames` (length and checksums, for formats that are not text).
 # - *Coalescing* puts several tokens into one piece.
 # - *floor: bytes* reads the same bytes from the same server and drops them: no unwrapping, no decoding. What the server
-#   does is in it. So form minus floor is the client's own work on pieces, and no decoder of these bytes gets below it.
+#   does is in it. It is a comparison and no lower bound: it can take longer than decoding (see below).
 # - A cache is asked with a *key*. A *look-up* gives bytes, a *hit* a message, a *put* keeps one.
 # - *A/A* is the baseline measured twice under two names. A difference that is no larger than that is a *tie*, and bears
 #   the mark `=` in the tables.

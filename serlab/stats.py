@@ -14,7 +14,7 @@ Teachers Should Know About the Bootstrap, section 4.3 (why it is too narrow, and
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from math import sqrt
+from math import inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ CONTROL = " (A/A)"
 """Ends the name of the baseline's second arm."""
 
 FLOOR = "floor: "
-"""Begins the name of an arm that is no codec: what no codec can beat."""
+"""Begins the name of an arm that is no codec and does less: the same bytes copied, sent or dropped, and the like."""
 
 FLOOR_COPY = FLOOR + "copy"
 FLOOR_STRINGS = FLOOR + "strings"
@@ -36,6 +36,12 @@ PAIRED = "time-paired"
 
 AGAIN = "time-again"
 """The metric of the same in a second process of this environment: the A/A control of the pairs."""
+
+FASTER, SLOWER, TIE = "faster", "slower", "tie"
+"""What `verdict` says of times."""
+
+ROUNDING = 1e-12
+"""Part of a ratio that may be lost when a figure is divided twice."""
 
 RESAMPLES = 2000
 CONFIDENCE = 95
@@ -144,24 +150,76 @@ def unpaired_ratio(new: Mapping[int, float], old: Mapping[int, float], seed: int
 
 
 def spread(new: Estimate, old: Estimate) -> Estimate:
-    """Give the A/A spread of the ratio between two runs: the widest that the two runs' own A/A intervals allow."""
+    """Return the A/A spread of the ratio between two runs: the widest that the two runs' own A/A intervals allow."""
     return Estimate(new.value / old.value, new.low / old.high, new.high / old.low, min(new.n, old.n))
 
 
+def margin(control: Estimate) -> float:
+    """Return how far equal things stray from each other, as a factor of at least 1.
+
+    Which of the baseline's two arms is called the control is chance, so the end of the A/A interval that is farther
+    from 1 counts in both directions: the band of noise is [1 / margin, margin].
+
+    Args:
+        control: the baseline against itself (A/A).
+    """
+    if not control.n:
+        return 1.0
+    return max(control.high, 1 / control.low if control.low > 0 else inf, 1.0)
+
+
+def band(low: float, high: float) -> tuple[float, float]:
+    """Return the band inside which a ratio is a tie; not numbers where A/A was not measured.
+
+    Args:
+        low: the lower end of the A/A interval.
+        high: the upper end.
+    """
+    if low != low or high != high:
+        return low, high
+    most = margin(Estimate(1.0, low, high, 1))
+    return 1 / most, most
+
+
+def verdict(
+    estimate: Estimate, control: Estimate, below: str = FASTER, above: str = SLOWER, *, whole: bool = False
+) -> str:
+    """Say what a ratio is: below 1, above 1, or a tie. Everything that serlab prints or draws is decided here.
+
+    A difference has to pass two tests: its interval leaves 1 out, so that it is there in (nearly) every process; and
+    the ratio is outside the band of noise, [1 / margin, margin], so that it is more than the machine makes of two equal
+    things. A ratio and its reciprocal are judged alike.
+
+    Args:
+        estimate: one thing against another.
+        control: the baseline against itself (A/A), in the same group.
+        below: the word for less than 1.
+        above: the word for more than 1.
+        whole: ask that the whole interval be outside the band, as a gate does, which stops somebody's change.
+
+    Returns:
+        `below`, `above` or "tie"; "" where there is no figure.
+    """
+    if not estimate.n:
+        return ""
+    if estimate.low <= 1.0 <= estimate.high:
+        return TIE
+    is_below = estimate.value < 1.0
+    judged = (estimate.high if is_below else estimate.low) if whole else estimate.value
+    # Of a difference that is rounded, such as 1 / (1 / m), the last bit must not decide.
+    if judged > 0 and max(judged, 1 / judged) <= margin(control) * (1 + ROUNDING):
+        return TIE
+    return below if is_below else above
+
+
 def is_tie(estimate: Estimate, control: Estimate) -> bool:
-    """Tell whether a ratio is no difference.
+    """Tell whether a ratio is no difference; also where there is no figure.
 
     Args:
         estimate: a codec against the baseline.
         control: the baseline against itself (A/A), in the same group.
-
-    Returns:
-        True where the interval holds 1, or the whole difference is inside the A/A interval, which is what the machine
-        shows between two equal things; also where there is no figure.
     """
-    if estimate.n == 0 or estimate.low <= 1.0 <= estimate.high:
-        return True
-    return control.n > 0 and control.low <= estimate.value <= control.high
+    return verdict(estimate, control) in ("", TIE)
 
 
 def geometric_mean(ratios: list[float]) -> float:

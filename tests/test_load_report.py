@@ -27,7 +27,9 @@ def rates(processes: int, floor: float) -> pd.DataFrame:
     for codec, one, scaling in (("orjson", 100.0, floor), ("stuck", 200.0, 1.0), ("floor: releases GIL", 1e4, floor)):
         counts = {1: one} if processes == 1 else {1: one, processes: one * scaling}
         rows += [row for n, value in counts.items() for row in arm(codec, f"decode/processes={n}", "rate", value)]
-    rows += [row for n in {1, processes} for row in arm("orjson (A/A)", f"decode/processes={n}", "rate", 100, 0.05)]
+    twice = {1: 100.0, processes: 100.0 * floor} if processes > 1 else {1: 100.0}
+    for n, value in twice.items():
+        rows += arm("orjson (A/A)", f"decode/processes={n}", "rate", value, 0.05)
     return frame([*rows, *arm("orjson", "decode/processes=1", "byte-rate", 5e6)])
 
 

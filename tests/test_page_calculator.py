@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +13,8 @@ from serlab.decide import Decision, decide, scenario_names
 from serlab.decide.run import Run, read_run
 from serlab.errors import ScenarioError
 from serlab.page import write_page
+from serlab.page.write import asset
+from serlab.stats import Estimate, verdict
 from tests.browser import answer, browser, needs_browser, open_page
 from tests.pagerows import write
 
@@ -107,6 +110,25 @@ def test_calculator_ranks_as_decide_does(page: Any, run: Run, name: str, change:
             for field in ("cpu_ns", "wire_ns", "time_ns", "size_bytes", "cost_per_million", "allocated_bytes"):
                 assert close(one["cost"][field], getattr(other.cost, field)), (one["codec"], field)
     assert found["verdict"] == decision.verdict
+
+
+def test_page_judges_as_python_does(page: Any) -> None:
+    """Ratios and their reciprocals, controls on one side of 1, edges of the band and missing figures: the same word."""
+    ends = (0.07, 0.8, 0.95, 0.999, 1.0, 1.001, 1.05, 1.25, 14.0)
+    ratios = [
+        Estimate(sorted(three)[1], min(three), max(three), n) for three in product(ends, repeat=3) for n in (0, 5)
+    ]
+    controls = [Estimate(1.0, low, high, n) for low, high in product(ends, repeat=2) if low <= high for n in (0, 5)]
+    ratios = sorted(set(ratios))
+    script = """
+        const named = ([value, low, high, n]) => ({ value, low, high, n });
+        const [ratios, controls] = Array.from(arguments, (all) => all.map(named));
+        return controls.map((control) => ratios.map((ratio) => comparison(ratio, control, "less", "more")));
+    """
+    said = page.execute_script(asset("statistics.js") + script, ratios, controls)
+    for control, words in zip(controls, said, strict=True):
+        assert words == [verdict(ratio, control, "less", "more") for ratio in ratios], control
+    assert {word for words in said for word in words} == {"less", "more", "tie", ""}
 
 
 def test_changes_of_the_test_move_the_answer(run: Run) -> None:

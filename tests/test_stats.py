@@ -5,8 +5,20 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from serlab.stats import Estimate, geometric_mean, is_tie, median_of, paired_ratio, stretch
+from serlab.stats import (
+    Estimate,
+    band,
+    geometric_mean,
+    is_tie,
+    median_of,
+    paired_ratio,
+    spread,
+    stretch,
+    verdict,
+)
 
 
 def test_the_ratio_is_the_median_over_processes() -> None:
@@ -114,6 +126,65 @@ def test_no_common_process_gives_no_figure() -> None:
 def test_a_difference_inside_the_noise_is_a_tie(estimate: Estimate, control: Estimate, tie: bool) -> None:
     """A tie's interval holds 1, or its ratio lies inside what the machine shows between equal things."""
     assert is_tie(estimate, control) is tie
+
+
+RATIOS = st.floats(0.001, 1000, allow_nan=False)
+ESTIMATES = st.builds(
+    lambda ends, n: Estimate(sorted(ends)[1], sorted(ends)[0], sorted(ends)[2], n),
+    st.tuples(RATIOS, RATIOS, RATIOS), st.integers(0, 10),
+)  # fmt: skip
+TURNED = {"less": "more", "more": "less", "tie": "tie", "": ""}
+
+
+def turned(one: Estimate) -> Estimate:
+    """Swap what is compared with what it is compared with."""
+    return Estimate(1 / one.value, 1 / one.high, 1 / one.low, one.n)
+
+
+@given(ESTIMATES, ESTIMATES, ESTIMATES, st.booleans())
+def test_a_ratio_and_its_reciprocal_are_judged_alike(
+    estimate: Estimate, control: Estimate, other: Estimate, whole: bool
+) -> None:
+    """Whichever of the two is the base, and whichever arm of A/A is the control; also between two runs."""
+    for judge in (control, spread(control, other), spread(other, control)):
+        said = verdict(estimate, judge, "less", "more", whole=whole)
+        assert verdict(turned(estimate), judge, "less", "more", whole=whole) == TURNED[said]
+        assert is_tie(turned(estimate), judge) == is_tie(estimate, judge)
+    assert verdict(estimate, turned(control), whole=whole) == verdict(estimate, control, whole=whole)
+
+
+@given(ESTIMATES.filter(lambda one: one.n > 0))
+def test_the_ends_of_the_control_are_ties_on_both_sides(control: Estimate) -> None:
+    """The last bit of a division does not decide."""
+    for end in (control.low, 1 / control.low, control.high, 1 / control.high):
+        for judge in (control, turned(control)):
+            assert is_tie(Estimate(end, end, end, 5), judge)
+
+
+def test_noise_counts_in_both_directions() -> None:
+    """Where the baseline is up to 14 times as slow as itself, neither a fifth less nor 12 times as much says much."""
+    control = Estimate(1.1, 1.06, 14.0, 5)
+    for ratio in (0.81, 1 / 0.81, 12.2, 1 / 12.2):
+        assert verdict(Estimate(ratio, 0.99 * ratio, 1.01 * ratio, 5), control) == "tie"
+    assert verdict(Estimate(15.0, 14.9, 15.1, 5), control) == "slower"
+    assert verdict(Estimate(1 / 15, 1 / 15.1, 1 / 14.9, 5), control) == "faster"
+    assert (
+        band(1.06, 14.0) == (1 / 14, 14)
+        and band(1 / 14, 1.06) == (1 / 14, 14)
+        and math.isnan(band(math.nan, math.nan)[0])
+    )
+
+
+def test_a_gate_asks_for_the_whole_interval() -> None:
+    """A ratio outside the band whose interval reaches into it is a difference, and no reason to stop a change."""
+    control, estimate = Estimate(1.0, 0.95, 1.05, 5), Estimate(1.1, 1.03, 1.2, 5)
+    assert verdict(estimate, control) == "slower" and verdict(estimate, control, whole=True) == "tie"
+    assert verdict(Estimate(1.1, 1.06, 1.2, 5), control, whole=True) == "slower"
+
+
+def test_no_figure_has_no_verdict() -> None:
+    """Neither faster nor slower nor a tie."""
+    assert verdict(Estimate(math.nan, math.nan, math.nan, 0), Estimate(1.0, 0.9, 1.1, 5)) == ""
 
 
 def test_twice_as_fast_and_half_as_fast_cancel_out() -> None:

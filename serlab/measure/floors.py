@@ -1,11 +1,12 @@
-"""Two arms that no codec can beat: the floor of every group.
+"""Two arms that do nothing but copy bytes or make strings: the lower bounds of the operations that have to do that.
 
 - `floor: copy` copies the bytes, in the shortest of the encodings that are measured. Whoever writes a message has to
-  put its bytes somewhere, and whoever gives a message that owns its data has to move it once.
-- `floor: strings` makes Python strings of their UTF-8, and nothing else: all texts of the message, for `read-one` and
-  the access curve those of the fields that are read.
+  put its bytes somewhere.
+- `floor: strings` makes Python strings of their UTF-8, one after the other with `bytes.decode`, and nothing else: all
+  texts of the message, for `read-one` and the access curve those of the fields that are read.
 
-A floor is no codec: it takes part in no ranking, mean or parity.
+Both are timed in every group; of which operation which one is a bound stands in `serlab.report.floors`. Where the work
+can be left out neither is. A floor is no codec: it takes part in no ranking, mean or parity.
 """
 
 from collections.abc import Iterable, Sequence

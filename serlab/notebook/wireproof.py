@@ -9,9 +9,9 @@ from serlab.report.cells import percent
 from serlab.report.cells import readable as read_cells
 from serlab.report.units import TIME, scaled, three_digits
 from serlab.report.wirearms import wire_arms
-from serlab.report.wirecalls import FASTER, NOTICED, TIE, is_noticed
+from serlab.report.wirecalls import NOTICED, is_noticed
 from serlab.report.wirewaits import STALL
-from serlab.stats import FLOOR
+from serlab.stats import FASTER, FLOOR, TIE
 
 BEHIND, NEAR, NOWHERE = "yes, behind a model as well", "yes, but not behind a model", "hardly"
 KEPT_PACE = 0.95

@@ -227,7 +227,7 @@ def figures(baseline: str) -> list[dict[str, Any]]:
                  f"{baseline}; the dashed line is the bandwidth that is set."},
         {"name": "ratios", "title": "How fast is each codec?", "table": "time", "spec": ratios(baseline),
          "note": f"Time per message against {baseline}: a bar to the left is faster. Lines: 95 % intervals; {band}; "
-                 "=: a tie; dashed: the floor, which no codec can beat."},
+                 "=: a tie; dashed: the floor, the least that has to be done."},
         {"name": "pareto", "title": "Which codecs are both small and fast?", "table": "size", "spec": pareto(),
          "note": "Left is smaller, down is faster. No other codec beats those on the dashed line in both."},
         {"name": "access", "title": "What does it cost to read only a part?", "table": "time", "spec": access(),

@@ -119,8 +119,8 @@ def look_of_column(table: pd.DataFrame, name: str) -> dict[str, Any]:
     base = name.removesuffix("_low")
     alone = base != name and base not in known and f"{base}_high" in known
     ends = [name, f"{base}_high"] if alone else [f"{name}_low", f"{name}_high"]
-    verdict = name.removesuffix("ratio") + "verdict"
-    said = verdict if name.endswith("ratio") and verdict in known else ""
+    verdict = name.removesuffix("ratio") + "verdict" if name.endswith("ratio") else f"{name}_verdict"
+    said = verdict if verdict in known else ""
     return {
         "heading": heading(base if alone else name),
         "number": is_number(table[name]),

@@ -15,7 +15,7 @@ from serlab.report.figures.ratios import floor_of, group_of
 from serlab.report.paired import own
 from serlab.report.tables import baseline_of
 from serlab.report.units import SIZE, TIME, scaled, show, three_digits
-from serlab.stats import CONTROL
+from serlab.stats import CONTROL, band
 
 Panel = dict[str, Any]
 """`workload` ("": of the whole run), `title` and `rows` of one small figure."""
@@ -76,14 +76,15 @@ def ratio_panels(time: pd.DataFrame, workload: str) -> Iterator[Panel]:
 
 def ratio_row(row: Any) -> dict[str, Any]:
     """Give one bar."""
+    low, high = band(row["aa_low"], row["aa_high"])
     tie = " =" if row["verdict"] == "tie" else ""
     return {
         "codec": row["codec"],
         "ratio": row["ratio"],
         "low": row["ratio_low"],
         "high": row["ratio_high"],
-        "aa_low": row["aa_low"],
-        "aa_high": row["aa_high"],
+        "aa_low": low,
+        "aa_high": high,
         "text": f"{three_digits(row['ratio'])}×{tie}",
         "interval": span(row["ratio_low"], row["ratio_high"]),
         "time": scaled(row["time_ns"], TIME),
@@ -135,7 +136,8 @@ def access_limits(rows: pd.DataFrame, workload: str, steps: list[str], texts: li
     for i, (step, text) in enumerate(zip(steps, texts, strict=True)):
         group = arms(rows, workload, step)
         control, base = control_of(group, baseline), middle(group.get(baseline, {}))
-        yield {"kind": "A/A", "step": text, "place": i, "low": control.low * base, "high": control.high * base}
+        low, high = (end * base for end in band(control.low, control.high))
+        yield {"kind": "A/A", "step": text, "place": i, "low": low, "high": high}
         yield {"kind": "floor", "step": text, "place": i, "ns": floor_time(group, step)}
 
 

@@ -31,7 +31,7 @@ WORDS = {
     "read-one": "bytes to one field",
     "read-10%": "bytes to a tenth of the fields",
     "relay": "read model and stream, write another model, pass the rest on",
-    "floor": "what no codec can beat: copying the bytes, making the strings",
+    "floor": "copying the bytes, making the strings: the least that an encode or a decode has to do",
     "A/A": "the baseline against itself",
 }
 FIELDS: tuple[str, ...] = ("run", "cpu", "cores", "memory_bytes", "os", "python", "processes", "gc", "load_average")

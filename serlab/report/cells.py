@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from serlab.report.units import TIME, in_unit, show, three_digits, unit_of
+from serlab.stats import TIE
 
-TIE = "tie"
 VALUE, UNIT = "value", "unit"
 RATIOS = ("ratio", "scaling", "margin")
 """Columns, or their last words, that hold ratios."""
@@ -53,7 +53,7 @@ def stands_elsewhere(table: pd.DataFrame, name: str) -> bool:
         return VALUE in table.columns
     if last in ("low", "high") and {f"{stem}_low", f"{stem}_high"} <= set(table.columns):
         return stem in table.columns or last == "high"
-    return last == "verdict" and f"{stem}_ratio" in table.columns
+    return last == "verdict" and bool({stem, f"{stem}_ratio"} & set(table.columns))
 
 
 def column_of(table: pd.DataFrame, name: str) -> Column:
@@ -70,8 +70,8 @@ def column_of(table: pd.DataFrame, name: str) -> Column:
         shown = percent if "_share" in name else interval
         texts = [shown(*end) for end in (scaled_ends(table[name], ends) if name.endswith("_ns") else ends)]
         cells = [f"{cell} {text}" if cell != "–" else cell for cell, text in zip(cells, texts, strict=True)]
-    verdict = name.removesuffix("ratio") + "verdict"
-    if name.endswith("ratio") and verdict in table.columns:
+    verdict = name.removesuffix("ratio") + "verdict" if name.endswith("ratio") else f"{name}_verdict"
+    if verdict in table.columns:
         cells = [cell + " =" * (said == TIE) for cell, said in zip(cells, table[verdict], strict=True)]
     return Column(heading(name), cells, is_number(table[name]))
 

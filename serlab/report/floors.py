@@ -1,40 +1,42 @@
-"""How far from the limit: which floor an operation stands on.
+"""How far from the limit: which lower bound an operation has, if it has one.
 
-| operation | floor |
+| operation | bound |
 | --- | --- |
-| encode, populate, serialize, relay, compression | the copy: the bytes have to be written |
-| read-one, the access curve | the strings that are read |
-| decode, deserialize, convert | the dearer one: a message owns its data, so all of it is moved once, text as strings |
+| encode, serialize, relay | the copy: that many bytes have to be written |
+| decode, and the access curve where it reads something | the strings: each text that is given out has to be made |
 | stream | both: each chunk is encoded and decoded |
 
-A stage below its floor leaves work to the next one; a read below it gives what it has not made.
+Only an operation that cannot leave the work out has a bound. Others may: a stage leaves it to the next one (populate
+and convert of a library that works on messages themselves, deserialize of a view), a view gives a part of the message
+that it has not read (read-one, where the field is no text), vectors are arrays on the bytes, compression writes less.
 """
 
 from collections.abc import Mapping
 
-from serlab.results import COMPRESSION
 from serlab.stats import FLOOR_COPY, FLOOR_STRINGS
 
 Values = Mapping[int, float]
 """Process → nanoseconds per message."""
 
-WRITES = ("encode", "populate", "serialize", "relay", *COMPRESSION)
+WRITES = ("encode", "serialize", "relay")
+UNBOUND_READS = ("read-one", "read-0%")
 
 
 def floor_values(operation: str, arms: Mapping[str, Values]) -> dict[int, float]:
-    """Give the floor of a group.
+    """Return the lower bound of a group.
 
     Args:
         operation: of the group.
-        arms: arm's name → its figures.
+        arms: arm's name → its figures; of an older run also floors that are no bound of the operation.
 
     Returns:
-        Process → nanoseconds per message; empty where the floors were not measured.
+        Process → nanoseconds per message; empty where the operation has no bound or it was not measured.
     """
     copy, strings = arms.get(FLOOR_COPY, {}), arms.get(FLOOR_STRINGS, {})
     if operation in WRITES:
         return dict(copy)
-    if operation.startswith("read-"):
+    if operation == "decode" or (operation.startswith("read-") and operation not in UNBOUND_READS):
         return dict(strings)
-    join = sum if operation == "stream" else max
-    return {process: join((copy[process], strings[process])) for process in copy.keys() & strings.keys()}
+    if operation != "stream":
+        return {}
+    return {process: copy[process] + strings[process] for process in copy.keys() & strings.keys()}

@@ -13,7 +13,7 @@ import pandas as pd
 from serlab.report.figures.crossover import BITS_NS
 from serlab.report.figures.data import Values, chosen, control_of, is_codec, middle, names_of, sizes, sums
 from serlab.report.tables import baseline_of
-from serlab.stats import CONTROL, is_tie, paired_ratio
+from serlab.stats import CONTROL, FASTER, TIE, is_tie, paired_ratio
 
 COLUMNS = ("workload", "fastest", "ties", "time_ns", "ratio", "ratio_low", "ratio_high", "verdict")
 
@@ -81,7 +81,7 @@ def leader_of(found: Mapping[str, Values], baseline: str) -> dict[str, Any]:
         "ratio": ratio.value,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
-        "verdict": "baseline" if first == baseline else "tie" if baseline in ties else "faster",
+        "verdict": "baseline" if first == baseline else TIE if baseline in ties else FASTER,
     }
 
 

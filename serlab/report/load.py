@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serlab.report.units import show
-from serlab.stats import CONTROL, FLOOR, Estimate, is_tie, paired_ratio
+from serlab.stats import CONTROL, FLOOR, Estimate, paired_ratio, verdict
 
 METRICS = ("rate", "byte-rate", "lag-p50", "lag-p99", "lag-max", "lag-rate")
 TITLES = {
@@ -104,22 +104,21 @@ def ratio_columns(arms: Arms, codec: str, baseline: str, more_is_better: bool) -
         "ratio": estimate.value,
         "ratio_low": estimate.low,
         "ratio_high": estimate.high,
-        "verdict": verdict(estimate, control, codec, baseline, more_is_better),
+        "verdict": verdict_of(estimate, control, codec, baseline, more_is_better),
         "aa_low": control.low,
         "aa_high": control.high,
         "workers": estimate.n,
     }
 
 
-def verdict(estimate: Estimate, control: Estimate, codec: str, baseline: str, more_is_better: bool) -> str:
+def verdict_of(estimate: Estimate, control: Estimate, codec: str, baseline: str, more_is_better: bool) -> str:
     """Say what a codec is to the baseline; nothing of a floor."""
     if is_floor(codec) or estimate.n == 0:
         return ""
     if codec == baseline or codec.endswith(CONTROL):
         return "baseline" if codec == baseline else "A/A"
-    if is_tie(estimate, control):
-        return "tie"
-    return "better" if (estimate.value > 1) == more_is_better else "worse"
+    below, above = ("worse", "better") if more_is_better else ("better", "worse")
+    return verdict(estimate, control, below, above)
 
 
 def scaling_columns(values: dict[int, float], ones: dict[int, float], mode: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from serlab.report.units import three_digits
 from serlab.report.wire import is_wire
-from serlab.stats import AGAIN, BASE, CONTROL, PAIRED, Estimate, paired_ratio
+from serlab.stats import AGAIN, BASE, CONTROL, PAIRED, margin, paired_ratio, verdict
 
 
 def paired_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def record_of(rows: pd.DataFrame, workload: str, operation: str, codec: str) -> 
     group = rows[(rows["workload"] == workload) & (rows["operation"] == operation)]
     head, base = arm(group, codec, PAIRED), arm(group, codec + BASE, PAIRED)
     estimate = paired_ratio(head, base)
-    margin = margin_of(paired_ratio(arm(group, codec, AGAIN), head))
+    control = paired_ratio(arm(group, codec, AGAIN), head)
     return {
         "workload": workload,
         "operation": operation,
@@ -52,8 +52,8 @@ def record_of(rows: pd.DataFrame, workload: str, operation: str, codec: str) -> 
         "ratio": estimate.value,
         "ratio_low": estimate.low,
         "ratio_high": estimate.high,
-        "margin": margin,
-        "verdict": verdict_of(estimate, margin),
+        "margin": margin(control),
+        "verdict": verdict(estimate, control),
         "pairs": estimate.n,
     }
 
@@ -68,18 +68,6 @@ def version_of(group: pd.DataFrame, codec: str) -> str:
     """Look up the version of a codec's library."""
     versions = group[group["codec"] == codec]["codec_version"]
     return str(versions.iloc[0]) if len(versions) else ""
-
-
-def margin_of(control: Estimate) -> float:
-    """Give the A/A spread as a factor of at least 1."""
-    return max(control.high, 1 / control.low, 1.0) if control.n else 1.0
-
-
-def verdict_of(estimate: Estimate, margin: float) -> str:
-    """Say faster, slower or tie: a tie's interval holds 1, or its ratio is within the margin."""
-    if estimate.low <= 1 <= estimate.high or 1 / margin <= estimate.value <= margin:
-        return "tie"
-    return "faster" if estimate.value < 1 else "slower"
 
 
 def own(rows: pd.DataFrame) -> pd.DataFrame:

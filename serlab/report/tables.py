@@ -9,7 +9,7 @@ from serlab.report.load import METRICS, load_tables
 from serlab.report.paired import own, paired_table
 from serlab.report.wire import wire_table
 from serlab.results import COMPRESSION
-from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, is_tie, paired_ratio
+from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, paired_ratio, verdict
 
 NAMES = ("size", "time", "memory", "summary")
 OUTCOMES = {"refused": "refused", "changed": "changed", "no_schema": "no schema", "failed": "failed"}
@@ -78,7 +78,7 @@ def size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Median time per message, its ratio to the baseline with interval, whether that is a tie, and to the floor."""
+    """Median time per message, its ratio to the baseline with interval and verdict, and to its lower bound, if any."""
     times = rows[rows["metric"] == "time"]
     if times.empty:
         return pd.DataFrame()
@@ -95,7 +95,11 @@ def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             record = {"workload": workload, "operation": operation, "codec": codec}
             record["time_ns"] = pd.Series(values).median()
             record |= ratio_columns(estimate, control, codec, baseline)
-            records.append(record | {"times_floor": paired_ratio(values, floor).value})
+            # What an older run measured beside the bound of an operation is compared with nothing.
+            is_bound = not codec.startswith(FLOOR) or values == floor
+            above = paired_ratio(values if is_bound else {}, floor)
+            said = "" if codec.startswith(FLOOR) else verdict(above, control, "less", "more")
+            records.append(record | {"times_floor": above.value, "times_floor_verdict": said})
         records += [
             {"workload": workload, "operation": operation, "codec": codec, "verdict": "failed"}
             for codec in failed(rows, str(workload)) - arms.keys()
@@ -112,23 +116,16 @@ def failed(rows: pd.DataFrame, workload: str) -> set[str]:
 def ratio_columns(estimate: Estimate, control: Estimate, codec: str, baseline: str) -> dict[str, Any]:
     """Spell out a ratio, and the A/A ratio of its group beside it."""
     names = {baseline: "baseline", baseline + CONTROL: "A/A"}
-    verdict = "floor" if codec.startswith(FLOOR) else names.get(codec) or compare(estimate, control)
+    said = "floor" if codec.startswith(FLOOR) else names.get(codec) or verdict(estimate, control)
     return {
         "ratio": estimate.value,
         "ratio_low": estimate.low,
         "ratio_high": estimate.high,
-        "verdict": verdict,
+        "verdict": said,
         "aa_low": control.low,
         "aa_high": control.high,
         "processes": estimate.n,
     }
-
-
-def compare(estimate: Estimate, control: Estimate) -> str:
-    """Say faster, slower or tie."""
-    if is_tie(estimate, control):
-        return "tie"
-    return "faster" if estimate.value < 1 else "slower"
 
 
 def memory_table(rows: pd.DataFrame) -> pd.DataFrame:

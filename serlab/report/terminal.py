@@ -14,7 +14,7 @@ from serlab.report.units import show
 from serlab.report.wiresummary import wire_summaries
 
 BUSY = 0.15
-"""Difference of the baseline from itself, in the middle of the groups, from which a run is said to be disturbed."""
+"""Difference of the baseline from itself from which a group is said to be disturbed."""
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("size_ratio", "size", ""),
     ("encode_ratio", "encode", "encode_verdict"),

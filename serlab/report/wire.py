@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.stats import CONTROL, FLOOR, Estimate, is_tie, median_of, paired_ratio
+from serlab.stats import CONTROL, FLOOR, Estimate, median_of, paired_ratio, verdict
 
 PREFIX = "wire/"
 BYTES_OF = FLOOR + "bytes of "
@@ -115,7 +115,7 @@ def records_of(group: Group, base: Arms, load: Arms) -> Iterator[dict[str, Any]]
         record = {**place, "codec": name, "value": own.value, "value_low": own.low, "value_high": own.high}
         record |= {"ratio": estimate.value, "ratio_low": estimate.low, "ratio_high": estimate.high}
         is_baseline = name == baseline and base is arms
-        record |= {"verdict": verdict(name, is_baseline, estimate, control, metric)}
+        record |= {"verdict": verdict_of(name, is_baseline, estimate, control, metric)}
         record |= {"aa_low": control.low, "aa_high": control.high}
         record |= share_columns(arms, name, metric) | {"client_cpu_share": median_of(load.get(name, {})).value}
         yield record | {"processes": own.n}
@@ -144,18 +144,13 @@ def ratio(values: Values, base: Values) -> Estimate:
     return paired_ratio(values, base)
 
 
-def verdict(name: str, is_baseline: bool, estimate: Estimate, control: Estimate, metric: str) -> str:
-    """Say what an arm is to the baseline; a tie is a difference inside the A/A spread, or whose interval holds 1."""
+def verdict_of(name: str, is_baseline: bool, estimate: Estimate, control: Estimate, metric: str) -> str:
+    """Say what an arm is to the baseline; of a floor and a formula, that it is one."""
     if name.startswith((FLOOR, FORMULA)):
         return name.partition(":")[0]
     if is_baseline or name.endswith(CONTROL):
         return "baseline" if is_baseline else "A/A"
-    if estimate.n == 0:
-        return ""
-    if is_tie(estimate, control):
-        return "tie"
-    less, more = ("faster", "slower") if metric in TIMES else ("less", "more")
-    return less if estimate.value < 1 else more
+    return verdict(estimate, control) if metric in TIMES else verdict(estimate, control, "less", "more")
 
 
 def share_columns(arms: Arms, name: str, metric: str) -> dict[str, float]:

@@ -13,7 +13,7 @@ import pandas as pd
 from serlab.errors import NotMeasuredError
 from serlab.report.units import three_digits
 from serlab.report.wire import PREFIX, Values, arms_of, baseline_in, ratio
-from serlab.stats import CONTROL, FLOOR, Estimate, is_tie, median_of
+from serlab.stats import CONTROL, FLOOR, Estimate, median_of, verdict
 
 
 class Versus(NamedTuple):
@@ -30,11 +30,7 @@ class Versus(NamedTuple):
     @property
     def verdict(self) -> str:
         """Say less, more or tie; "" where an arm has no figure."""
-        if not self.ratio.n:
-            return ""
-        if is_tie(self.ratio, self.control):
-            return "tie"
-        return "less" if self.ratio.value < 1 else "more"
+        return verdict(self.ratio, self.control, "less", "more")
 
     def words(self, less: str, more: str, tie: str = "a tie") -> str:
         """Say how the one stands to the other, with the ratio and its interval."""

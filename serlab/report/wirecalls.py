@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 
 from serlab.report.wire import wire_table
-from serlab.stats import CONTROL, FLOOR, Estimate, is_tie
+from serlab.stats import CONTROL, FASTER, FLOOR, Estimate, verdict
 
 TRANSPORT = "transport"
 TRANSPORTS = {"http": "HTTP/1.1", "http2": "HTTP/2", "grpc": "gRPC"}
 """As rows name them → as people do."""
 NOTICED = 0.01
 """Share of a call below which nobody is said to notice a difference."""
-BASELINE, FASTER, TIE = "baseline", "faster", "tie"
+BASELINE = "baseline"
 IDENTITY = ("workload", "transport", "codec")
 COMPARED = ("ratio", "ratio_low", "ratio_high", "verdict", "aa_low", "aa_high")
 SHARE = ("codec_share", "codec_share_low", "codec_share_high")
@@ -62,7 +62,7 @@ def part_verdict(row: Mapping[Any, Any]) -> str:
         return ""
     alone = Estimate(1 - share, 1 - high, 1 - low, int(row["processes"]))
     control = Estimate(1.0, row["aa_low"], row["aa_high"], int(row["aa_low"] == row["aa_low"]))
-    return TIE if is_tie(alone, control) else "more" if share > 0 else "less"
+    return verdict(alone, control, below="more", above="less")
 
 
 def saving_table(calls: pd.DataFrame) -> pd.DataFrame:

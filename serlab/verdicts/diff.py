@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.report.paired import margin_of, verdict_of
 from serlab.report.tables import baseline_of
 from serlab.report.wire import is_wire
-from serlab.stats import BASE, CONTROL, Estimate, paired_ratio, spread, unpaired_ratio
+from serlab.stats import BASE, CONTROL, Estimate, band, margin, paired_ratio, spread, unpaired_ratio, verdict
 from serlab.verdicts.changes import Change, exact_changes
 from serlab.verdicts.runs import MACHINE, Run, Version, load_run, require_same, version_changes
 
@@ -129,9 +128,11 @@ def arms_of(rows: pd.DataFrame) -> Arms:
 
 
 def control_of(arms: dict[str, dict[int, float]]) -> Estimate:
-    """Estimate the baseline against itself in one group."""
+    """Estimate the baseline against itself in one group, with the band of noise for an interval: alike both ways."""
     control = next((name for name in arms if name.endswith(CONTROL) and BASE not in name), "")
-    return paired_ratio(arms.get(control, {}), arms.get(control.removesuffix(CONTROL), {}))
+    found = paired_ratio(arms.get(control, {}), arms.get(control.removesuffix(CONTROL), {}))
+    low, high = band(found.low, found.high)
+    return found._replace(low=low, high=high)
 
 
 def ratios_to(arms: dict[str, dict[int, float]], reference: str) -> dict[str, dict[int, float]]:
@@ -147,6 +148,5 @@ def time_change(
 ) -> Change:
     """Judge one codec in one group."""
     estimate = unpaired_ratio(new, old)
-    margin = margin_of(control)
     medians = pd.Series(old).median(), pd.Series(new).median()
-    return Change(*group, codec, "time", verdict_of(estimate, margin), *medians, *estimate[:3], margin)
+    return Change(*group, codec, "time", verdict(estimate, control), *medians, *estimate[:3], margin(control))

@@ -13,6 +13,7 @@ import pandas as pd
 
 from serlab.errors import ResultsError
 from serlab.report.paired import paired_table
+from serlab.stats import Estimate, verdict
 from serlab.verdicts.changes import BETTER, WORSE, Change, exact_changes, exact_figures
 from serlab.verdicts.runs import EXACT, Run, Version, load_run, require_same, version_changes
 
@@ -90,10 +91,10 @@ def paired_changes(rows: pd.DataFrame) -> list[Change]:
 
 def paired_change(row: dict[Any, Any]) -> Change:
     """Judge one: slower or faster only where the whole interval is beyond the margin."""
-    low, high, margin = row["ratio_low"], row["ratio_high"], row["margin"]
-    verdict = "slower" if low > margin else "faster" if high < 1 / margin else "tie"
+    ratio, margin = Estimate(row["ratio"], row["ratio_low"], row["ratio_high"], row["pairs"]), row["margin"]
+    said = verdict(ratio, Estimate(1.0, 1 / margin, margin, row["pairs"]), whole=True)
     place = row["workload"], row["operation"], row["codec"], "time"
-    return Change(*place, verdict, row["base_ns"], row["head_ns"], row["ratio"], low, high, margin)
+    return Change(*place, said, row["base_ns"], row["head_ns"], *ratio[:3], margin)
 
 
 def versions_of(head: Run) -> list[Version]:

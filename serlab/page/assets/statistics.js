@@ -58,7 +58,22 @@ function insert(sorted, length, value) {
   sorted[j] = value;
 }
 
+const ROUNDING = 1e-12; // part of a ratio that may be lost when a figure is divided twice
+
+// How far equal things stray from each other, as a factor of at least 1; the band of noise is [1 / margin, margin].
+function margin(control) {
+  return control.n ? Math.max(control.high, control.low > 0 ? 1 / control.low : Infinity, 1) : 1;
+}
+
+// The twin of `verdict` in serlab/stats.py.
+function comparison(estimate, control, below = "faster", above = "slower") {
+  if (!estimate.n) return "";
+  if (estimate.low <= 1 && estimate.high >= 1) return "tie";
+  const { value } = estimate;
+  if (value > 0 && Math.max(value, 1 / value) <= margin(control) * (1 + ROUNDING)) return "tie";
+  return value < 1 ? below : above;
+}
+
 function isTie(estimate, control) {
-  if (estimate.n === 0 || (estimate.low <= 1 && estimate.high >= 1)) return true;
-  return control.n > 0 && control.low <= estimate.value && estimate.value <= control.high;
+  return ["", "tie"].includes(comparison(estimate, control));
 }

@@ -18,12 +18,14 @@ from serlab.report.figures.data import (
     is_codec,
     middle,
     missing,
+    ratio_of,
     times,
     workloads_with,
 )
 from serlab.report.figures.labels import reserve_ends, spread_ends
 from serlab.report.figures.look import BAND, QUIET, SMALL, Spread, drawn, look_of, marks, settle, sheet, time_axis
 from serlab.report.tables import baseline_of
+from serlab.stats import FASTER, SLOWER, Estimate, band, verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +58,8 @@ class BreakEven(NamedTuple):
     share: float
     time_ns: float
 
+
+NO_CONTROL = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 Curves = dict[str, list[Spread]]
 """Codec → nanoseconds at each step."""
@@ -94,7 +98,8 @@ def access_figure(
         axis.set_title(name)
         draw_curves(axis, kept, name, curves[name], baseline)
         steps = steps_of(kept, name)
-        notes = {even.codec: until(even, steps) for even in break_evens(curves[name], steps, baseline)}
+        found = break_evens(curves[name], steps, baseline, controls_of(kept, name, baseline))
+        notes = {even.codec: until(even, steps) for even in found}
         ends.append(reserve_ends(axis, [(codec, curve[-1].value) for codec, curve in curves[name].items()], notes))
     figure.supxlabel(
         f"share of the fields that are read; ring and ≤: faster than {baseline} up to there; band: A/A; dashed: floor",
@@ -120,6 +125,11 @@ def curves_of(rows: pd.DataFrame, workload: str, baseline: str) -> Curves:
     return {codec: [step[codec] for step in found] for codec in codecs}
 
 
+def controls_of(rows: pd.DataFrame, workload: str, baseline: str) -> list[Estimate]:
+    """Give the A/A ratio at each step."""
+    return [control_of(arms(rows, workload, step), baseline) for step in steps_of(rows, workload)]
+
+
 def draw_curves(axis: "Axes", rows: pd.DataFrame, workload: str, curves: Curves, baseline: str) -> None:
     """Draw the curves of one workload."""
     steps = steps_of(rows, workload)
@@ -130,7 +140,7 @@ def draw_curves(axis: "Axes", rows: pd.DataFrame, workload: str, curves: Curves,
         axis.plot(fine, np.interp(fine, range(len(steps)), values), color=look.colour, lw=1.2, gid="curve")
         marks(axis, codec, range(len(steps)), curve)
     draw_limits(axis, rows, workload, steps, baseline)
-    for even in break_evens(curves, steps, baseline):
+    for even in break_evens(curves, steps, baseline, controls_of(rows, workload, baseline)):
         axis.plot(even.place, even.time_ns, "o", ms=11, mfc="none", mec=look_of(even.codec).ink, gid="break-even")
     axis.set_xticks(range(len(steps)), [STEPS[step] for step in steps])
     axis.set_xlim(-0.2, len(steps) - 0.9)
@@ -141,23 +151,31 @@ def draw_limits(axis: "Axes", rows: pd.DataFrame, workload: str, steps: list[str
     """Draw the baseline's A/A interval and the floor."""
     groups = [arms(rows, workload, step) for step in steps]
     base = [middle(group.get(baseline, {})) for group in groups]
-    controls = [control_of(group, baseline) for group in groups]
-    low = [one.low * time for one, time in zip(controls, base, strict=True)]
-    high = [one.high * time for one, time in zip(controls, base, strict=True)]
+    controls = controls_of(rows, workload, baseline)
+    bands = [band(one.low, one.high) for one in controls]
+    low, high = ([ends[i] * time for ends, time in zip(bands, base, strict=True)] for i in range(2))
     axis.fill_between(range(len(steps)), low, high, color=BAND, lw=1.5, zorder=0, gid="control")
     floors = [floor_time(group, step) for group, step in zip(groups, steps, strict=True)]
     if not all(np.isnan(floors)):
         axis.plot(range(len(steps)), floors, color=QUIET, ls=(0, (4, 3)), lw=1, zorder=0, gid="floor")
 
 
-def break_evens(curves: Curves, steps: list[str], baseline: str) -> list[BreakEven]:
-    """Find where codecs that are surely faster at the first step and surely slower at the last cross the baseline."""
+def break_evens(curves: Curves, steps: list[str], baseline: str, controls: Sequence[Estimate] = ()) -> list[BreakEven]:
+    """Find where codecs that are faster at the first step and slower at the last cross the baseline.
+
+    Args:
+        curves: codec → its times, step by step.
+        steps: their names.
+        baseline: which of the codecs it is.
+        controls: the A/A ratio at each step; none: it was not measured.
+    """
     base = curves.get(baseline)
     if base is None:
         return []
     found = []
     for codec, curve in curves.items():
-        if curve[0].high < base[0].value and curve[-1].low > base[-1].value:
+        said = [verdict(ratio_of(curve[i], base[i]), controls[i] if controls else NO_CONTROL) for i in (0, -1)]
+        if said == [FASTER, SLOWER]:
             found.append(crossing(codec, curve, base, steps))
     return found
 

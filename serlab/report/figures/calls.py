@@ -8,7 +8,8 @@ import pandas as pd
 from serlab.report.figures.data import missing
 from serlab.report.figures.look import BAND, QUIET, SMALL, drawn, look_of, settle, sheet, tick
 from serlab.report.units import TIME
-from serlab.report.wirecalls import BASELINE, TIE, TRANSPORTS, call_table
+from serlab.report.wirecalls import BASELINE, TRANSPORTS, call_table
+from serlab.stats import TIE, band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +80,7 @@ def draw_panel(axis: "Axes", calls: pd.DataFrame, order: Sequence[str]) -> None:
     for row in calls.to_dict("records"):
         draw_call(axis, order.index(row["codec"]), row)
         if row["verdict"] == BASELINE:
-            low, high = (row["call_ns"] * row[end] for end in ("aa_low", "aa_high"))
+            low, high = (row["call_ns"] * end for end in band(row["aa_low"], row["aa_high"]))
             axis.axvspan(low, high, fc=BAND, ec=BAND, alpha=0.35, lw=1, zorder=0, gid="control")
     axis.set_yticks(range(len(order)), [""] * len(order))
     axis.set_ylim(-0.7, len(order) - 0.3)

@@ -16,6 +16,7 @@ from serlab.report.figures.data import (
     is_codec,
     middle,
     missing,
+    ratio_of,
     sizes,
     sums,
     times,
@@ -38,6 +39,7 @@ from serlab.report.figures.look import (
 )
 from serlab.report.tables import baseline_of
 from serlab.report.units import scaled
+from serlab.stats import Estimate, band, is_tie
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +102,8 @@ def crossover_figure(
     for name, (left, right) in zip(names, panels, strict=True):
         draw_times(left, found[name], name)
         draw_ratios(right, found[name], baseline, sums(kept, name, operations))
-        labels.append(reserve_ends(right, ends_of(found[name], baseline), notes_of(found[name], baseline)))
+        control = control_of(sums(kept, name, operations), baseline)
+        labels.append(reserve_ends(right, ends_of(found[name], baseline), notes_of(found[name], baseline, control)))
     work = " + ".join(operations)
     figure.supxlabel(
         f"bandwidth (log scale); time per message = {work} + bytes ({size}) / bandwidth\n"
@@ -131,9 +134,9 @@ def crossing(cost: Cost, base: Cost) -> float:
     return bandwidth if bandwidth > 0 else float("nan")
 
 
-def is_certain(cost: Cost, base: Cost) -> bool:
-    """Tell whether a codec's time surely differs from the baseline's, so that its crossing is more than noise."""
-    return not cost.time.low <= base.time.value <= cost.time.high
+def is_certain(cost: Cost, base: Cost, control: Estimate) -> bool:
+    """Tell whether a codec's time differs from the baseline's, so that its crossing is more than noise."""
+    return not is_tie(ratio_of(cost.time, base.time), control)
 
 
 def draw_times(axis: "Axes", costs: dict[str, Cost], workload: str) -> None:
@@ -162,9 +165,9 @@ def draw_ratios(axis: "Axes", costs: dict[str, Cost], baseline: str, found: dict
         low, high = (total_ns(cost, BANDWIDTHS, time) / below for time in (cost.time.low, cost.time.high))
         axis.fill_between(BANDWIDTHS, low, high, color=look.colour, alpha=0.25, lw=0)
         at = crossing(cost, base)
-        if SLOWEST <= at <= FASTEST and is_certain(cost, base):
+        if SLOWEST <= at <= FASTEST and is_certain(cost, base, control):
             axis.plot(at, 1, "o", ms=9, mfc="none", mec=look.ink, zorder=5, gid="crossing")
-    low, high = ((wire + own * end) / below for end in (control.low, control.high))
+    low, high = ((wire + own * end) / below for end in band(control.low, control.high))
     axis.fill_between(BANDWIDTHS, low, high, color=BAND, lw=1.5, zorder=0, gid="control")
     finish(axis)
     ratio_axis(axis.yaxis)
@@ -186,11 +189,11 @@ def ends_of(costs: dict[str, Cost], baseline: str) -> list[tuple[str, float]]:
     return [(codec, float(total_ns(cost, FASTEST) / total_ns(base, FASTEST))) for codec, cost in costs.items()]
 
 
-def notes_of(costs: dict[str, Cost], baseline: str) -> dict[str, str]:
+def notes_of(costs: dict[str, Cost], baseline: str, control: Estimate) -> dict[str, str]:
     """Say up to or from which bandwidth a codec is faster than the baseline."""
     base, notes = costs[baseline], {}
     for codec, cost in costs.items():
         at = crossing(cost, base)
-        if SLOWEST <= at <= FASTEST and is_certain(cost, base):
+        if SLOWEST <= at <= FASTEST and is_certain(cost, base, control):
             notes[codec] = f"{'<' if cost.bytes < base.bytes else '>'} {scaled(at, RATE)}"
     return notes

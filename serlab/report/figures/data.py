@@ -95,6 +95,11 @@ def time_of(values: Values, base: Values, scale: float) -> Spread:
     return Spread(ratio.value * scale, ratio.low * scale, ratio.high * scale)
 
 
+def ratio_of(time: Spread, base: Spread) -> Estimate:
+    """Give back the ratio that a codec's time was drawn from."""
+    return Estimate(time.value / base.value, time.low / base.value, time.high / base.value, 1)
+
+
 def control_of(found: Mapping[str, Values], baseline: str) -> Estimate:
     """Give the A/A ratio of a group."""
     return paired_ratio(found.get(baseline + CONTROL, {}), found.get(baseline, {}))

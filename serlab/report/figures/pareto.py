@@ -20,6 +20,7 @@ from serlab.report.figures.data import (
 from serlab.report.figures.labels import label_points, segments
 from serlab.report.figures.look import BAND, QUIET, SMALL, Spread, drawn, marks, settle, sheet, size_axis, time_axis
 from serlab.report.tables import baseline_of
+from serlab.stats import band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,7 +124,8 @@ def draw_control(axis: "Axes", found: Mapping[str, Values], baseline: str) -> No
     """Draw the baseline's A/A interval, which in a panel of several powers of ten is a line."""
     control, time = control_of(found, baseline), middle(found.get(baseline, {}))
     if control.n:
-        axis.axhspan(control.low * time, control.high * time, fc=BAND, ec=BAND, lw=1, zorder=0, gid="control")
+        low, high = (end * time for end in band(control.low, control.high))
+        axis.axhspan(low, high, fc=BAND, ec=BAND, lw=1, zorder=0, gid="control")
 
 
 def corners_of(axis: "Axes", points: Points) -> tuple[list[float], list[float]]:

@@ -13,6 +13,7 @@ from serlab.report.cells import interval
 from serlab.report.figures.data import chosen, missing, workloads_with
 from serlab.report.figures.look import BAND, QUIET, SMALL, drawn, look_of, ratio_axis, ratio_text, settle, sheet
 from serlab.report.tables import baseline_of, build_tables
+from serlab.stats import band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,12 +95,17 @@ def draw_panel(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
     for place, row in enumerate(group.to_dict("records")):
         draw_bar(axis, place, row)
     axis.axvline(1, color="#000000", lw=0.8, zorder=3)
-    axis.axvspan(group["aa_low"].iloc[0], group["aa_high"].iloc[0], fc=BAND, ec=BAND, lw=1, zorder=0, gid="control")
+    axis.axvspan(*noise_in(group), fc=BAND, ec=BAND, lw=1, zorder=0, gid="control")
     axis.set_yticks(range(len(group)), list(group["codec"]))
     axis.set_ylim(-0.7, len(group) - 0.3)
     axis.tick_params(axis="y", length=0)
     set_limits(axis, group, floor)
     ratio_axis(axis.xaxis)
+
+
+def noise_in(group: pd.DataFrame) -> tuple[float, float]:
+    """Give the band of ratios that are ties."""
+    return band(group["aa_low"].iloc[0], group["aa_high"].iloc[0])
 
 
 def set_limits(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
@@ -113,7 +119,7 @@ def set_limits(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
     axis.set_xlim(right / exp(span), right)
     if is_near:
         axis.axvline(floor, color=QUIET, ls=(0, (4, 3)), lw=1, zorder=0, gid="floor")
-    band = f"A/A {interval(group['aa_low'].iloc[0], group['aa_high'].iloc[0])}"
+    band = f"A/A {interval(*noise_in(group))}"
     beyond = f"◂ floor {ratio_text(floor)}    " if floor == floor and not is_near else ""
     axis.set_xlabel(beyond + band, loc="left", fontsize=SMALL, color=QUIET, gid="floor" if beyond else "band")
 

@@ -11,6 +11,7 @@ from serlab.report.figures.pareto import Points, front_of, pad
 from serlab.report.wire import PREFIX
 from serlab.report.wirearms import wire_arms
 from serlab.report.wirestreams import Form, stream_forms
+from serlab.stats import band
 
 if TYPE_CHECKING:
     from serlab.report.figures.canvas import Picture
@@ -49,7 +50,8 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
     time_axis(axis.yaxis)
     axis.tick_params(labelsize=SMALL)
     control, base = arms.control(arms.baseline()), arms.value(arms.baseline())
-    axis.axhspan(control.low * base, control.high * base, fc=BAND, lw=0, alpha=0.5, zorder=0, gid="control")
+    low, high = (end * base for end in band(control.low, control.high))
+    axis.axhspan(low, high, fc=BAND, lw=0, alpha=0.5, zorder=0, gid="control")
     figure.supxlabel(
         "bytes per token (log scales); over HTTP/1.1 unless it is said; × tokens in a piece\n"
         "95 % intervals of the time; bold: none is smaller and faster; "
