@@ -8,19 +8,17 @@ printed piece is appended to `PRINTED`; a test computes it again from the rows, 
 """
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.report import tables
 from serlab.report.figures.data import Values, control_of, middle, summed
-from serlab.report.leaders import standing
+from serlab.report.tables import baseline_of
 from serlab.report.units import SIZE, TIME, scaled, three_digits
-from serlab.stats import Estimate, paired_ratio
+from serlab.stats import TIE, Estimate, paired_ratio, verdict
 
-LESS, MORE, TIE = "less", "more", "tie"
-VERDICTS = {"faster": LESS, "slower": MORE, "tie": TIE}
-"""What the tables call a difference in time → what a claim on any figure calls it."""
+LESS, MORE = "less", "more"
 
 
 class Selection(NamedTuple):
@@ -136,7 +134,7 @@ class Figures:
         rows.attrs = {}  # pandas copies them deeply at each selection
         top, bottom = by_workload(rows, selection), by_workload(rows, against) if against else {}
         names = [name for name in (workloads or top) if name in top and (against is None or name in bottom)]
-        baseline = tables.baseline_of(rows)
+        baseline = baseline_of(rows)
         found = {name: find(top[name], bottom.get(name), selection, against, baseline) for name in names}
         self.found = {name: one for name, one in found.items() if one is not None}
         self.values = pd.Series({name: one.estimate.value for name, one in self.found.items()}, dtype=float)
@@ -160,8 +158,8 @@ class Figures:
         """Claim the figure of the workload in the middle; of two that disagree on the direction it is a tie."""
         order = list(self.values.sort_values(kind="stable").index)
         both = {self.found[order[i]].verdict for i in {(len(order) - 1) // 2, len(order) // 2} if order}
-        verdict = both.pop() if len(both) == 1 else TIE
-        return self.claim("median", tuple(self.found), float(self.values.median()), verdict=verdict)
+        direction = both.pop() if len(both) == 1 else TIE
+        return self.claim("median", tuple(self.found), float(self.values.median()), verdict=direction)
 
     def count(self, counted: str | tuple[float, float]) -> Claim:
         """Claim on how many workloads the verdict is this, or the figure lies between two bounds."""
@@ -257,7 +255,7 @@ def with_reads(
 ) -> dict[str, dict[str, Values]]:
     """Add what it takes to read a share of plain objects, where that was measured."""
     decode, read = (by_workload(rows, Selection((), (name,), "time")) for name in ("decode", selection.reads))
-    baseline = tables.baseline_of(rows)
+    baseline = baseline_of(rows)
     more: dict[str, dict[str, Values]] = {}
     for name in (name for name in found if name in decode and name in read):
         plain = least_of(decode[name], selection.readers, baseline)
@@ -284,10 +282,16 @@ def find(
     estimate = paired_ratio(top[codec], bottom[other]) if other else None
     if not estimate or not estimate.n:
         return None
-    return Found(codec, estimate, VERDICTS[tables.compare(estimate, control_of(top, baseline))])
+    return Found(codec, estimate, verdict(estimate, control_of(top, baseline), LESS, MORE))
 
 
 def least_of(arms: Mapping[str, Values], codecs: Sequence[str], baseline: str) -> str | None:
     """Name the codec with the least figure, in its ratio to the baseline."""
     there = [codec for codec in codecs if codec in arms]
-    return min(there, key=lambda codec: standing(arms[codec], arms.get(baseline, {}))) if there else None
+    return min(there, key=lambda codec: standing(arms[codec], arms.get(baseline, {})), default=None)
+
+
+def standing(values: Values, base: Values) -> float:
+    """Give what codecs are ordered by: the ratio to the baseline, which the machine's drift leaves alone."""
+    both = values.keys() & base.keys()
+    return median([values[i] / base[i] for i in both] if both else values.values())

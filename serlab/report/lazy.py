@@ -16,8 +16,8 @@ import pandas as pd
 from serlab.report.figures.access import SHARES
 from serlab.report.figures.data import Values, arms, chosen, control_of, names_of
 from serlab.report.leaders import standing
-from serlab.report.tables import baseline_of, compare
-from serlab.stats import Estimate, paired_ratio
+from serlab.report.tables import baseline_of
+from serlab.stats import FASTER, SLOWER, Estimate, paired_ratio, verdict
 
 STEPS = tuple(SHARES)
 """The steps of the access curve whose share is known."""
@@ -40,7 +40,7 @@ class Curves(NamedTuple):
 
     def verdict(self, step: str) -> str:
         """Say faster, slower or tie, of the view."""
-        return compare(self.ratio(step), self.control[step])
+        return verdict(self.ratio(step), self.control[step])
 
 
 def lazy_table(rows: pd.DataFrame, views: Sequence[str], whole: str | Sequence[str] = ()) -> pd.DataFrame:
@@ -111,9 +111,9 @@ def verdict_of(curves: Curves, steps: Sequence[str]) -> dict[str, Any]:
     """Say whether a view pays, and up to which share."""
     first = ONE if ONE in curves.lazy and ONE in curves.eager else steps[0]
     one, all_ = curves.verdict(first), curves.verdict(steps[-1])
-    if one != "faster":
-        named, share = "never" if one == "slower" else "unsure", NOWHERE
-    elif all_ == "faster":
+    if one != FASTER:
+        named, share = "never" if one == SLOWER else "unsure", NOWHERE
+    elif all_ == FASTER:
         named, share = "always", NOWHERE
     else:
         named, share = "up to a share", share_of(curves, steps)
