@@ -154,15 +154,15 @@ def first(operation: str) -> str:
     """Say who is fastest, and how it stands to orjson."""
     one, row = ratios[operation], fastest[operation]
     if one.codec == "orjson":
-        return f"to {operation}, no codec is ahead of orjson"
+        return f"To {operation}, no codec takes less time than orjson"
     direction = one.words("faster than", "slower than", "within the noise of")
-    return (
-        f"to {operation}, {one:codec}: {one:.3f} of orjson's time [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}], "
-        f"{direction} orjson; " + (f"tied with {row['ties']}" if row["ties"] else "none ties with it")
+    interval = f"[{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
+    return f"To {operation}, {one:codec} takes least: {one:.3f} {interval} of orjson's time, {direction} orjson; " + (
+        f"tied with {row['ties']}" if row["ties"] else "none ties with it"
     )
 
 
-say(*(f"- Fastest {first(operation)}." for operation in ratios))
+say(*(f"- {first(operation)}." for operation in ratios))
 
 # %% [markdown]
 # ### From which bandwidth on?
@@ -190,7 +190,7 @@ assert packed, "a run without a packed codec answers nothing here"
 small, quick = min(packed, key=lambda name: packed[name].bytes), min(packed, key=lambda name: packed[name].time.value)
 change = crossing(packed[small], packed[quick]) if small != quick else float("nan")
 say(
-    f"Smallest: `{small}`; fastest: `{quick}`. "
+    f"Smallest: `{small}`; least time: `{quick}`. "
     + (f"The smallest is ahead below {scaled(change, RATE)}." if change > 0 else "They do not change places.")
 )
 
@@ -224,8 +224,10 @@ slowest = min(last, key=lambda name: last[name])
 
 def over(wire) -> str:
     """Say who is fastest over a wire, and how it stands to orjson."""
-    verdict = "" if wire["verdict"] == "faster" else f" ({wire['verdict']})"
-    return f"at {wire.name} `{wire['fastest']}` takes {wire['ratio']:.3f} of orjson's time{verdict}"
+    if wire["verdict"] == "baseline":
+        return f"at {wire.name} no codec takes less time than orjson"
+    tie = ", a tie" if wire["verdict"] == "tie" else ""
+    return f"at {wire.name} `{wire['fastest']}` takes {wire['ratio']:.3f} of orjson's time{tie}"
 
 
 def bytes_said() -> str:
@@ -237,7 +239,7 @@ def bytes_said() -> str:
 
 # %%
 say(
-    f"{bytes_said()} Fastest {first('encode')}. Fastest {first('decode')}.",
+    f"{bytes_said()} {first('encode')}. {first('decode')}.",
     f"Encoded, sent and decoded: {over(slow)}; {over(fast)}.",
     f"Of the packed formats the slowest at {fast.name} is `{slowest}`, {last[slowest]:.2f} times as fast as text.",
     f"base64 in JSON takes {sizes['base64']:.2f} of the bytes of text, without another format."
