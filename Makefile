@@ -2,6 +2,7 @@
 #   make compare CORPUS=my.jsonl      your own traffic (several files: CORPUS="a.jsonl b.jsonl.gz")
 #   make fuzz SECONDS=600             damaged bytes for everything that reads
 #   make lab ARGS=--no-browser        the notebooks; make notebooks ARGS=--check executes them on the stored run
+#   make stored ARGS="--only wire"    remake what is published: runs, README, notebooks, picture; or one part of it
 #   make compare ARGS="--rigorous"    more options of `serlab compare`
 PYTHON ?=
 CORPUS ?=
@@ -11,7 +12,7 @@ VENV := .venv
 STAMP := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-.PHONY: compare test setup extras lint lab notebooks fuzz bench schemas clean help
+.PHONY: compare test setup extras lint lab notebooks stored fuzz bench schemas clean help
 
 compare: $(STAMP)
 	@$(BIN)/serlab compare --quick $(foreach file,$(CORPUS),--corpus "$(file)") $(ARGS)
@@ -46,6 +47,9 @@ lab: $(VENV)/.notebooks
 notebooks: $(VENV)/.notebooks
 	$(BIN)/python scripts/notebooks.py $(ARGS)
 
+stored: extras
+	$(BIN)/python -m scripts.stored $(ARGS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,5 +71,6 @@ help:
 	@echo "make compare [CORPUS=FILE] [ARGS=...]  compare the codecs"
 	@echo "make lab                                open the notebooks in JupyterLab"
 	@echo "make notebooks [ARGS=--check]           execute them all; with --check write nothing, fail on stale outputs"
+	@echo "make stored [ARGS=--only ...]           remake stored runs, README, notebooks and picture, on a quiet machine"
 	@echo "make extras                             what notebooks and the service need; make test then skips nothing"
 	@echo "make test | setup | lint | fuzz [SECONDS=60] | bench | schemas | clean"

@@ -23,6 +23,7 @@ from serlab.options import (
     Flamegraph,
     Gc,
     Load,
+    MaxBodyMb,
     MemoryLimit,
     Operations,
     Output,
@@ -101,6 +102,7 @@ def check(
     workload: Workloads = None,
     seed: Seed = 0,
     strict: Strict = False,
+    max_body_mb: MaxBodyMb = 64,
     as_json: AsJson = False,
 ) -> None:
     """Send every body through every codec and compare what comes back; then list what the types do not know."""
@@ -108,7 +110,7 @@ def check(
     from serlab.measure.plan import chosen_codecs
     from serlab.terminal import show_check
 
-    report = Report(chosen_codecs(split(codec)))
+    report = Report(chosen_codecs(split(codec)), max_body_mb)
     for body in shown(bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report)):
         report.add(body)
     print(json.dumps(report.to_dict())) if as_json else show_check(Console(), report)
@@ -127,13 +129,15 @@ def size(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    max_body_mb: MaxBodyMb = 64,
     as_json: AsJson = False,
 ) -> None:
     """Measure bytes per message: raw, gzip, zstd. With --json, one line for each body and codec."""
     if as_json:
-        print_sizes(codec, workload, corpus, seed, strict)
+        print_sizes(codec, workload, corpus, seed, strict, max_body_mb)
         return
-    run(("size",), codec, workload, corpus, (), quick, rigorous, output, resume, seed, strict, False)
+    more: dict[str, Any] = {"max_body_mb": max_body_mb}
+    run(("size",), codec, workload, corpus, (), quick, rigorous, output, resume, seed, strict, False, **more)
 
 
 @app.command()
@@ -148,6 +152,7 @@ def time(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    max_body_mb: MaxBodyMb = 64,
     gc: Gc = "frozen",
     pin: Pin = False,
     batch_ms: BatchMs = 0.0,
@@ -157,7 +162,7 @@ def time(
     as_json: AsJson = False,
 ) -> None:
     """Measure time per message and its ratio to the baseline. With --json, one line for each figure."""
-    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "base": base}
+    more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "base": base, "max_body_mb": max_body_mb}
     more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
     run(("time",), codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)
 
@@ -173,6 +178,7 @@ def memory(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    max_body_mb: MaxBodyMb = 64,
     flamegraph: Flamegraph = False,
     time_limit: TimeLimit = 300.0,
     memory_limit: MemoryLimit = 0,
@@ -180,6 +186,7 @@ def memory(
 ) -> None:
     """Count allocations, bytes and peak per operation, and what a result keeps. With --json, a line for each figure."""
     more: dict[str, Any] = {"flamegraph": flamegraph, "time_limit_s": time_limit, "memory_limit_mb": memory_limit}
+    more |= {"max_body_mb": max_body_mb}
     run(("memory",), codec, workload, corpus, (), quick, rigorous, output, resume, seed, strict, as_json, **more)
 
 
@@ -217,6 +224,7 @@ def compare(
     resume: Resume = False,
     seed: Seed = 0,
     strict: Strict = False,
+    max_body_mb: MaxBodyMb = 64,
     gc: Gc = "frozen",
     pin: Pin = False,
     batch_ms: BatchMs = 0.0,
@@ -237,7 +245,7 @@ def compare(
     parts = split(part) or (*PARTS, *(LOAD_PARTS if load else ()))
     check_names("part", parts, (*PARTS, *LOAD_PARTS, WIRE))
     more: dict[str, Any] = {"gc": gc, "pin": pin, "batch_ms": batch_ms, "flamegraph": flamegraph, "base": base}
-    more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
+    more |= {"time_limit_s": time_limit, "memory_limit_mb": memory_limit, "max_body_mb": max_body_mb}
     run(parts, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json, **more)
 
 

@@ -44,7 +44,8 @@ def compare(
     Args:
         codecs: names; None means all that are installed.
         workloads: names; None means all built-in ones, or none if there is a corpus.
-        corpus: paths of recorded traffic, see `serlab.corpus`.
+        corpus: paths of recorded traffic, see `serlab.corpus`; what files look like that hold no bodies stands in
+            `attrs["environment"]["hints"]`.
         operations: what is timed, see `serlab.measure.effort.OPERATIONS`; empty means what the effort says.
         parts: any of size, memory, time, and on request throughput, lag, wire; parity is always checked.
         effort: quick, default or rigorous.
@@ -54,7 +55,7 @@ def compare(
         directory: the results folder; None keeps no files.
         resume: go on with a run that was stopped in `directory`.
         progress: show a progress bar, in a notebook too.
-        settings: gc, pin, batch_ms, time_limit_s, memory_limit_mb, flamegraph, experiments; see
+        settings: gc, pin, batch_ms, time_limit_s, memory_limit_mb, max_body_mb, flamegraph, experiments; see
             `serlab.measure.plan.Options`.
 
     Returns:

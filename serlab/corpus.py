@@ -2,13 +2,15 @@
 
 A line holds one of
 - a body: a request, a response, a chunk or any other JSON document;
-- an OpenAI Batch API line: `{"custom_id", "method", "url", "body"}`, or a result with `response.body`;
-- a pair: `{"request": …, "response": …}`;
-- a JSON string with a whole SSE body: each event is a body, `[DONE]` ends it.
+- an OpenAI Batch API line: `{"custom_id", "method", "url", "body"}`, or a result with `response.body`; and Anthropic's;
+- a pair: `{"request": …, "response": …}`, each a body, its JSON text, or an HTTP message with the body inside;
+- a whole HTTP Archive or cassette of such pairs, or an array of bodies;
+- a JSON string with a whole SSE body: each event is a body, `[DONE]` ends it;
+- a line of raw SSE, one stream or several.
 
-A file may also be raw SSE, one stream or several. `.gz` and `.zst` are read as they stream; no file is held whole. A
-line that is not JSON is reported with file, line and reason, and the rest is read. Of a duplicate key the last value
-wins, as in every parser here.
+gzip and zstd are read as they stream; no file is held whole. A line that is none of these is reported with file, line
+and reason, and the rest is read. A line that looks like a log with bodies inside is a document, and a hint says so.
+Of a duplicate key the last value wins, as in every parser here.
 
 Source: RFC 8259; the OpenAI Batch API guide; the WHATWG standard, server-sent events.
 """
@@ -16,20 +18,27 @@ Source: RFC 8259; the OpenAI Batch API guide; the WHATWG standard, server-sent e
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
 
 from serlab import sse
+from serlab.envelopes import ANSWERS, Found, unwrap
 from serlab.errors import CorpusError
+from serlab.hints import Hints, OnHint, is_log
 from serlab.messages.exact import loads_exactly
-from serlab.recognise import recognise
+from serlab.recognise import is_open, recognise
+from serlab.spread import Spread
 from serlab.streams import MAX_LINE, numbered_lines
 
 OnError = Callable[[CorpusError], None]
 Lines = Iterator[tuple[int, bytes]]
+
+MOST_HELD = 16
+"""Events at the start of a stream that wait for the first whose kind is told by its shape."""
+
+RAISED_BY = "--max-body-mb raises the limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +64,24 @@ def read_all(paths: Iterable[str | Path], *, strict: bool = False, on_error: OnE
         yield from read(path, strict=strict, on_error=on_error)
 
 
-def read(path: str | Path, *, strict: bool = False, on_error: OnError | None = None) -> Iterator[Body]:
+def read(
+    path: str | Path,
+    *,
+    strict: bool = False,
+    on_error: OnError | None = None,
+    on_hint: OnHint | None = None,
+    name: str = "",
+    longest: int = 0,
+) -> Iterator[Body]:
     """Read a corpus, one body at a time.
 
     Args:
-        path: a file of JSON lines or of raw SSE; `.gz` or `.zst` by its name.
+        path: a file of JSON lines, of raw SSE or of both; compressed or not.
         strict: raise at the first line that cannot be read.
         on_error: called with each such line otherwise.
+        on_hint: called at the end with what the file looks like, where that is not bodies.
+        name: of the file in bodies and errors; its path if it is empty.
+        longest: bytes that a line may have; 0 means `serlab.streams.MAX_LINE`.
 
     Yields:
         The bodies in the order of the file.
@@ -69,19 +89,14 @@ def read(path: str | Path, *, strict: bool = False, on_error: OnError | None = N
     Raises:
         CorpusError: the file cannot be opened or decompressed; with `strict`, a line cannot be read.
     """
-    file = str(path)
-    report = fail if strict else on_error or ignore
-    lines = readable_lines(file, report)
-    # The first line tells raw SSE, which takes all the lines after it, from JSON lines.
-    for number, line in lines:
-        if sse.START.match(line):
-            yield from recorded_streams(file, chain([(number, line)], lines), report)
-        elif line.strip():
-            yield from bodies_of_line(file, number, line, report)
-            break
-    for number, line in lines:
-        if line.strip():
-            yield from bodies_of_line(file, number, line, report)
+    reader = Reader(name or str(path), fail if strict else on_error or ignore)
+    try:
+        yield from reader.bodies(numbered(str(path), reader, longest))
+    except CorpusError as error:
+        raise CorpusError(reader.file, error.line, error.reason) from error
+    if on_hint:
+        for hint in reader.hints.lines():
+            on_hint(hint)
 
 
 def fail(error: CorpusError) -> NoReturn:
@@ -93,91 +108,143 @@ def ignore(error: CorpusError) -> None:
     """Go on; the caller did not ask to hear of lines that cannot be read."""
 
 
-def readable_lines(file: str, report: OnError) -> Lines:
-    """Give a file's lines and report those that are too long."""
-    for number, line in numbered_lines(file):
+def numbered(path: str, reader: "Reader", longest: int) -> Lines:
+    """Yield a file's lines and report those that are too long."""
+    for number, line in numbered_lines(path, longest) if longest else numbered_lines(path):
         if line is None:
-            report(CorpusError(file, number, f"longer than {MAX_LINE:,} bytes; expected one message in a line"))
+            most = f"{longest or MAX_LINE:,}"
+            reader.cannot_read(number, f"longer than {most} bytes; expected one message in a line ({RAISED_BY})")
         else:
             yield number, line
 
 
-def bodies_of_line(file: str, number: int, line: bytes, report: OnError) -> Iterator[Body]:
-    """Unwrap what one line holds; report it if it is not JSON."""
-    if sse.START.match(line):
-        yield from bodies_of_events(file, sse.events([(number, line)]), report)
-        return
-    try:
-        value = parse(file, number, line)
-    except CorpusError as error:
-        report(error)
-        return
-    for part, hint in unwrap(value):
-        if type(part) is str and sse.is_stream(part):
-            yield from bodies_of_events(file, sse.events(sse.lines_of(part, number)), report)
-        else:
-            yield Body(file, number, recognise(part, hint), part)
+class Reader:
+    """Reads the lines of one file, and remembers what tells the kind of the next.
 
+    Args:
+        file: as the user named it.
+        report: receives each line that cannot be read.
+    """
 
-def recorded_streams(file: str, lines: Lines, report: OnError) -> Iterator[Body]:
-    """Give the bodies of a raw SSE file, which may hold several streams one after another."""
-    events = sse.events(lines)
-    for event in events:
-        yield from bodies_of_events(file, chain([event], events), report)
+    def __init__(self, file: str, report: OnError) -> None:
+        self.file = file
+        self.report = report
+        self.hints = Hints(file)
+        self.results = ""
+        """The kind of the batch results so far."""
 
+    def cannot_read(self, line: int, reason: str) -> None:
+        """Report a line."""
+        self.report(CorpusError(self.file, line, reason))
 
-def bodies_of_events(file: str, events: Iterable[sse.Event], report: OnError) -> Iterator[Body]:
-    """Give each event of one stream as a body; an event that is not JSON is reported."""
-    hint = ""
-    for number, data in events:
-        if data == sse.DONE:
-            return
+    def bodies(self, lines: Lines) -> Iterator[Body]:
+        """Yield the bodies of a file's lines: events of SSE, and what each line between them holds."""
+        spread = Spread(self.file, self.report, at_once=self.report is fail)
+        yield from self.bodies_of(sse.events(spread.single_lines(lines)))
+        spread.tell()
+
+    def bodies_of(self, events: Iterable[sse.Event], *, once: bool = False) -> Iterator[Body]:
+        """Yield the bodies of events and of the lines between them.
+
+        Args:
+            events: of a file, or of the text of one stream.
+            once: stop at the end of the first stream.
+        """
+        stream = Stream(self.file)
+        for number, data, is_field in events:
+            if not is_field:
+                yield from self.bodies_of_line(number, data, stream)
+            elif data == sse.DONE:
+                yield from stream.end()
+                if once:
+                    return
+            else:
+                try:
+                    document = parse(self.file, number, data)
+                except CorpusError as error:
+                    self.cannot_read(number, f"an SSE event: {error.reason}")
+                    continue
+                yield from stream.add(number, document)
+        yield from stream.end()
+
+    def bodies_of_line(self, number: int, line: bytes, stream: "Stream") -> Iterator[Body]:
+        """Unwrap what one line holds; report it if it is not JSON."""
         try:
-            document = parse(file, number, data)
+            value = parse(self.file, number, line)
         except CorpusError as error:
-            report(CorpusError(file, number, f"an SSE event: {error.reason}"))
-            continue
-        kind = recognise(document, hint)
-        hint = kind if kind in ("ChatChunk", "GenerateResponse") else hint
-        yield Body(file, number, kind, document)
+            self.report(error)
+            return
+        for part in unwrap(value, self.results):
+            yield from self.bodies_of_part(number, value, part, stream)
+
+    def bodies_of_part(self, number: int, whole: Any, part: Found, stream: "Stream") -> Iterator[Body]:
+        """Yield the bodies of one part of a line: a stream's events, or the part itself."""
+        document = part.value
+        if type(document) is str and sse.is_stream(document):
+            yield from self.bodies_of(sse.events(sse.lines_of(document, number)), once=True)
+            return
+        if part.is_text:
+            try:
+                document = parse(self.file, number, document.encode("utf-8", "surrogatepass"))
+            except CorpusError as error:
+                self.cannot_read(number, f"the body inside: {error.reason}")
+                return
+        kind = recognise(document, part.hint or stream.kind)
+        if document is whole and self.is_no_body(number, document, kind):
+            kind = "document"
+        if type(whole) is dict and "custom_id" in whole and kind in ANSWERS.values():
+            self.results = kind
+        yield from stream.add(number, document, kind)
+
+    def is_no_body(self, number: int, value: Any, kind: str) -> bool:
+        """Tell a line that holds bodies in a way that is not certain, and count it for the hint."""
+        if is_log(value, kind):
+            self.hints.log(number, value)
+            return True
+        if type(value) is list and value and all(type(item) is dict for item in value):
+            self.hints.list(number)
+        return False
 
 
-ANSWERS = {
-    "ChatRequest": "ChatResponse",
-    "EmbeddingRequest": "EmbeddingResponse",
-    "GenerateRequest": "GenerateResponse",
-}
-"""Kind of a request → kind of what answers it."""
+class Stream:
+    """One stream of events, whose kind the first events may leave open.
 
-REQUESTS = {"/chat/completions": "ChatRequest", "/embeddings": "EmbeddingRequest", "/completions": "GenerateRequest"}
-"""End of an address → the kind that it takes."""
+    Args:
+        file: as the user named it.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.kind = ""
+        self.held: list[tuple[int, Any]] = []
+
+    def add(self, number: int, document: Any, kind: str = "") -> Iterator[Body]:
+        """Take a body in; yield those whose kind is settled."""
+        in_stream = not kind
+        kind = kind or recognise(document, self.kind)
+        if in_stream and not self.kind and kind == "document" and len(self.held) < MOST_HELD and may_be_chunk(document):
+            self.held.append((number, document))
+            return
+        if in_stream and kind in ("ChatChunk", "GenerateResponse"):
+            self.kind = kind
+        yield from self.release()
+        yield Body(self.file, number, kind, document)
+
+    def release(self) -> Iterator[Body]:
+        """Yield the bodies that were held back, of the stream's kind as far as their shape allows it."""
+        for number, document in self.held:
+            yield Body(self.file, number, recognise(document, self.kind), document)
+        self.held.clear()
+
+    def end(self) -> Iterator[Body]:
+        """Yield what is held back; another stream may follow."""
+        yield from self.release()
+        self.kind = ""
 
 
-def unwrap(value: Any) -> Iterator[tuple[Any, str]]:
-    """Take a batch line or a pair apart; each part comes with the kind that its place suggests."""
-    if type(value) is not dict:
-        yield value, ""
-    elif value.keys() >= {"custom_id", "url", "body"}:
-        yield value["body"], hint_of_url(value["url"])
-    elif value.keys() >= {"custom_id", "response"} and is_batch_result(value["response"]):
-        yield value["response"]["body"], "ChatResponse"
-    elif value.keys() >= {"request", "response"} and not value.keys() & {"choices", "object"}:
-        kind = recognise(value["request"])
-        yield value["request"], kind
-        yield value["response"], ANSWERS.get(kind, "")
-    else:
-        yield value, ""
-
-
-def is_batch_result(response: Any) -> bool:
-    """Tell a result line's response from the answer of a pair."""
-    return type(response) is dict and "body" in response
-
-
-def hint_of_url(url: Any) -> str:
-    """Name the kind that an address takes."""
-    path = str(url).partition("?")[0]
-    return next((kind for end, kind in REQUESTS.items() if path.endswith(end)), "")
+def may_be_chunk(document: Any) -> bool:
+    """Tell a body that is a chunk of a chat in a stream of them, such as one without choices."""
+    return type(document) is dict and is_open(document, "ChatChunk")
 
 
 def parse(file: str, number: int, data: bytes) -> Any:

@@ -27,5 +27,25 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+MAX_BODY_MB = DEFAULT_LIMITS.max_bytes // MIB
+
+
+def limits_for(max_body_mb: int) -> Limits:
+    """Give limits for larger messages.
+
+    Args:
+        max_body_mb: length of a message in MiB; from 64 on the other bounds grow alike.
+    """
+    grown = max(max_body_mb / MAX_BODY_MB, 1.0)
+    default = DEFAULT_LIMITS
+    items, size = round(default.max_items * grown), round(default.max_materialized_bytes * grown)
+    return Limits(max_body_mb * MIB, default.max_depth, items, size)
+
+
+def longest_line(max_body_mb: int) -> int:
+    """Give the bytes that a line of a corpus may have: text is longer than what it stands for."""
+    return 4 * max(max_body_mb, MAX_BODY_MB) * MIB
+
+
 UNLIMITED = Limits(2**63, None, 2**63, 2**63)
 """For bytes that one's own program wrote."""

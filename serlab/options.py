@@ -8,7 +8,7 @@ import typer
 Codecs = Annotated[list[str] | None, typer.Option("--codec", metavar="NAME", help="A codec; may be repeated.")]
 Workloads = Annotated[list[str] | None, typer.Option("--workload", metavar="NAME", help="A built-in workload; repeat.")]
 Corpora = Annotated[
-    list[str] | None, typer.Option("--corpus", metavar="FILE", help="Recorded traffic, .jsonl[.gz|.zst]; repeat.")
+    list[str] | None, typer.Option("--corpus", metavar="FILE", help="Recorded traffic, - for standard input; repeat.")
 ]
 Operations = Annotated[list[str] | None, typer.Option("--operation", metavar="NAME", help="See `serlab list`; repeat.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer processes and batches: minutes, wider intervals.")]
@@ -20,6 +20,9 @@ Resume = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Of workloads, samples and the order of batches.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first corpus line that cannot be read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
+MaxBodyMb = Annotated[
+    int, typer.Option("--max-body-mb", metavar="MIB", min=1, help="Length of a body that is taken; a line: 4 times.")
+]
 Gc = Annotated[str, typer.Option("--gc", metavar="frozen|on", help="Python's collector while timing.")]
 Pin = Annotated[bool, typer.Option("--pin", help="Keep each timing worker on one processor.")]
 BatchMs = Annotated[float, typer.Option("--batch-ms", metavar="MS", help="Length of a batch; 0: as the effort says.")]

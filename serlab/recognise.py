@@ -88,7 +88,7 @@ def recognise_choices(choices: list[Any], by_object: str, document: dict[str, An
     """Name the kind by the first choice, since some servers call a chunk a completion; by `object` where it is open."""
     if not choices and not by_object:
         # Azure opens a stream with filter results and no choice.
-        return "ChatChunk" if "prompt_filter_results" in document else ""
+        return "ChatChunk" if {"prompt_filter_results", "prompt_annotations"} & document.keys() else ""
     first = choices[0] if choices else {}
     found = [kind for key, kind in CHOICES.items() if key in first] if type(first) is dict else []
     return found[0] if len(found) == 1 else by_object or "".join(found[:1])

@@ -50,8 +50,11 @@ def run(
     if resume:
         options = recorded_options(directory, options, parts)
     plan = make_plan(options)
+    plan.check_installed()
     if WIRE in parts and plan.idle():
         print(f"serlab: left out, no message of a kind that they take: {', '.join(plan.idle())}", file=sys.stderr)
+    for hint in plan.hints():
+        print(f"serlab: hint: {hint}", file=sys.stderr)
     print(f"serlab: results go to {directory}", file=sys.stderr)
     try:
         table = run_plan(plan, directory, resume, Console(stderr=True))
@@ -128,7 +131,12 @@ def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any
 
 
 def print_sizes(
-    codec: list[str] | None, workload: list[str] | None, corpus: list[str] | None, seed: int, strict: bool
+    codec: list[str] | None,
+    workload: list[str] | None,
+    corpus: list[str] | None,
+    seed: int,
+    strict: bool,
+    max_body_mb: int,
 ) -> None:
     """Print one line of JSON for each body and codec that brought it back equal; tell the others on standard error."""
     from serlab.measure.bodies import weigh
@@ -136,13 +144,15 @@ def print_sizes(
     from serlab.measure.plan import chosen_codecs
 
     names = chosen_codecs(split(codec))
-    report = Report(names)
+    report = Report(names, max_body_mb)
     found = False
     for body in shown(bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report)):
-        for line, problem in weigh(body, names):
+        for line, problem in weigh(body, names, report.limits):
             print(json.dumps(line)) if line else print(f"serlab: {problem}", file=sys.stderr)
             found = found or not line
     for error in report.unreadable:
         print(f"serlab: {error}", file=sys.stderr)
+    for hint in report.hints:
+        print(f"serlab: hint: {hint}", file=sys.stderr)
     if found or report.unreadable:
         raise typer.Exit(FINDING)

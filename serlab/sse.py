@@ -1,9 +1,9 @@
 """Server-sent events: lines → the data of each event, one at a time.
 
 Comments, names, ids and retry times are passed over. A recording that ends inside an event still gives it, and one
-whose blank lines were dropped gives each JSON object as an event, where the standard would join them. A bare JSON
-object between events, as some servers send an error, is an event too. White space around a line means nothing to JSON
-and is dropped.
+whose blank lines were dropped gives each JSON object as an event, where the standard would join them. A line between
+events that is no field, such as the bare JSON object that some servers send for an error, is given as it is. White
+space around a line means nothing to JSON and is dropped.
 
 Source: the WHATWG standard, server-sent events; the OpenAI API reference (`[DONE]`).
 """
@@ -20,16 +20,35 @@ DONE = b"[DONE]"
 START = re.compile(rb"\s*(?:(?:data|event|id|retry)[ \t]?:|:)")
 """How the first line of an event stream begins; no JSON document does."""
 
+FIELD = re.compile(rb"(?:data|event|id|retry)[ \t]*(?::|$)|:")
+"""How a field or a comment begins; a name alone is a field without a value."""
+
+OUTSIDE = (b"{", b"[", b'"')
+"""How a line of JSON begins that no event is made of; the rare others are looked at more closely."""
+
 DATA = re.compile(rb"^\s*data\s?:", re.MULTILINE)
+TRUNCATED = "Input data was truncated"
+"""How msgspec calls JSON that is right as far as it goes."""
+
+MOST_PARTS, MOST_CUT = 1000, 1 << 20
+"""Lines and bytes of an event that are looked at again for each line that may continue it."""
+
 MAX_EVENT = 1 << 28
 """Bytes of data in one event; more is no message, and would be held whole."""
 
 
 class Event(NamedTuple):
-    """The data of one event, and the line that it began in."""
+    """The data of one event, or a line that is no part of one.
+
+    Attributes:
+        line: the number of the line that it began in.
+        data: what its data fields hold; the whole line where it is none.
+        is_field: whether it came in data fields.
+    """
 
     line: int
     data: bytes
+    is_field: bool = True
 
 
 def is_stream(text: str) -> bool:
@@ -44,28 +63,48 @@ def lines_of(text: str, number: int) -> list[tuple[int, bytes]]:
 
 
 def events(lines: Iterable[tuple[int, bytes]]) -> Iterator[Event]:
-    """Read events as their lines come.
+    """Read events as their lines come, and what stands between them.
 
     Args:
         lines: number and bytes of each line, with or without its end; a CR inside ends a line too.
 
     Yields:
-        Each event that has data.
+        Each event that has data, and each line that is neither blank, a field nor a comment; in the order of the lines.
     """
     data: list[bytes] = []
     start = size = 0
     for number, whole in lines:
+        if not data and whole.startswith(OUTSIDE):
+            yield Event(number, whole, is_field=False)
+            continue
         for line in map(bytes.strip, whole.splitlines()):
-            value = data_of(line)
-            if data and (not line or size > MAX_EVENT or (value is not None and is_event(data))):
+            value, stray = data_of(line), is_stray(line)
+            goes_on = stray and goes_on_after(data, size)
+            if (
+                data
+                and not goes_on
+                and (not line or stray or size > MAX_EVENT or (value is not None and is_event(data)))
+            ):
                 yield Event(start, b"\n".join(data))
                 data, size = [], 0
-            if value:
+            if stray and not goes_on:
+                yield Event(number, line, is_field=False)
+            elif part := line if goes_on else value:
                 start = start if data else number
-                data.append(value)
-                size += len(value)
+                data.append(part)
+                size += len(part)
     if data:
         yield Event(start, b"\n".join(data))
+
+
+def is_stray(line: bytes) -> bool:
+    """Tell a line that is neither blank, a field nor a comment."""
+    return line != b"" and not FIELD.match(line)
+
+
+def goes_on_after(data: list[bytes], size: int) -> bool:
+    """Tell whether a line without a field may continue an event's JSON, which a recorder printed over several lines."""
+    return 0 < len(data) < MOST_PARTS and size < MOST_CUT and is_cut_json(b"\n".join(data))
 
 
 def data_of(line: bytes) -> bytes | None:
@@ -81,6 +120,17 @@ def is_event(data: list[bytes]) -> bool:
     if len(data) > 1:
         return False
     return data[0] == DONE or (data[0].startswith(b"{") and is_json(data[0]))
+
+
+def is_cut_json(data: bytes) -> bool:
+    """Tell the beginning of a JSON value, which more bytes would complete."""
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        return str(error) == TRUNCATED
+    except (UnicodeDecodeError, RecursionError):
+        return False
+    return False
 
 
 def is_json(data: bytes) -> bool:

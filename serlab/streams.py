@@ -1,14 +1,18 @@
 """Files of bytes, decompressed as they are read; neither a file nor what it expands to is held whole.
 
-Source: RFC 1952 (gzip); RFC 8878 (Zstandard: frames, skippable frames, block size).
+How a file is compressed is told by its first bytes, and so are the formats that are no lines of JSON.
+
+Source: RFC 1952 (gzip: members, zero padding behind them); RFC 8878 (Zstandard: frames, skippable frames, block size);
+the magic numbers of the formats' own specifications.
 """
 
-import gzip
 import io
+import shlex
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import zstandard
 
@@ -23,35 +27,120 @@ MAX_LINE = 1 << 28
 FAILURES = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 """What reading a file raises when it is missing, damaged or cut short."""
 
+HEAD = 512
+"""First bytes that tell a format; an archive of tar names itself in the third hundred."""
+
+
+class Packing(NamedTuple):
+    """A compression that is read: its name, how each of its parts begins, what a part is called, and its decoder."""
+
+    name: str
+    magics: tuple[bytes, ...]
+    part: str
+    decoder: Callable[[], Any]
+
+    def begins(self, data: bytes) -> bool:
+        """Tell whether a part begins here, as far as there are bytes to tell it by."""
+        return any(data.startswith(magic) or (data != b"" and magic.startswith(data)) for magic in self.magics)
+
+
+GZIP = Packing("gzip", (b"\x1f\x8b",), "gzip member", partial(zlib.decompressobj, 31))
+SKIPPED = tuple(bytes([0x50 + i, 0x2A, 0x4D, 0x18]) for i in range(16))
+ZSTD = Packing(
+    "zstd", (b"\x28\xb5\x2f\xfd", *SKIPPED), "zstd frame", lambda: zstandard.ZstdDecompressor().decompressobj()
+)
+PACKINGS = {".gz": GZIP, ".zst": ZSTD}
+
+UTF_16 = "iconv -f UTF-16{} -t UTF-8 {{file}} > {{stem}}.jsonl"
+FOREIGN = {
+    b"\xff\xfe\x00\x00": ("UTF-32 text", "iconv -f UTF-32 -t UTF-8 {file} > {stem}.jsonl"),
+    b"\x00\x00\xfe\xff": ("UTF-32 text", "iconv -f UTF-32 -t UTF-8 {file} > {stem}.jsonl"),
+    b"\xff\xfe": ("UTF-16 text", "iconv -f UTF-16 -t UTF-8 {file} > {stem}.jsonl"),
+    b"\xfe\xff": ("UTF-16 text", "iconv -f UTF-16 -t UTF-8 {file} > {stem}.jsonl"),
+    b"\xfd7zXZ\x00": ("xz", "xz -dc {file} | serlab check --corpus -"),
+    b"BZh": ("bzip2", "bzip2 -dc {file} | serlab check --corpus -"),
+    b"\x04\x22\x4d\x18": ("lz4", "lz4 -dc {file} | serlab check --corpus -"),
+    b"PK\x03\x04": ("a zip archive", "unzip -p {file} | serlab check --corpus -"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "7z x -so {file} | serlab check --corpus -"),
+    b"PAR1": ("Parquet", "write its bodies as JSON lines, with pandas: read_parquet, then to_json(lines=True)"),
+    b"ARROW1": ("Arrow", "write its bodies as JSON lines, with pandas: read_feather, then to_json(lines=True)"),
+    b"\xff\xff\xff\xff": ("an Arrow stream", "write its bodies as JSON lines, with pyarrow: ipc.open_stream"),
+    b"ORC": ("ORC", "write its bodies as JSON lines, with pandas: read_orc, then to_json(lines=True)"),
+    b"Obj\x01": ("Avro", "write its bodies as JSON lines"),
+    b"SQLite format 3\x00": ("an SQLite database", "write its bodies as JSON lines: sqlite3 -json, then jq -c '.[]'"),
+    b"\x80\x04\x95": ("a pickle", "write its bodies as JSON lines with the program that wrote it"),
+    b"\x80\x05\x95": ("a pickle", "write its bodies as JSON lines with the program that wrote it"),
+    b"\x93NUMPY": ("a numpy array", "write its bodies as JSON lines with the program that wrote it"),
+    b"\x89HDF\r\n": ("HDF5", "write its bodies as JSON lines with the program that wrote it"),
+    b"%PDF-": ("PDF", "name the recorded bodies instead"),
+}
+"""First bytes → the format that begins so, no line of which is JSON in UTF-8, and the remedy."""
+
 
 def open_stream(file: str) -> IO[bytes]:
-    """Open a file for reading bytes.
+    """Open a file for reading bytes, decompressed.
 
     Args:
-        file: its path; `.gz` and `.zst` are decompressed.
+        file: its path; gzip and zstd are told by the first bytes, and expected where the name ends in `.gz` or `.zst`.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: the file cannot be opened, or holds another format, which the text names with the remedy.
     """
-    if file.endswith(".gz"):
-        return io.BufferedReader(gzip.open(file))
     raw = Path(file).open("rb")  # noqa: SIM115, the caller closes the stream, and so this
-    return io.BufferedReader(WholeFrames(raw)) if file.endswith(".zst") else raw
+    try:
+        head = raw.peek(HEAD)[:HEAD]
+        named = PACKINGS.get(Path(file).suffix)
+        packing = next((one for one in PACKINGS.values() if head.startswith(one.magics)), None)
+        if named and head and not packing:
+            raise OSError(f"expected {named.name}, as the name says; got bytes that begin otherwise")
+        stream = raw if packing is None else io.BufferedReader(Parts(raw, packing))
+        refuse_foreign(file, stream.peek(HEAD)[:HEAD], packing)
+    except BaseException:
+        raw.close()
+        raise
+    return stream
 
 
-class WholeFrames(io.RawIOBase):
-    """Reads zstd frames one after another and refuses a file that ends inside one.
+def refuse_foreign(file: str, head: bytes, packing: Packing | None) -> None:
+    """Refuse a format that is no text in UTF-8 at all, once instead of line by line.
 
-    The library's own stream reader passes over such an end in silence.
+    Raises:
+        OSError: the first bytes are another format's; the text names it and the remedy.
+    """
+    found = next((found for magic, found in FOREIGN.items() if head.startswith(magic)), None)
+    if found is None and head[257:262] == b"ustar":
+        found = ("a tar archive", "tar -xOf {file} | serlab check --corpus -")
+    if found is None and len(head) >= 4:
+        even, odd = any(head[0:8:2]), any(head[1:8:2])
+        found = None if even == odd else ("UTF-16 text", UTF_16.format("LE" if even else "BE"))
+    if found is not None:
+        what, remedy = found
+        stem = Path(file).name.partition(".")[0] or "bodies"
+        unpacked = f"{packing.name} -dc {shlex.quote(file)} | " if packing and remedy.startswith("iconv") else ""
+        given = "-" if unpacked else shlex.quote(file)
+        text = unpacked + remedy.format(file=given, stem=shlex.quote(f"{stem}-utf8"))
+        raise OSError(f"expected JSON lines in UTF-8, got {what} by its first bytes; {text}")
+
+
+class Parts(io.RawIOBase):
+    """Reads compressed parts one after another and refuses a file that ends inside one.
+
+    zstd's own stream reader passes over such an end in silence; gzip's loses the last line before trailing bytes.
 
     Args:
         raw: the compressed bytes.
+        packing: how they are compressed.
+
+    Attributes:
+        trailing: what follows the last part and is none, as words; "" while there is nothing such.
     """
 
-    def __init__(self, raw: IO[bytes]) -> None:
+    def __init__(self, raw: IO[bytes], packing: Packing) -> None:
         self._raw = raw
-        self._pieces = decompressed(raw)
+        self._packing = packing
+        self._pieces = self._decompressed()
         self._rest = memoryview(b"")
+        self.trailing = ""
 
     def readable(self) -> bool:
         """Tell that this is a stream to read from."""
@@ -61,8 +150,9 @@ class WholeFrames(io.RawIOBase):
         """Fill a buffer with decompressed bytes.
 
         Raises:
-            EOFError: the file ends inside a frame.
-            zstandard.ZstdError: the bytes are not zstd frames.
+            EOFError: the file ends inside a part.
+            zlib.error: a gzip member is damaged.
+            zstandard.ZstdError: a zstd frame is damaged.
         """
         if not self._rest:
             self._rest = memoryview(next(self._pieces, b""))
@@ -76,47 +166,54 @@ class WholeFrames(io.RawIOBase):
         self._raw.close()
         super().close()
 
+    def _decompressed(self) -> Iterator[bytes]:
+        """Yield what the parts hold, piece by piece; end where something else follows."""
+        part, name = None, self._packing.part
+        while piece := self._raw.read(PIECE):
+            while piece:
+                if part is None and not (piece := piece.lstrip(b"\0")):
+                    break
+                if part is None and not self._packing.begins(piece):
+                    self.trailing = f"bytes that are none follow the last {name}; they were left out"
+                    return
+                part = part or self._packing.decoder()
+                if data := part.decompress(piece):
+                    yield data
+                piece, part = (part.unused_data, None) if part.eof else (b"", part)
+        if part is not None:
+            raise EOFError(f"the file ends inside a {name}; it was cut short")
 
-def decompressed(raw: IO[bytes]) -> Iterator[bytes]:
-    """Give what the frames hold, piece by piece."""
-    frame = None
-    while piece := raw.read(PIECE):
-        while piece:
-            frame = frame or zstandard.ZstdDecompressor().decompressobj()
-            if data := frame.decompress(piece):
-                yield data
-            piece, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
-    if frame is not None:
-        raise EOFError("the file ends inside a zstd frame; it was cut short")
 
-
-def numbered_lines(file: str) -> Iterator[tuple[int, bytes | None]]:
+def numbered_lines(file: str, longest: int = 0) -> Iterator[tuple[int, bytes | None]]:
     """Give a file's lines as they are read, each with its number from 1 and its line end.
 
     Args:
-        file: its path; `.gz` and `.zst` are decompressed, a byte-order mark is left out.
+        file: its path; gzip and zstd are decompressed, a byte-order mark is left out.
+        longest: bytes that a line may have; 0 means `MAX_LINE`.
 
     Yields:
-        Number and line; None instead of a line that is longer than `MAX_LINE`.
+        Number and line; None instead of a line that is longer.
 
     Raises:
         CorpusError: the file cannot be opened, or cannot be read to its end.
     """
-    number = 0
+    number, longest = 0, longest or MAX_LINE
     try:
         with open_stream(file) as stream:
-            while line := stream.readline(MAX_LINE):
+            while line := stream.readline(longest):
                 number += 1
-                yield number, whole(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, stream)
+                yield number, whole(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, stream, longest)
+            if trailing := getattr(getattr(stream, "raw", None), "trailing", ""):
+                raise OSError(trailing)
     except FAILURES as error:
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         place = f" after line {number}" if number else ""
         raise CorpusError(file, 0, f"cannot be read{place}: {text}") from error
 
 
-def whole(line: bytes, stream: IO[bytes]) -> bytes | None:
+def whole(line: bytes, stream: IO[bytes], longest: int) -> bytes | None:
     """Give a line back, or None after reading past the rest of one that is too long."""
-    if len(line) < MAX_LINE or line.endswith(b"\n"):
+    if len(line) < longest or line.endswith(b"\n"):
         return line
     while (part := stream.readline(1 << 20)) and not part.endswith(b"\n"):
         pass

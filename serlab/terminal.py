@@ -97,6 +97,8 @@ def show_check(console: Console, report: Report) -> None:
     tell_rest(
         console, report.unreadable_lines - min(MOST_FINDINGS, len(report.unreadable)), "lines that cannot be read"
     )
+    for hint in report.hints:
+        console.print(f"hint: {hint}", markup=False, highlight=False, soft_wrap=True)
 
 
 def tell_rest(console: Console, count: int, what: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.skips"]
+
 ROOT = Path(__file__).resolve().parents[1]
 CODECS = '''
 import os, signal, time
@@ -41,8 +43,8 @@ def wild(name, kind):
 
 
 def slow(name, kind):
-    """Decodes like orjson and then waits for as long again, by the clock."""
-    return delayed(name, kind, 1.0)
+    """Decodes like orjson and then waits for nine times as long, by the clock."""
+    return delayed(name, kind, 9.0)
 
 
 def slower20(name, kind):
@@ -90,6 +92,10 @@ def late_hang(name, kind):
     return late(name, kind, lambda: time.sleep(1000))
 
 
+def late_stop(name, kind):
+    return late(name, kind, lambda: os.kill(os.getpid(), signal.SIGSTOP))
+
+
 def late_hog(name, kind):
     return late(name, kind, lambda: bytes(10**10))
 
@@ -120,7 +126,8 @@ def plugin_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info = home / "planted_codecs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted-codecs\nVersion: 1.0\n")
-    names = ("lossy", "crash", "wild", "slow", "slower20", "twin", "late_crash", "late_hang", "late_hog", "misreads")
+    names = ("lossy", "crash", "wild", "slow", "slower20", "twin", "late_crash", "late_hang", "late_stop", "late_hog")
+    names += ("misreads",)
     points = "".join(f"{name} = planted_codecs:{name}\n" for name in names)
     (info / "entry_points.txt").write_text(f"[serlab.codecs]\n{points}")
     return home
@@ -138,7 +145,7 @@ def serlab(tmp_path: Path) -> Run:
         # What is tested may itself stand on the path, in a checkout that is not the installed one.
         path = [str(plugins), *filter(None, [os.environ.get("PYTHONPATH")])] if plugins else []
         environment = {**os.environ, "COLUMNS": "80"} | ({"PYTHONPATH": os.pathsep.join(path)} if path else {})
-        settings = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 300}
+        settings = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 1200}
         return subprocess.run([str(command), *arguments], **(settings | options))  # type: ignore[call-overload]
 
     return run

@@ -64,7 +64,7 @@ def test_compiled_shapes_write_the_same_bytes(kind: str, hot: int, monkeypatch: 
 
 def encoded_afresh(message: Any, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Encode five times with writers that have compiled nothing yet."""
-    monkeypatch.setattr(writers, "TRUSTING", writers.Writers())
+    monkeypatch.setattr(writers, "SEALED", writers.Writers(finite=True))
     write = writers.writer(type(message))
     return [b"".join(write(message)) for _ in range(5)]
 
@@ -87,7 +87,7 @@ def test_ever_new_shapes_are_not_compiled_without_end(monkeypatch: pytest.Monkey
 def test_many_threads_may_write_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while shapes are being compiled."""
     monkeypatch.setattr(shapes, "HOT", 3)
-    monkeypatch.setattr(writers, "TRUSTING", writers.Writers())
+    monkeypatch.setattr(writers, "SEALED", writers.Writers(finite=True))
     write = writers.writer(ChatRequest)
     message = workloads.build("agent-request")[0]
     with ThreadPoolExecutor(8) as pool:

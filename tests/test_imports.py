@@ -25,8 +25,11 @@ LAYERS: dict[str, set[str]] = {
     "sse": set(),
     "frames": set(),
     "streams": set(),
-    "corpus": {"messages", "recognise", "sse", "streams"},
-    "measure": {"messages", "codecs", "workloads", "corpus", "results", "stats"},
+    "envelopes": {"recognise"},
+    "hints": {"envelopes", "recognise", "sse"},
+    "spread": {"hints", "sse"},
+    "corpus": {"messages", "recognise", "sse", "streams", "envelopes", "hints", "spread"},
+    "measure": {"messages", "codecs", "workloads", "corpus", "hints", "limits", "results", "stats"},
     "service": {
         "messages",
         "generated",

@@ -30,7 +30,7 @@ from tests.conftest import Run
 from tests.test_cli import wait_for_lines
 
 MS = 1_000_000
-PATIENCE_S = 10.0
+PATIENCE_S = 120.0
 """How long a test waits for a moment at which the machine is free enough to show a fact."""
 BUFFER = bytes(1 << 19)
 
@@ -81,18 +81,19 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
 
 @pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
 def test_floors_show_who_releases_the_lock(crew: Crew) -> None:
-    """Over two threads, hashing does more than 1.4 times the work where two processes do; a Python loop does not."""
-    free = 0
+    """Over two threads, hashing does more than 1.4 times the work where two processes do; a Python loop does not.
+
+    All are taken at their best, since a busy machine only makes them worse.
+    """
+    best: dict[tuple[str, int, int], float] = {}
     for _ in moments():
-        ones = {name: rate(crew, name, threads=1) for name in (RELEASES, HOLDS)}
-        twos = {name: rate(crew, name, threads=2) for name in (RELEASES, HOLDS)}
-        given = [rate(crew, name, processes=2) / rate(crew, name) for name in (RELEASES, HOLDS)]
-        scaling = {name: twos[name] / ones[name] for name in ones}
-        free += min(given) > 1.6
+        for way in ((name, *spread) for name in (RELEASES, HOLDS) for spread in ((1, 1), (1, 2), (1, 0), (2, 0))):
+            best[way] = max(best.get(way, 0.0), rate(crew, *way))
+        given = [best[name, 2, 0] / best[name, 1, 0] for name in (RELEASES, HOLDS)]
+        scaling = {name: best[name, 1, 2] / best[name, 1, 1] for name in (RELEASES, HOLDS)}
         if min(given) > 1.6 and scaling[RELEASES] > 1.4 and scaling[HOLDS] < 1.25:
             return
-    assert free < 10, f"two cores were free {free} times, but threads gave {scaling}"
-    pytest.skip(f"the machine gave two cores only {free} times")
+    pytest.fail(f"two processes gave {given} times the work of one, two threads {scaling}")
 
 
 def test_rates_agree_with_times(crew: Crew) -> None:
@@ -163,12 +164,13 @@ def test_missed_ticks_count_each_with_its_own_lag() -> None:
 
 @pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
 def test_a_thread_that_releases_the_lock_leaves_the_loop_alone() -> None:
-    """The same body in a thread delays the loop by less than a quarter of what it does inline."""
+    """The same body in a thread makes less than a quarter as many ticks late by 10 ms as it does inline."""
+    inline = sum(value > 10 * MS for value in lags("inline", 20 * MS).lags)
     for _ in moments():
-        worst = max(lags("thread", 20 * MS).lags)
-        if worst < 5 * MS:
+        late = sum(value > 10 * MS for value in lags("thread", 20 * MS).lags)
+        if late < inline / 4:
             return
-    pytest.fail(f"{worst / MS:.1f} ms in a thread")
+    pytest.fail(f"{late} late ticks by a thread, {inline} inline")
 
 
 def test_a_loop_that_cannot_keep_up_says_so() -> None:
@@ -219,6 +221,8 @@ def test_load_is_measured_on_request_only() -> None:
     assert not {cell.part for cell in make_plan(Options()).cells()} & {*LOAD_PARTS}
     plan = make_plan(Options(parts=LOAD_PARTS))
     assert tuple(plan.sources) == LOAD_WORKLOADS and {cell.part for cell in plan.cells()} == {"parity", *LOAD_PARTS}
+    beside = make_plan(Options(parts=("time", *LOAD_PARTS))).cells()
+    assert {cell.unit for cell in beside if cell.part in LOAD_PARTS} == {*LOAD_WORKLOADS}
     with pytest.raises(UnknownNameError, match="no part named 'load'"):
         compare("orjson", "chat-turn", parts=["load"])
 
@@ -237,7 +241,7 @@ def test_the_command_can_be_stopped_reported_and_leaves_nobody(serlab: Run, tmp_
     process.send_signal(signal.SIGKILL)
     process.communicate()
     for pid in family:
-        status = subprocess.run(["timeout", "10", "tail", f"--pid={pid}", "-f", "/dev/null"])
+        status = subprocess.run(["timeout", "300", "tail", f"--pid={pid}", "-f", "/dev/null"])
         assert status.returncode == 0, f"process {pid} is still there"
     done = serlab("report", "out")
     assert done.returncode == 0 and (tmp_path / "out/tables/throughput.md").exists()

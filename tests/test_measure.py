@@ -1,12 +1,16 @@
 """What each part of a measurement does with known input."""
 
 import gzip
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from random import Random
+from time import process_time
 from typing import Any
 
 import pytest
@@ -17,10 +21,11 @@ from serlab import build, open_codec, to_document
 from serlab.measure import arms, bodies, load, settings, time
 from serlab.measure.check import Report, bodies_of
 from serlab.measure.effort import EFFORTS
+from serlab.measure.mark import open_mark, read_mark, shared_mark
 from serlab.measure.options import Options
 from serlab.measure.parity import check
 from serlab.measure.plan import make_plan
-from serlab.measure.process import WorkerDied, run_worker
+from serlab.measure.process import Pulse, WorkerDied, cpu_ticks, lines, run_worker
 from serlab.measure.sample import Reservoir, scan
 from serlab.measure.size import MeanSizes, sizes
 from serlab.progress import Outlook, Ticker
@@ -92,7 +97,7 @@ def test_time_measures_every_codec_and_the_baseline_twice(monkeypatch: pytest.Mo
     codecs = {"orjson", "msgspec-json", "orjson" + CONTROL, FLOOR_COPY, FLOOR_STRINGS}
     assert {codec for codec, _, _ in found} == codecs
     assert {operation for _, operation, _ in found} == set(operations)
-    assert all(20 < value < 5_000_000 for (_, name, _), value in found.items() if name in ("encode", "decode"))
+    assert all(20 < value < 500_000_000 for (_, name, _), value in found.items() if name in ("encode", "decode"))
     batches = [record["batches"] for record in sent if "batches" in record]
     assert all(len(one["values"]) >= 3 and one["loops"][0] >= 1 for one in batches) and len(batches) == 40
 
@@ -161,24 +166,91 @@ def monitored_compile() -> Iterator[list[Any]]:
         active[0] = False
 
 
-def test_making_arguments_does_not_take_over_a_batch() -> None:
+def test_making_arguments_does_not_take_over_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is fast, but needs an argument that is slow to make, gets few calls in a batch."""
-    made = [0]
+    made, clock = [0], [0]
 
-    def slow(_: object) -> list[int]:
+    def spend(nanoseconds: int) -> None:
+        clock[0] += nanoseconds
+
+    def slow(_: object) -> int:
         made[0] += 1
-        return list(range(50_000))
+        spend(1_000_000)
+        return 100
 
-    arm = arms.calibrate(EFFORT | {"batch_ns": 1_000_000}, arms.Arm("x", len, [b""], 1, slow))
+    monkeypatch.setattr(arms, "perf_counter_ns", lambda: clock[0])
+    arm = arms.calibrate(EFFORT | {"batch_ns": 1_000_000}, arms.Arm("x", spend, [b""], 1, slow))
     assert made[0] == arms.WARM_UP_BATCHES and arm.loops < 100
     whole = arms.warm_up(arm)[1]
     assert whole < 20 * arms.LONGEST_BATCH * 1_000_000
 
 
-def test_a_worker_that_is_silent_is_killed() -> None:
+def test_a_worker_that_is_silent_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run does not hang with it."""
+    monkeypatch.setattr("serlab.measure.process.cpu_ticks", lambda pid: 0)
     with pytest.raises(WorkerDied, match=r"no sign of life for 0\.001 s"):
         run_worker({"part": "memory", **job("chat-turn", ["orjson"])}, lambda sent: None, silence_s=0.001)
+
+
+def test_a_worker_that_goes_on_is_not_killed_for_its_silence() -> None:
+    """It may write nothing for as often as it has done something since it was asked last."""
+    asked = [0]
+    with started_child("import sys; sys.stdin.read(); print('done')") as process:
+
+        def goes_on() -> bool:
+            asked[0] += 1
+            if asked[0] == 4:
+                process.stdin.close()
+            return True
+
+        assert list(lines(process, 0.01, goes_on)) == [b"done"] and asked[0] >= 4
+
+
+def test_a_worker_that_stands_still_is_killed() -> None:
+    """What it did before it was stopped counts only once."""
+    answers = iter([True, True, False])
+    with started_child("import sys; sys.stdin.read()") as process:
+        with pytest.raises(TimeoutError, match="no sign of life"):
+            list(lines(process, 0.01, lambda: next(answers)))
+        assert next(answers, None) is None
+
+
+def test_a_batch_is_a_sign_of_life_and_a_processor_only_before_the_first_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An interpreter that starts is alive; later a codec may run in circles."""
+    ticks = count()
+    monkeypatch.setattr("serlab.measure.process.cpu_ticks", lambda pid: next(ticks))
+    with shared_mark() as descriptor:
+        pulse, mark = Pulse(os.getpid(), descriptor), open_mark(descriptor)
+        assert pulse.changed() and pulse.changed()
+        pulse.started = True
+        pulse.changed()
+        assert not pulse.changed()
+        for _ in range(2):
+            mark("orjson")
+            assert pulse.changed() and read_mark(descriptor) == "orjson"
+        assert not pulse.changed()
+
+
+def test_use_of_a_processor_is_read_from_the_system() -> None:
+    """It goes up while a process works; one that is gone has none."""
+    before = cpu_ticks(os.getpid())
+    end = process_time() + 0.05
+    while process_time() < end:
+        continue
+    assert cpu_ticks(os.getpid()) > before and cpu_ticks(2**22 + 1) == 0
+
+
+@contextmanager
+def started_child(code: str) -> Iterator[Any]:
+    """Start a Python that runs some code, and end it."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_worker_that_fails_says_why() -> None:

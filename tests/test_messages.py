@@ -167,3 +167,38 @@ def test_misspelt_field_of_a_message_is_an_error() -> None:
     with pytest.raises(AttributeError):
         ChatRequest().modle = "m"  # type: ignore[attr-defined]
     assert msgspec.structs.fields(ChatRequest)[-1].name != "modle"
+
+
+FILTER = {"hate": {"filtered": False, "severity": "safe"}}
+COVERED = {
+    "azure-first-chunk": {"choices": [], "prompt_annotations": [{"prompt_index": 0, "content_filter_results": FILTER}]},
+    "azure-asynchronous-filter": {
+        "choices": [
+            {"index": 0, "content_filter_offsets": {"check_offset": 9, "start_offset": 9, "end_offset": 30}},
+            {"index": 0, "content_filter_results": FILTER, "finish_reason": None},
+        ]
+    },
+    "litellm": {
+        "choices": [
+            {"index": 0, "delta": {"content": "x", "provider_specific_fields": {"citations": []}}},
+            {"index": 1, "delta": {"content": None}, "provider_specific_fields": None},
+        ],
+        "provider_specific_fields": {"thought_signatures": ["s"]},
+        "stream_options": {"include_usage": True},
+    },
+}
+
+
+@pytest.mark.parametrize("document", COVERED.values(), ids=COVERED)
+def test_chunk_of_azure_and_of_litellm_leaves_extra_empty(document: Any) -> None:
+    """What these two write into a stream has fields of its own."""
+    message = from_document("ChatChunk", document)
+    assert message.extra is NO_EXTRA
+    assert to_document(message) == document
+
+
+@pytest.mark.parametrize("kind", ["ChatResponse", "GenerateResponse"])
+def test_filter_results_under_their_former_name_leave_extra_empty(kind: str) -> None:
+    """Azure called them `prompt_annotations` before they were `prompt_filter_results`."""
+    document = {"model": "m", "prompt_annotations": [{"prompt_index": 0, "content_filter_results": FILTER}]}
+    assert from_document(kind, document).extra is NO_EXTRA

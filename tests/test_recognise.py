@@ -46,6 +46,7 @@ ANSWERS: dict[str, tuple[str, Any]] = {
     ),
     "last-chunk": ("ChatChunk", {"object": "chat.completion.chunk", "choices": [], "usage": {}}),
     "azure-first-chunk": ("ChatChunk", {"choices": [], "object": "", "prompt_filter_results": []}),
+    "azure-first-chunk-of-2023": ("ChatChunk", {"choices": [], "prompt_annotations": []}),
     "completion": ("GenerateResponse", {"object": "text_completion", "choices": [{"text": "x", "index": 0}]}),
     "sglang": ("GenerateResponse", {"text": "x", "meta_info": {"finish_reason": None}}),
     "engine": ("GenerateResponse", {"token_ids": [1], "finish_reason": "stop"}),

@@ -88,6 +88,13 @@ def test_protobuf_message_has_the_fields_of_the_type_and_no_other(type_: type[Pa
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.__name__)
+def test_each_field_has_names_of_its_own_in_the_schemas(type_: type[Part]) -> None:
+    """Two spellings of one name would come back as one."""
+    names = [arm.name for arm in arms(type_)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.__name__)
 def test_protobuf_scalar_has_presence(type_: type[Part]) -> None:
     """So absent and zero differ."""
     fields = getattr(llm_pb2, type_.__name__).DESCRIPTOR.fields

@@ -1,7 +1,9 @@
 """Server-sent events, as a string in a line and as a raw file."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,3 +86,66 @@ def test_error_event_is_of_the_kind_of_its_stream(tmp_path: Path) -> None:
         == ["ChatChunk"] * 3
     )
     assert kinds(read_bytes(tmp_path, error.encode())[0]) == ["document"]
+
+
+STRAY = ["garbage", "Traceback (most recent call last):", "<html>", "1f3", "foo: bar", "\ufeffdata: {}"]
+
+
+@pytest.mark.parametrize("stray", STRAY)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("raw", [True, False], ids=["file", "string"])
+def test_line_that_is_no_field_is_reported(tmp_path: Path, stray: str, end: str, raw: bool) -> None:
+    """What a gateway or a shell left in a recording is not passed over in silence; the events around it are read."""
+    text = f"{EVENTS.removesuffix('data: [DONE]' + chr(10) * 2)}{stray}\n{EVENTS}".replace("\n", end)
+    bodies, errors = read_bytes(tmp_path, text.encode() if raw else line(text))
+    assert kinds(bodies) == ["ChatChunk"] * 4
+    assert [error.line for error in errors] == [1 if end == "\r" or not raw else 5]
+    assert errors[0].reason.startswith("not JSON")
+
+
+@pytest.mark.parametrize("field", ["event", "id: 7", "retry", ":", ": keep-alive", "data", "data:"])
+def test_field_or_comment_is_no_stray_line(tmp_path: Path, field: str) -> None:
+    """A name alone is a field without a value, as the standard says."""
+    bodies, errors = read_bytes(tmp_path, f"{field}\n{EVENTS}{field}\n\n".encode())
+    assert kinds(bodies) == ["ChatChunk"] * 2
+    assert errors == []
+
+
+def test_lines_of_json_after_raw_sse_are_read(tmp_path: Path) -> None:
+    """Strings with a stream, pairs and bodies; a raw stream after them as well."""
+    pair = {"request": CHAT, "response": EVENTS}
+    data = EVENTS.encode() + line(EVENTS) + line(CHAT) + line(pair) + EVENTS.encode() + line([1])
+    bodies, errors = read_bytes(tmp_path, data)
+    asked = ["ChatRequest", "ChatRequest", "ChatChunk", "ChatChunk"]
+    assert kinds(bodies) == [*["ChatChunk"] * 4, *asked, *["ChatChunk"] * 2, "document"]
+    assert errors == []
+
+
+def test_data_that_was_printed_over_several_lines_is_one_event(tmp_path: Path) -> None:
+    """A recorder put an indented object behind `data:`."""
+    data = b"data: " + json.dumps(CHUNK, indent=1).encode() + b"\n\n" + EVENTS.encode()
+    bodies, errors = read_bytes(tmp_path, data)
+    assert [(body.line, body.document) for body in bodies[:1]] == [(1, CHUNK)]
+    assert (len(bodies), errors) == (3, [])
+
+
+OPEN = [{"choices": []}, {"id": "", "object": "", "choices": [], "usage": None}, {"error": {"message": "slow"}}]
+
+
+@pytest.mark.parametrize("first", OPEN)
+def test_first_event_that_shows_no_kind_is_of_the_kind_of_its_stream(tmp_path: Path, first: dict[str, Any]) -> None:
+    """Azure opens a stream of chunks without a choice; alone, such an event is a document."""
+    opening = f"data: {json.dumps(first)}\n\n"
+    for data in ((opening + EVENTS).encode(), line(opening * 2 + EVENTS)):
+        assert {*kinds(read_bytes(tmp_path, data)[0])} == {"ChatChunk"}
+    assert kinds(read_bytes(tmp_path, opening.encode())[0]) == ["document"]
+    assert kinds(read_bytes(tmp_path, (opening + "data: [DONE]\n\n" + EVENTS).encode())[0])[0] == "document"
+    assert len(read_bytes(tmp_path, (opening * 99 + EVENTS).encode())[0]) == 101
+
+
+def test_events_of_another_api_do_not_wait_for_a_chunk(tmp_path: Path) -> None:
+    """An error among them is a document as they are, and they keep their order."""
+    events = [{"type": "ping"}, {"error": {"message": "slow"}}, {"type": "message_stop"}]
+    bodies, _ = read_bytes(tmp_path, "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode())
+    assert [body.document for body in bodies] == events
+    assert kinds(bodies) == ["document"] * 3

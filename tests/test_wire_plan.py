@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from serlab import compare
 from serlab.errors import MissingPackageError, NotMeasuredError, UnknownNameError
 from serlab.measure import wire
+from serlab.measure.environment import environment
 from serlab.measure.options import Options
 from serlab.measure.plan import make_plan
 from serlab.measure.wire import CODECS, EXPERIMENTS, METRICS
@@ -59,12 +61,37 @@ def test_unknown_experiment_is_refused_with_the_known_ones(serlab: Run) -> None:
     assert done.returncode == 2 and "transport" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_missing_package_is_told_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the command that installs it."""
-    monkeypatch.setattr(wire, "NEEDS", ("granian", "serlab_absent"))
-    with pytest.raises(MissingPackageError, match=r"serlab_absent: pip install 'serlab\[service\]'"):
-        make_plan(Options(parts=PARTS))
-    assert make_plan(Options(parts=("time",)))
+def lacking(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Make modules look as if they were not installed."""
+    real = wire.util.find_spec
+    monkeypatch.setattr(wire.util, "find_spec", lambda name: None if name in modules else real(name))
+
+
+def test_missing_package_is_told_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the command that installs it, and with what can be measured without; no folder is left."""
+    lacking(monkeypatch, *wire.NEEDS)
+    told = r"wire transport needs granian: pip install 'serlab\[service\]' \(without it: serlab wire pooling\)"
+    with pytest.raises(MissingPackageError, match=told):
+        compare("orjson", parts=PARTS, directory=tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_plan_and_its_record_need_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names, workloads and the fingerprint are known without; what is installed is recorded with its version."""
+    needed = make_plan(Options(parts=PARTS, effort="quick"))
+    lacking(monkeypatch, *wire.NEEDS)
+    plan = make_plan(Options(parts=PARTS, effort="quick"))
+    assert plan.fingerprint() == needed.fingerprint() and plan.cells() == needed.cells()
+    assert not set(wire.NEEDS) & set(environment(plan)["versions"])
+    with pytest.raises(MissingPackageError):
+        plan.check_installed()
+
+
+def test_experiments_without_a_server_need_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a run without the wire."""
+    lacking(monkeypatch, *wire.NEEDS)
+    make_plan(Options(parts=PARTS, experiments=("pooling",))).check_installed()
+    make_plan(Options(parts=("time",))).check_installed()
 
 
 def test_fewer_codecs_meet_on_the_wire_unless_they_are_named() -> None:

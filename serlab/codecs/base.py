@@ -3,7 +3,8 @@
 A codec is one wire format bound to one kind of message: a frozen dataclass of functions, so that each stage can be
 timed alone and a variant is a `dataclasses.replace`.
 
-    encode = populate (message → library object) + serialize (library object → bytes)
+    encode = check (non-finite numbers, where the format has none) + populate (message → library object)
+             + serialize (library object → bytes)
     decode = deserialize (bytes → library object) + convert (library object → message)
     open   = a view where the format reads lazily (`view` is not None), else decode
 
@@ -24,6 +25,7 @@ from typing import Any
 
 from serlab.errors import DecodeError, DocumentError, EncodeError
 from serlab.messages import UNSET, kind_of
+from serlab.messages.base import set_field
 
 REFUSALS = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError, MemoryError)
 """What libraries raise on a message or on bytes that they cannot take."""
@@ -45,8 +47,8 @@ class Codec:
         message: the kind: a message type's name, or "document".
         version: the library's version.
         populate: message → library object.
-        serialize: library object → bytes.
-        deserialize: bytes → library object.
+        serialize: library object → bytes; where the library has such a callable, it is that callable.
+        deserialize: bytes → library object; likewise.
         convert: library object → message.
         view: bytes → lazy reader with the message's attribute names; None where the format has none.
         refusals: the exceptions with which the library refuses.
@@ -56,6 +58,8 @@ class Codec:
         guard: bytes → None, or DecodeError where a longer message is beyond a limit.
         learns: how many messages of one shape it encodes until it does so at full speed; a program that runs for long
             has long been there, so whoever measures encodes as many first.
+        check: message → None, or EncodeError where it holds what the library would change without notice; None where
+            there is nothing to look for.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Codec:
     settled_bytes: int = sys.maxsize
     guard: Callable[[bytes], None] = unguarded
     learns: int = 0
+    check: Callable[[Any], None] | None = None
 
     def encode(self, message: Any) -> bytes:
         """Turn a message into bytes.
@@ -87,6 +92,8 @@ class Codec:
         if self.message != "document" and type(message).__name__ != self.message:
             raise EncodeError(f"{self.name}: expected a {self.message}, got a {kind_of(message)}")
         try:
+            if self.check is not None:
+                self.check(message)
             return self.serialize(self.populate(message))
         except EncodeError:
             raise
@@ -179,7 +186,7 @@ def set_model(message: Any, route: Route) -> None:
     if isinstance(message, dict):
         message["model"] = route(message.get("model", UNSET), message.get("stream", UNSET))
     elif hasattr(message, "model"):
-        message.model = route(message.model, getattr(message, "stream", UNSET))
+        set_field(message, "model", route(message.model, getattr(message, "stream", UNSET)))
     else:
         raise EncodeError(f"expected a message or an object with a model, got a {type(message).__name__}")
 

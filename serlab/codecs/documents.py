@@ -6,25 +6,26 @@ from typing import Any
 
 from serlab.codecs.base import Route, set_model
 from serlab.codecs.vectors import replace_vectors, vector_document
-from serlab.messages import from_document, to_document
+from serlab.messages import to_document
 from serlab.messages.documents import converter
 
 Stage = Callable[[Any], Any]
 
 
-def document_stages(kind: str, write: Stage, read: Stage | None) -> tuple[Stage, Stage]:
+def document_stages(kind: str, write: Stage, read: Stage | None, sealing: bool = False) -> tuple[Stage, Stage]:
     """Give a format's populate and convert.
 
     Args:
         kind: a message type's name, or "document".
         write: array → what stands in the document.
         read: its inverse, where that is not a list of numbers.
+        sealing: see `serlab.messages.documents.converter`.
 
     Returns:
         populate (message → document) and convert (document → message).
     """
     if kind != "EmbeddingResponse":
-        return to_document, converter(kind)
+        return to_document, converter(kind, sealing)
     return partial(vector_document, write=write, read=read), partial(read_vectors, read=read)
 
 
@@ -35,7 +36,7 @@ def read_vectors(document: Any, read: Stage | None) -> Any:
         if type(document) is dict and hasattr(document.get("embedding"), "tolist"):
             # The one place whose type admits a list and no array.
             document["embedding"] = document["embedding"].tolist()
-    return from_document("EmbeddingResponse", document)
+    return converter("EmbeddingResponse")(document)
 
 
 def document_reroute(

@@ -1,7 +1,8 @@
 """FlatBuffers in pure Python, with schemas/llm.fbs: a generated writer and readers, lazy views, a verifier.
 
 - Absent and empty stay apart by themselves; `nulls` lists the ids of fields that are explicitly null.
-- JSON Schemas, metadata and other values without a fixed shape travel as JSON text.
+- JSON Schemas, metadata and other values without a fixed shape travel as JSON text; NaN and infinities in them are
+  written as Python's `json` writes them, which readers in other languages may refuse.
 - Token ids and vectors are packed; `open` gives them as numpy arrays over the bytes. Unknown fields are in `extra`.
 - Lone surrogates in text are refused: strings are UTF-8.
 - `decode` and `open` check every offset, bound, alignment, vtable and string, and what the message would take in

@@ -147,6 +147,7 @@ def beyond(name: str, limit: str, limits: Limits, got: str) -> DecodeError:
     """Make the error that names a limit and how to raise it."""
     most = getattr(limits, limit)
     remedy = f"if the sender is trusted, raise it with open_codec(…, limits=Limits({limit}=…))"
+    remedy += "" if limit == "max_depth" else ", in a measurement with --max-body-mb"
     return DecodeError(f"{name}: limit {limit}: expected at most {most:,}, got {got}; {remedy}")
 
 

@@ -60,7 +60,7 @@ deserialize_fresh = partial(json.loads, parse_constant=refuse)
 
 def make(name: str, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
-    write, read = (vectors.to_base64, vectors.from_base64) if name.endswith("-base64") else (vectors.numbers, None)
+    write, read = (vectors.to_base64, vectors.from_base64) if name.endswith("-base64") else (vectors.plain, None)
     populate, convert = document_stages(kind, write, read)
     fresh = name.endswith("-fresh")
     writer, reader = (serialize_fresh, deserialize_fresh) if fresh else (serialize, deserialize)

@@ -1,12 +1,11 @@
 """JSON text inside binary formats, and the check that JSON libraries leave out.
 
-orjson and msgspec write NaN and infinities as `null`, a silent change. A scan for `null` in the output is cheap and
-settles most messages; then the floats are searched at C speed in the message's MessagePack, and only a suspicion is
-confirmed by walking the values.
+orjson and msgspec write NaN and infinities as `null`, a silent change; the check looks for such numbers beforehand, see
+`serlab.messages.finite`. JSON text inside a binary format, which only serlab reads, has Python's literals for them.
 """
 
 import json
-import math
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,43 +13,43 @@ import orjson
 
 from serlab.codecs.guard import SETTLED_TEXT, check_text
 from serlab.errors import EncodeError
-from serlab.messages import to_document
+from serlab.messages import finite
 from serlab.messages.exact import loads_exactly
 
-PACKED_FLOAT = b"\xcb"
-PACKED_MARKS = (b"\xcb\x7f", b"\xcb\xff")
-"""How an infinity, a NaN or a number beyond 2^1009 begins in MessagePack; no UTF-8 text holds these bytes."""
-
-pack = msgspec.msgpack.Encoder(enc_hook=lambda array: array.tolist()).encode
+NON_FINITE = "the message holds NaN or an infinity; JSON has neither (RFC 8259, section 6)"
 
 
 def dumps(value: Any) -> str:
     """Write a JSON value as compact text.
 
     Args:
-        value: plain JSON values; integers of any size and lone surrogates are kept, as escapes.
+        value: plain JSON values; integers of any size are kept, lone surrogates as escapes, NaN and infinities as
+            Python's `json` writes them.
 
     Raises:
-        EncodeError: the value is not JSON (NaN, bytes, a non-string key).
+        EncodeError: the value is not JSON (bytes, a non-string key).
     """
     return dump_bytes(value).decode()
 
 
 def dump_bytes(value: Any) -> bytes:
     """Write a JSON value as compact text in UTF-8; see `dumps`."""
+    return dump_finite(value) if finite.is_finite(value) else dumps_exotic(value).encode()
+
+
+def dump_finite(value: Any) -> bytes:
+    """Write a JSON value that is known to hold finite numbers only, such as one of a sealed message."""
     try:
-        data = orjson.dumps(value)
+        return orjson.dumps(value)
     except TypeError:
         return dumps_exotic(value).encode()
-    refuse_non_finite(data, value)
-    return data
 
 
 def dumps_exotic(value: Any) -> str:
-    """Write what orjson refuses and JSON allows: integers over 64 bits, lone surrogates, deep nesting."""
+    """Write what orjson refuses or changes: integers over 64 bits, lone surrogates, deep nesting, NaN, infinities."""
     check_keys(value)
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return json.dumps(value, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise EncodeError(f"a free-form value is not JSON: {error}") from error
 
@@ -71,7 +70,7 @@ def loads(text: str | bytes) -> Any:
     """Read JSON text; integers stay exact at any size.
 
     Args:
-        text: one JSON value.
+        text: one JSON value, or one with NaN and infinities as `dumps` writes them.
 
     Raises:
         DecodeError: it would grow beyond the default limits, which hold here whatever the codec was opened with.
@@ -82,41 +81,47 @@ def loads(text: str | bytes) -> Any:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        # Escaped lone surrogates are JSON by grammar; only the standard library reads them.
-        return loads_exactly(text)
+        # Escaped lone surrogates and NaN; only the standard library reads them.
+        return loads_exactly(text, non_finite=True)
 
 
-def refuse_non_finite(data: bytes, message: Any) -> None:
-    """Refuse a message whose NaN or infinity was written as `null`.
+def refuse_non_finite(message: Any) -> None:
+    """Refuse NaN and infinities, which the fast JSON libraries would write as null.
 
     Args:
-        data: the JSON that was written.
-        message: what it was written from: a message or plain values.
+        message: a message, looked at only if it bears no seal, or plain values.
 
     Raises:
-        EncodeError: there is such a number.
+        EncodeError: it holds such a number.
     """
-    if b"null" not in data:
-        return
-    if may_hold_non_finite(message) and holds_non_finite(to_document(message)):
-        raise EncodeError("the message holds NaN or an infinity; JSON has neither (RFC 8259, section 6)")
-
-
-def may_hold_non_finite(message: Any) -> bool:
-    """Look for the mark of a NaN or an infinity in the message's MessagePack."""
     try:
-        image = pack(message)
-    except OverflowError:
-        # An integer beyond 64 bits, which JSON has and MessagePack has not.
-        return True
-    # One byte is found much faster than two; packed integers may look like a mark, so a suspicion is confirmed.
-    return PACKED_FLOAT in image and any(mark in image for mark in PACKED_MARKS)
+        if message.seal is finite.unbroken:
+            return
+    except AttributeError:  # No seal, or plain values.
+        pass
+    if not finite.is_finite(message):
+        raise EncodeError(NON_FINITE)
 
 
-def holds_non_finite(value: Any) -> bool:
-    """Search plain values for a NaN or an infinity."""
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, dict):
-        return any(map(holds_non_finite, value.values()))
-    return isinstance(value, list) and any(map(holds_non_finite, value))
+def refuse_non_finite_anywhere(message: Any) -> None:
+    """Refuse them in a response with vectors, whose arrays may be changed in place: a seal says nothing of those."""
+    if not finite.is_finite(message):
+        raise EncodeError(NON_FINITE)
+
+
+def refuse_non_finite_beside_arrays(message: Any) -> None:
+    """Refuse them in a response whose arrays are written as their bits."""
+    if not finite.is_sealed(message) and not finite.is_finite(message, arrays=False):
+        raise EncodeError(NON_FINITE)
+
+
+def check_of(kind: str, base64: bool) -> Callable[[Any], None]:
+    """Choose the check of a JSON codec.
+
+    Args:
+        kind: a message type's name, or "document".
+        base64: whether vectors are written as their bits.
+    """
+    if kind != "EmbeddingResponse":
+        return refuse_non_finite
+    return refuse_non_finite_beside_arrays if base64 else refuse_non_finite_anywhere

@@ -2,8 +2,8 @@
 
 - The library object is the message itself, so populate and convert cost nothing but vectors and `extra`.
 - A body with fields that the types do not know is read a second time as plain values, to fill `extra`.
-- JSON: NaN and infinities, which msgspec writes as null, are refused, as are lone surrogates. Integers of any
-  size are exact.
+- JSON: NaN and infinities, which msgspec writes as null, are refused as `orjson` refuses them; so are lone surrogates.
+  Integers of any size are exact.
 - JSON: bytes become base64 text and object keys that are not strings become strings without notice; no document has
   either.
 - An Encoder and a Decoder are kept. `encode_into` a kept buffer is no faster, since the bytes are then copied out.
@@ -22,41 +22,44 @@ import msgspec
 from serlab.codecs import vectors
 from serlab.codecs.base import Codec
 from serlab.codecs.documents import document_stages
-from serlab.codecs.jsontext import refuse_non_finite
-from serlab.messages import from_document, message_type, to_document
+from serlab.codecs.jsontext import check_of
+from serlab.messages import finite, message_type, to_document
 from serlab.messages.base import NO_EXTRA
+from serlab.messages.documents import converter
 from serlab.messages.vectors import pack_vectors
 
 
 def make(name: str, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
-    protocol: Any = msgspec.json if name.startswith("msgspec-json") else msgspec.msgpack
-    if name.endswith(("-base64", "-bin")) and kind == "EmbeddingResponse":
-        return make_variant(name, kind, protocol)
-    json = protocol is msgspec.json
+    json = name.startswith("msgspec-json")
+    protocol: Any = msgspec.json if json else msgspec.msgpack
+    base64, bin_ = name.endswith("-base64"), name.endswith("-bin")
+    check = check_of(kind, base64) if json else None
+    if (base64 or bin_) and kind == "EmbeddingResponse":
+        return make_variant(name, kind, protocol, check)
     encode, decode = tools(name, kind, protocol)
     if kind == "document":
-        return Codec(name, kind, msgspec.__version__, same_object, partial(write, encode, json), decode, same_object)
+        return Codec(name, kind, msgspec.__version__, same_object, encode, decode, same_object, check=check)
     convert = pack_vectors if kind == "EmbeddingResponse" else same_object
-    deserialize = partial(read, kind, decode, protocol.decode)
-    return Codec(name, kind, msgspec.__version__, without_extra, partial(write, encode, json), deserialize, convert)
+    # msgspec's JSON refuses numbers beyond the range of a double, so that what it has read may be sealed.
+    read = partial(read_sealed if json else read_typed, converter(kind, sealing=json), decode, protocol.decode)
+    return Codec(name, kind, msgspec.__version__, without_extra, encode, read, convert, check=check)
 
 
 def tools(name: str, kind: str, protocol: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """Give encode and decode to the kind's type, of objects that are kept or, for the variant, of the module."""
-    hook = vectors.numbers if protocol is msgspec.json else vectors.plain
     type_ = Any if kind == "document" else message_type(kind)
     if name.endswith("-fresh"):
-        return partial(protocol.encode, enc_hook=hook), partial(protocol.decode, type=type_)
-    return protocol.Encoder(enc_hook=hook).encode, protocol.Decoder(type_).decode
+        return partial(protocol.encode, enc_hook=vectors.plain), partial(protocol.decode, type=type_)
+    return protocol.Encoder(enc_hook=vectors.plain).encode, protocol.Decoder(type_).decode
 
 
-def make_variant(name: str, kind: str, protocol: Any) -> Codec:
+def make_variant(name: str, kind: str, protocol: Any, check: Callable[[Any], None] | None) -> Codec:
     """Bind a variant with vectors in another form: through the document."""
     base64 = protocol is msgspec.json
     forms = (vectors.to_base64, vectors.from_base64) if base64 else (vectors.to_bin, vectors.from_bin)
     populate, convert = document_stages(kind, *forms)
-    return Codec(name, kind, msgspec.__version__, populate, protocol.encode, protocol.decode, convert)
+    return Codec(name, kind, msgspec.__version__, populate, protocol.encode, protocol.decode, convert, check=check)
 
 
 def same_object(message: Any) -> Any:
@@ -69,17 +72,23 @@ def without_extra(message: Any) -> Any:
     return message if message.extra is NO_EXTRA else to_document(message)
 
 
-def write(encode: Callable[[Any], bytes], json: bool, message: Any) -> bytes:
-    """Encode, and refuse what JSON cannot say."""
-    data = encode(message)
-    if json:
-        refuse_non_finite(data, message)
-    return data
-
-
-def read(kind: str, typed: Callable[[bytes], Any], untyped: Callable[[bytes], Any], data: bytes) -> Any:
+def read_typed(
+    convert: Callable[[Any], Any], typed: Callable[[bytes], Any], untyped: Callable[[bytes], Any], data: bytes
+) -> Any:
     """Decode to the type, or through the document where the type does not cover it."""
     try:
         return typed(data)
     except msgspec.ValidationError:
-        return from_document(kind, untyped(data))
+        return convert(untyped(data))
+
+
+def read_sealed(
+    convert: Callable[[Any], Any], typed: Callable[[bytes], Any], untyped: Callable[[bytes], Any], data: bytes
+) -> Any:
+    """Decode as `read_typed` does, and seal the message."""
+    try:
+        message = typed(data)
+    except msgspec.ValidationError:
+        return convert(untyped(data))
+    finite.set_seal(message, finite.unbroken)
+    return message

@@ -1,6 +1,7 @@
 """JSON by orjson.
 
-- NaN and infinities, which orjson writes as null, are refused.
+- NaN and infinities, which orjson writes as null, are refused; one that is put into a list or an object of a sealed
+  message in place is not seen until the field is set again, see `serlab.messages.finite`.
 - Integers beyond 64 bits and lone surrogates are refused; read from elsewhere, an integer beyond 64 bits becomes a
   float without notice (orjson's own behaviour).
 - Values nested deeper than 254 levels are refused.
@@ -11,7 +12,7 @@
 Source: RFC 8259; orjson's README.
 """
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 import orjson
@@ -19,28 +20,11 @@ import orjson
 from serlab.codecs import vectors
 from serlab.codecs.base import Codec
 from serlab.codecs.documents import document_reroute, document_stages
-from serlab.codecs.jsontext import holds_non_finite, refuse_non_finite
-from serlab.errors import EncodeError
-
-
-def serialize(document: Any) -> bytes:
-    """Write plain values as compact UTF-8 JSON."""
-    data = orjson.dumps(document)
-    refuse_non_finite(data, document)
-    return data
-
-
-def serialize_arrays(document: Any) -> bytes:
-    """Write plain values and numpy arrays, whose numbers were checked before."""
-    data = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    if b"null" in data and holds_non_finite(document):
-        raise EncodeError("the message holds NaN or an infinity; JSON has neither (RFC 8259, section 6)")
-    return data
+from serlab.codecs.jsontext import check_of
 
 
 def doubles(array: np.ndarray) -> np.ndarray:
     """Give an array in a form that orjson writes exactly."""
-    vectors.refuse_non_finite_array(array)
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
@@ -48,7 +32,10 @@ def make(name: str, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     base64 = name.endswith("-base64")
     write, read = (vectors.to_base64, vectors.from_base64) if base64 else (doubles, None)
-    populate, convert = document_stages(kind, write, read)
-    writer = serialize_arrays if kind == "EmbeddingResponse" else serialize
-    reroute = document_reroute(orjson.loads, writer)
-    return Codec(name, kind, orjson.__version__, populate, writer, orjson.loads, convert, reroute=reroute)
+    # orjson refuses numbers beyond the range of a double, so that what it has read may be sealed.
+    populate, convert = document_stages(kind, write, read, sealing=True)
+    numpy = kind == "EmbeddingResponse" and not base64
+    serialize = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY) if numpy else orjson.dumps
+    stages = (populate, serialize, orjson.loads, convert)
+    reroute = document_reroute(orjson.loads, orjson.dumps)
+    return Codec(name, kind, orjson.__version__, *stages, check=check_of(kind, base64), reroute=reroute)

@@ -28,6 +28,9 @@ SUFFIXES = {"str": "", "float": "", "int": "_int", "bool": "_bool", "struct": "_
 RENAMED = {"float": "floats", "int8": "int8s", "uint8": "uint8s"}
 """Names that are types in the FlatBuffers schema language."""
 
+RENAMED |= {"inlineData": "inline_data_camel", "fileData": "file_data_camel"}
+"""Names that Gemini's API spells in two ways, both of which are fields."""
+
 SCALARS: dict[Any, str] = {str: "str", bool: "bool", int: "int", float: "float"}
 
 

@@ -1,7 +1,8 @@
 """Protocol Buffers by protobuf's upb runtime, with schemas/llm.proto.
 
 - Absent, null and empty stay apart: presence, `nulls` and `empties` (field numbers).
-- JSON Schemas, metadata and other values without a fixed shape travel as JSON text.
+- JSON Schemas, metadata and other values without a fixed shape travel as JSON text; NaN and infinities in them are
+  written as Python's `json` writes them, which readers in other languages may refuse.
 - Token ids and vectors are packed; ids that are wide or nested travel as JSON text. Unknown fields are in `extra`.
 - Lone surrogates in text are refused (protobuf strings are UTF-8); so is a message truncated inside a field, but not
   one truncated between two: the format has no end mark. Put a frame around it (`serlab.frames`) where that can happen.
@@ -24,10 +25,11 @@ from google.protobuf.message import EncodeError as LibraryEncodeError
 
 from serlab.codecs.base import REFUSALS, Codec
 from serlab.codecs.protoreader import reader
-from serlab.codecs.protowriter import shaper
+from serlab.codecs.protowriter import Care, shaper
 from serlab.generated import llm_pb2
 from serlab.messages import Message, message_type
 from serlab.messages.documents import NOT_JSON
+from serlab.messages.finite import is_sealed
 
 KEPT = (*NOT_JSON, np.ndarray)
 """What msgspec hands on as it is."""
@@ -36,26 +38,22 @@ KEPT = (*NOT_JSON, np.ndarray)
 def make(name: str, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     type_, cls = message_type(kind), getattr(llm_pb2, kind)
-    stages = (populator(type_, cls), serialize, cls.FromString, reader(type_))
+    stages = (populator(type_, cls), cls.SerializeToString, cls.FromString, reader(type_))
     refusals = (*REFUSALS, LibraryDecodeError, LibraryEncodeError)
     return Codec(name, kind, google.protobuf.__version__, *stages, refusals=refusals)
 
 
 def populator(type_: type[Message], cls: Any) -> Callable[[Any], Any]:
     """Build the function that makes a protobuf object of a message."""
-    trusting, careful, to_builtins = shaper(type_), shaper(type_, True), msgspec.to_builtins
+    trusting, sealed, careful = shaper(type_), shaper(type_, Care(numbers=False)), shaper(type_, Care(tokens=True))
+    to_builtins = msgspec.to_builtins
 
     def populate(message: Any) -> Any:
         try:
-            return cls(**trusting(to_builtins(message, builtin_types=KEPT)))
+            shape = sealed if is_sealed(message) else trusting
+            return cls(**shape(to_builtins(message, builtin_types=KEPT)))
         except (TypeError, ValueError):
             # Token ids that do not pack, which upb finds out by itself, or a message that no second look will save.
             return cls(**careful(to_builtins(message, builtin_types=KEPT)))
 
     return populate
-
-
-def serialize(object_: Any) -> bytes:
-    """Write a populated object."""
-    data: bytes = object_.SerializeToString()
-    return data

@@ -18,6 +18,21 @@ Change = Callable[[Any], Any]
 Shape = Callable[[dict[str, Any]], dict[str, Any]]
 
 
+class Care(NamedTuple):
+    """What is looked at while a message is shaped.
+
+    Attributes:
+        tokens: every token id, for whether it packs; otherwise upb will raise where one does not.
+        numbers: those in free-form values, for whether they are finite; a sealed message needs no such look.
+    """
+
+    tokens: bool = False
+    numbers: bool = True
+
+
+TRUSTING = Care()
+
+
 class Slot(NamedTuple):
     """Where a value goes.
 
@@ -42,16 +57,16 @@ class Slots(NamedTuple):
 
 
 @cache
-def shaper(type_: type[Part], careful: bool = False) -> Shape:
+def shaper(type_: type[Part], care: Care = TRUSTING) -> Shape:
     """Build the function that turns a struct's plain values into the arguments of its protobuf class.
 
     Args:
         type_: the struct.
-        careful: look at every token id for whether it packs; otherwise upb will raise where one does not.
+        care: what is looked at.
     """
     fields_by_name = getattr(llm_pb2, type_.__name__).DESCRIPTOR.fields_by_name
     numbers = {name: field.number for name, field in fields_by_name.items()}
-    slots_of_field = {field.name: slots_of(field, numbers, careful) for field in plan_of(type_)}
+    slots_of_field = {field.name: slots_of(field, numbers, care) for field in plan_of(type_)}
 
     def shape(document: dict[str, Any]) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
@@ -96,29 +111,31 @@ def write_extra(extra: dict[str, Any]) -> list[dict[str, str]]:
     return [{"pointer": pointer, "json": jsontext.dumps(value)} for pointer, value in extra.items()]
 
 
-def slots_of(field: PlanField, numbers: dict[str, int], careful: bool) -> Slots:
+def slots_of(field: PlanField, numbers: dict[str, int], care: Care) -> Slots:
     """Plan a field; among plain values a struct is a dict."""
     by_type, rest = choose_arm(field)
-    slots = {kind: slot_of(arm, numbers, careful) for kind, arm in by_type.items()}
+    slots = {kind: slot_of(arm, numbers, care) for kind, arm in by_type.items()}
     plain = {dict if issubclass(kind, Part) else kind: slot for kind, slot in slots.items()}
-    return Slots(plain, slot_of(rest, numbers, careful) if rest else None, numbers[field.schema_name], field)
+    return Slots(plain, slot_of(rest, numbers, care) if rest else None, numbers[field.schema_name], field)
 
 
-def slot_of(arm: Arm, numbers: dict[str, int], careful: bool) -> Slot:
+def slot_of(arm: Arm, numbers: dict[str, int], care: Care) -> Slot:
     """Give an arm's slot; empty bytes have a presence of their own, an empty list needs a mark."""
     is_list = arm.kind in LISTS | {"vectors"} and arm.kind != "bytes"
-    return Slot(arm.name, change_of(arm, careful), numbers[arm.name] if is_list else 0)
+    return Slot(arm.name, change_of(arm, care), numbers[arm.name] if is_list else 0)
 
 
-def change_of(arm: Arm, careful: bool) -> Change | None:
+def change_of(arm: Arm, care: Care) -> Change | None:
     """Build what changes a value on its way into a schema field."""
     if arm.struct is None:
-        return token_ids if careful and arm.kind == "tokens" else CHANGES.get(arm.kind)
+        if arm.kind == "json" and not care.numbers:
+            return dump_finite
+        return token_ids if care.tokens and arm.kind == "tokens" else CHANGES.get(arm.kind)
     struct = arm.struct
     # Built when it is first used, since structs may hold themselves.
     if arm.kind == "struct":
-        return lambda value: shaper(struct, careful)(value)
-    return lambda items: structs(shaper(struct, careful), items)
+        return lambda value: shaper(struct, care)(value)
+    return lambda items: structs(shaper(struct, care), items)
 
 
 def structs(shape: Shape, items: list[Any]) -> list[dict[str, Any]]:
@@ -153,6 +170,11 @@ def small_bytes(values: list[Any]) -> bytes:
         return bytes(values)
     except (TypeError, ValueError) as error:
         raise Misfit from error
+
+
+def dump_finite(value: Any) -> str:
+    """Write a free-form value of a sealed message."""
+    return jsontext.dump_finite(value).decode()
 
 
 def token_ids(values: list[Any]) -> list[Any]:

@@ -70,26 +70,10 @@ def replace_in(value: Any, change: Form) -> Any:
     return value
 
 
-def refuse_non_finite_array(array: np.ndarray) -> None:
-    """Refuse NaN and infinities, which JSON cannot carry.
-
-    Raises:
-        EncodeError: the array holds one.
-    """
-    if not np.isfinite(array).all():
-        raise EncodeError("a vector holds NaN or an infinity; JSON has neither (RFC 8259, section 6)")
-
-
 def plain(array: np.ndarray) -> list[Any]:
-    """Write an array as MessagePack numbers; MessagePack has NaN."""
+    """Write an array as numbers."""
     values: list[Any] = array.tolist()
     return values
-
-
-def numbers(array: np.ndarray) -> list[Any]:
-    """Write an array as JSON numbers."""
-    refuse_non_finite_array(array)
-    return plain(array)
 
 
 def to_base64(array: np.ndarray) -> dict[str, str]:

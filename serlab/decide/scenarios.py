@@ -15,7 +15,7 @@ from serlab.messages import KINDS
 from serlab.results import COMPRESSION
 
 OPERATIONS: tuple[str, ...] = ("encode", "decode", "read-one", "relay", "stream")
-OPERATIONS += ("populate", "serialize", "deserialize", "convert")
+OPERATIONS += ("populate", "check", "check-all", "serialize", "deserialize", "convert")
 OPERATIONS += ("read-0%", "read-1", "read-1%", "read-10%", "read-50%", "read-100%", *COMPRESSION)
 """What a run may have timed."""
 

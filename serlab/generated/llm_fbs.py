@@ -12392,8 +12392,32 @@ class ChatResponse(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ChatResponse
+    def PromptAnnotations(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(118))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = PromptFilterResult()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # ChatResponse
+    def PromptAnnotationsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(118))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ChatResponse
+    def PromptAnnotationsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(118))
+        return o == 0
+
 def ChatResponseStart(builder):
-    builder.StartObject(57)
+    builder.StartObject(58)
 
 def ChatResponseAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -12589,6 +12613,12 @@ def ChatResponseAddPromptTextJson(builder, promptTextJson):
 
 def ChatResponseAddOpenrouterMetadata(builder, openrouterMetadata):
     builder.PrependUOffsetTRelativeSlot(56, flatbuffers.number_types.UOffsetTFlags.py_type(openrouterMetadata), 0)
+
+def ChatResponseAddPromptAnnotations(builder, promptAnnotations):
+    builder.PrependUOffsetTRelativeSlot(57, flatbuffers.number_types.UOffsetTFlags.py_type(promptAnnotations), 0)
+
+def ChatResponseStartPromptAnnotationsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
 
 def ChatResponseEnd(builder):
     return builder.EndObject()
@@ -12965,8 +12995,15 @@ class ChatDelta(object):
             return self._tab.Get(flatbuffers.number_types.Int64Flags, o + self._tab.Pos)
         return None
 
+    # ChatDelta
+    def ProviderSpecificFields(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(58))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ChatDeltaStart(builder):
-    builder.StartObject(27)
+    builder.StartObject(28)
 
 def ChatDeltaAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -13075,6 +13112,9 @@ def ChatDeltaStartThinkingBlocksVector(builder, numElems):
 
 def ChatDeltaAddTokenId(builder, tokenId):
     builder.PrependInt64Slot(26, tokenId, None)
+
+def ChatDeltaAddProviderSpecificFields(builder, providerSpecificFields):
+    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(providerSpecificFields), 0)
 
 def ChatDeltaEnd(builder):
     return builder.EndObject()
@@ -13326,8 +13366,22 @@ class ChunkChoice(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ChunkChoice
+    def ContentFilterOffsets(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChunkChoice
+    def ProviderSpecificFields(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def ChunkChoiceStart(builder):
-    builder.StartObject(22)
+    builder.StartObject(24)
 
 def ChunkChoiceAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -13403,6 +13457,12 @@ def ChunkChoiceAddPromptTokenIdsJson(builder, promptTokenIdsJson):
 
 def ChunkChoiceAddSeed(builder, seed):
     builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(seed), 0)
+
+def ChunkChoiceAddContentFilterOffsets(builder, contentFilterOffsets):
+    builder.PrependUOffsetTRelativeSlot(22, flatbuffers.number_types.UOffsetTFlags.py_type(contentFilterOffsets), 0)
+
+def ChunkChoiceAddProviderSpecificFields(builder, providerSpecificFields):
+    builder.PrependUOffsetTRelativeSlot(23, flatbuffers.number_types.UOffsetTFlags.py_type(providerSpecificFields), 0)
 
 def ChunkChoiceEnd(builder):
     return builder.EndObject()
@@ -13764,8 +13824,49 @@ class ChatChunk(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # ChatChunk
+    def PromptAnnotations(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(62))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = PromptFilterResult()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # ChatChunk
+    def PromptAnnotationsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(62))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ChatChunk
+    def PromptAnnotationsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(62))
+        return o == 0
+
+    # ChatChunk
+    def ProviderSpecificFields(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(64))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ChatChunk
+    def StreamOptions(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(66))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = StreamOptions()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
 def ChatChunkStart(builder):
-    builder.StartObject(29)
+    builder.StartObject(32)
 
 def ChatChunkAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -13875,6 +13976,18 @@ def ChatChunkAddTimings(builder, timings):
 def ChatChunkAddP(builder, p):
     builder.PrependUOffsetTRelativeSlot(28, flatbuffers.number_types.UOffsetTFlags.py_type(p), 0)
 
+def ChatChunkAddPromptAnnotations(builder, promptAnnotations):
+    builder.PrependUOffsetTRelativeSlot(29, flatbuffers.number_types.UOffsetTFlags.py_type(promptAnnotations), 0)
+
+def ChatChunkStartPromptAnnotationsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def ChatChunkAddProviderSpecificFields(builder, providerSpecificFields):
+    builder.PrependUOffsetTRelativeSlot(30, flatbuffers.number_types.UOffsetTFlags.py_type(providerSpecificFields), 0)
+
+def ChatChunkAddStreamOptions(builder, streamOptions):
+    builder.PrependUOffsetTRelativeSlot(31, flatbuffers.number_types.UOffsetTFlags.py_type(streamOptions), 0)
+
 def ChatChunkEnd(builder):
     return builder.EndObject()
 
@@ -13954,8 +14067,22 @@ class TextPart(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # TextPart
+    def InlineDataCamel(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # TextPart
+    def FileDataCamel(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def TextPartStart(builder):
-    builder.StartObject(5)
+    builder.StartObject(7)
 
 def TextPartAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -13974,6 +14101,12 @@ def TextPartAddFileData(builder, fileData):
 
 def TextPartAddTextJson(builder, textJson):
     builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(textJson), 0)
+
+def TextPartAddInlineDataCamel(builder, inlineDataCamel):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(inlineDataCamel), 0)
+
+def TextPartAddFileDataCamel(builder, fileDataCamel):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(fileDataCamel), 0)
 
 def TextPartEnd(builder):
     return builder.EndObject()
@@ -19386,8 +19519,32 @@ class GenerateResponse(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
+    # GenerateResponse
+    def PromptAnnotations(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(176))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = PromptFilterResult()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # GenerateResponse
+    def PromptAnnotationsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(176))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # GenerateResponse
+    def PromptAnnotationsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(176))
+        return o == 0
+
 def GenerateResponseStart(builder):
-    builder.StartObject(86)
+    builder.StartObject(87)
 
 def GenerateResponseAddNulls(builder, nulls):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(nulls), 0)
@@ -19673,6 +19830,12 @@ def GenerateResponseAddRemoteHost(builder, remoteHost):
 
 def GenerateResponseAddRemoteModels(builder, remoteModels):
     builder.PrependUOffsetTRelativeSlot(85, flatbuffers.number_types.UOffsetTFlags.py_type(remoteModels), 0)
+
+def GenerateResponseAddPromptAnnotations(builder, promptAnnotations):
+    builder.PrependUOffsetTRelativeSlot(86, flatbuffers.number_types.UOffsetTFlags.py_type(promptAnnotations), 0)
+
+def GenerateResponseStartPromptAnnotationsVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
 
 def GenerateResponseEnd(builder):
     return builder.EndObject()

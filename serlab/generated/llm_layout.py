@@ -91,6 +91,9 @@ LAYOUT: dict[str, dict[str, tuple[int, str]]] = {
         "prompt_token_ids_json": (26, "string"),
         "timings": (27, "string"),
         "p": (28, "string"),
+        "prompt_annotations": (29, "[PromptFilterResult]"),
+        "provider_specific_fields": (30, "string"),
+        "stream_options": (31, "StreamOptions"),
     },
     "ChatDelta": {
         "nulls": (0, "[ushort]"),
@@ -120,6 +123,7 @@ LAYOUT: dict[str, dict[str, tuple[int, str]]] = {
         "reasoning_text_json": (24, "string"),
         "thinking_blocks": (25, "[ThinkingBlock]"),
         "token_id": (26, "long"),
+        "provider_specific_fields": (27, "string"),
     },
     "ChatReply": {
         "nulls": (0, "[ushort]"),
@@ -414,6 +418,7 @@ LAYOUT: dict[str, dict[str, tuple[int, str]]] = {
         "prompt_text": (54, "string"),
         "prompt_text_json": (55, "string"),
         "openrouter_metadata": (56, "string"),
+        "prompt_annotations": (57, "[PromptFilterResult]"),
     },
     "ChatTurn": {
         "nulls": (0, "[ushort]"),
@@ -493,6 +498,8 @@ LAYOUT: dict[str, dict[str, tuple[int, str]]] = {
         "prompt_token_ids": (19, "[int]"),
         "prompt_token_ids_json": (20, "string"),
         "seed": (21, "string"),
+        "content_filter_offsets": (22, "string"),
+        "provider_specific_fields": (23, "string"),
     },
     "ContentFilter": {
         "nulls": (0, "[ushort]"),
@@ -1090,6 +1097,7 @@ LAYOUT: dict[str, dict[str, tuple[int, str]]] = {
         "finished": (83, "bool"),
         "remote_host": (84, "string"),
         "remote_models": (85, "string"),
+        "prompt_annotations": (86, "[PromptFilterResult]"),
     },
     "ImagePart": {
         "nulls": (0, "[ushort]"),
@@ -1261,6 +1269,8 @@ LAYOUT: dict[str, dict[str, tuple[int, str]]] = {
         "inline_data": (2, "string"),
         "file_data": (3, "string"),
         "text_json": (4, "string"),
+        "inline_data_camel": (5, "string"),
+        "file_data_camel": (6, "string"),
     },
     "ThinkingBlock": {
         "nulls": (0, "[ushort]"),

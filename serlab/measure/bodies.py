@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from serlab import workloads
 from serlab.corpus import read
 from serlab.errors import CorpusError, SerlabError
-from serlab.measure.load import Emit, finding, row
+from serlab.hints import OnHint
+from serlab.limits import DEFAULT_LIMITS, MAX_BODY_MB, Limits, longest_line
+from serlab.measure.load import Emit, finding, limits_of, row
 from serlab.measure.parity import OUTCOMES, Outcome, check
 from serlab.measure.size import MeanSizes, sizes
 from serlab.messages import from_document
@@ -43,15 +45,31 @@ def built_in(name: str, seed: int) -> Iterator[Item]:
         yield item(name, line, workloads.kind(name), document)
 
 
-def recorded(file: str, strict: bool, on_error: Any) -> Iterator[Item]:
+def recorded(
+    file: str,
+    strict: bool,
+    on_error: Any,
+    on_hint: OnHint | None = None,
+    name: str = "",
+    max_body_mb: int = MAX_BODY_MB,
+) -> Iterator[Item]:
     """Give a corpus's bodies; a file that breaks off is reported like a line that cannot be read.
+
+    Args:
+        file: its path.
+        strict: raise at the first line that cannot be read.
+        on_error: called with each such line otherwise.
+        on_hint: called with what the file looks like, where that is not bodies.
+        name: of the file in reports; its path if it is empty.
+        max_body_mb: length of a body in MiB; a line may have four times as much.
 
     Raises:
         CorpusError: with `strict`, a line cannot be read.
     """
     try:
-        for body in read(file, strict=strict, on_error=on_error):
-            yield item(file, body.line, body.kind, body.document)
+        longest = longest_line(max_body_mb)
+        for body in read(file, strict=strict, on_error=on_error, on_hint=on_hint, name=name, longest=longest):
+            yield item(body.file, body.line, body.kind, body.document)
     except CorpusError as error:
         if strict:
             raise
@@ -66,25 +84,28 @@ def item(file: str, line: int, kind: str, document: Any) -> Item:
         return Item(file, line, kind, document, None, str(error))
 
 
-def check_item(codec: str, body: Item) -> Outcome:
+def check_item(codec: str, body: Item, limits: Limits = DEFAULT_LIMITS) -> Outcome:
     """Send a body through a codec."""
     if body.reason:
         return Outcome("refused", body.reason, b"")
-    return check(codec, body.kind, body.message, body.document)
+    return check(codec, body.kind, body.message, body.document, limits)
 
 
-def weigh(body: Item, codecs: Iterable[str]) -> Iterator[tuple[dict[str, Any] | None, str]]:
+def weigh(
+    body: Item, codecs: Iterable[str], limits: Limits = DEFAULT_LIMITS
+) -> Iterator[tuple[dict[str, Any] | None, str]]:
     """Weigh one body in several codecs.
 
     Args:
         body: the body.
         codecs: names; one that has no schema for the body's kind is passed over.
+        limits: of what is decoded.
 
     Yields:
         The sizes with file, line, kind and codec; or None and why there are none.
     """
     for codec in codecs:
-        outcome = check_item(codec, body)
+        outcome = check_item(codec, body, limits)
         if outcome.outcome == "equal":
             place = {"file": body.file, "line": body.line, "kind": body.kind, "codec": codec}
             yield {**place, **sizes(outcome.data)}, ""
@@ -111,14 +132,14 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     """Check and weigh every body of one workload or corpus.
 
     Args:
-        job: file (None for a built-in workload), workloads (kind → name), seed, codecs (kind → names), size.
+        job: file and name (None for a built-in workload), workloads (kind → name), seed, codecs (kind → names), size.
         emit: receives rows and findings.
     """
     tallies: dict[tuple[str, str], Tally] = {}
     for body in items_of(job, emit):
         for codec in job["codecs"].get(body.kind, ()):
             emit({"at": codec})
-            outcome = check_item(codec, body)
+            outcome = check_item(codec, body, limits_of(job))
             tally = tallies.setdefault((body.kind, codec), Tally())
             tally.add(body, outcome)
             if job["size"] and outcome.outcome == "equal":
@@ -131,7 +152,13 @@ def items_of(job: dict[str, Any], emit: Emit) -> Iterator[Item]:
     """Give a job's bodies; lines that cannot be read become findings."""
     if job["file"] is None:
         return built_in(job["unit"], job["seed"])
-    return recorded(job["file"], False, partial(report_line, emit, job["unit"], Counter()))
+    return recorded(
+        job["file"],
+        False,
+        partial(report_line, emit, job["unit"], Counter()),
+        name=job["name"],
+        max_body_mb=job["max_body_mb"],
+    )
 
 
 def report_line(emit: Emit, unit: str, seen: Counter[str], error: CorpusError) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from serlab.errors import CorpusError
+from serlab.limits import MAX_BODY_MB, limits_for
 from serlab.measure.bodies import Item, built_in, check_item, recorded
+from serlab.measure.given import given
 from serlab.measure.parity import OUTCOMES
-from serlab.measure.sample import require_file
 from serlab.messages import Message
 
 MOST_FINDINGS = 3
@@ -24,6 +25,10 @@ INDEX = re.compile(r"/\d+(?=/|$)")
 class Report:
     """What a check found; grows as bodies are added.
 
+    Args:
+        codecs: names.
+        max_body_mb: length of a body in MiB that codecs take.
+
     Attributes:
         bodies: how many were checked.
         kinds: kind → how many.
@@ -33,9 +38,12 @@ class Report:
         findings: the first bodies of each codec and outcome that did not come back equal, with the reason.
         unreadable: the first lines that could not be read, with the reason.
         unreadable_lines: how many there were.
+        hints: what a file looks like, where that is not bodies; no finding.
     """
 
-    def __init__(self, codecs: Iterable[str]) -> None:
+    def __init__(self, codecs: Iterable[str], max_body_mb: int = MAX_BODY_MB) -> None:
+        self.max_body_mb = max_body_mb
+        self.limits = limits_for(max_body_mb)
         self.bodies = 0
         self.kinds: Counter[str] = Counter()
         self.codecs = {name: dict.fromkeys(OUTCOMES, 0) for name in codecs}
@@ -43,6 +51,7 @@ class Report:
         self.findings: list[dict[str, Any]] = []
         self.unreadable: list[CorpusError] = []
         self.unreadable_lines = 0
+        self.hints: list[str] = []
         self.bytes: Counter[str] = Counter()
         self.extra_bytes: Counter[str] = Counter()
 
@@ -53,7 +62,7 @@ class Report:
         if isinstance(body.message, Message):
             self.weigh_extra(body)
         for codec, counts in self.codecs.items():
-            outcome = check_item(codec, body)
+            outcome = check_item(codec, body, self.limits)
             counts[outcome.outcome] += 1
             if outcome.outcome in ("refused", "changed") and counts[outcome.outcome] <= MOST_FINDINGS:
                 place = {"codec": codec, "outcome": outcome.outcome, "file": body.file, "line": body.line}
@@ -93,6 +102,7 @@ class Report:
             "findings": self.findings,
             "unreadable_lines": self.unreadable_lines,
             "unreadable": [vars(error) for error in self.unreadable],
+            "hints": self.hints,
         }
 
 
@@ -120,14 +130,14 @@ def bodies_of(
         CorpusError: a file cannot be opened or is empty; with `strict`, also a line that cannot be read.
         UnknownNameError: there is no such workload.
     """
-    for file in files:
-        require_file(file)
+    corpora = [given(file) for file in dict.fromkeys(files)]
     for name in workloads:
         yield from built_in(name, seed)
-    for file in files:
+    for corpus in corpora:
         before, empty = report.unreadable_lines, True
-        for body in recorded(file, strict, report.cannot_read):
+        told = (report.cannot_read, report.hints.append)
+        for body in recorded(corpus.path, strict, *told, corpus.file, report.max_body_mb):
             empty = False
             yield body
         if empty and report.unreadable_lines == before:
-            raise CorpusError(file, 0, "holds no bodies; expected one on each line (see the README for what it may be)")
+            raise CorpusError(corpus.file, 0, "holds no bodies; expected one on each line, see the README")

@@ -4,11 +4,14 @@ from typing import NamedTuple
 
 from serlab.results import COMPRESSION
 
-STAGES = ("populate", "serialize", "deserialize", "convert")
+CHECKS = ("check", "check-all")
+"""The stage of the codecs that look for non-finite numbers: of messages as they are, and of messages without a seal."""
+
+STAGES = ("populate", *CHECKS, "serialize", "deserialize", "convert")
 OPERATIONS = ("encode", "decode", "read-one", "read-k", "relay", "stream", *STAGES, *COMPRESSION)
-ROWS_OF = {"read-k": 6, "stream": 0, **dict.fromkeys(COMPRESSION, 0.3)}
+ROWS_OF = {"read-k": 6, "stream": 0, **dict.fromkeys(COMPRESSION, 0.3), **dict.fromkeys(CHECKS, 0.3)}
 """What an operation costs against the others: steps of the access curve; nothing where there is no stream; compression
-has fewer batches, and codecs that write the same bytes share them."""
+has fewer batches, and codecs that write the same bytes share them; few codecs have a check."""
 
 COMPRESSION_SHARE = 0.2
 """Of `arm_ns`, for an operation of compression: gzip takes 10 to 40 times as long as a codec, and hardly varies."""

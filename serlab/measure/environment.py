@@ -47,7 +47,7 @@ def environment(plan: Plan) -> dict[str, Any]:
             "memory_bytes": physical_memory(),
             "os": f"{platform.system()} {platform.release()}",
             "python": f"{platform.python_implementation()} {platform.python_version()}",
-            "versions": versions(plan.codecs) | (wire.versions() if WIRE in plan.options.parts else {}),
+            "versions": versions(plan.codecs) | wire_versions(plan.options),
             "serlab": metadata.version("serlab"),
             "git_commit": git_commit(),
             "load_average": list(os.getloadavg()),
@@ -63,6 +63,7 @@ def environment(plan: Plan) -> dict[str, Any]:
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "options": asdict(plan.options),
             "plan": plan.fingerprint(),
+            "hints": plan.hints(),
         }
         | base_record(plan.options.base)
         | wire_record(plan.options)
@@ -75,6 +76,11 @@ def base_record(place: str) -> dict[str, Any]:
         return {}
     base = base_of(place)
     return {"base": {**base.record, "git_commit": git_commit(base.home)}}
+
+
+def wire_versions(options: Options) -> dict[str, str]:
+    """List the versions of what calls on the wire are made of; nothing where none is measured."""
+    return wire.versions(options.experiments) if WIRE in options.parts else {}
 
 
 def wire_record(options: Options) -> dict[str, Any]:

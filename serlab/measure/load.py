@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from serlab import workloads
 from serlab.codecs import Codec, codec_info, open_codec
+from serlab.limits import MAX_BODY_MB, Limits, limits_for
 from serlab.messages import from_document
 from serlab.stats import CONTROL, FLOOR
 from serlab.workloads import read_one
@@ -70,9 +71,14 @@ def finding(job: dict[str, Any], codec: str, outcome: str, reason: str) -> dict[
     return {"finding": {"workload": job["workload"], "codec": codec, "outcome": outcome, "reason": reason}}
 
 
+def limits_of(job: dict[str, Any]) -> Limits:
+    """Give the limits that a job asks for."""
+    return limits_for(job.get("max_body_mb", MAX_BODY_MB))
+
+
 def bind(job: dict[str, Any], name: str, messages: list[Any]) -> Bound:
     """Open a codec and encode a workload."""
-    codec = open_codec(name, job["kind"])
+    codec = open_codec(name, job["kind"], limits_of(job))
     teach(codec, messages)
     return Bound(name, codec, [codec.encode(message) for message in messages])
 

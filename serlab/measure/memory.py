@@ -25,7 +25,7 @@ from typing import Any
 
 from serlab.codecs.base import reason
 from serlab.measure.flamegraph import write_flamegraph
-from serlab.measure.load import Bound, Emit, bind, finding, load_messages, row
+from serlab.measure.load import Bound, Emit, bind, finding, limits_of, load_messages, row
 from serlab.measure.parity import check
 from serlab.measure.tracker import live, run_all, trace
 from serlab.messages import to_document
@@ -82,7 +82,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
 def measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: Path, emit: Emit) -> None:
     """Trace one codec, if it carries every message."""
     for message in messages:
-        outcome = check(name, job["kind"], message, to_document(message))
+        outcome = check(name, job["kind"], message, to_document(message), limits_of(job))
         if outcome.outcome != "equal":
             emit(finding(job, name, outcome.outcome, outcome.reason))
             return

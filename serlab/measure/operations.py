@@ -1,7 +1,9 @@
 """The operations: what each calls, and with what.
 
     encode, decode           what an application pays
-    populate … convert       the four stages
+    populate … convert       the stages
+    check, check-all         the stage of the codecs that look for non-finite numbers: of messages as they are, and of
+                             copies without a seal, as a message made by hand has none; see `serlab.messages.finite`
     read-one                 open and read one named field
     read-k                   the access curve: open and read a share of the leaf fields, see `serlab.measure.paths`
     relay                    a gateway: read `model` and `stream`, write another `model`, pass the rest on
@@ -13,12 +15,14 @@ reads or passes on is compared with the message.
 """
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
 from serlab.codecs import Codec
 from serlab.measure.arms import Arm
 from serlab.measure.compression import compression_arm, not_restored
+from serlab.measure.effort import CHECKS
 from serlab.measure.floors import copy_arm, strings_arm
 from serlab.measure.load import Bound, named_reader, read_field
 from serlab.measure.paths import (
@@ -119,14 +123,24 @@ def arm_of(operation: str, bound: Bound, work: Work) -> Arm:
         return Arm(name, partial(pass_stream, codec), [work.messages], count)
     if operation == "convert":
         return Arm(name, codec.convert, encoded, count, codec.deserialize)
+    if operation in CHECKS and codec.check is not None:
+        messages = list(map(copy, work.messages)) if operation == "check-all" else work.messages
+        return Arm(name, codec.check, messages, count)
     if operation == "serialize":
         return Arm(name, codec.serialize, list(map(codec.populate, work.messages)), count)
     inputs = {"encode": work.messages, "populate": work.messages, "decode": encoded, "deserialize": encoded}
     return Arm(name, getattr(codec, operation), inputs[operation], count)
 
 
+def has_stage(operation: str, codec: Codec) -> bool:
+    """Tell whether a codec does an operation at all: only some have a check."""
+    return operation not in CHECKS or codec.check is not None
+
+
 def floors_of(operation: str, work: Work) -> list[Arm]:
-    """Give an operation's floors; compression makes no strings."""
+    """Give an operation's floors; compression makes no strings, and a check moves nothing."""
+    if operation in CHECKS:
+        return []
     if operation in COMPRESSION:
         return [copy_arm(work.codecs)]
     if operation == "read-one" and work.reader:

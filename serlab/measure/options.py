@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from serlab.limits import MAX_BODY_MB
+
 PARTS = ("size", "memory", "time")
 VARIANTS = ("json-base64", "orjson-base64", "msgspec-json-base64", "msgpack-bin", "msgspec-msgpack-bin")
 VARIANT_KIND = "EmbeddingResponse"
@@ -32,6 +34,7 @@ class Options:
         batch_ms: how long a batch should take; 0 means what the effort says.
         time_limit_s: how long a worker may be at one step before it is killed.
         memory_limit_mb: address space of a worker; 0 means the machine's memory.
+        max_body_mb: length of a body in MiB that codecs take; a longer one is refused.
         flamegraph: write memray's flame graphs beside the figures of memory.
         base: another environment, whose codecs are timed in pairs with these; "" is none.
         experiments: on the wire, any of `serlab.measure.wire.EXPERIMENTS`; empty means all.
@@ -53,6 +56,7 @@ class Options:
     flamegraph: bool = False
     base: str = ""
     experiments: tuple[str, ...] = ()
+    max_body_mb: int = MAX_BODY_MB
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Options":

@@ -35,8 +35,8 @@ Record = Callable[[dict[str, Any]], None]
 
 ROLES = ("head", "base", "again")
 
-WAITING = 3
-"""How much longer a worker may be silent than it may hold its turn, since it waits for two others."""
+WAITING_S = 12 * SILENCE_S
+"""How long a worker may send nothing: it waits for two others. Whoever holds its turn too long is ended for that."""
 
 
 def run_paired(base: Base, job: dict[str, Any], record: Record, silence_s: float = SILENCE_S) -> None:
@@ -75,7 +75,7 @@ def play(
         told = {**job, "part": "turns", "turns": descriptor}
         interpreter = arms.base.interpreter if role == "base" else None
         try:
-            run_worker(told, partial(arms.record, role), WAITING * silence_s, interpreter, (descriptor,))
+            run_worker(told, partial(arms.record, role), max(WAITING_S, silence_s), interpreter, (descriptor,))
         except WorkerDied as error:
             at = error.at + BASE if error.at and role == "base" else error.at
             deaths.append(WorkerDied(f"{error.reason} ({role})", at))
@@ -196,9 +196,9 @@ def conduct(players: list[Player], random: Random, silence_s: float) -> str:
     at = ""
     try:
         for player in players:
-            at = player.role
-            player.channel.settimeout(silence_s)
+            # Starting takes as long as it takes; of one that died the channel is closed.
             player.pid = player.hear()
+            player.channel.settimeout(silence_s)
         while live := [player for player in players if player.finished != DONE]:
             due = [player for player in live if player.finished == min(one.finished for one in live)]
             random.shuffle(due)

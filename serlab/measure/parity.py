@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from serlab.codecs import open_codec
 from serlab.codecs.base import reason
 from serlab.errors import NoSchemaError, SerlabError
+from serlab.limits import DEFAULT_LIMITS, Limits
 from serlab.messages import first_difference, same, to_document
 
 OUTCOMES = ("equal", "refused", "changed", "no_schema")
@@ -18,7 +19,7 @@ class Outcome(NamedTuple):
     data: bytes
 
 
-def check(codec: str, kind: str, message: Any, document: Any) -> Outcome:
+def check(codec: str, kind: str, message: Any, document: Any, limits: Limits = DEFAULT_LIMITS) -> Outcome:
     """Take a message through a codec and compare strictly with the document that it was made of.
 
     Args:
@@ -26,12 +27,13 @@ def check(codec: str, kind: str, message: Any, document: Any) -> Outcome:
         kind: the message's kind.
         message: the message.
         document: plain JSON values.
+        limits: of what is decoded.
 
     Returns:
         The outcome; an error of whatever type is a refusal, since a codec may come from elsewhere.
     """
     try:
-        bound = open_codec(codec, kind)
+        bound = open_codec(codec, kind, limits)
         data = bound.encode(message)
         back = to_document(bound.decode(data))
     except NoSchemaError:

@@ -109,9 +109,15 @@ class Plan:
         if "time" in self.options.parts:
             yield from (Cell("time", name, i) for i in range(self.effort.processes) for name in self.sources)
         for part in (part for part in LOAD_PARTS if part in self.options.parts):
-            yield from (Cell(part, name, i) for i in range(self.effort.processes) for name in self.sources)
+            yield from (Cell(part, name, i) for i in range(self.effort.processes) for name in self.loaded())
         if WIRE in self.options.parts:
             yield from (Cell(WIRE, unit, i) for i in range(self.effort.processes) for unit in self.wired())
+
+    def loaded(self) -> list[str]:
+        """List the workloads that are measured under load: a selection where the user names nothing."""
+        if self.options.workloads or self.options.corpora:
+            return list(self.sources)
+        return [name for name in self.sources if name in LOAD_WORKLOADS]
 
     def wired(self) -> list[str]:
         """List the experiments with the workloads that they take, as EXPERIMENT/WORKLOAD."""
@@ -124,6 +130,19 @@ class Plan:
         """List the experiments for which the run has no message of a kind that they take."""
         busy = {unit.partition("/")[0] for unit in self.wired()}
         return [name for name in wire.chosen(self.options.experiments) if name not in busy]
+
+    def hints(self) -> list[str]:
+        """List what the corpora look like, where that is not bodies."""
+        return [hint for corpus in self.corpora.values() for hint in corpus.hints]
+
+    def check_installed(self) -> None:
+        """See that all of it can be measured here; a plan is made without.
+
+        Raises:
+            MissingPackageError: an experiment of the run needs a package that is not installed.
+        """
+        if WIRE in self.options.parts:
+            wire.check_installed(dict.fromkeys(unit.partition("/")[0] for unit in self.wired()))
 
     def cost(self, cell: Cell) -> float:
         """Estimate a cell's seconds, before anything is known of this machine."""
@@ -177,24 +196,19 @@ def make_plan(options: Options) -> Plan:
     check_names("operation", options.operations, OPERATIONS)
     check_names("gc", (options.gc,), GC)
     check_names("workload", options.workloads, workloads.names())
-    check_wire(options)
+    wire.chosen(options.experiments)
     codecs = chosen_codecs(options.codecs)
     effort = EFFORTS[options.effort]
     named = () if options.corpora and not options.workloads else options.workloads or default_workloads(options)
     sources = {name: Source(name, workloads.kind(name), None) for name in dict.fromkeys(named)}
-    corpora = scan(options.corpora, effort.sample_bodies, effort.sample_bytes, options.seed, options.strict)
+    corpora = scan(
+        options.corpora, effort.sample_bodies, effort.sample_bytes, options.seed, options.strict, options.max_body_mb
+    )
     for corpus in corpora.values():
         sources |= {name: Source(name, kind, corpus) for kind, name in corpus.workloads().items()}
     plan = Plan(options, codecs, corpora, sources)
     check_taken(plan)
     return plan
-
-
-def check_wire(options: Options) -> None:
-    """Refuse an experiment that does not exist, or that cannot run here."""
-    wire.chosen(options.experiments)
-    if WIRE in options.parts:
-        wire.check_installed()
 
 
 def check_taken(plan: Plan) -> None:

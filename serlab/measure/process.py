@@ -16,10 +16,10 @@ from typing import IO, Any, NamedTuple
 
 import serlab
 from serlab.errors import WorkerError
-from serlab.measure.mark import read_mark, shared_mark
+from serlab.measure.mark import read_beat, read_mark, shared_mark
 
 SILENCE_S = 300.0
-"""How long a worker may send nothing before it counts as hung."""
+"""How long a worker may make no progress before it counts as hung; see `Pulse`."""
 
 
 class WorkerDied(WorkerError):
@@ -55,7 +55,7 @@ def run_worker(
     Args:
         job: what to measure.
         record: called with each record that the worker sends.
-        silence_s: seconds without a record after which the worker is killed.
+        silence_s: seconds without progress after which the worker is killed.
         interpreter: the Python that runs it; None means this one.
         descriptors: open files that it inherits.
 
@@ -71,7 +71,9 @@ def run_worker(
     ):
         send(process, {"memory_bytes": physical_memory(), **job, "mark": mark})
         try:
-            for line in lines(process, silence_s):
+            pulse = Pulse(process.pid, mark)
+            for line in lines(process, silence_s, pulse.changed):
+                pulse.started = True
                 sent = parse(line, at)
                 at = sent.get("at", at)
                 finished = finished or "done" in sent
@@ -128,11 +130,56 @@ def send(process: subprocess.Popen[bytes], job: dict[str, Any]) -> None:
         process.stdin.flush()
 
 
-def lines(process: subprocess.Popen[bytes], silence_s: float) -> Iterator[bytes]:
+class Pulse:
+    """Tells whether a worker that sends nothing goes on.
+
+    A batch is a sign of life, and so is the use of a processor until the first record: an interpreter that starts on a
+    busy machine has nothing to say for long. Later it is none, for a codec may run in circles.
+
+    Args:
+        pid: of the worker.
+        mark: the descriptor of its mark.
+
+    Attributes:
+        started: whether it has sent a record.
+    """
+
+    def __init__(self, pid: int, mark: int) -> None:
+        self.pid = pid
+        self.mark = mark
+        self.started = False
+        self.seen: tuple[bytes, int] = (b"", 0)
+
+    def changed(self) -> bool:
+        """Tell whether it has gone on since this was asked last."""
+        before, self.seen = self.seen, (read_beat(self.mark), 0 if self.started else cpu_ticks(self.pid))
+        return before != self.seen
+
+
+def cpu_ticks(pid: int) -> int:
+    """Read how long a process has used a processor; 0 where the system does not tell.
+
+    Source: proc(5), `stat`; the name in it may hold spaces and parentheses.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+def lines(
+    process: subprocess.Popen[bytes], silence_s: float, goes_on: Callable[[], bool] = lambda: False
+) -> Iterator[bytes]:
     """Give whole lines as they come.
 
+    Args:
+        process: what writes them.
+        silence_s: how long it may write none.
+        goes_on: asked then whether it has done something since it was asked last, and so gets as much time again.
+
     Raises:
-        TimeoutError: none came for too long.
+        TimeoutError: none came, and nothing else happened, for too long.
     """
     assert process.stdout
     rest = b""
@@ -141,6 +188,9 @@ def lines(process: subprocess.Popen[bytes], silence_s: float) -> Iterator[bytes]
         deadline = monotonic() + silence_s
         while True:
             if not selector.select(max(0.0, deadline - monotonic())):
+                if goes_on():
+                    deadline = monotonic() + silence_s
+                    continue
                 raise TimeoutError(f"no sign of life for {silence_s:g} s, killed")
             chunk = os.read(process.stdout.fileno(), 1 << 16)
             if not chunk:

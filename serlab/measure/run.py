@@ -23,6 +23,7 @@ from serlab.measure.parity import OUTCOMES
 from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.suites import write_suites
+from serlab.measure.wire import WIRE
 from serlab.results import ENVIRONMENT, Finished, Journal, Row, load_environment, write_atomically, write_results
 from serlab.stats import BASE
 
@@ -31,6 +32,9 @@ Progress = Callable[[Cell], None]
 
 FAILED = "failed"
 """The outcome of a codec whose worker died."""
+
+WHOLE_OPERATIONS = ("time", WIRE)
+"""Parts whose workers send all rows of an operation before those of the next, so that those are complete."""
 
 LOCK = ".lock"
 
@@ -50,7 +54,9 @@ def measure(plan: Plan, directory: Path, resume: bool, progress: Progress) -> pd
     Raises:
         ResultsError: the folder holds a run and `resume` is false, or none and it is true, or a run that was made
             otherwise, or other files; or it is in use, or cannot be written.
+        MissingPackageError: an experiment needs a package that is not installed.
     """
+    plan.check_installed()
     with locked(directory):
         record = begin(plan, directory, resume)
         journal = Journal(directory)
@@ -138,7 +144,7 @@ def finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) 
             if codec and codec not in without:
                 without.add(codec)
                 continue
-            collector = Collector(cell, run)
+            collector.keep_finished()
         return merge(cell, [*lost, collector.finished()])
 
 
@@ -171,6 +177,13 @@ class Collector:
         elif "batches" in sent:
             name = f"{self.cell.unit}/{sent['batches']['operation']}"
             self.batches.append({"metadata": self.metadata, **sent["batches"], "name": name})
+
+    def keep_finished(self) -> None:
+        """After a death that was no codec's, keep what stands by itself: the operations before the last one."""
+        last = self.rows[-1].operation if self.rows and self.cell.part in WHOLE_OPERATIONS else None
+        self.rows = [row for row in self.rows if last and row.operation != last]
+        kept = {row.operation for row in self.rows}
+        self.batches = [batches for batches in self.batches if batches["operation"] in kept]
 
     def finished(self) -> Finished:
         """Give the cell."""
@@ -211,13 +224,15 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
     job = {"part": cell.part, "unit": cell.unit, "seed": options.seed, "process": cell.process}
     job |= {"gc": options.gc, "pin": options.pin, "flamegraph": options.flamegraph}
     job |= {"memory_bytes": options.memory_limit_mb * 10**6} if options.memory_limit_mb else {}
+    job |= {"max_body_mb": options.max_body_mb}
     sources = sources_of(plan, cell)
     chosen = {source.kind: keep(plan.codecs_for(source.kind, cell.part), without) for source in sources}
     if cell.part == "parity":
         corpus = sources[0].corpus
         places = {source.kind: source.workload for source in sources}
         size = "size" in plan.options.parts
-        return job | {"file": corpus.file if corpus else None, "workloads": places, "codecs": chosen, "size": size}
+        file = {"file": corpus.given.path, "name": corpus.given.file} if corpus else {"file": None}
+        return job | file | {"workloads": places, "codecs": chosen, "size": size}
     source = sources[0]
     able = keep(chosen[source.kind], without | unable(journal, source.workload))
     documents = source.corpus.samples[source.kind] if source.corpus else None

@@ -16,6 +16,8 @@ from typing import Any
 
 from serlab.corpus import read
 from serlab.errors import CorpusError
+from serlab.limits import MAX_BODY_MB, longest_line
+from serlab.measure.given import Given, given, named
 
 CHUNK = 1 << 20
 
@@ -61,18 +63,20 @@ class Corpus:
     """A scanned corpus.
 
     Attributes:
-        name: the file's base name, made unique among the run's corpora.
-        file: path as the user gave it.
+        name: the file's base name, made unique among the run's workloads.
+        given: the file.
         sha256: of the file's bytes.
         kinds: how many bodies of each kind.
         samples: kind → documents to time and trace.
+        hints: what the file looks like, where that is not bodies; see `serlab.hints`.
     """
 
     name: str
-    file: str
+    given: Given
     sha256: str
     kinds: Counter[str]
     samples: dict[str, list[Any]] = field(repr=False)
+    hints: tuple[str, ...] = ()
 
     def workloads(self) -> dict[str, str]:
         """Name the workload of each kind: the file, and the kind if there are several."""
@@ -81,15 +85,18 @@ class Corpus:
         return {kind: f"{self.name}:{kind}" for kind in self.kinds}
 
 
-def scan(files: tuple[str, ...], bodies: int, size: int, seed: int, strict: bool) -> dict[str, Corpus]:
+def scan(
+    files: tuple[str, ...], bodies: int, size: int, seed: int, strict: bool, max_body_mb: int = MAX_BODY_MB
+) -> dict[str, Corpus]:
     """Read corpora once.
 
     Args:
-        files: paths.
+        files: paths, or `-` for standard input.
         bodies: documents to keep per file and kind.
         size: bytes of compact JSON to keep per file and kind.
         seed: of the sample.
         strict: raise at the first line that cannot be read.
+        max_body_mb: length of a body in MiB; a line may have four times as much.
 
     Returns:
         Name → corpus.
@@ -97,22 +104,18 @@ def scan(files: tuple[str, ...], bodies: int, size: int, seed: int, strict: bool
     Raises:
         CorpusError: a file cannot be read or holds no body.
     """
-    files = tuple(dict.fromkeys(files))
-    return {name: scan_one(name, file, bodies, size, seed, strict) for name, file in unique_names(files).items()}
+    corpora = named(map(given, dict.fromkeys(files)))
+    return {name: scan_one(name, corpus, bodies, size, seed, strict, max_body_mb) for name, corpus in corpora.items()}
 
 
-def unique_names(files: tuple[str, ...]) -> dict[str, str]:
-    """Name each file by its base name, or by its whole path where two have the same."""
-    bases = Counter(Path(file).name for file in files)
-    return {Path(file).name if bases[Path(file).name] == 1 else file: file for file in files}
-
-
-def scan_one(name: str, file: str, bodies: int, size: int, seed: int, strict: bool) -> Corpus:
+def scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, strict: bool, max_body_mb: int) -> Corpus:
     """Count a corpus by kind and sample it."""
-    require_file(file)
     reservoirs: dict[str, Reservoir] = {}
+    errors: list[CorpusError] = []
+    hints: list[str] = []
+    place: dict[str, Any] = {"name": corpus.file, "longest": longest_line(max_body_mb)}
     try:
-        for body in read(file, strict=strict):
+        for body in read(corpus.path, strict=strict, on_error=errors.append, on_hint=hints.append, **place):
             if body.kind not in reservoirs:
                 reservoirs[body.kind] = Reservoir(bodies, Random(f"{name}/{body.kind}/{seed}"))
             reservoirs[body.kind].add(body.document)
@@ -121,23 +124,11 @@ def scan_one(name: str, file: str, bodies: int, size: int, seed: int, strict: bo
         if strict or not reservoirs:
             raise
     if not reservoirs:
-        raise CorpusError(file, 0, "holds no body that can be read; `serlab check` lists the reasons")
+        why = f"the first reason: line {errors[0].line:,}: {errors[0].reason}" if errors else "it is empty"
+        raise CorpusError(corpus.file, 0, f"holds no body that can be read; {why}")
     kinds = Counter({kind: reservoir.seen for kind, reservoir in reservoirs.items()})
     samples = {kind: reservoir.take(size) for kind, reservoir in reservoirs.items()}
-    return Corpus(name, file, digest(file), kinds, samples)
-
-
-def require_file(file: str) -> None:
-    """Refuse a path that is no readable file.
-
-    Raises:
-        CorpusError: with the system's reason.
-    """
-    try:
-        with Path(file).open("rb"):
-            return
-    except OSError as error:
-        raise CorpusError(file, 0, f"cannot be read: {error.strerror}") from error
+    return Corpus(name, corpus, digest(corpus.path), kinds, samples, tuple(hints))
 
 
 def digest(file: str) -> str:

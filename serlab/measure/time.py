@@ -15,9 +15,9 @@ from serlab.codecs.base import reason
 from serlab.measure.arms import Arm, calibrate, interleave
 from serlab.measure.compression import twins
 from serlab.measure.effort import COMPRESSION_SHARE
-from serlab.measure.load import Bound, Emit, bind, finding, load_messages, row
+from serlab.measure.load import Bound, Emit, bind, finding, limits_of, load_messages, row
 from serlab.measure.mark import Mark, open_mark
-from serlab.measure.operations import Work, arm_of, floors_of, misdone
+from serlab.measure.operations import Work, arm_of, floors_of, has_stage, misdone
 from serlab.measure.parity import check
 from serlab.measure.settings import DESCRIPTIONS, pin, settle_gc
 from serlab.messages import to_document
@@ -65,7 +65,7 @@ def carries(job: dict[str, Any], name: str, messages: list[Any], emit: Emit) -> 
     """Check parity before timing; what a codec does not carry becomes a finding."""
     emit({"at": name})
     for message in messages:
-        outcome = check(name, job["kind"], message, to_document(message))
+        outcome = check(name, job["kind"], message, to_document(message), limits_of(job))
         if outcome.outcome != "equal":
             emit(finding(job, name, outcome.outcome, outcome.reason))
             return False
@@ -99,7 +99,7 @@ def effort_of(effort: dict[str, int], operation: str) -> dict[str, int]:
 
 def does_right(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> Iterator[Bound]:
     """Give the codecs that do an operation as they should; what another does becomes a finding."""
-    for bound in work.codecs:
+    for bound in (bound for bound in work.codecs if has_stage(operation, bound.codec)):
         emit({"at": bound.name})
         try:
             outcome, wrong = "changed", misdone(operation, bound, work)

@@ -1,6 +1,7 @@
 """The experiments of `serlab wire`, by name: what each asks, on which messages, under which conditions.
 
-What they do is in `serlab.service.experiments`, which needs the extra `service`; this is what a plan has to know.
+What they do is in `serlab.service.experiments`; this is what a plan has to know. A plan can be made without the extra
+`service`; an experiment that starts a server cannot be measured without it.
 """
 
 from collections.abc import Iterable
@@ -54,6 +55,7 @@ class Experiment(NamedTuple):
         workloads: built-in ones that it takes where the user names none.
         kinds: of message that it can take; empty for any.
         cost_s: about what a worker of a quick run takes on one workload, in seconds.
+        needs: modules that it imports and that may be missing.
     """
 
     question: str
@@ -61,6 +63,7 @@ class Experiment(NamedTuple):
     workloads: tuple[str, ...]
     kinds: tuple[str, ...]
     cost_s: float
+    needs: tuple[str, ...] = NEEDS
 
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -119,12 +122,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         ("chat-turn", "agent-request"),
         (),
         4.0,
+        needs=(),
     ),
     "cancel": Experiment(
         "What does a call that is cancelled still cost, and what does it leave behind?",
         "loopback, protobuf, the message as a prompt, a model of 1 ms a token; left: after 200 calls (quick; else up "
-        "to 1,000), whole and streamed, 20 at once, cancelled at random within 80 ms; stopping: one stream at a time, "
-        "left within 10 ms of its first token; untold: an answer of 50 tokens",
+        "to 1,000), whole and streamed, 20 at once, cancelled when the server is at them or 1 to 10 tokens have come, "
+        "a few before; stopping: one stream at a time, left after 1 to 10 tokens; untold: an answer of 50 tokens",
         ("chat-turn",),
         ("ChatRequest",),
         11.0,
@@ -170,21 +174,41 @@ def cost(experiment: str, arm_ns: int) -> float:
     return EXPERIMENTS[experiment].cost_s * (0.5 + 0.5 * arm_ns / 40e6)
 
 
-def check_installed() -> None:
-    """See that the service can run, before anything is measured.
+def check_installed(names: Iterable[str]) -> None:
+    """See that experiments can run, before anything is measured.
+
+    Args:
+        names: of the experiments; none is none here.
 
     Raises:
         MissingPackageError: a package is missing.
     """
-    for name in NEEDS:
-        if util.find_spec(name) is None:
-            raise MissingPackageError(f"serlab wire needs {name}: {INSTALL}")
+    for name in names:
+        for module in EXPERIMENTS[name].needs:
+            if not is_installed(module):
+                raise MissingPackageError(f"serlab wire {name} needs {package_of(module)}: {INSTALL}{spared(module)}")
 
 
-def versions() -> dict[str, str]:
-    """List the versions of what the service is made of."""
-    names = [DISTRIBUTIONS.get(name, name) for name in NEEDS]
-    return {name: metadata.version(name) for name in names}
+def spared(module: str) -> str:
+    """Name the experiments that do without a module."""
+    others = [name for name, one in EXPERIMENTS.items() if module not in one.needs]
+    return f" (without it: serlab wire {' '.join(others)})" if others else ""
+
+
+def is_installed(module: str) -> bool:
+    """Tell whether a module can be imported; it is not imported here."""
+    return util.find_spec(module) is not None
+
+
+def package_of(module: str) -> str:
+    """Name the package that brings a module."""
+    return DISTRIBUTIONS.get(module, module)
+
+
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """List the versions of what experiments are made of."""
+    modules = dict.fromkeys(module for name in chosen(names) for module in EXPERIMENTS[name].needs)
+    return {package_of(module): metadata.version(package_of(module)) for module in modules if is_installed(module)}
 
 
 def conditions(experiments: Iterable[str]) -> dict[str, dict[str, str]]:

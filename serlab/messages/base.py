@@ -13,6 +13,8 @@ from typing import Annotated, Any, TypeVar, Union
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from serlab.messages.finite import NO_FLOAT, Sealed, break_seals, is_finite
+
 T = TypeVar("T")
 
 Opt = Union[T, None, UnsetType]
@@ -85,6 +87,9 @@ class Nothing(Mapping[str, Any]):
         return "NO_EXTRA"
 
 
+set_field = msgspec.structs.force_setattr
+"""Set a field past what looks at the value."""
+
 NO_EXTRA: Mapping[str, Any] = Nothing()
 """The `extra` of a message that its type covers: one object for all, which nobody can fill by accident."""
 
@@ -94,8 +99,14 @@ class Part(
 ):
     """A struct inside a message. Fields that a document did not have are `UNSET`."""
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field; a number in it that is not finite breaks the seals, see `serlab.messages.finite`."""
+        set_field(self, name, value)
+        if type(value) not in NO_FLOAT and not is_finite(value):
+            break_seals()
 
-class Message(Part, kw_only=True):
+
+class Message(Part, Sealed, kw_only=True):
     """A whole request, response or chunk.
 
     `extra` holds what the types do not cover: JSON Pointer (RFC 6901) → value, from the root of the document. No

@@ -17,7 +17,7 @@ from serlab.messages.common import (
     Usage,
 )
 from serlab.messages.content import SearchResult
-from serlab.messages.settings import ResponseFormat, Tool, ToolChoice
+from serlab.messages.settings import ResponseFormat, StreamOptions, Tool, ToolChoice
 from serlab.messages.turns import ChatDelta, ChatReply
 
 
@@ -57,6 +57,8 @@ class ChunkChoice(Part):
     text: Opt[Text] = UNSET
     prompt_token_ids: Opt[Tokens] = UNSET
     seed: Opt[Json] = UNSET
+    content_filter_offsets: Opt[Json] = UNSET
+    provider_specific_fields: Opt[Json] = UNSET
 
 
 class XGroq(Part):
@@ -113,6 +115,7 @@ class ChatResponse(Message):
     result: Opt[Json] = UNSET
     prompt_text: Opt[Text] = UNSET
     openrouter_metadata: Opt[Json] = UNSET
+    prompt_annotations: Opt[list[PromptFilterResult]] = UNSET
 
 
 class ChatChunk(Message):
@@ -138,3 +141,6 @@ class ChatChunk(Message):
     usage_breakdown: Opt[Json] = UNSET
     timings: Opt[Json] = UNSET
     p: Opt[str] = UNSET
+    prompt_annotations: Opt[list[PromptFilterResult]] = UNSET
+    provider_specific_fields: Opt[Json] = UNSET
+    stream_options: Opt[StreamOptions] = UNSET

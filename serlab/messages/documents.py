@@ -7,6 +7,7 @@ goes to `extra` under its JSON Pointer, the rest converts.
 
 from collections.abc import Callable
 from functools import cache
+from math import isfinite
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -14,7 +15,8 @@ import msgspec
 import numpy as np
 
 from serlab.errors import DocumentError, UnknownNameError
-from serlab.messages.base import NO_EXTRA, Message, Part
+from serlab.messages import finite
+from serlab.messages.base import NO_EXTRA, Message, Part, set_field
 from serlab.messages.chat import ChatChunk, ChatResponse
 from serlab.messages.chatrequest import ChatRequest
 from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
@@ -42,6 +44,11 @@ KINDS = (*MESSAGE_TYPES, "document")
 NOT_JSON = (bytes, bytearray, memoryview)
 """What msgspec would turn into text without notice; left as it is, a format carries it or refuses it."""
 
+SCALARS = frozenset({str, int, bool, type(None), *NOT_JSON, np.ndarray})
+"""What a document may hold beside floats, lists and objects."""
+
+STRINGS = frozenset({str})
+
 DOES_NOT_FIT = (msgspec.ValidationError, UnicodeEncodeError)
 """What msgspec raises on a value of another type, and on an object key with a lone surrogate."""
 
@@ -66,23 +73,68 @@ def from_document(kind: str | type, document: Any) -> Any:
 
     Args:
         kind: the message type or its name; with "document" the document itself is the message.
-        document: plain JSON values as a JSON parser gives them.
+        document: plain JSON values as a JSON parser gives them; also bytes, which MessagePack has.
 
     Returns:
         The message; what its type does not cover is in `extra`.
 
     Raises:
-        DocumentError: the document is nested too deep to be walked.
+        DocumentError: the document is nested too deep to be walked, or holds what is no JSON value: a key that is not a
+            string, a date, a set. Formats would refuse it, or each change it in another way.
     """
-    return converter(kind if isinstance(kind, str) else kind.__name__)(document)
+    all_finite = inspect(document)
+    message = converter(kind if isinstance(kind, str) else kind.__name__)(document)
+    if all_finite and isinstance(message, Message):
+        finite.set_seal(message, finite.unbroken)
+    return message
+
+
+def inspect(document: Any) -> bool:
+    """Tell whether all numbers of a document are finite.
+
+    Raises:
+        DocumentError: it holds what is no JSON value.
+    """
+    all_finite, waiting = True, [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+            if not STRINGS.issuperset(map(type, value)):
+                raise foreign(document)
+        elif isinstance(value, list):
+            waiting += value
+        elif type(value) is float:
+            all_finite = all_finite and isfinite(value)
+        elif type(value) not in SCALARS:
+            raise foreign(document)
+    return all_finite
+
+
+def foreign(document: Any) -> DocumentError:
+    """Say where a document holds what is no JSON value."""
+    waiting = [("", document)]
+    while waiting:
+        pointer, value = waiting.pop()
+        keys = value if isinstance(value, dict) else ()
+        for key in keys:
+            if type(key) is not str:
+                return DocumentError(f"{pointer}: expected keys that are strings, got {type(key).__name__} {key!r}")
+        if isinstance(value, dict | list):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(f"{pointer}/{token(str(key))}", item) for key, item in items]
+        elif type(value) not in {float, *SCALARS}:
+            break
+    return DocumentError(f"{pointer}: expected a JSON value, got a {type(value).__name__}; convert it before")
 
 
 @cache
-def converter(kind: str) -> Callable[[Any], Any]:
-    """Give `from_document` for one kind, without looking anything up at each call.
+def converter(kind: str, sealing: bool = False) -> Callable[[Any], Any]:
+    """Give `from_document` for one kind, without looking anything up at each call, or for non-finite numbers.
 
     Args:
         kind: a message type's name, or "document".
+        sealing: seal the message, since a JSON parser has read the document that refuses non-finite numbers.
 
     Raises:
         UnknownNameError: there is no such kind.
@@ -93,11 +145,14 @@ def converter(kind: str) -> Callable[[Any], Any]:
 
     def convert(document: Any) -> Any:
         try:
-            return strict(document, type_)
+            message = strict(document, type_)
         except DOES_NOT_FIT:
-            return fit(type_, document)
+            message = fit(type_, document)
         except RecursionError as error:
             raise DocumentError(f"{kind}: the document is nested too deep; expected fewer levels") from error
+        if sealing:
+            finite.set_seal(message, finite.unbroken)
+        return message
 
     if type_ is EmbeddingResponse:
         return lambda document: pack_vectors(convert(document))
@@ -115,7 +170,7 @@ def fit(type_: type[Message], document: Any) -> Message:
     if type(document) is not dict:
         return type_(extra={"": document})
     message = msgspec.convert(keep_fitting(type_, document, "", extra), type_)
-    message.extra = extra
+    set_field(message, "extra", extra)
     return message
 
 

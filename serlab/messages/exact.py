@@ -10,17 +10,18 @@ import math
 from typing import Any, NoReturn
 
 
-def loads_exactly(text: str | bytes) -> Any:
+def loads_exactly(text: str | bytes, non_finite: bool = False) -> Any:
     """Read one JSON value.
 
     Args:
         text: one JSON value.
+        non_finite: read NaN, Infinity and -Infinity as well.
 
     Raises:
         ValueError: it is not JSON, or holds a number beyond the range of a double.
         RecursionError: it is nested too deep.
     """
-    return json.loads(text, parse_constant=refuse_constant, parse_float=finite)
+    return json.loads(text, parse_constant=float if non_finite else refuse_constant, parse_float=finite)
 
 
 def refuse_constant(literal: str) -> NoReturn:

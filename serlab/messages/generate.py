@@ -229,3 +229,4 @@ class GenerateResponse(Message):
     finished: Opt[bool] = UNSET
     remote_host: Opt[Json] = UNSET
     remote_models: Opt[Json] = UNSET
+    prompt_annotations: Opt[list[PromptFilterResult]] = UNSET

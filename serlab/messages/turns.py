@@ -116,3 +116,4 @@ class ChatDelta(Part):
     reasoning_text: Opt[Text] = UNSET
     thinking_blocks: Opt[list[ThinkingBlock]] = UNSET
     token_id: Opt[Int] = UNSET
+    provider_specific_fields: Opt[Json] = UNSET

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from serlab.messages.base import set_field
 from serlab.messages.embeddings import Embedding, EmbeddingResponse, EmbeddingsByType, VectorByType
 
 BATCHES = ("float", "int8", "uint8", "binary", "ubinary")
@@ -49,7 +50,7 @@ def unpack_vector(values: Any) -> Any:
 
 
 def pack_vectors(message: EmbeddingResponse) -> EmbeddingResponse:
-    """Replace the lists of numbers in a converted response by arrays, in place.
+    """Replace the lists of numbers in a converted response by arrays of the same numbers, in place.
 
     Args:
         message: a response whose vectors are still lists.
@@ -59,9 +60,9 @@ def pack_vectors(message: EmbeddingResponse) -> EmbeddingResponse:
     """
     map_vectors(message, pack_vector)
     if type(message.embeddings) is list:
-        message.embeddings = [item(value, pack_vector) for value in message.embeddings]
+        set_field(message, "embeddings", [item(value, pack_vector) for value in message.embeddings])
     if type(message.embedding) is list:
-        message.embedding = pack_vector(message.embedding)
+        set_field(message, "embedding", pack_vector(message.embedding))
     return message
 
 
@@ -84,24 +85,24 @@ def map_vectors(message: EmbeddingResponse, change: Callable[[Any], Any]) -> Non
         map_by_type(message.embeddings, change)
     if isinstance(message.embeddingsByType, VectorByType):
         for name in VectorByType.__struct_fields__:
-            setattr(message.embeddingsByType, name, change(getattr(message.embeddingsByType, name)))
+            set_field(message.embeddingsByType, name, change(getattr(message.embeddingsByType, name)))
     if isinstance(message.embedding, Embedding):
         map_embedding(message.embedding, change)
 
 
 def map_embedding(embedding: Embedding, change: Callable[[Any], Any]) -> Embedding:
     """Apply `change` to the vectors of one `Embedding`, in place."""
-    embedding.embedding = change(embedding.embedding)
-    embedding.values = change(embedding.values)
+    set_field(embedding, "embedding", change(embedding.embedding))
+    set_field(embedding, "values", change(embedding.values))
     if type(embedding.embeddings) is list:
-        embedding.embeddings = list(map(change, embedding.embeddings))
+        set_field(embedding, "embeddings", list(map(change, embedding.embeddings)))
     return embedding
 
 
 def map_by_type(vectors: EmbeddingsByType, change: Callable[[Any], Any]) -> None:
     """Apply `change` to every vector of a batch by type, in place."""
-    vectors.values = change(vectors.values)
+    set_field(vectors, "values", change(vectors.values))
     for name in BATCHES:
         batch = getattr(vectors, name)
         if type(batch) is list:
-            setattr(vectors, name, [change(vector) for vector in batch])
+            set_field(vectors, name, [change(vector) for vector in batch])

@@ -36,6 +36,8 @@ WORDS = {
 }
 FIELDS: tuple[str, ...] = ("run", "cpu", "cores", "memory_bytes", "os", "python", "processes", "gc", "load_average")
 FIELDS += ("seed", "serlab", "git_commit")
+WHEN = ("before", "during", "after")
+"""When the load of other processes is read, where a run is published; see scripts/attempts.py."""
 FILES = {
     PARQUET: "every figure as a row, with codec, workload, operation, metric, unit and process",
     ENVIRONMENT: "machine, versions and options",
@@ -79,11 +81,18 @@ def environment_rows(environment: Mapping[str, Any]) -> str:
     """Write the environment as rows of a table."""
     shown = {key: value_of(key, environment[key]) for key in FIELDS if environment.get(key) not in (None, "")}
     shown |= {f"version of {name}": str(version) for name, version in environment.get("versions", {}).items()}
+    if stored := environment.get("stored"):
+        shown |= {f"other processes, {when}": cores_of(stored.get(f"busy_cores_{when}")) for when in WHEN}
     if command := environment.get("command"):
         shown["measured by"] = shlex.join(map(shareable, command))
     named = {key.removesuffix("_bytes").replace("_", " "): text for key, text in shown.items()}
     cells = (f'<tr><th scope="row">{escape(key)}</th><td>{escape(text)}</td></tr>' for key, text in named.items())
     return "".join(cells)
+
+
+def cores_of(cores: float | None) -> str:
+    """Say how many cores other processes kept busy."""
+    return "unknown" if cores is None else f"{cores:.2f} cores busy"
 
 
 def shareable(argument: str) -> str:

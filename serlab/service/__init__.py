@@ -6,8 +6,11 @@
 It is an instrument, made of well-kept parts: granian serves HTTP/1.1, HTTP/2 and TLS, starlette routes, grpc.aio serves
 gRPC, trustme makes the certificates. `docs/service.md` tells how to use it.
 
-The extra `service` brings what it needs.
+The extra `service` brings what it needs. Without it this package can be imported, since parts of it start no server
+(`serlab.service.pools`); the names of this page then raise `MissingPackageError`.
 """
+
+from typing import Any
 
 from serlab.errors import MissingPackageError
 
@@ -24,7 +27,14 @@ try:
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"granian", "starlette", "grpc", "trustme"}:
         raise
-    raise MissingPackageError(f"serlab.service needs {error.name}: {INSTALL}") from error
+    missing = error
+
+    def __getattr__(name: str) -> Any:
+        """Raise for each name that needs the extra."""
+        if name in __all__:
+            raise MissingPackageError(f"serlab.service needs {missing.name}: {INSTALL}") from missing
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Addresses",

@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from serlab.messages import UNSET, ChatRequest, EmbeddingRequest
+from serlab.messages import UNSET, ChatRequest, EmbeddingRequest, GenerateRequest
+from serlab.service.completions import is_ids, items_of, prompts_of
 from serlab.service.refusals import Refusal
 
 MOST_INPUTS, MOST_DIMENSIONS = 2048, 65_536
 """The OpenAI API's limit of texts in a request; and one that keeps a small request from making a huge answer."""
+
+TEXTS = "a text, a list of texts, a list of token ids (0 or more) or a list of such lists"
+"""What the OpenAI API takes as prompts and as what is to be embedded."""
 
 
 def check(request: Any) -> None:
@@ -22,7 +26,10 @@ def check(request: Any) -> None:
         require(isinstance(request.model, str), "model", "a name", request.model)
         filled = isinstance(request.messages, list) and bool(request.messages)
         require(filled, "messages", "a list that is not empty", "")
-    require(request.n in (UNSET, None, 1), "n", "1, the only number of answers that is made here", request.n)
+    if isinstance(request, GenerateRequest):
+        name, prompts = prompts_of(request)
+        check_texts(name, prompts)
+    require(request.n in (UNSET, None, 1), "n", "1, as one answer is made to each prompt", request.n)
     for name in ("max_completion_tokens", "max_tokens"):
         value = getattr(request, name, UNSET)
         require(value in (UNSET, None) or (type(value) is int and value > 0), name, "1 or more", value)
@@ -33,13 +40,23 @@ def check_embedding(request: EmbeddingRequest) -> None:
     inputs: Any = request.input
     size = request.dimensions
     require(isinstance(request.model, str), "model", "a name", request.model)
-    require(isinstance(inputs, (str, list)) and bool(inputs), "input", "text, texts or token ids", inputs)
-    fits = isinstance(inputs, str) or len(inputs) <= MOST_INPUTS or all(type(item) is int for item in inputs)
-    require(fits, "input", f"at most {MOST_INPUTS} texts", len(inputs))
+    require(bool(inputs), "input", TEXTS, inputs)
+    check_texts("input", items_of(inputs))
     fits = size in (UNSET, None) or (type(size) is int and 0 < size <= MOST_DIMENSIONS)
     require(fits, "dimensions", f"1 to {MOST_DIMENSIONS}", size)
     known = request.encoding_format in (UNSET, None, "float", "base64")
     require(known, "encoding_format", "float or base64", request.encoding_format)
+
+
+def check_texts(name: str, items: list[Any]) -> None:
+    """Look at prompts, or at what is to be embedded.
+
+    Raises:
+        Refusal: they are not all texts or all lists of token ids, or too many.
+    """
+    texts = all(isinstance(item, str) for item in items)
+    require(bool(items) and (texts or all(map(is_ids, items))), name, TEXTS, items[0] if len(items) == 1 else items)
+    require(len(items) <= MOST_INPUTS, name, f"at most {MOST_INPUTS} texts or lists of token ids", len(items))
 
 
 def require(holds: bool, name: str, expected: str, got: Any) -> None:

@@ -86,12 +86,12 @@ class Engine:
             if fault.kind == "stall":
                 await asyncio.sleep(self.settings.faults.stall_s)
             if isinstance(request, EmbeddingRequest):
-                await self.batcher.serve(len(completions.inputs_of(request)))
+                await self.batcher.serve(len(completions.items_of(request.input)))
                 return completions.embeddings_of(request, self.settings.seed, self.settings.dimensions)
             form, reply = self.reply(request)
-            await self.batcher.serve(1)
+            await self.batcher.serve(len(reply.answers))
             await Pace(self.settings.latency).all(len(reply.tokens))
-            self.stats.tokens += len(reply.tokens)
+            self.stats.tokens += reply.total
             return form.whole(reply)
 
     async def pieces(self, request: Any, fault: Fault, shape: Shape = FULL) -> AsyncGenerator[Any, None]:
@@ -109,7 +109,7 @@ class Engine:
         form, reply = self.reply(request)
         last = int(fault.at * len(reply.tokens)) if fault.kind else -1
         with self.stats.answering():
-            await self.batcher.serve(1)
+            await self.batcher.serve(len(reply.answers))
             pace, made = Pace(self.settings.latency), 0
             for message, count in form.pieces(reply._replace(shape=shape), wants_usage(request)):
                 for _ in range(count):
@@ -117,7 +117,7 @@ class Engine:
                         await self.disturb(fault)
                     await pace.next()
                     made += 1
-                    self.stats.tokens += 1
+                    self.stats.tokens += len(reply.answers)
                 yield message
 
     def reply(self, request: Any) -> tuple[Form, replies.Reply]:

@@ -26,6 +26,10 @@ PAUSE_S = 0.02
 """Between two looks at whether all is done: a look is itself work for both sides."""
 
 
+PATIENCE_S = 60.0
+"""How long both sides may take to come to rest: long against a process that waits its turn on a busy machine."""
+
+
 class Gauge(NamedTuple):
     """What a process holds.
 
@@ -87,7 +91,7 @@ async def idle_tasks(stats: Counters) -> tuple[int, int]:
     return len(asyncio.all_tasks()), (await stats())["tasks"]
 
 
-async def settled(stats: Counters, pid: int, idle: tuple[int, int], patience_s: float = 10.0) -> Sides:
+async def settled(stats: Counters, pid: int, idle: tuple[int, int], patience_s: float = PATIENCE_S) -> Sides:
     """Wait until no task is left beside those of idle processes, or patience ends; read what both sides hold.
 
     Args:

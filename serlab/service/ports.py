@@ -7,8 +7,9 @@ from contextlib import closing, contextmanager
 
 from serlab.errors import ServiceError
 
-READY_S = 10.0
-"""How long a server may take until it listens."""
+READY_S = 120.0
+"""How long a server may take until it listens. It takes 1 s where a processor is free; one whose process has ended is
+noticed at once, so that this is only for one that hangs."""
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The answer to a conversation, whole and in chunks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ class Reply(NamedTuple):
         finish: why it ends.
         call: the tool that it calls, if any.
         shape: of a stream of it.
+        others: the tokens of further answers, as many in each, where a request has several prompts.
     """
 
     mark: Mark
@@ -35,6 +36,17 @@ class Reply(NamedTuple):
     finish: str
     call: ToolCall | None
     shape: Shape = FULL
+    others: Sequence[list[str]] = ()
+
+    @property
+    def answers(self) -> list[list[str]]:
+        """List the tokens of all answers."""
+        return [self.tokens, *self.others]
+
+    @property
+    def total(self) -> int:
+        """Count the tokens of all answers."""
+        return len(self.answers) * len(self.tokens)
 
 
 def reply_to(request: ChatRequest, seed: int, limit: int) -> Reply:

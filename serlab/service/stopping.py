@@ -1,8 +1,8 @@
 """What a server still does for a call that was left: how long, and how many tokens.
 
-One stream at a time is left a random while after its first token. The server's counters then tell when it is at no
-answer any more, and how many tokens it made; they are asked for without a pause over a connection of their own, so the
-answer is late by about one such question, which is an arm of its own: `floor: poll`.
+One stream at a time is left when a random number of its tokens have come. The server's counters then tell when it is
+at no answer any more, and how many tokens it made; they are asked for without a pause over a connection of their own,
+so the answer is late by about one such question, which is an arm of its own: `floor: poll`.
 
     told             the client leaves as its transport does it; see docs/service.md, Leaving a call
     told (A/A)       the same, over another connection
@@ -23,7 +23,7 @@ import msgspec
 
 from serlab.errors import ServiceError
 from serlab.service.arms import open_transport
-from serlab.service.cancelling import Reader
+from serlab.service.cancelling import MOST_TOKENS, Reader
 from serlab.service.client import Client
 from serlab.service.gauges import Counters
 from serlab.service.http2client import Http2Transport
@@ -34,9 +34,8 @@ from serlab.stats import CONTROL, FLOOR
 TOLD, UNTOLD, POLL = "told", "untold", FLOOR + "poll"
 SHORT, TRIES = 50, 10
 """Tokens of an answer that nobody stops; and how many may be over before one is left in time."""
-LATEST_S = 0.01
-"""A stream is left at most so long after its first token."""
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
+"""How long a server may take to be idle again, also one that waits its turn on a busy machine."""
 ROUND_NS, LEAST_ROUNDS, MOST_ROUNDS = 2_500_000, 3, 60
 """Of an arm's time, for each call: 16 in a quick run."""
 
@@ -60,9 +59,10 @@ class LeavingArm:
     wasted: list[int] = field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
-        """Give metric → figure: the median of times, the mean of counts."""
+        """Give metric → figure: the median of times, the mean of counts; none where no call was left in time."""
+        lags = {"stop-lag": median(self.lags)} if self.lags else {}
         counts = {"wasted-tokens": fmean(self.wasted)} if self.wasted else {}
-        return {"stop-lag": median(self.lags), **counts}
+        return lags | counts
 
     async def close(self) -> None:
         """Close the transport."""
@@ -76,7 +76,7 @@ def open_arms(name: str, addresses: Addresses, requests: Sequence[Any]) -> list[
     Args:
         name: of a transport, one of `serlab.service.clients.ARMS`.
         addresses: of the server.
-        requests: for answers that are long against `LATEST_S`.
+        requests: for answers that are long against `MOST_TOKENS` tokens.
     """
     arms = [LeavingArm(arm, open_transport(name, addresses), requests) for arm in (TOLD, TOLD + CONTROL)]
     if name == "http2":
@@ -103,13 +103,11 @@ async def leave_by_turns(effort: Mapping[str, int], arms: list[LeavingArm], stat
 async def leave_in_time(arm: LeavingArm, stats: Counters, random: Random) -> None:
     """Leave a call, and another if its answer had ended: a process of a busy machine can wake up late.
 
-    Raises:
-        ServiceError: none was left in time.
+    Where none of `TRIES` is left in time, this turn has no figure.
     """
     for _ in range(TRIES):
         if await leave_one(arm, stats, random):
             return
-    raise ServiceError(f"{arm.name}: expected a stream left in time, got {TRIES} that had ended; the machine is busy")
 
 
 async def leave_one(arm: LeavingArm, stats: Counters, random: Random) -> bool:
@@ -127,9 +125,9 @@ async def leave_one(arm: LeavingArm, stats: Counters, random: Random) -> bool:
     if arm.transport is None:
         arm.lags.append((await watch(stats, perf_counter_ns()))[0])
         return True
-    reader = Reader(Client(arm.transport, "GenerateRequest", "protobuf"), random.choice(arm.requests))
+    client, tokens = Client(arm.transport, "GenerateRequest", "protobuf"), random.randint(1, MOST_TOKENS)
+    reader = Reader(client, random.choice(arm.requests), tokens)
     await reader.begun()
-    await asyncio.sleep(random.random() * LATEST_S)
     left_ns, received = perf_counter_ns(), reader.received
     if not reader.task.cancel():
         return False

@@ -44,6 +44,11 @@ def mark_of(request: Any, seed: int) -> Mark:
     return Mark(xxh3_64_intdigest(data, seed % 2**64), 1 + len(data) // CHARACTERS_PER_TOKEN)
 
 
+def hash_of(value: Any, seed: int) -> int:
+    """Hash a value to 64 bits."""
+    return xxh3_64_intdigest(text_of(value), seed % 2**64)
+
+
 def text_of(value: Any) -> bytes:
     """Write a value as text that is the same for the same value."""
     try:
@@ -69,7 +74,7 @@ def tokens_of(mark: Mark, count: int, seed: int) -> list[str]:
 
 def vector_of(value: Any, dimensions: int, seed: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
     """Give the vector of a text: about length 1, the same on every machine; not to be written to."""
-    number = xxh3_64_intdigest(text_of(value), seed % 2**64)
+    number = hash_of(value, seed)
     return (kept_vector if dimensions <= KEPT_DIMENSIONS else new_vector)(number, dimensions)
 
 

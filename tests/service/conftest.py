@@ -1,7 +1,29 @@
-"""The tests of the service need its extra; without it they are not collected, and one test says so."""
+"""The tests of the service need its extra; without it their modules are skipped, none is imported."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
-NEEDED = ("granian", "starlette", "trustme", "openai", "aiohttp", "httpx2", "h2", "grpc", "lmdb", "redis")
-MISSING = [name for name in NEEDED if not find_spec(name)]
-collect_ignore_glob = ["test_*_server.py"] if MISSING else []
+import pytest
+
+from tests.skips import SERVICE
+
+MISSING = [name for name in SERVICE if not find_spec(name)]
+REASON = f"the extra 'service' is not installed ({', '.join(MISSING)}): make extras"
+needs_service = pytest.mark.skipif(bool(MISSING), reason=REASON)
+"""For a test that connects to a server of the extra in a module that does more."""
+
+
+class Unimported(pytest.Module):
+    """A module that cannot be imported here."""
+
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
+        """Skip it."""
+        pytest.skip(REASON, allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Skip what imports the extra where that is missing."""
+    if MISSING and module_path.match("test_*_server.py"):
+        module: pytest.Module = Unimported.from_parent(parent, path=module_path)
+        return module
+    return None

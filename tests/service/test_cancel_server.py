@@ -1,4 +1,4 @@
-"""A thousand calls are cancelled at random moments, and nothing is left on either side."""
+"""A thousand calls are cancelled, each after an event of its own, and nothing is left on either side."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from serlab.messages import from_document
-from serlab.service import Addresses, Latency, Settings, running, spawned
+from serlab.service import Addresses, Latency, ModelServer, Settings, running, spawned
 from serlab.service.cancelling import AT_ONCE, cancel_some
 from serlab.service.clients import ARMS, Client, Http2Transport
 from serlab.service.gauges import Sides, descriptors, idle_tasks, settled, watched
@@ -39,11 +39,11 @@ def test_thousand_cancelled_calls_leave_nothing(arm: str, record_property: Any) 
         async with watched(addresses) as stats, opened(arm, addresses) as transport:
             idle = await idle_tasks(stats)
             caller, random = Client(transport, "GenerateRequest", "protobuf"), Random(f"cancel/{arm}")
-            await cancel_some(caller, [LONG], random, CALLS)
+            await cancel_some(caller, [LONG], random, CALLS, stats)
             after = await settled(stats, addresses.pid, idle)
             for _ in range(THOUSANDS):
                 before = after
-                await cancel_some(caller, [LONG], random, CALLS)
+                await cancel_some(caller, [LONG], random, CALLS, stats)
                 after = await settled(stats, addresses.pid, idle)
                 if not grown(before, after):
                     break
@@ -61,7 +61,7 @@ def test_thousand_cancelled_calls_leave_nothing(arm: str, record_property: Any) 
             assert (await caller.call(short)).message.choices and len(await messages(caller, short)) == 4
 
     with spawned(SLOW) as addresses:
-        bounded(work(addresses), 90)
+        bounded(work(addresses), 900)
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -70,10 +70,10 @@ def test_closed_transport_leaves_no_descriptor_and_no_task(arm: str) -> None:
 
     async def work() -> None:
         async with running(SLOW) as server:
-            await cycle(arm, server.addresses)
+            await cycle(arm, server)
             before = descriptors(os.getpid()), len(asyncio.all_tasks())
             for _ in range(5):
-                await cycle(arm, server.addresses)
+                await cycle(arm, server)
             assert await until(lambda: server.stats.active == 0)
             assert await until(lambda: len(asyncio.all_tasks()) <= before[1])
             assert await until(lambda: descriptors(os.getpid()) <= before[0])
@@ -81,10 +81,10 @@ def test_closed_transport_leaves_no_descriptor_and_no_task(arm: str) -> None:
     bounded(work())
 
 
-async def cycle(arm: str, addresses: Addresses) -> None:
+async def cycle(arm: str, server: ModelServer) -> None:
     """Open, use and leave, close."""
-    async with opened(arm, addresses) as transport:
-        await cancel_some(Client(transport, "GenerateRequest", "protobuf"), [LONG], Random(1), 2 * AT_ONCE)
+    async with opened(arm, server.addresses) as transport, watched(server.addresses) as stats:
+        await cancel_some(Client(transport, "GenerateRequest", "protobuf"), [LONG], Random(1), 2 * AT_ONCE, stats)
 
 
 def test_left_call_harms_no_other_on_its_connection() -> None:
@@ -96,7 +96,8 @@ def test_left_call_harms_no_other_on_its_connection() -> None:
         async with running(settings) as server, opened("http2-tls", server.addresses) as transport:
             caller = Client(transport, "GenerateRequest", "protobuf")
             other = asyncio.create_task(messages(caller, fixed))
-            await cancel_some(caller, [LONG], Random(3), 60)
+            async with watched(server.addresses) as stats:
+                await cancel_some(caller, [LONG], Random(3), 60, stats)
             assert len(await other) == 151 and transport.opened == 1
             assert await until(lambda: server.stats.active == 0)
 

@@ -7,11 +7,8 @@ import pytest
 
 from tests.service.conftest import MISSING
 
-
-def test_the_extra_is_installed() -> None:
-    """Where it is not, the other tests of the service were not collected."""
-    if MISSING:
-        pytest.skip(f"the extra 'service' is not installed ({', '.join(MISSING)}): see requirements-service.lock")
+NAMES = {"serlab.service": "running", "serlab.service.clients": "Client"}
+"""Module → what is asked of it."""
 
 
 @pytest.mark.parametrize(
@@ -27,7 +24,7 @@ def test_a_missing_package_is_answered_with_the_install_command(module: str, pac
 import sys
 sys.modules[{package!r}] = None
 try:
-    import {module}
+    from {module} import {NAMES[module]}
 except ImportError as error:
     print(type(error).__name__, error)
 """

@@ -48,6 +48,31 @@ def test_generate_gives_the_continuation_that_its_stream_gives() -> None:
     bounded(work())
 
 
+PAIR = llm_pb2.Prompt(token_lists=[llm_pb2.TokenIds(ids=[1, 2]), llm_pb2.TokenIds(ids=[3])])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tokens", "choices"),
+    [(llm_pb2.Prompt(tokens=[1, 2]), 2, 1), (llm_pb2.Prompt(texts=["x", "y"]), 2, 2), (PAIR, 3, 2)],
+)
+def test_each_prompt_has_its_choice_and_its_tokens_are_counted(prompt: Any, tokens: int, choices: int) -> None:
+    """As over HTTP, whole and streamed."""
+
+    async def work() -> None:
+        async with running() as server, channel(server) as open_channel:
+            stub: Any = llm_pb2_grpc.LLMServiceStub(open_channel)
+            asked = llm_pb2.GenerateRequest(model="m", prompt=prompt, max_tokens=3)
+            whole = message("GenerateResponse", await stub.Generate(asked))
+            assert whole.usage.prompt_tokens == tokens and whole.usage.completion_tokens == 3 * choices
+            texts = [""] * choices
+            async for piece in stub.GenerateStream(asked):
+                choice = message("GenerateResponse", piece).choices[0]
+                texts[choice.index] += choice.text
+            assert texts == [choice.text for choice in whole.choices]
+
+    bounded(work())
+
+
 def test_chat_answers_each_request_of_a_stream_as_http_does() -> None:
     """Bidirectional; the chunks are those of HTTP."""
 

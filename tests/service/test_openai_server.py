@@ -99,6 +99,84 @@ def test_completion_of_a_prompt() -> None:
     bounded(work())
 
 
+PROMPTS: Any = [
+    ("once upon a time", 1, 5),
+    (["x", "y"], 2, 2),
+    ([1, 2], 1, 2),
+    ([[1, 2], [3, 4, 5], [6]], 3, 6),
+    ([7], 1, 1),
+]
+
+
+@pytest.mark.parametrize(("prompt", "choices", "tokens"), PROMPTS)
+def test_each_prompt_has_its_choice_and_its_tokens_are_counted(prompt: Any, choices: int, tokens: int) -> None:
+    """Texts are estimated at four characters a token, token ids are counted; a stream tells its choices by index."""
+
+    async def work() -> None:
+        fixed: Any = {"model": "m", "prompt": prompt, "max_tokens": 4}
+        async with running() as server, official(server) as api:
+            whole = await api.completions.create(**fixed)
+            assert [choice.index for choice in whole.choices] == list(range(choices))
+            assert whole.usage and whole.usage.prompt_tokens == tokens
+            assert whole.usage.completion_tokens == 4 * choices == server.stats.tokens
+            stream = await api.completions.create(**fixed, stream=True, stream_options={"include_usage": True})
+            texts, usage = [""] * choices, None
+            async for piece in stream:
+                texts[piece.choices[0].index] += piece.choices[0].text
+                usage = piece.usage or usage
+            assert texts == [choice.text for choice in whole.choices] and usage == whole.usage
+            assert server.stats.tokens == 8 * choices
+
+    bounded(work())
+
+
+def test_prompt_has_the_same_continuation_in_any_company() -> None:
+    """Beside others, alone in a list, or by itself; other prompts have others."""
+
+    async def work() -> None:
+        async with running() as server, official(server) as api:
+            asked: Any = (["x", "y", "x"], ["y"], "y", [[5, 6], [7]], [7])
+            answers = [await api.completions.create(model="m", prompt=prompt) for prompt in asked]
+            texts = [[choice.text for choice in answer.choices] for answer in answers]
+            assert texts[0][1:2] == texts[1] == texts[2] and texts[3][1:] == texts[4]
+            assert texts[0][0] == texts[0][2] != texts[0][1]
+            assert len({answer.id for answer in answers}) == 4
+
+    bounded(work())
+
+
+@pytest.mark.parametrize(
+    ("given", "tokens", "vectors"), [([1, 2], 2, 1), ([[1, 2], [3]], 3, 2), (["one", "two"], 2, 2)]
+)
+def test_embedded_token_ids_are_counted(given: Any, tokens: int, vectors: int) -> None:
+    """A list of ids is one input, a list of lists has as many as it has lists."""
+
+    async def work() -> None:
+        async with running(Settings(dimensions=8)) as server, official(server) as api:
+            answer = await api.embeddings.create(model="e", input=given)
+            assert [item.index for item in answer.data] == list(range(vectors))
+            assert (answer.usage.prompt_tokens, answer.usage.total_tokens) == (tokens, tokens)
+
+    bounded(work())
+
+
+ODD_INPUTS: Any = [[], [[]], [1, "x"], ["x", 1], ["x", [1]], [-1], [True], [1.5], [None], {"a": 1}, ["x"] * 2049]
+
+
+@pytest.mark.parametrize("given", ODD_INPUTS, ids=lambda given: repr(given)[:12])
+@pytest.mark.parametrize(("path", "param"), [("completions", "prompt"), ("embeddings", "input")])
+def test_other_prompts_are_refused(path: str, param: str, given: Any) -> None:
+    """The refusal says what is taken."""
+
+    async def work() -> None:
+        async with running() as server, client(server) as http:
+            answer = await http.post(f"/v1/{path}", json={"model": "m", param: given})
+            error = answer.json()["error"]
+            assert answer.status_code == 400 and error["param"] == param and "token ids" in error["message"]
+
+    bounded(work())
+
+
 def test_client_works_over_http2_and_tls() -> None:
     """With its own HTTP client told whom to trust."""
 

@@ -77,6 +77,18 @@ def test_calls_of_tools_and_completions_have_shapes_too(shape: Shape) -> None:
     assert pieces[-1].choices[0].finish_reason == plain[-1].choices[0].finish_reason == "length"
 
 
+@pytest.mark.parametrize("shape", [FULL, Shape(True), Shape(True, 4)])
+def test_pieces_of_several_prompts_are_told_by_index_in_every_shape(shape: Shape) -> None:
+    """A slim piece has an index where there is more than one choice."""
+    asked = from_document("GenerateRequest", {"model": "m", "prompt": ["x", "y", "z"], "max_tokens": 9})
+    pieces = streamed(asked, shape)
+    texts = ["", "", ""]
+    for piece in pieces:
+        texts[piece.choices[0].index] += piece.choices[0].text
+    assert len(set(texts)) == 3 and [len(text.split()) for text in texts] == [9, 9, 9]
+    assert len(pieces) == 3 * (1 + -(-9 // shape.every)) and (pieces[1].id is UNSET) is shape.slim
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "eight", "", "²", "٣", str(MOST_TOKENS + 1), "9" * 5000])
 def test_coalescing_by_what_is_no_number_of_tokens_is_refused(value: str) -> None:
     """The refusal names the header and what it takes."""

@@ -41,6 +41,7 @@ from serlab.messages import UNSET, Message
 from serlab.messages.base import Part
 from serlab.messages.documents import NOT_JSON
 from serlab.messages.embeddings import Embedding
+from serlab.messages.finite import is_sealed
 
 
 class Writers:
@@ -49,14 +50,16 @@ class Writers:
     Args:
         careful: look into every list for whether its arm can hold it, and take the spare arm where not. The others
             trust that it can, and fail where it cannot.
+        finite: for sealed messages, whose free-form values need no look for non-finite numbers.
     """
 
-    def __init__(self, careful: bool = False) -> None:
+    def __init__(self, careful: bool = False, finite: bool = False) -> None:
         self.careful = careful
         self.lock = Lock()
         # Not a subclass of dict: the interpreter looks globals up fast in a plain one only.
         self.functions: dict[str, Any] = {**vars(parts), **vars(boxes), "PURPOSE": "writer", "UNSET": UNSET}
-        self.functions |= {"dump_bytes": dump_any, "wrong_type": wrong_type, "bytes": bytes}
+        self.functions |= {"dump_bytes": dump_any_finite if finite else dump_any, "wrong_type": wrong_type}
+        self.functions["bytes"] = bytes
         self.functions |= {f"fits_{kind}": fits for kind, fits in FITS.items()}
         self.functions |= {f"put_{format_}": partial(put_integers, format_) for format_ in "iI"}
         self.functions["put_embeddings"] = embeddings_writer()
@@ -100,6 +103,14 @@ class Writers:
 def put_integers(format_: str, values: list[int], out: Out, pos: int, seen: Seen) -> int:
     """Write a list of integers of 4 bytes."""
     return parts.put_numbers(format_, values, out, pos)
+
+
+def dump_any_finite(value: Any) -> bytes:
+    """Write a JSON arm of a message that holds finite numbers only."""
+    try:
+        return jsontext.dump_finite(value)
+    except EncodeError:
+        return dump_any(value)
 
 
 def dump_any(value: Any) -> bytes:
@@ -187,7 +198,7 @@ def join(pieces: list[Any]) -> bytes:
         return b"".join([piece if type(piece) is bytes else piece.tobytes() for piece in pieces])
 
 
-TRUSTING, CAREFUL = Writers(), Writers(careful=True)
+TRUSTING, SEALED, CAREFUL = Writers(), Writers(finite=True), Writers(careful=True)
 MISFIT = (StructError, EncodeError, TypeError, ValueError, AttributeError, OverflowError)
 """What a list that its arm cannot hold raises; also what nothing will save, which then raises once more."""
 
@@ -202,14 +213,14 @@ def writer(type_: type[Message]) -> Callable[[Any], list[Any]]:
         message → the pieces in their order: bytes and, for embeddings, the arrays themselves.
     """
     name = f"write_{type_.__name__}"
-    trusting, careful = TRUSTING.functions, CAREFUL.functions
-    for writers in (TRUSTING, CAREFUL):
+    trusting, sealed, careful = TRUSTING.functions, SEALED.functions, CAREFUL.functions
+    for writers in (TRUSTING, SEALED, CAREFUL):
         writers.late(type_, name)
 
     def pieces(message: Any) -> list[Any]:
         out: Out = []
         try:
-            pos = trusting[name](message, out, 0, {})
+            pos = (sealed if is_sealed(message) else trusting)[name](message, out, 0, {})
         except MISFIT:
             out = []
             pos = careful[name](message, out, 0, {})

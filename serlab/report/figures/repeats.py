@@ -1,7 +1,7 @@
 """One ratio that several tools were asked for again and again: who finds the same twice?
 
 The table is the file that `scripts/noise.py --csv FILE` writes: repetition, tool, ratio, low, high, seconds,
-load_average.
+load_average, busy_processes (how many were started beside it).
 """
 
 from typing import TYPE_CHECKING

@@ -1,8 +1,8 @@
 """What a cancelled call still costs, and what it leaves behind, by transport.
 
-Left: calls are cancelled at random moments, and when both sides are idle again, what they hold is compared with what
-they held before. The first batch of calls warms the allocators and counts for nothing, the second is `client` and
-`server`, the third is the same once more (A/A).
+Left: calls are cancelled when the server is at them or some tokens have come, a few before, and when both sides are
+idle again, what they hold is compared with what they held before. The first batch of calls warms the allocators and
+counts for nothing, the second is `client` and `server`, the third is the same once more (A/A).
 
 Costs: see `serlab.service.stopping`.
 
@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from serlab.errors import ServiceError
-from serlab.measure.load import Emit, load_messages
+from serlab.measure.load import Emit, finding, load_messages
 from serlab.measure.settings import settle_gc
 from serlab.measure.wire import METRICS
 from serlab.messages import GenerateRequest, from_document
@@ -111,15 +111,16 @@ async def after_some(place: Place, caller: Client, idle: tuple[int, int]) -> Sid
     """Cancel a batch of calls and wait until both sides are idle.
 
     Raises:
-        ServiceError: some were answered, or most never came to the server, so that nothing was cancelled there.
+        ServiceError: some were answered, or never came to the server, so that nothing was cancelled there.
     """
-    calls, before = calls_of(place.job), await place.stats()
-    await cancel_some(caller, place.requests, place.random, calls)
+    before = await place.stats()
+    heard = await cancel_some(caller, place.requests, place.random, calls_of(place.job), place.stats)
     held, after = await settled(place.stats, place.addresses.pid, idle), await place.stats()
     # A refusal is no answer: of a call that is told about by name, before it has come.
     counts = {name: after[name] - before[name] for name in ("cancelled", "completed", "failed")}
-    if counts["cancelled"] < calls / 4 or counts["completed"] or counts["failed"]:
-        raise ServiceError(f"the server: expected most of {calls} calls cancelled and none otherwise, got {counts}")
+    # A call that was left early may come late, and count as one of those that were waited for.
+    if counts["cancelled"] < heard / 2 or counts["completed"] or counts["failed"]:
+        raise ServiceError(f"the server: expected {heard} calls cancelled and none otherwise, got {counts}")
     return held
 
 
@@ -142,5 +143,8 @@ async def stops(place: Place, name: str) -> None:
     arms = open_arms(name, place.addresses, place.requests)
     await leave_by_turns(place.job["effort"], arms, place.stats, place.random)
     for arm in arms:
+        if not arm.lags:
+            reason = f"{named('cancel', name)}: {arm.name}: every stream had ended before it could be left"
+            place.emit(finding(dict(place.job), "", "failed", f"{reason}; the machine is busy"))
         for metric, value in arm.figures().items():
             place.emit(row(place.job, f"{arm.name} {named('cancel', name)}", metric, METRICS[metric], value))

@@ -29,9 +29,8 @@ RENEWED = 64
 
 def buffer_variants(codec: str, kind: str) -> Variants:
     """`encode` to new bytes against `encode_into` a buffer."""
-    json = codec == "msgspec-json"
-    make = msgspec.json.Encoder if json else msgspec.msgpack.Encoder
-    encoder = make(enc_hook=vectors.numbers if json else vectors.plain)
+    make = msgspec.json.Encoder if codec == "msgspec-json" else msgspec.msgpack.Encoder
+    encoder = make(enc_hook=vectors.plain)
     write, own, pool = encoder.encode_into, bytearray(), buffers()
 
     def pooled(item: Any) -> None:
