@@ -8,8 +8,9 @@ A line holds one of
 - a JSON string with a whole SSE body: each event is a body, `[DONE]` ends it;
 - a line of raw SSE, one stream or several.
 
-gzip and zstd are read as they stream; no file is held whole. A line that is none of these is reported with file, line
-and reason, and the rest is read. A line that looks like a log with bodies inside is a document, and a hint says so.
+gzip and zstd are read as they stream; no file is held whole. A line that is none of these, or that has more than
+`MAX_LEVELS` levels, is reported with file, line and reason, and the rest is read. A line that looks like a log with
+bodies inside is a document, and a hint says so.
 Of a duplicate key the last value wins, as in every parser here.
 
 Source: RFC 8259; the OpenAI Batch API guide; the WHATWG standard, server-sent events.
@@ -39,6 +40,10 @@ MOST_HELD = 16
 """Events at the start of a stream that wait for the first whose kind is told by its shape."""
 
 RAISED_BY = "--max-body-mb raises the limit"
+
+MAX_LEVELS = 500
+"""Levels of arrays and objects in a line: half of Python's recursion limit, so that whoever walks a body has room for
+it, in a worker as well as deep inside of another program; no API answers with a tenth of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +259,25 @@ def parse(file: str, number: int, data: bytes) -> Any:
         CorpusError: the line is not JSON.
     """
     try:
-        return msgspec.json.decode(data)
+        value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # The standard library reads the rarities that are JSON, and words what is wrong with the rest.
-        return parse_slowly(file, number, data)
+        value = parse_slowly(file, number, data)
+    # Few bodies have so many brackets that they need to be walked.
+    if data.count(b"[") + data.count(b"{") > MAX_LEVELS and is_deeper(value, MAX_LEVELS):
+        raise CorpusError(file, number, f"not read: nested too deep; expected at most {MAX_LEVELS} levels")
+    return value
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether a value has more levels of arrays and objects than so many."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [one for one in level if type(one) is dict or type(one) is list]
+        if not level:
+            return False
+        level = [inner for one in level for inner in (one.values() if type(one) is dict else one)]
+    return True
 
 
 def parse_slowly(file: str, number: int, data: bytes) -> Any:
@@ -265,7 +285,7 @@ def parse_slowly(file: str, number: int, data: bytes) -> Any:
     try:
         return loads_exactly(data.decode())
     except RecursionError as error:
-        raise CorpusError(file, number, "not read: nested too deep") from error
+        raise CorpusError(file, number, f"not read: nested too deep; expected at most {MAX_LEVELS} levels") from error
     except UnicodeDecodeError as error:
         raise CorpusError(file, number, f"not UTF-8: byte {error.start} is 0x{data[error.start]:02x}") from error
     except json.JSONDecodeError as error:

@@ -42,7 +42,8 @@ class Row(NamedTuple):
             was measured on a whole call, where `codec` is the arm and `serlab.measure.wire.METRICS` has the metrics.
         metric: time, time-paired and time-again (where two environments are paired), raw, gzip, zstd, allocations,
             bytes, peak, growth, retained, rate, byte-rate, lag-p50, lag-p99, lag-max, lag-rate, equal, refused,
-            changed, no_schema, failed.
+            changed, no_schema, failed; and common, the bodies that the codec's figures are over, where some codec
+            with figures refused one.
         unit: of the value.
         process: the worker's number, from 0.
         value: the figure.
@@ -61,12 +62,22 @@ class Row(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A finished cell: its key, its rows, what it found amiss, and its batches for pyperf."""
+    """A finished cell.
+
+    Attributes:
+        key: its name in the journal.
+        rows: its figures.
+        findings: what it found amiss.
+        pyperf: its batches.
+        left_out: workload → the bodies that are not measured, since a codec that is measured refuses them; numbered
+            from 1 among the bodies of that kind in the order of the file.
+    """
 
     key: str
     rows: list[Row]
     findings: list[dict[str, Any]]
     pyperf: list[dict[str, Any]]
+    left_out: dict[str, list[int]] = {}  # noqa: RUF012 - nobody fills it
 
 
 class Journal:
@@ -102,6 +113,10 @@ class Journal:
             ) from error
         self.cells[cell.key] = cell
 
+    def left_out(self, workload: str) -> set[int]:
+        """Number the bodies of a workload that are not measured."""
+        return {number for cell in self.cells.values() for number in cell.left_out.get(workload, ())}
+
 
 def read_journal(path: Path) -> Iterator[Finished]:
     """Read the finished cells; a last line that a kill cut short is passed over.
@@ -115,7 +130,8 @@ def read_journal(path: Path) -> Iterator[Finished]:
     for number, line in enumerate(lines[:-1], 1):
         try:
             value = json.loads(line)
-            yield Finished(value["key"], [Row(*row) for row in value["rows"]], value["findings"], value["pyperf"])
+            rows = [Row(*row) for row in value["rows"]]
+            yield Finished(value["key"], rows, value["findings"], value["pyperf"], value.get("left_out", {}))
         except (ValueError, KeyError, TypeError) as error:
             raise ResultsError(f"{path}:{number}: damaged, {error}; start a new run in another folder") from error
 

@@ -23,6 +23,13 @@ def line(value: Any) -> bytes:
     return json.dumps(value).encode() + b"\n"
 
 
+def nested(levels: int) -> bytes:
+    """Write a chat request of so many levels of objects and arrays by turns."""
+    opened = "".join('{"a":' if i % 2 else "[" for i in range(levels - 1))
+    closed = "".join("}" if i % 2 else "]" for i in reversed(range(levels - 1)))
+    return line({**CHAT, "metadata": "HERE"}).replace(b'"HERE"', f"{opened}1{closed}".encode())
+
+
 def read_bytes(tmp_path: Path, data: bytes, name: str = "corpus.jsonl") -> tuple[list[Body], list[CorpusError]]:
     """Read a file of these bytes; give its bodies and what was reported."""
     path, errors = tmp_path / name, []  # type: Path, list[CorpusError]

@@ -12,7 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from serlab.corpus import MAX_LEVELS
 from tests.conftest import ROOT, Run
+from tests.corpora import line as line_of
+from tests.corpora import nested
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "temperature": 1, "novel": {"deep": [1]}}
 FILES = {
@@ -68,6 +71,22 @@ def test_check_names_file_and_line_of_a_changed_body(serlab: Run, corpus: Path, 
     assert done.returncode == 1
     text = " ".join(done.stdout.split())
     assert f"changed: {corpus}:1: lossy: /temperature: expected int 1, got nothing" in text
+
+
+def test_check_of_deep_bodies_reports_what_cannot_carry_them(serlab: Run, tmp_path: Path) -> None:
+    """A body of many levels is refused by some codecs, or is a line that cannot be read; the others are checked."""
+    levels = (330, 404, MAX_LEVELS, 600, 960)
+    text = (
+        b"".join(map(nested, levels)) + line_of({**CHAT, "metadata": {"odd": "\ud83d", "deep": [[]]}}) + line_of(CHAT)
+    )
+    (tmp_path / "deep.jsonl").write_bytes(text)
+    done = serlab("check", "--json", "--corpus", "deep.jsonl", "--codec", "json,orjson,protobuf,flatbuffers")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    found = json.loads(done.stdout)
+    assert found["bodies"] == 5 and [error["line"] for error in found["unreadable"]] == [4, 5]
+    assert {name: counts["equal"] for name, counts in found["codecs"].items()}["json"] == 5
+    refused = {finding["line"] for finding in found["findings"] if finding["codec"] == "orjson"}
+    assert refused == {1, 2, 3} and found["codecs"]["orjson"]["refused"] == 4
 
 
 def test_strict_stops_at_the_first_broken_line(serlab: Run, corpus: Path) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from serlab.corpus import read, read_all
+from serlab.corpus import MAX_LEVELS, read, read_all
 from serlab.errors import CorpusError
-from tests.corpora import ANSWER, CHAT, EVENTS, TEXTS, kinds, line, read_bytes
+from tests.corpora import ANSWER, CHAT, EVENTS, TEXTS, kinds, line, nested, read_bytes
 
 
 def test_line_is_a_body_with_file_line_and_kind(tmp_path: Path) -> None:
@@ -91,6 +91,15 @@ def test_hostile_line_is_reported_and_the_rest_is_read(tmp_path: Path, data: byt
     assert [body.line for body in bodies] == [1, 3]
     assert [(error.file, error.line) for error in errors] == [(str(tmp_path / "corpus.jsonl"), 2)]
     assert HOSTILE[data] in errors[0].reason
+
+
+def test_levels_that_a_line_may_have_are_the_same_everywhere(tmp_path: Path) -> None:
+    """One too many is reported, however much of the stack is left; brackets in a text are no levels."""
+    lines = [nested(MAX_LEVELS), nested(MAX_LEVELS + 1), nested(950), line({**CHAT, "user": "[{" * 5_000})]
+    bodies, errors = read_bytes(tmp_path, b"".join(lines))
+    assert [body.line for body in bodies] == [1, 4]
+    assert [error.line for error in errors] == [2, 3]
+    assert all("nested too deep; expected at most 500 levels" in error.reason for error in errors)
 
 
 def test_strict_stops_at_the_first_line_that_cannot_be_read(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ LAYERS: dict[str, set[str]] = {
     "limits": set(),
     "messages": set(),
     "results": set(),
+    "outcomes": set(),
     "stats": set(),
     "codecs": {"messages", "generated", "limits"},
     "workloads": {"messages"},
@@ -29,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "hints": {"envelopes", "recognise", "sse"},
     "spread": {"hints", "sse"},
     "corpus": {"messages", "recognise", "sse", "streams", "envelopes", "hints", "spread"},
-    "measure": {"messages", "codecs", "workloads", "corpus", "hints", "limits", "results", "stats"},
+    "measure": {"messages", "codecs", "workloads", "corpus", "hints", "limits", "results", "stats", "outcomes"},
     "service": {
         "messages",
         "generated",
@@ -43,11 +44,11 @@ LAYERS: dict[str, set[str]] = {
         "results",
         "stats",
     },
-    "report": {"results", "stats"},
+    "report": {"results", "stats", "outcomes"},
     "fidelity": {"messages", "codecs", "report", "results"},
     "verdicts": {"results", "stats", "report"},
-    "decide": {"results", "stats", "report", "messages"},
-    "page": {"results", "stats", "report", "decide"},
+    "decide": {"results", "stats", "outcomes", "report", "messages"},
+    "page": {"results", "stats", "outcomes", "report", "decide"},
 }
 """Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may
 import anything, and only what is at the top may import it."""

@@ -266,7 +266,7 @@ def test_a_reservoir_is_seeded_and_bounded() -> None:
         reservoir = Reservoir(10, Random(seed))
         for i in range(1000):
             reservoir.add(i)
-        return reservoir.take(1_000_000)
+        return reservoir.take(1_000_000).documents()
 
     assert sample(1) == sample(1) != sample(2) and len(sample(1)) == 10 and sample(1) == sorted(sample(1))
     assert max(sample(seed)[-1] for seed in range(20)) > 900

@@ -1,6 +1,7 @@
 """The typed messages and the strict comparison of documents."""
 
 import pickle
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -45,6 +46,31 @@ def test_documents_that_are_not_the_same_json_differ(a: Any, b: Any) -> None:
         assert not same(one, other)
         assert "expected" in first_difference(one, other)
     assert first_difference([{"x/y": a}], [{"x/y": b}]).startswith("/0/x~1y")
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}], ids=["lists", "objects"])
+def test_documents_of_any_depth_are_compared(wrap: Callable[[Any], Any]) -> None:
+    """The difference at the bottom is named with its whole pointer; the comparison takes no stack."""
+    documents: list[Any] = [1, 1, 1.0]
+    for _ in range(50_000):
+        documents = list(map(wrap, documents))
+    one, equal, other = documents
+    try:
+        assert same(one, equal) and not same(one, other)
+        assert first_difference(one, equal) == ""
+        assert first_difference(one, other).endswith(": expected int 1, got float 1.0")
+        assert first_difference({"b": one, "c": 1}, {"b": one, "d": 1}) == "/c: expected int 1, got nothing"
+        assert "that is nested too deep to be shown" in first_difference([one], [2])
+    finally:
+        for deep in documents:
+            while isinstance(deep, dict | list):
+                deep = deep.pop("a") if isinstance(deep, dict) else deep.pop()
+
+
+def test_first_difference_is_that_of_the_order_of_the_document() -> None:
+    """Of several the one that stands first is named, and what was added stands last."""
+    assert first_difference({"a": [1, 2], "b": 1}, {"b": 2, "a": [3, 4], "c": 0}).startswith("/a/0: ")
+    assert first_difference({"a": 1}, {"c": 0, "a": 1}) == "/c: expected nothing, got int 0"
 
 
 def test_order_of_keys_does_not_count_and_nan_is_itself() -> None:
@@ -106,8 +132,9 @@ def test_message_nested_too_deep_has_no_document(kind: str) -> None:
     for _ in range(100_000):
         deep = [deep]
     try:
-        with pytest.raises(DocumentError, match="nested too deep"):
-            to_document(from_document(kind, {"metadata": deep}))
+        for fields in ({"metadata": deep}, {"model": deep, "choices": [{"index": deep}], "data": deep}):
+            with pytest.raises(DocumentError, match="nested too deep"):
+                to_document(from_document(kind, fields))
     finally:
         while deep:
             deep = deep.pop()

@@ -38,6 +38,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "time": {"objective": "time"},
     "other prices": {"objective": "money", "prices.core_hour": 4.0, "prices.traffic_gb": 0.5, "storage.days": 9},
     "other traffic": {"messages.ChatRequest.workloads.chat-turn": 0, "messages.ChatRequest.per_call": 3},
+    "refusals taken": {"max_refused_share": 0.005},
+    "more refusals than are taken": {"max_refused_share": 0.0049, "wire.bandwidth_bit_per_s": 2e6},
     "a corpus counts": {"messages.ChatRequest.workloads.a.corpus.jsonl": 5},
 }
 """Name → settings by their paths; those that a scenario has not are left out."""
@@ -142,9 +144,10 @@ def test_changes_of_the_test_move_the_answer(run: Run) -> None:
     assert len({order.leader for order in found}) > 3 and {len(order.tied) for order in found} >= {1, 2}
 
 
-def test_what_the_run_cannot_answer_has_no_ranking(tmp_path: Path) -> None:
-    """A run on a corpus of requests knows nothing of embeddings, in Python and on the page alike."""
-    directory = write(tmp_path / "corpus", {"my.jsonl": "ChatRequest"})
+@pytest.mark.parametrize("kind", ["ChatRequest", "document"])
+def test_what_the_run_cannot_answer_has_no_ranking(tmp_path: Path, kind: str) -> None:
+    """A run on a corpus of requests, with types or without, knows nothing of embeddings, in Python as on the page."""
+    directory = write(tmp_path / "corpus", {"my.jsonl": kind})
     write_page(directory)
     run = read_run(directory)
     with browser(tmp_path) as driver:

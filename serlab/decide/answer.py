@@ -6,12 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from serlab.decide.formats import shortcomings
 from serlab.decide.latency import LatencyShare
-from serlab.decide.model import COMPRESSORS, counted, parts, remedy
+from serlab.decide.model import COMPRESSORS, counted, parts, refused, remedy
 from serlab.decide.ranking import Ranking, Standing
 from serlab.decide.run import Run
 from serlab.decide.text import WIRED, bandwidth, duration, listed, money, percent, size, times, value_of
 from serlab.decide.types import Scenario
+from serlab.report.tables import common_lines
 from serlab.report.units import TIME, scaled
 
 CORE_HOUR = "prices.core_hour"
@@ -26,7 +28,9 @@ def verdict(scenario: Scenario, ranking: Ranking, share: LatencyShare | None) ->
         return f"No codec that was measured can be used here: {hindrance(ranking)}."
     lead = f"Stay with {base}" if best == base else f"Use {best}"
     if ranking.reason == "alone":
-        return f"{lead}: of what was measured only this meets the constraints."
+        carries = any(only_refuses(scenario, one) for one in ranking.standings)
+        also = " and carries every body" if carries and not scenario.max_refused_share else ""
+        return f"{lead}: of what was measured only this meets the constraints{also}."
     if ranking.reason == "too little":
         return f"{lead}: {too_little(scenario, ranking, share)}"
     if ranking.reason == "tie":
@@ -118,6 +122,36 @@ def barred(ranking: Ranking) -> Iterator[str]:
             )
 
 
+def refusing(run: Run, scenario: Scenario, ranking: Ranking) -> Iterator[str]:
+    """Say which codecs refuse bodies and are taken all the same, and which are barred for that alone."""
+    limit = f"{scenario.max_refused_share:g}"
+    found = {one.codec: refused(run.inputs, scenario, one.codec) for one in ranking.standings if one.cost}
+    taken: dict[str, list[str]] = {}
+    for codec in (one.codec for one in ranking.open if found[one.codec]):
+        taken.setdefault(listed(list(map(str, found[codec]))), []).append(codec)
+    for what, codecs in taken.items():
+        yield f"{refuse(codecs)} {what}, which max_refused_share = {limit} allows."
+    out = [one.codec for one in ranking.standings if only_refuses(scenario, one)]
+    if out:
+        # Rounded up, so that what is said is enough.
+        enough = math.ceil(max(one.share for codec in out for one in found[codec]) * 1e4) / 1e4
+        yield (
+            f"{refuse(out)} bodies and {'is' if len(out) == 1 else 'are'} barred for that alone: max_refused_share is "
+            f"{limit}; with {enough:g} they count."
+        )
+
+
+def refuse(codecs: list[str]) -> str:
+    """Say that codecs refuse something."""
+    return f"{listed(codecs)} {'refuses' if len(codecs) == 1 else 'refuse'}"
+
+
+def only_refuses(scenario: Scenario, one: Standing) -> bool:
+    """Tell whether a codec is barred for nothing but the bodies that it refuses."""
+    others = one.format.reference or shortcomings(one.format, scenario.constraints)
+    return bool(one.cost and one.barred and not others)
+
+
 def overtaking(scenario: Scenario, ranking: Ranking, table: pd.DataFrame) -> Iterator[str]:
     """Say where another codec overtakes the leader, and the leader the baseline."""
     mine = table[(table["codec"] == ranking.leader) | (table["against"] == ranking.leader)]
@@ -169,11 +203,24 @@ def change(row: Mapping[Hashable, Any]) -> str:
     return f"{weight} = {value_of(weight, row['tried'])} → {row['answer'] or 'nothing'} ({row['leader']} cheapest)"
 
 
-def notes(run: Run, given: Scenario, resolved: Scenario) -> Iterator[str]:
-    """Say what the answer leaves out, and what stands for what."""
+def notes(run: Run, given: Scenario, resolved: Scenario, kinds: list[str]) -> Iterator[str]:
+    """Say what the answer leaves out, and what stands for what.
+
+    Args:
+        run: the run.
+        given: the scenario as it was given.
+        resolved: with the workloads that the run holds.
+        kinds: those that bodies without a type stand for.
+    """
     left_out = [kind for kind, message in given.messages.items() if kind not in resolved.messages and message.per_call]
     if left_out:
-        yield f"This run has no {listed(left_out)}, which the answer leaves out; {remedy(given)} measures all of it."
+        yield (
+            f"This run has no {listed(left_out)}, which the answer leaves out; "
+            f"{remedy(given, resolved.messages, run.option('corpora'))} "
+            "measures all of it."
+        )
+    if kinds:
+        yield f"This run has no {listed(kinds)}; its bodies without a type stand for them."
     others = {
         kind: listed(list(message.workloads))
         for kind, message in resolved.messages.items()
@@ -181,8 +228,9 @@ def notes(run: Run, given: Scenario, resolved: Scenario) -> Iterator[str]:
     }
     if others:
         yield f"Here {listed([f'{kind} is {names}' for kind, names in others.items()])}."
-    how = COMPRESSORS.get(resolved.wire.compression)
     of = parts(run.inputs, resolved)
+    yield from common_lines(run.rows[run.rows["workload"].isin([part.workload for part in of])])
+    how = COMPRESSORS.get(resolved.wire.compression)
     if how and not any(name in how for names in counted(run.inputs, resolved, of).values() for name, _ in names):
         yield f"The CPU time of {resolved.wire.compression} was not measured and is left out for all codecs alike."
 

@@ -23,6 +23,7 @@ from serlab.decide.scenarios import load_scenario
 from serlab.decide.sensitivity import sensitivity
 from serlab.decide.settings import override
 from serlab.decide.types import Scenario
+from serlab.decide.untyped import DOCUMENT, stand_in
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Decision:
         run: the run.
         source: where the scenario came from: a name or a path.
         overrides: the settings that were changed.
+        kinds: the scenario's kinds that bodies without a type stand for.
     """
 
     scenario: Scenario
@@ -44,6 +46,7 @@ class Decision:
     run: Run = field(repr=False)
     source: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    kinds: list[str] = field(default_factory=list)
 
     @property
     def command(self) -> str:
@@ -95,7 +98,7 @@ class Decision:
     @cached_property
     def notes(self) -> list[str]:
         """Say what the answer leaves out, and what of the run stands for what."""
-        return list(answer.notes(self.run, self.given, self.scenario))
+        return list(answer.notes(self.run, self.given, self.scenario, self.kinds))
 
     @cached_property
     def reasons(self) -> list[str]:
@@ -103,6 +106,7 @@ class Decision:
         return [
             *answer.costs(self.scenario, self.order),
             *answer.barred(self.order),
+            *answer.refusing(self.run, self.scenario, self.order),
             *answer.waiting(self.scenario, self.order, self.latency_share),
             *answer.overtaking(self.scenario, self.order, self.breakeven),
             *(answer.changing(self.sensitivity) if self.recommended else ()),
@@ -180,7 +184,10 @@ def decide(results: str | Path | pd.DataFrame | Run, scenario: str | Path | Scen
     """
     run = read_run(results)
     given = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
-    given = override(given, overrides) if overrides else given
-    resolved = resolve(run.inputs, given)
+    late = {path: value for path, value in overrides.items() if path.startswith(f"messages.{DOCUMENT}.")}
+    early = {path: value for path, value in overrides.items() if path not in late}
+    given, kinds = stand_in(run.inputs, override(given, early) if early else given)
+    given = override(given, late) if late else given
+    resolved = resolve(run.inputs, given, run.option("corpora"))
     source = given.name if isinstance(scenario, Scenario) else str(scenario)
-    return Decision(resolved, given, rank(run, resolved), run, source, overrides)
+    return Decision(resolved, given, rank(run, resolved), run, source, overrides, kinds)

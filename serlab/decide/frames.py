@@ -11,6 +11,7 @@ from serlab.decide.model import COMPRESSORS, NS_PER_HOUR, candidates, counted, f
 from serlab.decide.ranking import Ranking, Standing
 from serlab.decide.run import Run
 from serlab.decide.types import Scenario
+from serlab.outcomes import COMMON, OUTCOMES
 from serlab.stats import CONTROL
 
 MILLION = 1e6
@@ -96,7 +97,7 @@ def selectors(run: Run, scenario: Scenario) -> pd.DataFrame:
     found = []
     for part in of:
         timed = [name for name, _ in counts[part.workload]]
-        wanted = [("size", size), *(("parity", name) for name in ("equal", "refused", "changed", "no_schema"))]
+        wanted = [("size", size), *(("parity", name) for name in ("equal", *OUTCOMES[:3], COMMON))]
         wanted += [(name, "time") for name in timed]
         wanted += [(name, metric) for name in timed if name not in squeezed for metric in MEMORY]
         found += [(part.workload, *one, codec) for one in wanted for codec in rowed(run, scenario, part.workload)]

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from serlab.decide.formats import format_of
+from serlab.outcomes import body_count, why_unmeasured
 from serlab.report.tables import OUTCOMES, baseline_of
 from serlab.stats import BASE, CONTROL, FLOOR
 
@@ -23,8 +24,9 @@ def inputs(rows: pd.DataFrame, process: int | None = None, control: bool = False
 
     Returns:
         `{"baseline": name, "formats": {codec: capabilities}, "workloads": {workload: {"kind": kind, "codecs": {codec:
-        {"failure": why there is no figure or "", "bytes": {"raw", "gzip", "zstd"}, "time_ns": {operation: ns},
-        "allocated_bytes": {operation: bytes}, "peak_bytes": {operation: bytes}}}}}}`; JSON values throughout.
+        {"failure": why there is no figure or "", "bodies": count, "refused": count of these, "bytes": {"raw", "gzip",
+        "zstd"}, "time_ns": {operation: ns}, "allocated_bytes": {operation: bytes}, "peak_bytes": {operation: bytes}
+        }}}}}`; JSON values throughout.
     """
     baseline = baseline_of(rows)
     rows = rows[~rows["codec"].str.startswith(FLOOR) & ~rows["codec"].str.endswith((BASE, BASE + CONTROL))]
@@ -43,17 +45,20 @@ def inputs(rows: pd.DataFrame, process: int | None = None, control: bool = False
 
 def figures(group: pd.DataFrame, process: int | None) -> dict[str, Any]:
     """Gather one codec's figures on one workload."""
-    found: dict[str, Any] = {"failure": "", "bytes": {}, "time_ns": {}, **{name: {} for name in MEMORY.values()}}
+    found: dict[str, Any] = {"bytes": {}, "time_ns": {}, **{name: {} for name in MEMORY.values()}}
     times: dict[str, list[float]] = {}
+    counts: dict[str, float] = {}
     for row in group.itertuples():
         if row.metric == "time" and process in (None, row.process):
             times.setdefault(str(row.operation), []).append(float(row.value))  # type: ignore[arg-type]
         elif row.operation == "size":
             found["bytes"][row.metric] = row.value
-        elif row.metric in OUTCOMES and row.value:
-            found["failure"] = OUTCOMES[str(row.metric)]
+        elif row.operation == "parity":
+            counts[str(row.metric)] = float(row.value)  # type: ignore[arg-type]
         elif row.metric in MEMORY:
             found[MEMORY[str(row.metric)]][row.operation] = row.value
+    found["failure"] = OUTCOMES.get(why_unmeasured(counts), "")
+    found |= {"bodies": body_count(counts), "refused": round(counts.get("refused", 0))}
     found["time_ns"] = {operation: float(pd.Series(values).median()) for operation, values in times.items()}
     return found
 

@@ -23,13 +23,15 @@ without compression.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from serlab.decide.formats import BASE64, BIN, FAMILIES, VECTORS, stem
 from serlab.decide.gather import Inputs, inputs
+from serlab.decide.text import percent
 from serlab.decide.types import Message, Scenario
 from serlab.errors import ScenarioError
 
@@ -64,12 +66,13 @@ class Part(NamedTuple):
     message: Message
 
 
-def resolve(found: Inputs, scenario: Scenario) -> Scenario:
+def resolve(found: Inputs, scenario: Scenario, corpora: Sequence[str] = ()) -> Scenario:
     """Put the run's workloads in the place of what the scenario says of them.
 
     Args:
         found: what `inputs` gave.
         scenario: the scenario.
+        corpora: of the run, which what measures the rest keeps.
 
     Returns:
         The scenario with the kinds that the run holds, each with the workloads that stand for it and their shares.
@@ -87,17 +90,26 @@ def resolve(found: Inputs, scenario: Scenario) -> Scenario:
         kinds = sorted({place["kind"] for place in found["workloads"].values()})
         raise ScenarioError(
             f"scenario {scenario.name}: needs {' or '.join(scenario.messages)}; this run has "
-            f"{', '.join(kinds) or 'nothing'}: measure with {remedy(scenario)}"
+            f"{', '.join(kinds) or 'nothing'}: measure with {remedy(scenario, messages, corpora)}"
         )
     return msgspec.structs.replace(scenario, messages=messages)
 
 
-def remedy(scenario: Scenario) -> str:
-    """Name the command that measures what a scenario is about."""
-    names = [name for message in scenario.messages.values() for name in message.workloads]
+def remedy(scenario: Scenario, held: Collection[str], corpora: Sequence[str]) -> str:
+    """Name the command that measures what a scenario is about.
+
+    Args:
+        scenario: the scenario.
+        held: kinds of it that the run has. With corpora only the others are named: a built-in workload would be
+            decided on in place of a corpus of its kind.
+        corpora: of the run.
+    """
+    wanted = [message for kind, message in scenario.messages.items() if not corpora or kind not in held]
+    names = [name for message in wanted for name in message.workloads]
     operations = dict.fromkeys(name for message in scenario.messages.values() for name in message.operations)
-    what = f"--workload {','.join(names)}" if names else "--corpus FILE"
-    return f"`serlab compare {what} --operation {','.join(operations) or 'encode'}`"
+    options = [word for corpus in corpora for word in ("--corpus", corpus)]
+    options += ["--workload", ",".join(names)] if names else [] if corpora and not wanted else ["--corpus", "FILE"]
+    return f"`{shlex.join(['serlab', 'compare', *options, '--operation', ','.join(operations) or 'encode'])}`"
 
 
 def parts(found: Inputs, scenario: Scenario) -> list[Part]:
@@ -151,6 +163,28 @@ def lacking(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, c
         absent += [] if size in mine.get("bytes", {}) else [f"{size} size"]
         if absent:
             yield f"not measured: {', '.join(absent)} on {part.workload}"
+
+
+class Refused(NamedTuple):
+    """Bodies of a workload that a codec refuses."""
+
+    workload: str
+    refused: int
+    bodies: int
+
+    @property
+    def share(self) -> float:
+        """Give the share of all bodies."""
+        return self.refused / self.bodies
+
+    def __str__(self) -> str:
+        return f"{self.refused} of {self.bodies} bodies of {self.workload}, {percent(self.share)}"
+
+
+def refused(found: Inputs, scenario: Scenario, codec: str) -> list[Refused]:
+    """List the bodies that a codec refuses in the workloads of a scenario."""
+    figures = ((part.workload, figures_of(found, part.workload, codec)) for part in parts(found, scenario))
+    return [Refused(name, mine["refused"], mine["bodies"]) for name, mine in figures if mine.get("refused")]
 
 
 def candidates(found: Inputs, of: list[Part]) -> list[str]:

@@ -7,14 +7,16 @@ scenario's threshold the answer is to stay with the baseline.
 """
 
 import math
+import shlex
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from serlab.decide.formats import Format, format_of, shortcomings
 from serlab.decide.latency import per_call, share_of
-from serlab.decide.model import Cost, counted, figures_of, missing, parts, totals
+from serlab.decide.model import Cost, Inputs, counted, figures_of, missing, parts, refused, totals
 from serlab.decide.run import Run, Values, by_codec
 from serlab.decide.types import Scenario
+from serlab.decide.untyped import DOCUMENT, NAMED
 from serlab.errors import ScenarioError
 from serlab.stats import CONTROL, Estimate, is_tie, paired_ratio
 
@@ -103,7 +105,7 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
     costs, absent = totals(run.inputs, scenario), missing(run.inputs, scenario)
     if not costs:
         raise ScenarioError(f"scenario {scenario.name}: {unmeasured(run, scenario, absent)}")
-    barred = {codec: obstacle(codec, scenario) for codec in costs} | absent
+    barred = {codec: obstacle(run.inputs, scenario, codec) for codec in costs} | absent
     values = by_codec(run.costs(scenario), field)
     baseline = run.inputs["baseline"]
     # Of two that cost the same to the last digit the baseline stands first.
@@ -120,28 +122,35 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
 def unmeasured(run: Run, scenario: Scenario, absent: dict[str, str]) -> str:
     """Say why no codec has a cost: operations that nobody timed, or what is wrong with each codec."""
     of = parts(run.inputs, scenario)
-    times = [
-        (name, figures_of(run.inputs, part.workload, codec).get("time_ns", {}))
+    figures = [
+        (part, name, figures_of(run.inputs, part.workload, codec))
         for part in of
         for name, _ in counted(run.inputs, scenario, of)[part.workload]
         for codec in absent
     ]
-    untimed = {name for name, _ in times} - {name for name, timed in times if name in timed}
+    times = [(part, name, found["time_ns"]) for part, name, found in figures if found and not found["failure"]]
+    untimed = {name for _, name, _ in times} - {name for _, name, timed in times if name in timed}
+    kinds = {run.inputs["workloads"][part.workload]["kind"] for part in of}
+    if kinds == {DOCUMENT} and (nameless := sorted(untimed & {*NAMED})):
+        return f"needs {', '.join(nameless)}, which the bodies of this run do not have: they are of no type"
     if untimed:
         before = run.environment.get("effort", {}).get("operations", ())
         wanted = ",".join(dict.fromkeys((*before, *sorted(untimed))))
-        return (
-            f"this run has not timed {', '.join(sorted(untimed))}: measure with `serlab compare --operation {wanted}`"
-        )
+        named = run.option("workloads")
+        options = [*(["--workload", ",".join(named)] if named else [])]
+        options += [word for corpus in run.option("corpora") for word in ("--corpus", corpus)]
+        command = shlex.join(["serlab", "compare", *options, "--operation", wanted])
+        return f"this run has not timed {', '.join(sorted(untimed))}: measure with `{command}`"
     codecs = {reason: [codec for codec in absent if absent[codec] == reason] for reason in absent.values()}
     told = (f"{'every codec' if len(codecs) == 1 else ', '.join(who)}: {reason}" for reason, who in codecs.items())
     return "; ".join(told) or "this run has no codec"
 
 
-def obstacle(codec: str, scenario: Scenario) -> str:
+def obstacle(found: Inputs, scenario: Scenario, codec: str) -> str:
     """Say why a codec cannot be recommended, whatever it costs; "" if it can."""
     format_ = format_of(codec, scenario.codecs.get(codec))
     reasons = shortcomings(format_, scenario.constraints)
+    reasons += [f"refuses {one}" for one in refused(found, scenario, codec) if one.share > scenario.max_refused_share]
     return "; ".join([*reasons, *([f"reference: {format_.reference}"] if format_.reference else [])])
 
 

@@ -29,6 +29,10 @@ class Run:
         self.environment = environment
         self.place = place
 
+    def option(self, name: str) -> list[str]:
+        """Give what the run was told by an option that may be repeated, such as its corpora."""
+        return list(map(str, self.environment.get("options", {}).get(name) or ()))
+
     @cached_property
     def inputs(self) -> Inputs:
         """Give the medians over the processes."""

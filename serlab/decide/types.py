@@ -7,6 +7,7 @@ from msgspec import Meta, field
 
 Amount = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +113,8 @@ class Scenario(Setting, frozen=True, forbid_unknown_fields=True):
         prices: of CPU time, traffic and storage.
         thresholds: below which the answer is to stay with the baseline.
         codecs: codec → constraint → whether it meets it; for other packages' codecs, of which serlab knows nothing.
+        max_refused_share: the share of a workload's bodies that a codec may refuse and still be recommended; what
+            refuses more than 1 % has no figures, whatever stands here.
     """
 
     question: str
@@ -125,6 +128,7 @@ class Scenario(Setting, frozen=True, forbid_unknown_fields=True):
     prices: Prices = Prices()
     thresholds: Thresholds = Thresholds()
     codecs: dict[str, dict[str, bool]] = field(default_factory=dict)
+    max_refused_share: Share = 0.0
 
 
 SECTIONS: dict[str, type[Setting]] = {

@@ -1,7 +1,7 @@
 """Every body of a workload or a corpus through every codec: parity and sizes in one pass, streamed."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from serlab.measure.load import Emit, finding, limits_of, row
 from serlab.measure.parity import OUTCOMES, Outcome, check
 from serlab.measure.size import MeanSizes, sizes
 from serlab.messages import from_document
+from serlab.outcomes import COMMON, why_unmeasured
 
 MOST_LINES = 100
 """Lines of one corpus that are reported one by one."""
@@ -113,19 +114,73 @@ def weigh(
             yield None, f"{body.file}:{body.line}: {outcome.outcome}: {outcome.reason}"
 
 
-class Tally:
-    """What became of one workload's bodies in one codec."""
+class Group:
+    """Bodies that the same codecs refused or changed.
+
+    Attributes:
+        numbers: which they are among the bodies of their kind, from 1; not kept where no codec did.
+        sizes: codec → mean size of those that it brought back equal.
+    """
 
     def __init__(self) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self.sizes = MeanSizes()
-        self.first = ""
+        self.numbers: list[int] = []
+        self.sizes: dict[str, MeanSizes] = {}
 
-    def add(self, body: Item, outcome: Outcome) -> None:
-        """Count a body in; remember the first that did not come back equal."""
-        self.outcomes[outcome.outcome] += 1
-        if outcome.outcome != "equal":
-            self.first = self.first or f"{body.file}:{body.line}: {outcome.reason}"
+
+class Tally:
+    """What became of the bodies of one kind in all codecs.
+
+    Which bodies are measured is known only when all were seen, so sizes are summed up by the codecs that a body failed
+    in: there are few such groups, however many bodies there are.
+
+    Attributes:
+        outcomes: codec → outcome → bodies.
+        first: codec → the first body that did not come back equal, and why.
+        bodies: how many there are.
+        groups: the codecs that refused or changed a body → what became of such bodies.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, Counter[str]] = {}
+        self.first: dict[str, str] = {}
+        self.bodies = 0
+        self.groups: dict[frozenset[str], Group] = {}
+
+    def add(self, body: Item, outcomes: Mapping[str, Outcome], size: bool) -> None:
+        """Count a body in."""
+        self.bodies += 1
+        for codec, outcome in outcomes.items():
+            self.outcomes.setdefault(codec, Counter())[outcome.outcome] += 1
+            if outcome.outcome != "equal":
+                self.first.setdefault(codec, f"{body.file}:{body.line}: {outcome.reason}")
+        failing = frozenset(name for name, one in outcomes.items() if one.outcome in ("refused", "changed"))
+        group = self.groups.setdefault(failing, Group())
+        if failing:
+            group.numbers.append(self.bodies)
+        for codec, outcome in outcomes.items():
+            if size and outcome.outcome == "equal":
+                group.sizes.setdefault(codec, MeanSizes()).add(sizes(outcome.data))
+
+    @property
+    def measured(self) -> list[str]:
+        """Name the codecs that get figures."""
+        return [codec for codec, counts in self.outcomes.items() if not why_unmeasured(counts)]
+
+    @property
+    def left_out(self) -> list[int]:
+        """Number the bodies that a measured codec refused."""
+        measured = set(self.measured)
+        return sorted(
+            number for failing, group in self.groups.items() if failing & measured for number in group.numbers
+        )
+
+    def sizes_of(self, codec: str) -> MeanSizes:
+        """Sum up the sizes of the bodies that all measured codecs carry."""
+        found, measured = MeanSizes(), set(self.measured)
+        for failing, group in self.groups.items():
+            if codec in group.sizes and not failing & measured:
+                found.join(group.sizes[codec])
+        return found
 
 
 def run(job: dict[str, Any], emit: Emit) -> None:
@@ -133,19 +188,18 @@ def run(job: dict[str, Any], emit: Emit) -> None:
 
     Args:
         job: file and name (None for a built-in workload), workloads (kind → name), seed, codecs (kind → names), size.
-        emit: receives rows and findings.
+        emit: receives rows, findings and which bodies are left out.
     """
-    tallies: dict[tuple[str, str], Tally] = {}
-    for body in items_of(job, emit):
-        for codec in job["codecs"].get(body.kind, ()):
+    tallies: dict[str, Tally] = {}
+    # A kind that came into the file after the run was planned has no name.
+    for body in (body for body in items_of(job, emit) if body.kind in job["workloads"]):
+        outcomes = {}
+        for codec in job["codecs"][body.kind]:
             emit({"at": codec})
-            outcome = check_item(codec, body, limits_of(job))
-            tally = tallies.setdefault((body.kind, codec), Tally())
-            tally.add(body, outcome)
-            if job["size"] and outcome.outcome == "equal":
-                tally.sizes.add(sizes(outcome.data))
-    for (kind, codec), tally in tallies.items():
-        emit_tally({"workload": job["workloads"][kind], "kind": kind}, codec, tally, emit)
+            outcomes[codec] = check_item(codec, body, limits_of(job))
+        tallies.setdefault(body.kind, Tally()).add(body, outcomes, job["size"])
+    for kind, tally in tallies.items():
+        emit_tally({"workload": job["workloads"][kind], "kind": kind}, tally, emit)
 
 
 def items_of(job: dict[str, Any], emit: Emit) -> Iterator[Item]:
@@ -170,14 +224,28 @@ def report_line(emit: Emit, unit: str, seen: Counter[str], error: CorpusError) -
         emit(finding({"workload": unit}, "", "unreadable", "more lines; `serlab check` counts them"))
 
 
-def emit_tally(job: dict[str, Any], codec: str, tally: Tally, emit: Emit) -> None:
-    """Send a codec's rows: how many bodies fared how, and its sizes if all came back equal."""
-    for outcome in OUTCOMES:
-        emit(row(job, codec, "parity", outcome, "bodies", tally.outcomes[outcome]))
-    bad = next((outcome for outcome in OUTCOMES[1:] if tally.outcomes[outcome]), None)
-    if bad:
-        text = f"{tally.outcomes[bad]} of {sum(tally.outcomes.values())} bodies {bad.replace('_', ' ')}"
-        emit(finding(job, codec, bad, f"{text}, first {tally.first}"))
-    elif tally.sizes.count:
-        for metric, value in tally.sizes.means().items():
+def emit_tally(job: dict[str, Any], tally: Tally, emit: Emit) -> None:
+    """Send how the bodies fared in each codec, and the sizes of those that all measured codecs carry."""
+    left_out = tally.left_out
+    if left_out:
+        emit({"left_out": {"workload": job["workload"], "bodies": left_out}})
+    for codec, counts in tally.outcomes.items():
+        for outcome in OUTCOMES:
+            emit(row(job, codec, "parity", outcome, "bodies", counts[outcome]))
+        if counts["equal"] != tally.bodies:
+            tell(job, codec, tally, emit)
+        if why_unmeasured(counts):
+            continue
+        if left_out:
+            emit(row(job, codec, "parity", COMMON, "bodies", tally.bodies - len(left_out)))
+        weighed = tally.sizes_of(codec)
+        for metric, value in weighed.means().items() if weighed.count else ():
             emit(row(job, codec, "size", metric, "bytes", value))
+
+
+def tell(job: dict[str, Any], codec: str, tally: Tally, emit: Emit) -> None:
+    """Send what a codec did not bring back equal; of several outcomes the one that costs it its figures."""
+    counts = tally.outcomes[codec]
+    bad = why_unmeasured(counts) or "refused"
+    text = f"{counts[bad]} of {tally.bodies} bodies {bad.replace('_', ' ')}"
+    emit(finding(job, codec, bad, f"{text}, first {tally.first[codec]}"))

@@ -1,5 +1,6 @@
 """Parity of every body of recorded traffic through every codec, and what the types do not know of it."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -110,8 +111,22 @@ def json_size(value: Any) -> int:
     """Count the bytes of a value as compact JSON; what msgspec refuses (a lone surrogate) counts as escaped text."""
     try:
         return len(msgspec.json.encode(value))
-    except (TypeError, ValueError, OverflowError):
-        return len(ascii(value))
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return walked_size(value)
+
+
+def walked_size(value: Any) -> int:
+    """Count the bytes of a value as compact ASCII JSON, level by level, however deep it is nested."""
+    size, open_ = 0, [value]
+    while open_:
+        one = open_.pop()
+        if isinstance(one, dict | list):
+            size += len("[]") + max(0, len(one) - 1)
+            open_ += one.values() if isinstance(one, dict) else one
+            size += sum(len(json.dumps(key)) + len(":") for key in one) if isinstance(one, dict) else 0
+        else:
+            size += len(json.dumps(one))
+    return size
 
 
 def bodies_of(

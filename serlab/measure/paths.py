@@ -130,7 +130,7 @@ def listed(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [listed(item) for item in value]
+        return list(map(listed, value))
     return value
 
 

@@ -10,7 +10,7 @@ the keys of its rows: a run that was killed and resumed ends with the rows that 
     wire/EXPERIMENT/WORKLOAD/PROCESS    a whole call path, see `serlab.measure.wire`, on request
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -40,6 +40,20 @@ class Source(NamedTuple):
     workload: str
     kind: str
     corpus: Corpus | None
+
+    def documents(self, seed: int, without: Collection[int]) -> list[Any] | None:
+        """List the bodies to time and trace; None stands for all of a built-in workload.
+
+        Args:
+            seed: of a built-in workload.
+            without: numbers of the bodies that are left out, from 1.
+        """
+        if self.corpus:
+            return self.corpus.samples[self.kind].documents(without)
+        if not without:
+            return None
+        built = workloads.documents(self.workload, seed)
+        return [document for number, document in enumerate(built, 1) if number not in without]
 
 
 class Cell(NamedTuple):

@@ -19,11 +19,11 @@ from serlab.measure.base import base_of
 from serlab.measure.environment import differences, environment
 from serlab.measure.load import version_of
 from serlab.measure.pairing import run_paired
-from serlab.measure.parity import OUTCOMES
 from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.suites import write_suites
 from serlab.measure.wire import WIRE
+from serlab.outcomes import why_unmeasured
 from serlab.results import ENVIRONMENT, Finished, Journal, Row, load_environment, write_atomically, write_results
 from serlab.stats import BASE
 
@@ -133,6 +133,8 @@ def finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) 
     while True:
         collector = Collector(cell, run)
         job = job_of(plan, cell, journal, without) | {"folder": str(directory)}
+        if not any(job["codecs"]):
+            return merge(cell, lost)
         try:
             if plan.options.base and cell.part == "time":
                 run_paired(base_of(plan.options.base), job, collector.record, plan.options.time_limit_s)
@@ -152,7 +154,8 @@ def merge(cell: Cell, parts: list[Finished]) -> Finished:
     """Put together what the attempts at a cell brought."""
     rows = [row for part in parts for row in part.rows]
     findings = [finding for part in parts for finding in part.findings]
-    return Finished(cell.key, rows, findings, [batches for part in parts for batches in part.pyperf])
+    left_out = {workload: bodies for part in parts for workload, bodies in part.left_out.items()}
+    return Finished(cell.key, rows, findings, [batches for part in parts for batches in part.pyperf], left_out)
 
 
 class Collector:
@@ -165,6 +168,7 @@ class Collector:
         self.findings: list[dict[str, Any]] = []
         self.batches: list[dict[str, Any]] = []
         self.metadata: dict[str, Any] = {}
+        self.left_out: dict[str, list[int]] = {}
 
     def record(self, sent: dict[str, Any]) -> None:
         """Take one record in."""
@@ -172,6 +176,8 @@ class Collector:
             self.rows.append(row_of(self.run, self.cell.process, sent["row"]))
         elif "finding" in sent:
             self.findings.append({"part": self.cell.part, **sent["finding"]})
+        elif "left_out" in sent:
+            self.left_out[sent["left_out"]["workload"]] = sent["left_out"]["bodies"]
         elif "metadata" in sent:
             self.metadata = sent["metadata"]
         elif "batches" in sent:
@@ -187,7 +193,7 @@ class Collector:
 
     def finished(self) -> Finished:
         """Give the cell."""
-        return Finished(self.cell.key, self.rows, self.findings, self.batches)
+        return Finished(self.cell.key, self.rows, self.findings, self.batches, self.left_out)
 
 
 def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
@@ -235,12 +241,11 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
         return job | file | {"workloads": places, "codecs": chosen, "size": size}
     source = sources[0]
     able = keep(chosen[source.kind], without | unable(journal, source.workload))
-    documents = source.corpus.samples[source.kind] if source.corpus else None
     job |= {
         "experiment": cell.experiment,
         "workload": source.workload,
         "kind": source.kind,
-        "documents": documents,
+        "documents": source.documents(options.seed, journal.left_out(source.workload)),
         "codecs": able,
     }
     baseline = BASELINE if BASELINE in able else next(iter(able), "")
@@ -253,9 +258,9 @@ def keep(names: list[str], without: set[str]) -> list[str]:
 
 
 def unable(journal: Journal, workload: str) -> set[str]:
-    """List the codecs that get no figure on a workload: they refused or changed a body, or killed a worker."""
-    bad = {*OUTCOMES[1:], FAILED}
-    rows = (row for cell in journal.cells.values() for row in cell.rows)
-    return {
-        row.codec.removesuffix(BASE) for row in rows if row.workload == workload and row.metric in bad and row.value
-    }
+    """List the codecs that get no figure on a workload: they refused too much, changed a body, or killed a worker."""
+    counts: dict[str, dict[str, float]] = {}
+    for row in (row for cell in journal.cells.values() for row in cell.rows):
+        if row.workload == workload and row.operation == "parity":
+            counts.setdefault(row.codec.removesuffix(BASE), {})[row.metric] = row.value
+    return {codec for codec, found in counts.items() if why_unmeasured(found)}

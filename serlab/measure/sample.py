@@ -9,10 +9,11 @@ Source: Vitter, Random Sampling with a Reservoir (1985), algorithm R.
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from serlab.corpus import read
 from serlab.errors import CorpusError
@@ -41,13 +42,36 @@ class Reservoir:
         if place < self.size:
             self.kept[place] = (self.seen, compact(document))
 
-    def take(self, limit: int) -> list[Any]:
-        """Give what fits into so many bytes, at least one document, in the order of the file."""
+    def take(self, limit: int) -> "Sample":
+        """Give what was kept, in random order."""
         self.random.shuffle(self.kept)
-        taken, size = self.kept[:1], sum(len(text) for _, text in self.kept[:1])
-        for number, text in self.kept[1:]:
+        return Sample(self.kept, limit)
+
+
+class Sample(NamedTuple):
+    """Bodies of one kind to time and trace.
+
+    Attributes:
+        kept: number of a body, from 1 among those of its kind in the order of the file, and its text; in random order.
+        limit: bytes that are measured at most.
+    """
+
+    kept: list[tuple[int, str]]
+    limit: int
+
+    def documents(self, without: Collection[int] = ()) -> list[Any]:
+        """Give what fits into the limit, at least one document, in the order of the file.
+
+        Args:
+            without: numbers of the bodies that are not to be measured.
+        """
+        taken: list[tuple[int, str]] = []
+        size = 0
+        for number, text in self.kept:
+            if number in without:
+                continue
             size += len(text)
-            if size > limit:
+            if taken and size > self.limit:
                 break
             taken.append((number, text))
         return [json.loads(text) for _, text in sorted(taken)]
@@ -67,7 +91,7 @@ class Corpus:
         given: the file.
         sha256: of the file's bytes.
         kinds: how many bodies of each kind.
-        samples: kind → documents to time and trace.
+        samples: kind → what to time and trace.
         hints: what the file looks like, where that is not bodies; see `serlab.hints`.
     """
 
@@ -75,7 +99,7 @@ class Corpus:
     given: Given
     sha256: str
     kinds: Counter[str]
-    samples: dict[str, list[Any]] = field(repr=False)
+    samples: dict[str, Sample] = field(repr=False)
     hints: tuple[str, ...] = ()
 
     def workloads(self) -> dict[str, str]:

@@ -37,6 +37,12 @@ class MeanSizes:
         for metric in METRICS:
             self.totals[metric] += weighed[metric]
 
+    def join(self, other: "MeanSizes") -> None:
+        """Count in what another one has counted."""
+        self.count += other.count
+        for metric in METRICS:
+            self.totals[metric] += other.totals[metric]
+
     def means(self) -> dict[str, float]:
         """Give the mean bytes per message by metric.
 

@@ -149,7 +149,7 @@ def converter(kind: str, sealing: bool = False) -> Callable[[Any], Any]:
         except DOES_NOT_FIT:
             message = fit(type_, document)
         except RecursionError as error:
-            raise DocumentError(f"{kind}: the document is nested too deep; expected fewer levels") from error
+            raise too_deep(kind) from error
         if sealing:
             finite.set_seal(message, finite.unbroken)
         return message
@@ -169,9 +169,17 @@ def fit(type_: type[Message], document: Any) -> Message:
     extra: dict[str, Any] = {}
     if type(document) is not dict:
         return type_(extra={"": document})
-    message = msgspec.convert(keep_fitting(type_, document, "", extra), type_)
+    try:
+        message = msgspec.convert(keep_fitting(type_, document, "", extra), type_)
+    except RecursionError as error:
+        raise too_deep(type_.__name__) from error
     set_field(message, "extra", extra)
     return message
+
+
+def too_deep(kind: str) -> DocumentError:
+    """Build the error of a document whose levels are more than can be walked."""
+    return DocumentError(f"{kind}: the document is nested too deep; expected fewer levels")
 
 
 class Field(NamedTuple):

@@ -9,6 +9,9 @@ from typing import Any
 
 from serlab.errors import DocumentError
 
+ABSENT = object()
+"""Stands for a value that one of two documents does not have."""
+
 
 def token(name: object) -> str:
     """Escape one object key for a JSON Pointer: `~` is `~0`, `/` is `~1`."""
@@ -58,7 +61,7 @@ def set_at(document: Any, path: list[str], value: Any) -> None:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Compare two documents strictly.
+    """Compare two documents strictly; they may be nested as deep as they like.
 
     Args:
         a: plain JSON values.
@@ -68,16 +71,23 @@ def same(a: Any, b: Any) -> bool:
         Whether they are the same JSON: `1` is not `1.0`, `true` is not `1`, `-0.0` is not `0.0`; the order of an
         object's keys does not count (RFC 8259, section 4), NaN equals NaN.
     """
-    kind = type(a)
-    if kind is not type(b):
-        return False
-    if kind is dict:
-        return a.keys() == b.keys() and all(same(value, b[key]) for key, value in a.items())
-    if kind is list:
-        return len(a) == len(b) and all(map(same, a, b))
-    if kind is float:
-        return same_float(a, b)
-    return bool(a == b)
+    pairs = [(a, b)]
+    while pairs:
+        one, other = pairs.pop()
+        kind = type(one)
+        if kind is not type(other):
+            return False
+        if kind is dict:
+            if one.keys() != other.keys():
+                return False
+            pairs += [(value, other[key]) for key, value in one.items()]
+        elif kind is list:
+            if len(one) != len(other):
+                return False
+            pairs += zip(one, other, strict=True)
+        elif not (same_float(one, other) if kind is float else one == other):
+            return False
+    return True
 
 
 def same_float(a: float, b: float) -> bool:
@@ -86,7 +96,7 @@ def same_float(a: float, b: float) -> bool:
 
 
 def first_difference(a: Any, b: Any, pointer: str = "") -> str:
-    """Name the first place where two documents differ.
+    """Name the first place where two documents differ; they may be nested as deep as they like.
 
     Args:
         a: the document that was expected.
@@ -96,28 +106,27 @@ def first_difference(a: Any, b: Any, pointer: str = "") -> str:
     Returns:
         "" if they are the same, else "POINTER: expected X, got Y".
     """
-    if type(a) is type(b) is dict:
-        return difference_in_object(a, b, pointer)
-    if type(a) is type(b) is list and len(a) == len(b):
-        found = (first_difference(x, y, f"{pointer}/{i}") for i, (x, y) in enumerate(zip(a, b, strict=True)))
-        return next(filter(None, found), "")
-    return "" if same(a, b) else f"{pointer or '(root)'}: expected {brief(a)}, got {brief(b)}"
-
-
-def difference_in_object(a: dict[str, Any], b: dict[str, Any], pointer: str) -> str:
-    """Name the first key that is missing, added or different."""
-    for key in a:
-        here = f"{pointer}/{token(key)}"
-        if key not in b:
-            return f"{here}: expected {brief(a[key])}, got nothing"
-        found = first_difference(a[key], b[key], here)
-        if found:
-            return found
-    added = [key for key in b if key not in a]
-    return f"{pointer}/{token(added[0])}: expected nothing, got {brief(b[added[0]])}" if added else ""
+    # The next place is on top; what stands in it goes there in reverse, so that the first difference is found first.
+    places: list[tuple[str, Any, Any]] = [(pointer, a, b)]
+    while places:
+        here, one, other = places.pop()
+        if type(one) is type(other) is dict:
+            added = [key for key in other if key not in one]
+            keys = [*one, *added[:1]]
+            places += [(f"{here}/{token(key)}", one.get(key, ABSENT), other.get(key, ABSENT)) for key in keys[::-1]]
+        elif type(one) is type(other) is list and len(one) == len(other):
+            places += [(f"{here}/{i}", one[i], other[i]) for i in range(len(one) - 1, -1, -1)]
+        elif not same(one, other):
+            return f"{here or '(root)'}: expected {brief(one)}, got {brief(other)}"
+    return ""
 
 
 def brief(value: Any) -> str:
     """Show a value in at most 60 characters, with its type."""
-    text = repr(value)
+    if value is ABSENT:
+        return "nothing"
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"{type(value).__name__} that is nested too deep to be shown"
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -8,7 +8,9 @@ import msgspec
 
 from serlab.decide import Decision, Scenario, decide, load_scenario, scenario_names
 from serlab.decide.run import Run
+from serlab.decide.untyped import stand_in
 from serlab.errors import ScenarioError
+from serlab.page.sections import shareable
 
 FIRST = ("service-hop", "streaming-hop", "gateway", "edge", "engine-ipc", "embeddings", "response-cache", "log-archive")
 """The order of the built-in boundaries: the common ones first."""
@@ -48,21 +50,29 @@ def answers(run: Run, scenarios: Sequence[Scenario]) -> list[dict[str, Any]]:
 
 
 def answer(run: Run, scenario: Scenario) -> dict[str, Any]:
-    """Decide one scenario."""
-    record: dict[str, Any] = {"scenario": msgspec.to_builtins(scenario), "notes": [], "reasons": []}
+    """Decide one scenario; on bodies without a type the page holds it as they stand in it."""
+    shown = stand_in(run.inputs, scenario).scenario
+    record: dict[str, Any] = {"scenario": msgspec.to_builtins(shown), "notes": [], "reasons": []}
     try:
         found = decide(run, scenario)
     except ScenarioError as error:
         text = str(error).removeprefix(f"scenario {scenario.name}: ")
-        return {**record, "verdict": f"No answer: {text}.", "answered": False, "recommended": ""}
+        return {**record, "verdict": f"No answer: {without_folders(text, run)}.", "answered": False, "recommended": ""}
     return {**record, **said(found), "answered": True}
+
+
+def without_folders(text: str, run: Run) -> str:
+    """Name the corpora in a command without the folders above them, as the page does elsewhere."""
+    for corpus in run.option("corpora"):
+        text = text.replace(corpus, shareable(corpus))
+    return text
 
 
 def said(found: Decision) -> dict[str, Any]:
     """Give a decision's sentences."""
     return {
         "verdict": found.verdict,
-        "notes": found.notes,
+        "notes": [without_folders(note, found.run) for note in found.notes],
         "reasons": found.reasons,
         "recommended": found.recommended,
     }

@@ -7,11 +7,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from serlab.outcomes import MOST_REFUSED_SHARE
 from serlab.report.units import SIZE, scaled
 from serlab.results import ENVIRONMENT, PARQUET
 
 METHOD = (
-    "Each message is encoded and decoded by every codec first; one that does not give it back gets no figure.",
+    "Each message is encoded and decoded by every codec first. A codec that changes one gets no figure, nor does one "
+    "that refuses more than {share:.0%} of a workload's messages; what a codec with figures refuses is left out for "
+    "all.",
     "Time: a fresh process measures all codecs of a workload by turns, in short batches and in random order; several "
     "processes make a run.",
     "A figure is a ratio to {baseline} within each process, and the median of these; absolute times are medians.",
@@ -60,9 +63,15 @@ def overview(answers: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def method(baseline: str) -> str:
-    """Write the method as list items."""
-    return items(line.format(baseline=baseline) for line in METHOD)
+def method(baseline: str, left_out: Iterable[str]) -> str:
+    """Write the method as list items.
+
+    Args:
+        baseline: the codec that ratios stand on.
+        left_out: what says that figures of this run are not over all bodies.
+    """
+    lines = (line.format(baseline=baseline, share=MOST_REFUSED_SHARE) for line in METHOD)
+    return items([*lines, *left_out])
 
 
 def words() -> str:

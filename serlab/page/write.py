@@ -27,7 +27,7 @@ from serlab.report import build_tables
 from serlab.report.export import caption_of
 from serlab.report.figures.data import names_of
 from serlab.report.paired import own
-from serlab.report.tables import baseline_of
+from serlab.report.tables import baseline_of, common_lines
 from serlab.results import write_atomically
 
 PAGE = "report.html"
@@ -77,7 +77,7 @@ def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
         wirelink=wire.link(wired),
         overview=sections.overview(data["answers"]),
         words=sections.words(),
-        method=sections.method(data["calculator"]["inputs"]["baseline"]),
+        method=sections.method(data["calculator"]["inputs"]["baseline"], common_lines(own(run.rows))),
         files=sections.files(Path(run.place)),
         environment=sections.environment_rows(run.environment),
         data=embedded(data),

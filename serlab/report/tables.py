@@ -1,9 +1,12 @@
 """Rows → the four tables: size, time, memory, summary; and those of the load parts where they were measured."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from serlab import outcomes
+from serlab.outcomes import COMMON, body_count, why_unmeasured
 from serlab.report.floors import floor_values
 from serlab.report.load import METRICS, load_tables
 from serlab.report.paired import own, paired_table
@@ -12,8 +15,8 @@ from serlab.results import COMPRESSION
 from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, paired_ratio, verdict
 
 NAMES = ("size", "time", "memory", "summary")
-OUTCOMES = {"refused": "refused", "changed": "changed", "no_schema": "no schema", "failed": "failed"}
-
+OUTCOMES = {name: name.replace("_", " ") for name in outcomes.OUTCOMES}
+"""Outcome that costs a codec its figures → how it is shown."""
 
 MEMORY = {
     "allocations": "allocations_per_op",
@@ -55,11 +58,43 @@ def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return tables | {name: table for name, table in more.items() if not table.empty}
 
 
-def outcome(rows: pd.DataFrame, workload: str, codec: str) -> str:
-    """Tell why a codec has no figure on a workload; "" if every body came back equal."""
+def parity_of(rows: pd.DataFrame, workload: str, codec: str) -> str:
+    """Tell what became of a workload's bodies in a codec.
+
+    Returns:
+        "equal"; what costs the codec its figures, one of the values of `OUTCOMES`; or how many of the bodies a codec
+        refused that has figures.
+    """
     parity = rows[(rows["operation"] == "parity") & (rows["workload"] == workload) & (rows["codec"] == codec)]
-    bad = {row.metric for row in parity.itertuples() if row.metric in OUTCOMES and row.value}
-    return next((text for metric, text in OUTCOMES.items() if metric in bad), "")
+    counts = dict(zip(parity["metric"], parity["value"], strict=True))
+    if bad := why_unmeasured(counts):
+        return OUTCOMES[bad]
+    return refused_of(counts) if counts.get("refused") else "equal"
+
+
+def refused_of(counts: Mapping[str, float]) -> str:
+    """Say how many bodies of how many were refused."""
+    return f"{counts['refused']:,.0f} of {body_count(counts):,} refused"
+
+
+def common_lines(rows: pd.DataFrame) -> list[str]:
+    """Say of each workload whose figures are not over all of its bodies, over how many, and who refused the others."""
+    parity = rows[rows["operation"] == "parity"]
+    lines = []
+    for workload, group in parity.groupby("workload", sort=False):
+        counts = {
+            str(codec): dict(zip(one["metric"], one["value"], strict=True)) for codec, one in group.groupby("codec")
+        }
+        measured = {codec: one for codec, one in counts.items() if COMMON in one}
+        if not measured:
+            continue
+        one = next(iter(measured.values()))
+        refusing = [f"{codec} {found['refused']:,.0f}" for codec, found in measured.items() if found.get("refused")]
+        lines.append(
+            f"{workload}: figures are over {one[COMMON]:,.0f} of {body_count(one):,} bodies, those that all codecs "
+            f"with figures carry; refused: {', '.join(refusing)}."
+        )
+    return lines
 
 
 def size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
@@ -152,7 +187,7 @@ def summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, me
     for workload in pairs["workload"].unique():
         present = set(pairs[pairs["workload"] == workload]["codec"])
         for codec in (codec for codec in codecs if codec in present):
-            record = {"workload": workload, "codec": codec, "parity": outcome(rows, workload, codec) or "equal"}
+            record = {"workload": workload, "codec": codec, "parity": parity_of(rows, workload, codec)}
             records.append(record | summary_cells(workload, codec, size, time, memory))
     table = pd.DataFrame(records)
     return pd.concat([table, means(table)], ignore_index=True) if len(table) else table

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from serlab.report.load import load_summaries
 from serlab.report.paired import own
-from serlab.report.tables import baseline_of, build_tables
+from serlab.report.tables import OUTCOMES, baseline_of, build_tables, common_lines
 from serlab.report.units import show
 from serlab.report.wiresummary import wire_summaries
 
@@ -41,9 +41,9 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     # On the wire sizes are an aside, and their table would push the answer off the screen.
     if summary.empty or (load and {column[0] for column in columns} <= {"size_ratio"}):
         return load
-    table = Table(
-        title=legend(rows, columns, noise_of(tables["time"])), title_justify="left", title_style="", box=box.SIMPLE_HEAD
-    )
+    # As a text, since the name of a corpus may look like markup.
+    title = Text(legend(rows, columns, noise_of(tables["time"])))
+    table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD)
     # A corpus may have a long name, which must not take the room of the figures.
     table.add_column("workload, codec", max_width=26, overflow="fold")
     for _, heading, _ in columns:
@@ -64,7 +64,7 @@ def legend(rows: pd.DataFrame, columns: list[tuple[str, str, str]], noise: str) 
         text += f"\n{noise}"
     if "allocs" in shown:
         text += "\nallocs is how many allocations one decode makes."
-    return text
+    return "\n".join([text, *common_lines(own(rows))])
 
 
 def noise_of(times: pd.DataFrame) -> str:
@@ -91,7 +91,7 @@ def add_group(table: Table, workload: str, group: pd.DataFrame, columns: list[tu
     table.add_row(Text(workload, style="bold"))
     for i, row in enumerate(group.to_dict("records")):
         cells = [cell_of(row, name, verdict, best[name]) for name, _, verdict in columns]
-        if row["parity"] not in ("", "equal"):
+        if row["parity"] in OUTCOMES.values():
             cells[0] = Text(str(row["parity"]), style="yellow")
         table.add_row(f"  {row['codec']}", *cells, end_section=i == len(group) - 1)
 

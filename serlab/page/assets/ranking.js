@@ -57,12 +57,27 @@ function formatOf(data, codec, scenario) {
 // Why a codec cannot be recommended, whatever it costs.
 function obstacle(data, codec, scenario) {
   const format = formatOf(data, codec, scenario);
-  const reasons = CONSTRAINTS.filter((name) => scenario.constraints[name] && !format[name]).map((name) => {
+  const reasons = shortcomings(format, scenario);
+  reasons.push(...refusals(data, codec, scenario));
+  if (format.reference) reasons.push(`reference: ${format.reference}`);
+  return reasons.join("; ");
+}
+
+// Which constraints a format does not meet, or is not known to meet.
+function shortcomings(format, scenario) {
+  return CONSTRAINTS.filter((name) => scenario.constraints[name] && !format[name]).map((name) => {
     const text = name.replaceAll("_", " ");
     return isMissing(format[name]) ? `${text}: unknown, say it in [codecs.NAME]` : `${text}: no`;
   });
-  if (format.reference) reasons.push(`reference: ${format.reference}`);
-  return reasons.join("; ");
+}
+
+// Where a codec refuses a larger share of the bodies than the scenario takes.
+function refusals(data, codec, scenario) {
+  return partsOf(data.inputs, scenario).flatMap(({ workload }) => {
+    const { refused, bodies } = figuresOf(data, data.inputs, workload, codec) || {};
+    if (!refused || refused / bodies <= scenario.max_refused_share) return [];
+    return [`refuses ${refused} of ${bodies} bodies of ${workload}, ${percent(refused / bodies)}`];
+  });
 }
 
 function perCallOf(data, scenario) {

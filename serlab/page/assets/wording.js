@@ -4,7 +4,7 @@ function verdictText(scenario, ranking) {
   const { baseline, leader, recommended, reason, tied } = ranking;
   if (!recommended) return `No codec that was measured can be used here: ${hindrance(ranking)}.`;
   const lead = recommended === baseline ? `Stay with ${baseline}` : `Use ${recommended}`;
-  if (reason === "alone") return `${lead}: of what was measured only this meets the constraints.`;
+  if (reason === "alone") return `${lead}: of what was measured only this meets the constraints${alsoCarries(scenario, ranking)}.`;
   if (reason === "too little") return `${lead}: ${tooLittle(scenario, ranking)}`;
   if (reason === "tie") {
     const others = tied.filter((name) => name !== baseline);
@@ -14,6 +14,13 @@ function verdictText(scenario, ranking) {
   const gain = compared(scenario, ranking, standingOf(ranking, recommended)) + gained(scenario, ranking);
   if (reason === "simplest") return `${lead}: it ties with ${leader}, and ${simpler(ranking)}; it ${gain}.`;
   return `${lead}: it ${gain}.`;
+}
+
+// Said where another codec is barred for nothing but the bodies that it refuses.
+function alsoCarries(scenario, ranking) {
+  const onlyRefuses = ({ cost, barred, format }) =>
+    cost && barred && !format.reference && !shortcomings(format, scenario).length;
+  return !scenario.max_refused_share && ranking.standings.some(onlyRefuses) ? " and carries every body" : "";
 }
 
 const standingOf = (ranking, codec) => ranking.standings.find((one) => one.codec === codec);
