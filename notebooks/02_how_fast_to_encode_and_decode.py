@@ -8,7 +8,9 @@
 # %%
 import pandas as pd
 
+from serlab.measure.effort import STAGES
 from serlab.notebook import open_run, readable, say
+from serlab.notebook.claims import compare
 from serlab.report import build_tables
 from serlab.report.figures import ratio_figure
 from serlab.report.leaders import leader_table
@@ -17,7 +19,6 @@ from serlab.report.leaders import leader_table
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine
 
-STAGES = ["populate", "serialize", "deserialize", "convert"]
 rows = open_run(CORPUS, RERUN, parts=["time"], operations=["encode", "decode", *STAGES])
 environment = rows.attrs["environment"]
 say(
@@ -38,10 +39,11 @@ say(
 time = build_tables(rows[rows["metric"] == "time"])["time"]
 both = time[time["operation"].isin(["encode", "decode"])]
 assert set(both["verdict"]) <= {"baseline", "A/A", "floor", "faster", "slower", "tie", "failed"}
-same = both[both["verdict"] == "A/A"]
+again = {operation: compare(rows, "orjson (A/A)", operation, to="orjson") for operation in ("encode", "decode")}
 say(
-    f"orjson against itself, {len(same)} times: ratios from {same['ratio'].min():.3f} to {same['ratio'].max():.3f}; "
-    f"the widest interval is {(same['aa_high'] / same['aa_low']).max() - 1:.0%} wide."
+    "orjson against itself, over the workloads: "
+    + "; ".join(f"to {name} from {one.least():.3f} to {one.most():.3f}" for name, one in again.items())
+    + "."
 )
 
 # %% [markdown]
@@ -55,8 +57,8 @@ say(
 # ## Result
 #
 # The workloads with the quickest and the slowest messages. A bar to the left is faster than orjson. The grey band is
-# A/A, the dashed line is the floor, `=` marks a tie. Google's own FlatBuffers builder is left out: it is many times
-# slower and would squeeze the others. Codecs that differ from these on vectors only are in `05_what_do_vectors_cost`.
+# A/A, the dashed line is the floor, `=` marks a tie. Google's own FlatBuffers builder is left out of the picture, which
+# it might squeeze. Codecs that differ from these on vectors only are in `05_what_do_vectors_cost`.
 
 # %%
 base = both[both["verdict"] == "baseline"]
@@ -65,6 +67,16 @@ per_message = base.groupby("workload")["time_ns"].sum()
 ends = list(dict.fromkeys([per_message.idxmin(), per_message.idxmax()]))
 shown = [name for name in both["codec"].unique() if not name.endswith(("-official", "-base64", "-bin"))]
 ratio_figure(rows, ends, codecs=[name for name in shown if name in set(base["codec"]) | set(verdicts["codec"])])
+
+# %%
+google = {
+    operation: compare(rows, "flatbuffers-official", operation, to="orjson") for operation in ("encode", "decode")
+}
+say(
+    "Google's own FlatBuffers takes, at the median workload, "
+    + " and ".join(f"{one.median():.1f} times as long as orjson to {name}" for name, one in google.items())
+    + "."
+)
 
 # %% [markdown]
 # ### Who is ahead of orjson, and how often?
@@ -100,16 +112,20 @@ winners("decode")
 
 
 # %%
-def tally(operation: str, codecs: list[str] | None = None) -> str:
+def places(operation: str, codecs: list[str]) -> dict:
+    """Claim of each codec on how many workloads it is the fastest of them or ties with the fastest."""
+    found = {name: compare(rows, name, operation, to=codecs).count("tie") for name in codecs}
+    return dict(sorted(((name, one) for name, one in found.items() if one.value), key=lambda item: -item[1].value))
+
+
+def tally(operation: str, codecs: list[str]) -> str:
     """Say how often each codec is the fastest or ties with it."""
-    table = leader_table(rows, [operation], codecs=codecs)
-    assert table["fastest"].notna().all()
-    found = [name for row in table.itertuples() for name in (row.fastest, *row.ties.split(", ")) if name]
-    often = pd.Series(found).value_counts()
-    return f"{operation}, {len(table)} workloads: " + ", ".join(f"{name} {n}" for name, n in often.items())
+    return f"{operation}: " + ", ".join(f"{name} {one:of}" for name, one in places(operation, codecs).items())
 
 
-say("Fastest or tied with the fastest:", f"- {tally('encode')}\n- {tally('decode')}")
+every = sorted({*base["codec"], *verdicts["codec"]})
+say("Fastest or tied with the fastest, of the workloads that a codec carries:")
+say(f"- {tally('encode', every)}\n- {tally('decode', every)}")
 
 # %% [markdown]
 # msgspec's codecs know the type while they read, so that there is no dictionary in between. Without them, among the
@@ -139,39 +155,61 @@ distance = pd.concat([floors("encode"), floors("decode")], axis=1).sort_values("
 distance.round(1)
 
 # %%
-middle = distance.median()
-say(
-    f"At the median workload the fastest encoder takes {middle['encode: fastest']:.1f} times as long as a copy of the "
-    f"bytes, and the fastest decoder {middle['decode: fastest']:.1f} times as long as making the "
-    f"strings. For orjson it is {middle['encode: orjson']:.1f} and {middle['decode: orjson']:.1f}."
-)
+FLOORS = {"encode": ("floor: copy", "a copy of the bytes"), "decode": ("floor: strings", "making the strings")}
+
+
+def above(operation: str) -> str:
+    """Say how many times the floor the fastest codec and orjson take."""
+    floor, named = FLOORS[operation]
+    fastest, orjson = (compare(rows, codecs, operation, to=floor).median() for codecs in (every, "orjson"))
+    return f"to {operation}, {fastest:.1f} times {named}; orjson {orjson:.1f} times"
+
+
+say(f"At the median workload the fastest codec takes, {'; '.join(map(above, FLOORS))}.")
 
 # %% [markdown]
 # ### Where does the time go?
 #
-# Encoding is two stages: *populate* makes the library's own object of the message, *serialize* makes bytes of it.
-# Decoding is *deserialize*, bytes to the library's object, and *convert*, that object to a message.
+# Encoding is *populate*, which makes the library's own object of the message, and *serialize*, which makes bytes of it.
+# Where a format has no number for NaN and infinity, a *check* looks for them in between. Decoding is *deserialize*,
+# bytes to the library's object, and *convert*, that object to a message. *serialize* and *deserialize* are the
+# library's own callables.
 
 # %%
-stages = time[time["operation"].isin(STAGES) & time["workload"].isin(ends) & time["codec"].isin(plain)]
-parts = stages.pivot_table(index=["workload", "codec"], columns="operation", values="time_ns", sort=False)
-parts = parts.reindex(columns=STAGES)
+ORDER = ["populate", "check", "serialize", "deserialize", "convert"]
+stages = time[time["operation"].isin(ORDER) & time["codec"].isin(plain)]
+shown = stages[stages["workload"].isin(ends)]
+parts = shown.pivot_table(index=["workload", "codec"], columns="operation", values="time_ns", sort=False)
+parts = parts.reindex(columns=[name for name in ORDER if name in parts])
 readable(parts.add_suffix("_ns")).rename(columns=lambda name: name.removesuffix("_ns")) if len(parts) else say(
     "This run did not time the stages; with `RERUN = True` they are."
 )
 
+# %% [markdown]
+# What share of encoding and of decoding is spent outside the library? Each workload has its own share; this is the one
+# in the middle, with the least and the most.
+
 
 # %%
-def converting(codec: str) -> str:
-    """Say what share of encoding and decoding is spent outside the library's own reader and writer."""
-    share = parts.xs(codec, level="codec").sum()
-    encode, decode = share["populate"] + share["serialize"], share["deserialize"] + share["convert"]
-    return f"{codec}: {share['populate'] / encode:.0%} of encoding, {share['convert'] / decode:.0%} of decoding"
+def steps_of(codec: str) -> tuple[list[str], list[str]]:
+    """List the stages of encoding and of decoding that a codec has on each of its workloads."""
+    often = stages[stages["codec"] == codec]["operation"].value_counts()
+    have = [name for name in ORDER if often.get(name) == often.get("serialize")]
+    return [name for name in ORDER[:3] if name in have], [name for name in ORDER[3:] if name in have]
 
 
-measured = [codec for codec in plain if codec in parts.index.get_level_values("codec")]
-between = "; ".join(map(converting, measured)) or "not timed in this run"
-say(f"Spent between the message and the library's object: {between}.")
+def outside(codec: str, form: str = "{:.0%} [{:.0%}, {:.0%}]") -> str:
+    """Say what share of encoding and decoding is spent outside the library's own writer and reader."""
+    said = []
+    for name, steps in zip(("encoding", "decoding"), steps_of(codec), strict=True):
+        for stage in (stage for stage in steps if stage not in ("serialize", "deserialize")):
+            share = compare(rows, codec, stage, to_operations=steps)
+            said.append(f"*{stage}* {form.format(share.median(), share.least(), share.most())} of {name}")
+    return f"{codec}: {', '.join(said)}"
+
+
+measured = [codec for codec in plain if codec in set(stages["codec"])]
+say(*(f"- {outside(codec)}" for codec in measured)) if measured else say("Not timed in this run.")
 
 # %% [markdown]
 # ### Messages per second
@@ -205,13 +243,27 @@ say(f"Against one process or thread, the rate at the median codec is {gains}." i
 
 
 # %%
-lead = pd.concat([leader_table(rows, [operation]) for operation in ("encode", "decode")])
-often = lead["fastest"].value_counts()
-beaten = int((lead["verdict"] == "faster").sum())
+def first(operation: str) -> str:
+    """Say who is fastest, how often, and what is gained on orjson."""
+    found, best = places(operation, every), compare(rows, every, operation, to="orjson")
+    most = max((one.value for one in found.values()), default=0)
+    names = [f"`{name}` ({one:of})" for name, one in found.items() if one.value == most]
+    said = f"**To {operation}, fastest or tied with the fastest on most workloads: {', '.join(names)}.** "
+    ahead = best.count("less")
+    if not ahead.value:
+        return said + "None is measurably faster than orjson."
+    return said + (
+        f"The fastest codec of each workload is measurably faster than orjson on {ahead:of}, and takes "
+        f"{best.median():.2f} of its time at the median."
+    )
+
+
 say(
-    f"**`{often.index[0]}` leads most often: in {often.iloc[0]} of {len(lead)} pairs of workload and direction.** "
-    f"In {beaten} of {len(lead)} the fastest codec is ahead of orjson by more than the noise.",
-    f"What is spent outside the library's own reader and writer: {between}.",
+    first("encode"),
+    first("decode"),
+    f"Spent outside the library, at the median workload: {'; '.join(outside(codec, '{:.0%}') for codec in measured)}."
+    if measured
+    else "Where the time goes was not measured in this run.",
 )
 
 # %% [markdown]
@@ -224,13 +276,12 @@ spans["ahead"] = grouped["verdict"].agg(lambda verdict: (verdict == "faster").su
 spans.sort_values(["operation", "median"])
 
 # %% [markdown]
-# Whether that matters is another question: coding takes microseconds where a model takes seconds. See
-# `10_which_format_when`.
+# Whether that matters is another question: it hangs on what else a caller waits for. See `10_which_format_when`.
 #
 # ## Limits
 #
 # - Every codec is warm, its bytes are in the cache and the garbage collector is off. A cold call takes longer.
-# - Decoding to a typed, lossless message is what is timed, conversion and check included. A program that is content
-#   with dictionaries pays only *deserialize*.
+# - Encoding from and decoding to typed, lossless messages is what is timed, every stage included. A program that is
+#   content with the library's own objects pays only *serialize* and *deserialize*.
 # - Only ratios travel to other machines, and those only roughly.
 # - With so many figures some intervals miss the truth; that two codecs tie is no proof that they are equal.

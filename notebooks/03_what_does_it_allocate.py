@@ -7,11 +7,13 @@
 
 # %%
 import tracemalloc
+from math import inf
 
 import pandas as pd
 
 from serlab import build, open_codec
 from serlab.notebook import open_run, readable, say
+from serlab.notebook.claims import compare
 from serlab.report import build_tables
 from serlab.report.figures import memory_figure
 
@@ -81,14 +83,24 @@ ratios = pd.concat([against("decode"), against("encode")], axis=1).reindex(commo
 assert (ratios.loc["orjson"].dropna() == 1).all()
 ratios.round(2)
 
+
 # %%
-few, low = ratios["decode: allocations"].idxmin(), ratios["decode: peak"].idxmin()
-high = ratios["decode: peak"].idxmax()
-say(
-    f"To decode, `{few}` asks for memory least often, {ratios.loc[few, 'decode: allocations']:.2f} times as often as "
-    f"orjson. `{low}` has the lowest peak, {ratios.loc[low, 'decode: peak']:.2f} of orjson's; the highest is that of "
-    f"`{high}`" + (", although it is fast: speed is partly bought with large buffers." if high == "orjson" else ".")
-)
+def leader(metric: str):
+    """Name the codec that is lowest to decode, or level with the lowest, on most workloads; and claim on how many."""
+    found = {name: compare(rows, name, "decode", metric, to=list(ratios.index)).count("tie") for name in ratios.index}
+    return max(found.items(), key=lambda item: (item[1].value, item[0] == "orjson"))
+
+
+def lowest(metric: str, what: str) -> str:
+    """Say which codec has the lowest figure, and how it stands to orjson."""
+    name, often = leader(metric)
+    if name == "orjson":
+        return f"no codec has {what} more often than orjson, which has it on {often:of} workloads"
+    median = compare(rows, name, "decode", metric, to="orjson").median()
+    return f"`{name}` has {what} on {often:of} workloads, at the median {median:.2f} of orjson's"
+
+
+say(f"To decode, {lowest('allocations', 'the fewest allocations')}; {lowest('peak', 'the lowest peak')}.")
 
 # %% [markdown]
 # ### What stays: messages
@@ -105,18 +117,19 @@ kept = kept.sort_values("message / JSON")
 readable(kept).rename(columns=lambda name: name.removesuffix("_bytes"))
 
 # %%
-share = kept["message / JSON"].dropna()
+share = compare(rows, "orjson", "decode", "retained", to_operations="size", to_metric="raw")
+packed = compare(rows, "orjson", "size", "zstd", to_metric="raw")
 say(
-    f"A message in memory takes {share.median():.1f} times its JSON at the median, from {share.min():.1f} on "
-    f"`{share.idxmin()}` to {share.max():.1f} on `{share.idxmax()}`. Kept as zstd it is "
-    f"{(kept['zstd_bytes'] / kept['JSON_bytes']).median():.2f} of its JSON, at the price of decoding it at each hit."
+    f"A message in memory takes {share.median():.1f} times its JSON at the median, from {share.least():.1f} on "
+    f"{share.least():workload} to {share.most():.1f} on {share.most():workload}. Kept as zstd it is "
+    f"{packed.median():.2f} of its JSON, and must be unpacked and decoded at each hit."
 )
 
 # %% [markdown]
 # ### What stays: bytes
 #
-# Bytes look safe: what else should they keep than themselves? Some encoders write into a buffer that grows by doubling,
-# and hand it out as it is, with its unused end.
+# Bytes look safe: what else should they keep than themselves? But an encoder writes into a buffer before it knows the
+# length, and may hand that out as it is, with its unused end.
 
 # %%
 encode = memory[memory["operation"] == "encode"].merge(size[["workload", "codec", "raw_bytes"]])
@@ -124,11 +137,31 @@ encode["times"] = encode["retained_bytes"] / encode["raw_bytes"]
 spare = encode.pivot(index="workload", columns="codec", values="times").reindex(columns=common)
 spare.round(2)
 
+
 # %%
+def result_of(codec: str):
+    """Compare what a codec's result keeps with its length."""
+    return compare(rows, codec, "encode", "retained", to_operations="size", to_metric="raw")
+
+
+def reserved(room) -> str:
+    """Say what the room beside a result tells of how it was made."""
+    double = room.count((2.0, inf))
+    if room.most().value < 1.1:
+        return "So no codec here keeps room that it does not use."
+    if not double.value:
+        return "No more than a buffer has left that doubles whenever it is full."
+    return (
+        f"A buffer that doubles whenever it is full is at most twice as long as what is in it. On {double:of} "
+        "workloads this is more: there, room was reserved beforehand for more than came."
+    )
+
+
 worst = spare.median().idxmax()
+room = result_of(worst)
 say(
-    f"Most at the median: `{worst}`, whose result keeps {spare.median().max():.1f} times its length; "
-    f"at the most {spare[worst].max():.0f} times, on `{spare[worst].idxmax()}`."
+    f"Most at the median: `{worst}`, whose result keeps {room.median():.1f} times its length, from "
+    f"{room.least():.1f} on {room.least():workload} to {room.most():.1f} on {room.most():workload}. " + reserved(room)
 )
 
 # %% [markdown]
@@ -163,13 +196,15 @@ say(
 # ## Answer
 
 # %%
-least = decode.loc[decode.groupby("workload")["bytes_per_op"].idxmin(), "codec"].value_counts()
+grown, spare_room = share.count("more"), room.median()
 say(
-    f"**To decode, `{least.index[0]}` allocates the fewest bytes on {least.iloc[0]} of {least.sum()} workloads; the "
-    f"peak of orjson is {1 / ratios.loc[low, 'decode: peak']:.1f} times that of `{low}` at the median.**",
-    f"A kept message takes {share.median():.1f} times its JSON at the median. A cache of JSON holds more than one of "
-    f"messages on {int((share > 1).sum())} of {len(share)} workloads, if the bytes are copied first: the bytes that "
-    f"`{worst}` hands out keep {spare.median().max():.1f} times their length at the median.",
+    f"**To decode, {lowest('bytes', 'the fewest bytes allocated')}; {lowest('peak', 'the lowest peak')}.**",
+    f"A kept message takes {share.median():.1f} times its JSON at the median, and more than its JSON on {grown:of} "
+    "workloads: there a cache of JSON holds more than a cache of messages.",
+    f"Copy the bytes before you keep them: those that `{worst}` hands out keep {spare_room:.1f} times their length at "
+    "the median."
+    if spare_room.value > 1.1
+    else f"Bytes can be kept as they come: at the median none keeps more than {spare_room:.1f} times its length.",
 )
 
 # %% [markdown]

@@ -2,8 +2,8 @@
 # # What do vectors cost?
 #
 # An embedding is a list of a thousand numbers or more. As text, each of them is written out in decimal digits and read
-# back by a parser; as bytes, all of them are one copy. No choice in this toolkit moves size and time as much. The
-# question is by how much, whether the numbers come back exactly, and from which bandwidth on it no longer matters.
+# back by a parser; as bytes, all of them are one copy. The question is how much that saves, whether the numbers come
+# back exactly, and from which bandwidth on the bytes no longer matter.
 
 # %%
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from serlab import EmbeddingResponse, from_document, open_codec
 from serlab.notebook import open_run, readable, say
+from serlab.notebook.claims import compare
 from serlab.report import build_tables
 from serlab.report.figures import crossover_figure
 from serlab.report.figures.crossover import costs_of, crossing, total_ns
@@ -128,28 +129,40 @@ table = table.sort_values("raw_bytes", kind="stable")
 readable(table).rename(columns=lambda name: name.removesuffix("_bytes"))
 
 # %%
-raw = table["raw_bytes"] / table.loc["orjson", "raw_bytes"]
-sizes = raw.groupby(table["way"]).median()
-packed_zstd = (table["zstd_bytes"] / table["raw_bytes"]).groupby(table["way"]).median()
+there = {way: [name for name in codecs if name in table.index] for way, codecs in WAYS.items()}
+ways = {way: codecs for way, codecs in there.items() if codecs}
+sizes = {way: compare(rows, codecs, "size", "raw", to="orjson").at(workload) for way, codecs in ways.items()}
+left = {way: compare(rows, codecs, "size", "zstd", to_metric="raw").at(workload) for way, codecs in ways.items()}
 say(
-    "Size against text: " + ", ".join(f"{way} {value:.2f}" for way, value in sizes.items()) + ". "
-    f"zstd helps most with {packed_zstd.idxmin()}: it leaves {packed_zstd.min():.2f} of it, and "
-    f"{packed_zstd['packed']:.2f} of what is packed, whose bytes hardly repeat."
+    "Size against orjson's text, the smallest codec of each way: "
+    + ", ".join(f"{way} {one:.2f}" for way, one in sizes.items())
+    + ". zstd leaves of their own size: "
+    + ", ".join(f"{way} {one:.2f}" for way, one in left.items())
+    + "."
 )
 
 # %% [markdown]
 # ### Who is fastest?
 
 # %%
-fastest = {op: leader_table(rows, [op], workloads=[workload]).iloc[0] for op in ("encode", "decode")}
-say(
-    *(
-        f"- To {op}: `{row['fastest']}`, {1 / row['ratio']:.0f} times as fast as orjson "
-        f"(interval {1 / row['ratio_high']:.0f} to {1 / row['ratio_low']:.0f}); "
-        + (f"tied with {row['ties']}." if row["ties"] else "none ties with it.")
-        for op, row in fastest.items()
+every = list(table.index)
+ratios = {operation: compare(rows, every, operation, to="orjson").at(workload) for operation in ("encode", "decode")}
+fastest = {op: leader_table(rows, [op], workloads=[workload]).iloc[0] for op in ratios}
+
+
+def first(operation: str) -> str:
+    """Say who is fastest, and how it stands to orjson."""
+    one, row = ratios[operation], fastest[operation]
+    if one.codec == "orjson":
+        return f"To {operation}, no codec takes less time than orjson"
+    direction = one.words("faster than", "slower than", "within the noise of")
+    interval = f"[{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
+    return f"To {operation}, {one:codec} takes least: {one:.3f} {interval} of orjson's time, {direction} orjson; " + (
+        f"tied with {row['ties']}" if row["ties"] else "none ties with it"
     )
-)
+
+
+say(*(f"- {first(operation)}." for operation in ratios))
 
 # %% [markdown]
 # ### From which bandwidth on?
@@ -173,15 +186,17 @@ readable(at, ["fastest", "ties", "time_ns", "ratio"]).rename(columns={"ratio": "
 # %%
 costs = costs_of(rows, workload, ["encode", "decode"], "raw", "orjson")
 packed = {name: costs[name] for name in WAYS["packed"] if name in costs and name != "flatbuffers-unverified"}
+assert packed, "a run without a packed codec answers nothing here"
 small, quick = min(packed, key=lambda name: packed[name].bytes), min(packed, key=lambda name: packed[name].time.value)
 change = crossing(packed[small], packed[quick]) if small != quick else float("nan")
 say(
-    f"Smallest: `{small}`; fastest: `{quick}`. "
+    f"Smallest: `{small}`; least time: `{quick}`. "
     + (f"The smallest is ahead below {scaled(change, RATE)}." if change > 0 else "They do not change places.")
 )
 
 # %% [markdown]
 # Does JSON with base64 come near? It needs no new library on either side, and the embeddings API speaks it already.
+# Above 1 it is faster than text.
 
 
 # %%
@@ -193,7 +208,7 @@ def gain(codec: str, bandwidth: float) -> float:
 base64 = {name: gain("orjson-base64", bandwidth) for name, bandwidth in bandwidths.items() if "orjson-base64" in costs}
 say(
     "orjson with base64 against text: "
-    + ", ".join(f"{value:.1f} times as fast at {name}" for name, value in base64.items())
+    + (", ".join(f"{value:.2f} times as fast at {name}" for name, value in base64.items()) or "not measured")
     + "."
 )
 
@@ -202,22 +217,41 @@ say(
 
 # %%
 slow, fast = at.iloc[0], at.iloc[-1]
-best = sizes.idxmin()
-last = min(gain(name, bandwidths[fast.name]) for name in packed)
+smallest = min(sizes, key=lambda way: sizes[way].value)
+last = {name: gain(name, bandwidths[fast.name]) for name in packed}
+slowest = min(last, key=lambda name: last[name])
+
+
+def over(wire) -> str:
+    """Say who is fastest over a wire, and how it stands to orjson."""
+    if wire["verdict"] == "baseline":
+        return f"at {wire.name} no codec takes less time than orjson"
+    tie = ", a tie" if wire["verdict"] == "tie" else ""
+    return f"at {wire.name} `{wire['fastest']}` takes {wire['ratio']:.3f} of orjson's time{tie}"
+
+
+def bytes_said() -> str:
+    """Say which way takes the fewest bytes."""
+    if smallest == "text":
+        return "**No way to write vectors takes fewer bytes than text.**"
+    return f"**Vectors as text are {sizes[smallest]:1/.1f} times the bytes of vectors that are {smallest}.**"
+
+
+# %%
 say(
-    f"**Vectors as text are {1 / sizes[best]:.1f} times the bytes of vectors that are {best}, and orjson takes "
-    f"{1 / fastest['encode']['ratio']:.0f} times as long to encode and {1 / fastest['decode']['ratio']:.0f} times as "
-    f"long to decode as the fastest.** At {slow.name} a response is {1 / slow['ratio']:.1f} times as fast with "
-    f"`{slow['fastest']}`, at {fast.name} {1 / fast['ratio']:.0f} times with `{fast['fastest']}`.",
-    f"Any packed format is at least {last:.1f} times as fast as text at {fast.name}. base64 in JSON takes "
-    f"{sizes['base64'] / sizes[best]:.2f} times the bytes of {best} ones, without another format.",
+    f"{bytes_said()} {first('encode')}. {first('decode')}.",
+    f"Encoded, sent and decoded: {over(slow)}; {over(fast)}.",
+    f"Of the packed formats the slowest at {fast.name} is `{slowest}`, {last[slowest]:.2f} times as fast as text.",
+    f"base64 in JSON takes {sizes['base64']:.2f} of the bytes of text, without another format."
+    if "base64" in sizes
+    else "base64 in JSON was not measured.",
 )
 
 # %% [markdown]
 # ## Limits
 #
-# - The vectors of the built-in workload are random float32. Real ones compress about as badly, since their low digits
-#   are as good as random; vectors that were rounded on purpose compress much better.
+# - The vectors of the built-in workload are random float32, and so are the low digits of real ones. Vectors that were
+#   rounded on purpose compress better.
 # - The decoded vector is an array over bytes. A program that needs a Python list pays for making one number after the
 #   other, in any format.
 # - The wire is a bandwidth: no round trips, no encryption, no compression.

@@ -2,9 +2,9 @@
 # # What does streaming cost per token?
 #
 # A streamed answer comes in chunks, about one for each token. Every chunk repeats the id, the model and the date of
-# the answer, so a few letters of text travel in a few hundred bytes. And a chunk is encoded, sent and decoded some
-# eighty times a second for each user who waits. Three things could be done about it: another format, other framing, or
-# more tokens in a chunk. This notebook puts a figure on each.
+# the answer beside a few letters of text. And a chunk is encoded, sent and decoded many times a second for each user
+# who waits. Three things could be done about it: another format, other framing, or more tokens in a chunk. This
+# notebook puts a figure on each.
 
 # %%
 import io
@@ -15,6 +15,7 @@ from serlab import codec_names, decide, open_codec, sse
 from serlab.errors import ScenarioError
 from serlab.frames import FrameWriter, read_frames
 from serlab.notebook import open_run, readable, say
+from serlab.notebook.claims import compare, measure
 from serlab.notebook.coalescing import chunks_of, coalesced, text_of
 from serlab.report import build_tables
 
@@ -105,12 +106,11 @@ smallest = wire["wire_bytes"].idxmin()
 saved = 1 - wire["wire_bytes"].min() / wire["wire_bytes"]["orjson"]
 framing = 1 - wire["payload_bytes"] / wire["wire_bytes"]
 say(
-    f"With framing, `{smallest}` is the smallest: {saved:.0%} fewer bytes than JSON as events. It still sends "
+    f"With framing, `{smallest}` is the smallest: {saved:.0%} fewer bytes than JSON as events, and "
     f"{per_chunk['× text'].min():.0f} times the text."
     if saved > 0
     else "With framing, no other format here sends fewer bytes than JSON as events.",
-    f"Framing is {framing['orjson']:.1%} of JSON's bytes and {framing[smallest]:.1%} of those of `{smallest}`: the "
-    "smaller the chunk, the more a fixed header weighs.",
+    f"Framing is {framing['orjson']:.1%} of JSON's bytes and {framing[smallest]:.1%} of those of `{smallest}`.",
 )
 
 # %% [markdown]
@@ -172,15 +172,32 @@ assert (share["streams on a core"] > 0).all()
 readable(share)
 
 # %%
-shown = time.drop(index=[name for name in time.index if name.endswith(("-official", "-unverified"))])
-fastest = shown["ratio"].idxmin()
+measured = [name for name in time.index if not name.endswith(("-official", "-unverified"))]
+best = compare(rows, measured, "stream", to="orjson").at(workload)
 STREAMS = 1000
-busy = time["time_ns"] * STREAMS * TOKENS_PER_SECOND / 1e9
+PER_CORE = STREAMS * TOKENS_PER_SECOND / 1e9
 traffic = per_chunk["wire_bytes"] * STREAMS * TOKENS_PER_SECOND * 8 / 1e6
+orjson_ns = measure(rows, "orjson", "stream").at(workload)
+
+
+def core(name: str, claim) -> str:
+    """Say what a codec takes for a chunk, and for all of a gateway's."""
+    return f"{claim:ns} a chunk with `{name}`, {claim.value * PER_CORE:.0%} of a core"
+
+
+def with_best() -> str:
+    """Say what the fastest codec takes in place of orjson, and whether that is a difference."""
+    if best.codec == "orjson":
+        return ", and no codec takes less"
+    claim = measure(rows, best.codec, "stream").at(workload)
+    return f"; {core(best.codec, claim)}, " + best.words("measurably less", "measurably more", "which is a tie")
+
+
 say(
-    f"A gateway that carries {STREAMS:,} streams of {TOKENS_PER_SECOND} tokens a second spends {busy['orjson']:.0%} "
-    f"of a core on coding with orjson and {busy[fastest]:.0%} with `{fastest}`; its streams are "
-    f"{traffic['orjson']:.0f} Mbit/s as JSON and {traffic[smallest]:.0f} Mbit/s as `{smallest}`."
+    f"A gateway that carries {STREAMS:,} streams of {TOKENS_PER_SECOND} tokens a second spends on coding: "
+    f"{core('orjson', orjson_ns)}{with_best()}.",
+    f"Its streams are {traffic['orjson']:.0f} Mbit/s as JSON"
+    + (f" and {traffic[smallest]:.0f} Mbit/s as `{smallest}`." if smallest != "orjson" else "."),
 )
 
 # %% [markdown]
@@ -197,32 +214,43 @@ say(f"> {verdict}")
 # ## Answer
 
 # %%
-part = time["time_ns"]["orjson"] / budget_ns
+part = orjson_ns.value / budget_ns
+notice = "so that one user does not notice it" if part < 0.01 else "which one user may notice"
 say(
-    ("**One user does not notice the format.** " if part < 0.01 else "**Even one user may notice the format.** ")
-    + f"Coding a chunk with orjson takes {part:.3%} of the time in which the next token comes. It adds up on a "
-    f"gateway: {STREAMS:,} streams are {busy['orjson']:.0%} of a core."
+    f"**Coding a chunk with orjson takes {orjson_ns:ns}, {part:.3%} of the time in which the next token comes,** "
+    f"{notice}. On a gateway with {STREAMS:,} streams that is {orjson_ns.value * PER_CORE:.0%} of a core."
 )
 
 # %%
-ahead = ", ".join(f"`{name}`" for name in shown.index if shown["verdict"][name] == "faster")
-size_leader = time[time.index == smallest]
+others = {name: compare(rows, name, "stream", to="orjson").at(workload) for name in measured if name != "orjson"}
+ahead = {name: one for name, one in others.items() if one.verdict == "less"}
+said = ", ".join(f"`{name}` ({one:.2f} of its time)" for name, one in ahead.items())
+small = others.get(smallest)
 say(
-    f"**Measurably faster than orjson:** {ahead}; the fastest takes {time['ratio'][fastest]:.2f} of its time."
-    if ahead
-    else "**No format here is measurably faster than orjson.**",
+    f"**Measurably faster than orjson:** {said}." if ahead else "**No format here is measurably faster than orjson.**",
     *(
-        f"**The smallest on the wire, `{name}`,** takes {one['ratio']:.2f} of orjson's time ({one['verdict']})."
-        for name, one in size_leader.iterrows()
+        [
+            f"**The smallest on the wire, `{smallest}`,** takes {small:.2f} of orjson's time, "
+            f"{small.words('which is faster', 'which is slower', 'a tie')}."
+        ]
+        if small
+        else []
     ),
 )
 
 # %%
 few = tokens[2]
+one, some = table.loc[1], table.loc[few]
+kept = 1 - some["orjson"] / one["orjson"]
 say(
-    f"**Before changing the format, put more tokens in a chunk:** {few} of them take JSON from "
-    f"{table.loc[1, 'orjson']:.0f} to {table.loc[few, 'orjson']:.0f} bytes per token, and the sender codes fewer "
-    "chunks. A reader that joins what it gets need not change."
+    f"**More tokens in a chunk:** {few} of them take JSON from {one['orjson']:.0f} to {some['orjson']:.0f} bytes per "
+    f"token, {kept:.0%} fewer, and the sender codes fewer chunks; the smallest format with one token takes "
+    f"{best_single:.0f}. "
+    + (
+        "So try that before you change the format: a reader that joins what it gets need not change."
+        if some["orjson"] < best_single
+        else "So here the format saves more than that."
+    )
 )
 
 # %% [markdown]

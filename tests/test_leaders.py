@@ -1,5 +1,7 @@
 """Who leads, who ties with the leader, and until where a view is cheaper than decoding whole."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,13 +79,35 @@ def test_processes_that_disagree_are_not_averaged() -> None:
     assert with_view(1.0, 0.0)["verdict"] == "unsure"
 
 
-def with_view(fixed: float, slope: float) -> dict[str, object]:
-    """Give the verdict on a view of known cost against orjson."""
+def test_a_view_that_is_cheaper_up_to_nearly_all_fields_is_not_unsure() -> None:
+    """In some processes it stays cheaper to the end: the share is near 1 there, and the others still count."""
+    row = with_view(0.5, 0.5)
+    assert row["verdict"] == "up to a share"
+    assert 0.85 < row["share_low"] <= row["share"] <= row["share_high"] <= 1
+
+
+def test_a_view_whose_first_field_costs_more_than_the_whole_decode_never_pays() -> None:
+    """It opens for less, but whoever only opens has read nothing."""
+    row = with_view(0.7, 0.0, first=1.83)
+    assert row["verdict"] == "never"
+    assert row["opens_ratio"] == pytest.approx(0.7, abs=0.05) and row["one_ratio"] == pytest.approx(1.83, abs=0.1)
+
+
+def test_the_rival_is_the_fastest_whole_decoder() -> None:
+    """A view that beats orjson may still lose to another codec, which takes half of its time here."""
+    assert with_view(0.8, 0.0)["verdict"] == "always"
+    row = with_view(0.8, 0.0, whole=["orjson", "msgspec-msgpack", "json"])
+    assert (row["whole"], row["verdict"]) == ("msgspec-msgpack", "never")
+
+
+def with_view(fixed: float, slope: float, first: float = 0.0, whole: str | list[str] = "orjson") -> dict[str, Any]:
+    """Give the verdict on a view of known cost."""
     rows = run()
     for step, share in SHARES.items():
         at = (rows["codec"] == VIEW) & (rows["operation"] == step)
-        rows.loc[at, "value"] = 1e4 * (fixed + slope * share) * noise(f"{step}view")
-    return dict(lazy_table(rows, [VIEW], "orjson").iloc[0])
+        cost = first if first and step == "read-1" else fixed + slope * share
+        rows.loc[at, "value"] = 1e4 * cost * noise(f"{step}view")
+    return dict(lazy_table(rows, [VIEW], whole).iloc[0])
 
 
 def test_crossing_is_interpolated_between_two_steps() -> None:

@@ -1,0 +1,297 @@
+"""Claims: what a printed sentence asserts, kept with the rows it rests on.
+
+    encode = compare(rows, "msgpack", "encode", to="orjson")
+    say(f"At the median msgpack takes {encode.median():.2f} of orjson's time, and less on {encode.count('less'):of}.")
+
+A sentence takes its figures and its words of direction from claims, so that what is printed is what is recorded. Each
+printed piece is appended to `PRINTED`; a test computes it again from the rows, by other code, and compares.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from serlab.report.figures.data import Values, control_of, middle, summed
+from serlab.report.tables import baseline_of
+from serlab.report.units import SIZE, TIME, scaled, three_digits
+from serlab.stats import TIE, Estimate, paired_ratio, verdict
+
+LESS, MORE = "less", "more"
+
+
+class Selection(NamedTuple):
+    """Rows of the tidy table: those with one of these codecs, one of these operations and this metric.
+
+    Attributes:
+        codecs: of several, the one with the least figure is taken, on each workload anew.
+        operations: whose figures are added up.
+        metric: of the rows.
+        reads: a step of the access curve, or "": what it takes to read that much of plain objects is added.
+        readers: the codecs without a view: the fastest to decode shows that, at the step beyond its decode.
+    """
+
+    codecs: tuple[str, ...]
+    operations: tuple[str, ...]
+    metric: str
+    reads: str = ""
+    readers: tuple[str, ...] = ()
+
+
+class Claim(NamedTuple):
+    """What a sentence asserts.
+
+    Attributes:
+        form: at, median, least, most or count: of the figures of the workloads, one for each.
+        workloads: that it rests on.
+        selection: the rows of the figure.
+        against: the rows it is divided by, process by process; None: the figure stands for itself.
+        value: the median over processes, in the form's sense; for `count` the number of workloads.
+        codec: the codec whose figure it is; "" where there is no single one.
+        workload: where it was found; "" where there is no single one.
+        verdict: less, more or tie (`serlab.stats`), against 1; "" where nothing is compared.
+        counted: what `count` counts: a verdict, or the open interval that the figure is in.
+    """
+
+    form: str
+    workloads: tuple[str, ...]
+    selection: Selection
+    against: Selection | None
+    value: float
+    codec: str = ""
+    workload: str = ""
+    verdict: str = ""
+    counted: str | tuple[float, float] = ""
+
+    def __format__(self, spec: str) -> str:
+        """Write the claim into a sentence, and record that it was.
+
+        Args:
+            spec: `codec` or `workload`: that name; `ns` or `B`: with its unit; `of`: "7 of 12"; `1/` before another:
+                the inverse; else as for a number, by default with three digits.
+        """
+        text = written(self, spec)
+        PRINTED.append(Printed(self, spec, text))
+        return text
+
+    def words(self, less: str, more: str, tie: str) -> str:
+        """Choose the words for the direction, and record which were chosen."""
+        PRINTED.append(Printed(self, "words", self.verdict))
+        return {LESS: less, MORE: more}.get(self.verdict, tie)
+
+
+class Printed(NamedTuple):
+    """A claim as it was written into a sentence; with `words`, `text` is the verdict they were chosen by."""
+
+    claim: Claim
+    spec: str
+    text: str
+
+
+PRINTED: list[Printed] = []
+"""All that was printed in this process, in order."""
+
+
+def written(claim: Claim, spec: str) -> str:
+    """Write a claim."""
+    if spec in ("codec", "workload"):
+        return f"`{getattr(claim, spec)}`"
+    if claim.value != claim.value:
+        return "–"
+    if spec == "of":
+        return f"{claim.value:.0f} of {len(claim.workloads)}"
+    if spec in ("ns", "B"):
+        return scaled(claim.value, TIME if spec == "ns" else SIZE)
+    value = 1 / claim.value if spec.startswith("1/") else claim.value
+    spec = spec.removeprefix("1/")
+    return format(value, spec) if spec else three_digits(value)
+
+
+class Found(NamedTuple):
+    """One workload's figure."""
+
+    codec: str
+    estimate: Estimate
+    verdict: str
+
+
+class Figures:
+    """One figure for each workload, from which claims are made.
+
+    Args:
+        rows: the tidy table of a run.
+        selection: the rows of the figure.
+        against: the rows it is divided by.
+        workloads: which; None: all that have the figure.
+    """
+
+    def __init__(
+        self, rows: pd.DataFrame, selection: Selection, against: Selection | None, workloads: Sequence[str] | None
+    ) -> None:
+        self.selection, self.against = selection, against
+        rows = rows[["workload", "codec", "operation", "metric", "process", "value"]]
+        rows.attrs = {}  # pandas copies them deeply at each selection
+        top, bottom = by_workload(rows, selection), by_workload(rows, against) if against else {}
+        names = [name for name in (workloads or top) if name in top and (against is None or name in bottom)]
+        baseline = baseline_of(rows)
+        found = {name: find(top[name], bottom.get(name), selection, against, baseline) for name in names}
+        self.found = {name: one for name, one in found.items() if one is not None}
+        self.values = pd.Series({name: one.estimate.value for name, one in self.found.items()}, dtype=float)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def at(self, workload: str) -> Claim:
+        """Claim the figure of one workload."""
+        return self.one("at", (workload,), workload)
+
+    def least(self) -> Claim:
+        """Claim the least figure."""
+        return self.one("least", tuple(self.found), str(self.values.idxmin()) if len(self) else "")
+
+    def most(self) -> Claim:
+        """Claim the largest figure."""
+        return self.one("most", tuple(self.found), str(self.values.idxmax()) if len(self) else "")
+
+    def median(self) -> Claim:
+        """Claim the figure of the workload in the middle; of two that disagree on the direction it is a tie."""
+        order = list(self.values.sort_values(kind="stable").index)
+        both = {self.found[order[i]].verdict for i in {(len(order) - 1) // 2, len(order) // 2} if order}
+        direction = both.pop() if len(both) == 1 else TIE
+        return self.claim("median", tuple(self.found), float(self.values.median()), verdict=direction)
+
+    def count(self, counted: str | tuple[float, float]) -> Claim:
+        """Claim on how many workloads the verdict is this, or the figure lies between two bounds."""
+        if isinstance(counted, str):
+            number = sum(one.verdict == counted for one in self.found.values())
+        else:
+            number = int(((self.values > counted[0]) & (self.values < counted[1])).sum())
+        return self.claim("count", tuple(self.found), float(number), counted=counted)
+
+    def one(self, form: str, workloads: tuple[str, ...], workload: str) -> Claim:
+        """Claim the figure of one of some workloads; where it was not measured, a dash."""
+        if workload not in self.found:
+            return self.claim(form, (), float("nan"), verdict=TIE if self.against else "")
+        codec, estimate, verdict = self.found[workload]
+        return self.claim(form, workloads, estimate.value, codec=codec, workload=workload, verdict=verdict)
+
+    def claim(self, form: str, workloads: tuple[str, ...], value: float, **more: Any) -> Claim:
+        """Make a claim on these rows."""
+        return Claim(form, workloads, self.selection, self.against, value, **more)
+
+
+def measure(
+    rows: pd.DataFrame,
+    codecs: str | Sequence[str],
+    operations: str | Sequence[str],
+    metric: str = "time",
+    *,
+    workloads: Sequence[str] | None = None,
+) -> Figures:
+    """Take a figure for itself: the median over processes, on each workload."""
+    return Figures(rows, Selection(several(codecs), several(operations), metric), None, workloads)
+
+
+def compare(
+    rows: pd.DataFrame,
+    codecs: str | Sequence[str],
+    operations: str | Sequence[str],
+    metric: str = "time",
+    *,
+    to: str | Sequence[str] = (),
+    to_operations: str | Sequence[str] = (),
+    to_metric: str = "",
+    to_reads: str = "",
+    to_readers: Sequence[str] = (),
+    workloads: Sequence[str] | None = None,
+) -> Figures:
+    """Divide a figure by another, process by process, on each workload.
+
+    Args:
+        rows: the tidy table of a run.
+        codecs: one, or several of which the one with the least figure is taken.
+        operations: one, or several that are added up.
+        metric: of the rows.
+        to: the codecs of the divisor; by default the same.
+        to_operations: its operations; by default the same.
+        to_metric: its metric; by default the same.
+        to_reads: a step of the access curve that is read after it, from plain objects.
+        to_readers: the codecs that show what that takes.
+        workloads: which; None: all that have both.
+
+    Returns:
+        The ratios: below 1 is less than the divisor.
+    """
+    selection = Selection(several(codecs), several(operations), metric)
+    against = Selection(
+        several(to) or selection.codecs,
+        several(to_operations) or selection.operations,
+        to_metric or metric,
+        to_reads,
+        tuple(to_readers),
+    )
+    return Figures(rows, selection, against, workloads)
+
+
+def several(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Give one name or several as several."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def by_workload(rows: pd.DataFrame, selection: Selection) -> dict[str, dict[str, Values]]:
+    """Give workload → arm → process → figure, its operations added up, where all of them were measured."""
+    kept = rows[(rows["metric"] == selection.metric) & rows["operation"].isin(list(selection.operations))]
+    groups = kept.groupby(["workload", "codec", "process"], sort=False)["value"].agg(["sum", "count"])
+    whole = groups[groups["count"] == len(selection.operations)].reset_index()
+    found: dict[str, dict[str, Values]] = {}
+    for workload, codec, process, value in whole[["workload", "codec", "process", "sum"]].to_numpy().tolist():
+        found.setdefault(workload, {}).setdefault(codec, {})[process] = value
+    return with_reads(rows, found, selection) if selection.reads else found
+
+
+def with_reads(
+    rows: pd.DataFrame, found: dict[str, dict[str, Values]], selection: Selection
+) -> dict[str, dict[str, Values]]:
+    """Add what it takes to read a share of plain objects, where that was measured."""
+    decode, read = (by_workload(rows, Selection((), (name,), "time")) for name in ("decode", selection.reads))
+    baseline = baseline_of(rows)
+    more: dict[str, dict[str, Values]] = {}
+    for name in (name for name in found if name in decode and name in read):
+        plain = least_of(decode[name], selection.readers, baseline)
+        if plain in read[name]:
+            less = {i: -value for i, value in decode[name][plain].items()}
+            more[name] = {codec: summed([values, read[name][plain], less]) for codec, values in found[name].items()}
+    return more
+
+
+def find(
+    top: Mapping[str, Values],
+    bottom: Mapping[str, Values] | None,
+    selection: Selection,
+    against: Selection | None,
+    baseline: str,
+) -> Found | None:
+    """Find one workload's figure; None where a side of it was not measured."""
+    codec = least_of(top, selection.codecs, baseline)
+    if codec is None:
+        return None
+    if bottom is None or against is None:
+        return Found(codec, Estimate(middle(top[codec]), float("nan"), float("nan"), len(top[codec])), "")
+    other = least_of(bottom, against.codecs, baseline)
+    estimate = paired_ratio(top[codec], bottom[other]) if other else None
+    if not estimate or not estimate.n:
+        return None
+    return Found(codec, estimate, verdict(estimate, control_of(top, baseline), LESS, MORE))
+
+
+def least_of(arms: Mapping[str, Values], codecs: Sequence[str], baseline: str) -> str | None:
+    """Name the codec with the least figure, in its ratio to the baseline."""
+    there = [codec for codec in codecs if codec in arms]
+    return min(there, key=lambda codec: standing(arms[codec], arms.get(baseline, {})), default=None)
+
+
+def standing(values: Values, base: Values) -> float:
+    """Give what codecs are ordered by: the ratio to the baseline, which the machine's drift leaves alone."""
+    both = values.keys() & base.keys()
+    return median([values[i] / base[i] for i in both] if both else values.values())

@@ -1,0 +1,236 @@
+"""What notebooks claim follows from the rows: computed again from them, in runs that differ in who wins."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from serlab import notebook
+from serlab.notebook import claims
+from serlab.notebook.claims import Claim, Printed, Selection, compare, measure
+from serlab.report import figures
+from serlab.results import load_environment
+from serlab.stats import Estimate, paired_ratio, verdict
+from tests.claimrows import OUTCOMES, made, write_run
+from tests.conftest import ROOT
+
+CLAIMING = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.py")) if "claims import" in path.read_text()]
+
+
+class Shared(dict[str, Any]):
+    """An environment that is not copied: pandas copies all that a table carries whenever rows are selected."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Shared":
+        return self
+
+
+class Told(NamedTuple):
+    """What a notebook said, the claims in it, and the rows that it read."""
+
+    text: str
+    printed: list[Printed]
+    rows: pd.DataFrame
+
+
+@pytest.fixture(scope="module", params=OUTCOMES)
+def tell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Told]:
+    """Give a function that runs a notebook's source on the run of an outcome, once, without Jupyter and figures."""
+    home = tmp_path_factory.mktemp("notebooks")
+    write_run(home / notebook.STORED, request.param)
+    rows = pd.concat([pd.read_parquet(path) for path in sorted(home.rglob("results.parquet"))])
+
+    @cache
+    def told(name: str) -> Told:
+        said: list[str] = []
+        claims.PRINTED.clear()
+        source = (ROOT / "notebooks" / f"{name}.py").read_text()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(home)
+            patch.setattr(notebook, "load_environment", lambda folder: Shared(load_environment(folder)))
+            patch.setattr(notebook, "say", lambda *sentences: said.extend(sentences))
+            for figure in (one for one in figures.__all__ if one.endswith("_figure")):
+                patch.setattr(figures, figure, lambda *args, **settings: None)
+            exec(compile(source, name, "exec"), {"__name__": name})
+        return Told("\n".join(said), list(claims.PRINTED), rows)
+
+    return told
+
+
+def expected(rows: pd.DataFrame, claim: Claim) -> Claim:
+    """Compute a claim again from the rows alone."""
+    found = {name: one for name in claim.workloads for one in recomputed(rows[rows["workload"] == name], claim)}
+    ratios = {name: ratio for name, (_, ratio, _) in found.items()}
+    values = np.array(list(ratios.values()))
+    if claim.form == "median":
+        ranked = sorted(ratios, key=ratios.__getitem__)
+        middle = {found[ranked[i]][2] for i in ((len(ranked) - 1) // 2, len(ranked) // 2)}
+        return claim._replace(value=float(np.median(values)), verdict=middle.pop() if len(middle) == 1 else "tie")
+    if claim.form == "count":
+        low, high = (0, 0) if isinstance(claim.counted, str) else claim.counted
+        hits = [found[name][2] == claim.counted or low < ratio < high for name, ratio in ratios.items()]
+        return claim._replace(value=float(sum(hits)))
+    name = {"at": claim.workload, "least": min(ratios, key=ratios.__getitem__)}.get(claim.form)
+    name = name or max(ratios, key=ratios.__getitem__)
+    codec, value, verdict = found[name]
+    return claim._replace(value=value, codec=codec, workload=name, verdict=verdict)
+
+
+def recomputed(rows: pd.DataFrame, claim: Claim) -> Iterator[tuple[str, float, str]]:
+    """Compute the codec, the figure and the verdict of one workload."""
+    top, codec = least(rows, claim.selection)
+    if claim.against is None:
+        yield codec, float(np.median(top[codec].dropna())), ""
+        return
+    bottom, other = least(rows, claim.against)
+    ratio = (top[codec] / bottom[other]).dropna()
+    twin = next((name for name in top if name.endswith("(A/A)")), None)
+    control = Estimate(np.nan, np.nan, np.nan, 0)
+    if twin is not None:
+        control = paired_ratio(dict(top[twin].dropna()), dict(top[twin.removesuffix(" (A/A)")].dropna()))
+    estimate = paired_ratio(dict(ratio), dict.fromkeys(ratio.index, 1.0))
+    yield codec, float(np.median(ratio)), verdict(estimate, control, "less", "more")
+
+
+def least(rows: pd.DataFrame, selection: Selection) -> tuple[pd.DataFrame, str]:
+    """Give process × codec → figure, and the codec with the least ratio to orjson."""
+    kept = rows[rows["operation"].isin(list(selection.operations)) & (rows["metric"] == selection.metric)]
+    wide = kept.pivot_table(index="process", columns=["codec", "operation"], values="value")
+    sums = wide.T.groupby(level="codec").sum(min_count=len(selection.operations)).T
+    if selection.reads:
+        decode, plain = least(rows, Selection(selection.readers, ("decode",), "time"))
+        read, _ = least(rows, Selection((plain,), (selection.reads,), "time"))
+        sums = sums.add(read[plain] - decode[plain], axis=0)
+    there = [codec for codec in selection.codecs if codec in sums and sums[codec].notna().any()]
+    base = sums.get("orjson", 1.0)
+    return sums, min(there, key=lambda codec: float((sums[codec] / base).median()))
+
+
+def mistakes(rows: pd.DataFrame, printed: list[Printed]) -> list[Printed]:
+    """List what was printed that the rows do not carry; the last digit may be rounded either way."""
+    return [one for one in printed if one.claim.workloads and one.text not in texts(rows, one)]
+
+
+def texts(rows: pd.DataFrame, printed: Printed) -> set[str]:
+    """Write what the rows carry in place of what was printed."""
+    claim = expected(rows, printed.claim)
+    if printed.spec == "words":
+        return {claim.verdict}
+    return {claims.written(claim._replace(value=claim.value * by), printed.spec) for by in (1 - 1e-9, 1, 1 + 1e-9)}
+
+
+def flipped(rows: pd.DataFrame, claim: Claim) -> pd.DataFrame:
+    """Turn a claim's figure round: what was twice the other is half of it; what stands alone is halved."""
+    chosen = rows["workload"].isin(list(claim.workloads)) & rows["codec"].isin(list(claim.selection.codecs))
+    chosen &= rows["operation"].isin(list(claim.selection.operations)) & (rows["metric"] == claim.selection.metric)
+    return rows.assign(value=rows["value"].where(~chosen, rows["value"] / (claim.value**2 if claim.against else 2)))
+
+
+@pytest.mark.parametrize("name", CLAIMING)
+def test_what_a_notebook_claims_follows_from_the_rows(tell: Callable[[str], Told], name: str) -> None:
+    """Whoever wins: each figure, name and direction in its sentences is computed again by other code."""
+    told = tell(name)
+    assert told.printed
+    assert mistakes(told.rows, told.printed) == []
+    assert [one.text for one in told.printed if one.spec != "words" and one.text not in told.text] == []
+
+
+@pytest.mark.parametrize("name", CLAIMING)
+def test_a_figure_with_its_sign_flipped_is_found(tell: Callable[[str], Told], name: str) -> None:
+    """One figure of each form, and one direction: so the check above can fail."""
+    told = tell(name)
+    # What is as large as the other stays so when the two change places.
+    shown = [one for one in told.printed if one.spec not in ("codec", "workload") and one.claim.form != "count"]
+    tried = {(one.claim.form, one.spec == "words"): one for one in shown if turns(one.claim, one.spec)}
+    assert tried or all(one.claim.verdict in ("tie", "") for one in told.printed)
+    for one in tried.values():
+        assert mistakes(flipped(told.rows, one.claim), [one]) == [one]
+
+
+def turns(claim: Claim, spec: str) -> bool:
+    """Tell whether a claim reads otherwise with its figure turned round: not 1.00, and not a tie."""
+    return claim.verdict != "tie" if spec == "words" else not 0.95 < claim.value < 1.05
+
+
+def test_notebooks_whose_sentences_rest_on_rows_claim_them() -> None:
+    """A notebook that claims nothing would not be checked."""
+    assert {name[:2] for name in CLAIMING} >= {"01", "02", "03", "04", "05", "06"}
+
+
+TIMES = {"orjson": [10.0, 12.0, 11.0], "msgpack": [5.0, 6.0, 5.5], "json": [30.0, 36.0, 33.0]}
+
+
+def test_reading_plain_objects_is_added_to_a_whole_decode() -> None:
+    """A decoder that is followed by reading is compared with a view that reads the same."""
+    whole = table({"orjson": [10.0] * 3, "msgpack": [7.0] * 3})
+    rows = pd.concat([whole, table({"orjson": [13.0] * 3, "view": [5.0] * 3}, operation="read-1")])
+    ratios = compare(
+        rows, "view", "read-1", to="msgpack", to_operations="decode", to_reads="read-1", to_readers=["orjson"]
+    )
+    assert ratios.at("w").value == 0.5
+
+
+def table(times: dict[str, list[float]], workload: str = "w", operation: str = "decode") -> pd.DataFrame:
+    """Make rows of times."""
+    rows = [
+        (codec, workload, operation, "time", i, value) for codec, all_ in times.items() for i, value in enumerate(all_)
+    ]
+    return pd.DataFrame(rows, columns=["codec", "workload", "operation", "metric", "process", "value"])
+
+
+ROWS = pd.concat([table(TIMES), table(TIMES | {"msgpack": [20.0, 24.0, 22.0]}, "v")])
+
+
+def test_a_claim_holds_figure_codec_place_and_direction() -> None:
+    """The least, the largest and the middle of one ratio for each workload."""
+    ratios = compare(ROWS, "msgpack", "decode", to="orjson")
+    least, most = ratios.least(), ratios.most()
+    assert (least.value, least.workload, least.verdict) == (0.5, "w", "less")
+    assert (most.value, most.workload, most.verdict) == (2.0, "v", "more")
+    assert (ratios.median().value, ratios.median().verdict) == (1.25, "tie")
+    assert ratios.at("v").value == 2.0
+    assert ratios.count("less").value == 1 and ratios.count((0.4, 3.0)).value == 2
+
+
+def test_of_several_codecs_the_least_is_taken_on_each_workload() -> None:
+    """So that a sentence on the fastest of some names the one that it is."""
+    best = compare(ROWS, ["msgpack", "json", "orjson"], "decode", to="json")
+    assert [best.at(name).codec for name in ("w", "v")] == ["msgpack", "orjson"]
+
+
+def test_operations_are_added_up_only_where_all_were_measured() -> None:
+    """A sum that lacks a part would be a smaller figure than the truth."""
+    rows = pd.concat([ROWS, table(TIMES, "w", "encode")])
+    both = measure(rows, "orjson", ["encode", "decode"])
+    assert both.at("w").value == 22.0 and list(both.found) == ["w"]
+
+
+def test_a_claim_is_recorded_as_it_is_written() -> None:
+    """Figure, inverse, count, unit, name and direction; what was not measured is a dash."""
+    claims.PRINTED.clear()
+    ratios = compare(ROWS, "msgpack", "decode", to="orjson")
+    least = ratios.least()
+    text = f"{least:.2f} {least:1/.0f} {ratios.count('less'):of} {measure(ROWS, 'orjson', 'decode').at('w'):ns} "
+    text += f"{least:codec} {least:workload} {least.words('faster', 'slower', 'as fast')}"
+    assert text == "0.50 2 1 of 2 11.0 ns `msgpack` `w` faster"
+    assert [one.text for one in claims.PRINTED] == ["0.50", "2", "1 of 2", "11.0 ns", "`msgpack`", "`w`", "less"]
+    assert f"{compare(ROWS, 'protobuf', 'decode', to='orjson').median():.1f}" == "–"
+
+
+def test_two_that_cannot_be_told_apart_tie() -> None:
+    """By the rule of the tables: inside the interval of the baseline against itself."""
+    again = {"orjson (A/A)": [11.0, 11.0, 12.1], "msgpack": [10.5, 12.7, 11.6]}
+    assert compare(table(TIMES | again), "msgpack", "decode", to="orjson").at("w").verdict == "tie"
+    assert compare(table(TIMES | again), "json", "decode", to="orjson").at("w").verdict == "more"
+
+
+@pytest.mark.parametrize(("outcome", "verdict"), list(zip(OUTCOMES, ["more", "less", "tie"], strict=True)))
+def test_the_three_runs_are_what_they_are_called(outcome: str, verdict: str) -> None:
+    """On every workload, for every operation and size."""
+    rows = made("", outcome)
+    for codec in ("msgpack", "protobuf", "flatbuffers"):
+        for operation, metric in (("encode", "time"), ("decode", "time"), ("size", "raw"), ("decode", "peak")):
+            ratios = compare(rows, codec, operation, metric, to="orjson")
+            assert len(ratios) and ratios.count(verdict).value == len(ratios)
