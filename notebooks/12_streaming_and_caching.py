@@ -470,14 +470,24 @@ say(
 
 # %%
 grown = growth_table(rows)
-leaks = len(grown) > 0 and bool(grown["is_leak"].all())
+GROWTH = {
+    "arena": "It does while it lives, and gives that back when it is deleted. It is no leak: its arena is freed whole.",
+    "not deleted": "It does while it lives. What is left when it is deleted is not measured in this run.",
+    "leak": "It does, and what it took stays when it is deleted: a leak.",
+    "still": "No growth was measured.",
+}
 say(
-    "**It is a leak.**" if leaks else "No leak was measured in all of these." if len(grown) else "It was not measured.",
     *(
-        f"With each `{name}` the process grows by {scaled(one['kept_bytes'], SIZE)} where all are parsed into one "
-        f"message, by {scaled(one['fresh_bytes'], SIZE)} with new ones."
+        f"`{name}`: {GROWTH[one['growth']]} The process grows by {scaled(one['kept_bytes'], SIZE)} a use where all are "
+        f"parsed into one message, by {scaled(one['fresh_bytes'], SIZE)} with new ones"
+        + (
+            f"; {scaled(one['released_bytes'], SIZE)} a use are left when the one is deleted."
+            if one["growth"] in ("arena", "leak")
+            else "."
+        )
         for name, one in grown.iterrows()
     ),
+    *(["Not measured in this run."] if grown.empty else []),
 )
 
 # %% [markdown]
@@ -555,7 +565,11 @@ say(
         for name, one in counted.items()
     )
     + ", and the rest are ties.",
-    *(["**Never reuse a protobuf message:** it grows with each use."] if leaks else []),
+    *(
+        ["**A protobuf message that is parsed into again and again grows with each use;** new ones do not."]
+        if len(grown) and (grown["growth"] != "still").all()
+        else []
+    ),
 )
 
 # %% [markdown]

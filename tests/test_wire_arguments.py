@@ -160,13 +160,20 @@ def test_the_smallest_and_the_largest_messages_are_shown() -> None:
     assert workloads_of(frame(rows)) == ["a", "c"]
 
 
-def test_growth_that_is_surely_more_than_that_of_new_messages_is_a_leak() -> None:
-    """The other way round it is none."""
-    assert growth_table(run())["is_leak"].tolist() == [True]
-    still = rows_of("pooling", {"fresh message-decode": 3.0, "kept message-decode": 2.0}, "growth-per-use")
-    assert growth_table(frame([*rows_of("pooling", {"fresh message-decode": 1.0}), *still]))["is_leak"].tolist() == [
-        False
-    ]
+@pytest.mark.parametrize(
+    ("kept", "released", "word"),
+    [(4860.0, 40.0, "arena"), (4860.0, 4860.0, "leak"), (4860.0, None, "not deleted"), (0.5, 0.0, "still")],
+)
+def test_growth_is_a_leak_only_where_it_stays_when_the_object_is_gone(
+    kept: float, released: float | None, word: str
+) -> None:
+    """What comes back is an arena's, and an older run did not look."""
+    grown = {"fresh message-decode": 0.0, "kept message-decode": kept}
+    grown |= {} if released is None else {"released message-decode": released}
+    rows = rows_of("pooling", grown, "growth-per-use")
+    table = growth_table(frame([*rows_of("pooling", {"fresh message-decode": 1.0}), *rows]))
+    assert table["growth"].tolist() == [word] and table["kept_bytes"].tolist() == [kept]
+    assert growth_table(run())["growth"].tolist() == ["arena"]
 
 
 def test_sharing_is_shown_with_the_most_threads() -> None:
