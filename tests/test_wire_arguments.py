@@ -5,11 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 
 from serlab.errors import NotMeasuredError
-from serlab.notebook.wired import filled_in
+from serlab.notebook.wired import filled_in, small_cache
 from serlab.report.figures import hit_figure, token_figure, write_figures
 from serlab.report.wirearms import Arms, wire_arms
 from serlab.report.wirecache import Costs, backends_of, break_even_table, hit_rates, mean_costs
@@ -140,6 +141,33 @@ def test_a_compact_codec_wins_only_where_calls_are_dear(cache: Arms) -> None:
     assert dear.index[0] == "protobuf" and dear.loc["protobuf", "verdict"] == "less"
     assert dear.loc["protobuf", "ratio"] == pytest.approx(0.55 / 0.6, rel=1e-3)
     assert mean_costs(cache, "memory", "100%").loc["protobuf", "verdict"] in ("more", "tie")
+
+
+PACKED = {f"orjson+zstd memory/{part}": CACHE[f"orjson memory/{part}"] + 5e3 for part in ("get", "hit", "put")}
+
+
+@pytest.mark.parametrize(
+    ("packed", "winner", "word"),
+    [(0.5, "orjson+zstd", "more than"), (0.42, "protobuf", "less than"), (0.45, "orjson+zstd", "as often as")],
+)
+def test_compressed_answers_are_set_against_the_best_without_compression(packed: float, winner: str, word: str) -> None:
+    """A hit saves the call of the codec, which has no compressed twin; of two that hit alike the cheaper hit wins."""
+    rows = run()
+    hits = rows_of("cache", {"orjson+zstd hits/capacity=10%": packed}, "hit-rate", "chat-response")
+    rows = pd.concat([rows, frame([*rows_of("cache", PACKED, workload="chat-response"), *hits])])
+    table, said = small_cache(wire_arms(rows, "cache"), "memory", "10%", MODEL_NS)
+    assert table.loc["orjson+zstd", "hit_share"] == packed
+    assert said.startswith(f"A request costs least with `{winner}`:")
+    assert said.endswith(
+        f"Compressed, `orjson` hits {packed:.0%}, {word} `protobuf`, the best without compression (45%)."
+    )
+
+
+def test_a_run_without_compressed_answers_says_so(cache: Arms) -> None:
+    """And where nothing is cheaper, nothing is called so."""
+    assert small_cache(cache, "memory", "10%", MODEL_NS)[1].endswith("Compressed answers are not measured in this run.")
+    said = small_cache(cache, "memory", "100%", 0)[1]
+    assert said.startswith("No way to keep the answers makes a request measurably cheaper than `orjson`.")
 
 
 def test_reuse_is_set_against_a_fresh_object() -> None:
