@@ -557,7 +557,7 @@ say(
     )
     + ", and the rest are ties.",
     *(
-        f"**A protobuf message that `{name}` is parsed into again and again grows** by "
+        f"**One protobuf message into which `{name}` is parsed again and again grows** by "
         f"{scaled(one['kept_bytes'], SIZE)} a use."
         for name, one in grown.iterrows()
         if one["growth"] != "still"

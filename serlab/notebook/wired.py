@@ -71,7 +71,7 @@ def small_cache(cache: Arms, store: str, capacity: str, model_ns: float) -> tupl
     else:
         first = str(cheaper.index[0])
         ratio, low, high = (
-            three_digits(float(table.loc[first, name])) for name in ("ratio", "ratio_low", "ratio_high")
+            three_digits(float(table[name].to_dict()[first])) for name in ("ratio", "ratio_low", "ratio_high")
         )
         said = (
             f"A request costs least with `{first}`: {ratio} [{low}, {high}] of its cost with `{base}`. "
