@@ -13,7 +13,7 @@ from serlab.stats import CONTROL, FLOOR, Estimate, estimate
 
 RESAMPLES = 20_000
 COUNTS = (1, 3, 5, 10, 20, 40)
-DRAWS, REDRAWS = 200, 2_000
+DRAWS, REDRAWS = 200, 1_000
 """Resamples of the workloads, and medians drawn in each."""
 
 
