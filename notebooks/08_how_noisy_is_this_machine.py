@@ -25,7 +25,7 @@ from serlab.notebook.precision import (
 from serlab.report import build_tables
 from serlab.report.figures import noise_figure
 from serlab.report.figures.repeats import repeats_figure, repeats_table
-from serlab.stats import median_of
+from serlab.stats import CONTROL, median_of
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine
@@ -82,6 +82,13 @@ say(
     f"The middle half of the ratios lies between {control['ratio'].quantile(0.25):.3f} and "
     f"{control['ratio'].quantile(0.75):.3f}; the farthest are {control['ratio'].min():.3f} and "
     f"{control['ratio'].max():.3f}.",
+)
+
+# %%
+again = compare(rows, f"orjson{CONTROL}", "decode", to="orjson")
+say(
+    f"In decoding, for example, orjson takes {again.least():.3f} of its own time on {again.least():workload} and "
+    f"{again.most():.3f} on {again.most():workload}."
 )
 
 # %% [markdown]
@@ -204,7 +211,8 @@ say(
 
 # %%
 middles = {tool: median_of(dict(enumerate(answers["ratio"]))) for tool, answers in repeats.groupby("tool", sort=False)}
-quiet = compare(rows, "msgpack", "decode", to="orjson").at("chat-response")
+quiet = compare(rows, "msgpack", "decode", to="orjson", workloads=["chat-response"])
+here = f"In this notebook's run: {quiet.at('chat-response'):.2f}." if len(quiet) else "This run has no such messages."
 apart = [
     (one, other)
     for place, one in enumerate(middles)
@@ -213,7 +221,7 @@ apart = [
 ]
 said = [f"{tool} {one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for tool, one in middles.items()]
 say(
-    f"Medians of all repetitions: {'; '.join(said)}. In this notebook's run: {quiet:.2f}.",
+    f"Medians of all repetitions: {'; '.join(said)}. {here}",
     "Apart are " + "; ".join(f"{one} and {other}" for one, other in apart) + ": at most one of each two is right."
     if apart
     else "The intervals overlap: from these repetitions it cannot be told that any two tools find different ratios.",
