@@ -11,13 +11,17 @@
 # %%
 import pandas as pd
 
-from serlab import decide
+from serlab import build, decide, open_codec
 from serlab.decide.run import read_run
 from serlab.decide.scenarios import scenario_names
 from serlab.errors import ScenarioError
+from serlab.fidelity import evolution_cells, fidelity_cells
 from serlab.notebook import open_run, say
+from serlab.notebook.claims import compare, measure
+from serlab.notebook.flips import flips
+from serlab.notebook.wired import small_cache
 from serlab.report import build_tables
-from serlab.report.lazy import lazy_table
+from serlab.report.figures.data import is_codec
 from serlab.report.leaders import leader_table
 from serlab.report.units import TIME, scaled
 from serlab.report.wirearms import wire_arms
@@ -29,6 +33,7 @@ from serlab.report.wirewaits import connection_table
 # %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine
+MODEL_MS = 500  # what a model takes for a whole answer, for the cache at the end
 
 operations = ["encode", "decode", "read-one", "read-k", "relay", "stream"]
 rows = open_run(CORPUS, RERUN, parts=["size", "memory", "time"], operations=operations)
@@ -45,11 +50,10 @@ say(
 # ## [01 How many bytes does each format need?](01_how_many_bytes.ipynb)
 
 # %%
-binary = size[size["codec"].isin(["msgpack", "protobuf", "flatbuffers"])]
-best = binary.groupby("workload")["raw_ratio"].min()
+best = compare(rows, ["msgpack", "protobuf", "flatbuffers"], "size", "raw", to="orjson")
 say(
     f"The smallest binary format needs {best.median():.2f} of JSON's bytes at the median workload, "
-    f"{best.min():.2f} on `{best.idxmin()}`."
+    f"{best.least():.2f} on {best.least():workload} and {best.most():.2f} on {best.most():workload}."
 )
 
 # %% [markdown]
@@ -58,9 +62,11 @@ say(
 # %%
 leaders = pd.concat([leader_table(figures, [operation]) for operation in ("encode", "decode")])
 often = leaders["fastest"].value_counts()
+quickest = {name: compare(rows, list(often.index), name, to="orjson") for name in ("encode", "decode")}
 say(
-    f"`{often.index[0]}` is fastest in {often.iloc[0]} of {len(leaders)} cases; the fastest codec takes "
-    f"{leaders['ratio'].median():.2f} of orjson's time at the median."
+    f"`{often.index[0]}` is fastest in {often.iloc[0]} of {len(leaders)} cases. At the median workload the fastest "
+    f"codec takes {quickest['encode'].median():.2f} of orjson's time to encode and {quickest['decode'].median():.2f} "
+    f"to decode; measurably less on {quickest['encode'].count('less'):of} and {quickest['decode'].count('less'):of}."
 )
 
 # %% [markdown]
@@ -75,24 +81,29 @@ say(f"A message that is kept takes {share.median():.1f} times its JSON at the me
 # ## [04 When does zero copy pay?](04_when_does_zero_copy_pay.ipynb)
 
 # %%
-timed = set(figures[figures["metric"] == "time"]["codec"])
-views = [name for name in ("flatbuffers", "flatbuffers-unverified") if name in timed]
-lazy = lazy_table(figures, views, "orjson")
-counts = lazy[lazy["verdict"].isin(["always", "up to a share"])]["codec"].value_counts()
-said = "; ".join(f"`{name}` on {counts.get(name, 0)} of {(lazy['codec'] == name).sum()} workloads" for name in views)
-say(f"Cheaper than decoding with orjson for at least some share of the fields: {said or 'no view was measured'}.")
+timed = figures[(figures["metric"] == "time") & (figures["operation"] == "decode")]["codec"]
+decoders = sorted(name for name in timed.unique() if is_codec(name))
+views = [name for name in ("flatbuffers", "flatbuffers-unverified") if name in decoders]
+plain = [name for name in decoders if name not in views]
+whole = {"to": decoders, "to_operations": "decode", "to_reads": "read-1", "to_readers": plain}
+pays = {name: compare(rows, name, "read-1", **whole).count("less") for name in views}
+said = "; ".join(f"`{name}` on {one:of} workloads" for name, one in pays.items())
+say(f"Cheaper than the fastest whole decode where one field is read: {said or 'no view was measured'}.")
 
 # %% [markdown]
 # ## [05 What do vectors cost?](05_what_do_vectors_cost.ipynb)
 
 # %%
-vectors = rows[rows["message"] == "EmbeddingResponse"]["workload"].unique()
-packed = leaders[leaders["workload"].isin(vectors)]
-smallest = size[size["workload"].isin(vectors)].groupby("workload")["raw_ratio"].min()
+vectors = list(rows[rows["message"] == "EmbeddingResponse"]["workload"].unique()[:1])
+names = [str(name) for name in size["codec"].unique()]
+smallest = compare(rows, names, "size", "raw", to="orjson", workloads=vectors)
+packed = {name: compare(rows, list(often.index), name, to="orjson", workloads=vectors) for name in quickest}
 say(
-    f"As text, {1 / smallest.iloc[0]:.1f} times the bytes of the smallest codec, and with orjson "
-    f"{' and '.join(f'{1 / ratio:.0f}' for ratio in packed['ratio'][:2])} times its time to encode and decode."
-    if len(vectors)
+    f"As numbers in JSON, {smallest.at(vectors[0]):1/.1f} times the bytes of {smallest.at(vectors[0]):codec}. With "
+    f"orjson {packed['encode'].at(vectors[0]):1/.1f} times the time of {packed['encode'].at(vectors[0]):codec} to "
+    f"encode and {packed['decode'].at(vectors[0]):1/.1f} times that of {packed['decode'].at(vectors[0]):codec} to "
+    "decode."
+    if vectors
     else "This run has no vectors."
 )
 
@@ -100,12 +111,14 @@ say(
 # ## [06 What does streaming cost per token?](06_what_does_streaming_cost_per_token.ipynb)
 
 # %%
-chunks = list(rows[rows["message"] == "ChatChunk"]["workload"].unique())
-orjson = time[(time["codec"] == "orjson") & time["workload"].isin(chunks[:1])].set_index("operation")["time_ns"]
-quick = leader_table(figures, ["encode", "decode"], workloads=chunks[:1])
+chunks = list(rows[rows["message"] == "ChatChunk"]["workload"].unique()[:1])
+both = ["encode", "decode"]
+chunk = measure(rows, "orjson", both, workloads=chunks)
+quick = list(leader_table(figures, both, workloads=chunks)["fastest"]) if chunks else []
+faster = compare(rows, quick, both, to="orjson", workloads=chunks)
 say(
-    f"A chunk takes {scaled(orjson['encode'] + orjson['decode'], TIME)} to encode and decode with orjson, "
-    f"{scaled(quick['time_ns'].iloc[0], TIME)} with `{quick['fastest'].iloc[0]}`."
+    f"A chunk takes {chunk.at(chunks[0]):ns} to encode and decode with orjson; the fastest, "
+    f"{faster.at(chunks[0]):codec}, takes {faster.at(chunks[0]):.2f} of that."
     if chunks
     else "This run has no stream."
 )
@@ -118,7 +131,29 @@ parity = rows[rows["operation"] == "parity"].groupby("metric")["value"].sum()
 say(
     f"Of {parity.sum():,.0f} round trips through a codec {parity.get('equal', 0):,.0f} came back equal, "
     f"{parity.get('changed', 0):,.0f} changed and {parity.get('refused', 0):,.0f} were refused; for "
-    f"{parity.get('no_schema', 0):,.0f} the codec has no schema."
+    f"{parity.get('no_schema', 0):,.0f} the codec has no schema. Those are whole messages; what follows are odd ones."
+)
+
+# %% [markdown]
+# Traps (values that one format or another cannot carry), schemas that change, and bits that flip are no part of a run:
+# they are tried now.
+
+# %%
+CODECS = ["orjson", "msgspec-json", "msgpack", "msgspec-msgpack", "protobuf", "flatbuffers"]
+MESSAGE = build("chat-turn")[0]
+TRIALS = 100
+traps, changes = pd.DataFrame(fidelity_cells(CODECS)), pd.DataFrame(evolution_cells(CODECS))
+lost = traps[traps["outcome"] == "changed"].groupby("direction")["trap"].nunique()
+tried = traps[traps["direction"] == "round trip"]["trap"].nunique()
+misread = changes[changes["outcome"] == "misreads"]["rule"].value_counts()
+passed = [flips(open_codec(name, "ChatRequest"), MESSAGE, TRIALS)["changed without an error"] for name in CODECS]
+say(
+    f"Of {tried} odd values {lost.get('round trip', 0)} came back changed through some codec without an error, through "
+    f"some library alone {lost.get('library, round trip', 0)}. When a schema changed, a reader got a wrong value "
+    f"without an error {misread.sum()} times: {misread.get('forbidden', 0)} after changes that the format's own rules "
+    f"forbid, {misread.get('conditional', 0)} where a value broke a condition of the rules, "
+    f"{misread.get('allowed', 0)} after changes that they allow. Of {TRIALS} flipped bits {min(passed)} to "
+    f"{max(passed)} changed the message without an error, by format."
 )
 
 # %% [markdown]
@@ -136,11 +171,13 @@ say(
 # ## [09 What about my own traffic?](09_my_own_traffic.ipynb)
 
 # %%
-spread = time[(time["operation"] == "decode") & (time["codec"] == "msgpack")].set_index("workload")["ratio"]
+spread = compare(rows, "msgpack", "decode", to="orjson")
+least, most = spread.least(), spread.most()
+ends = [one.words("less", "more", "a tie") for one in (least, most)]
 say(
-    f"Measure it: msgpack decodes in {spread.min():.2f} of orjson's time on `{spread.idxmin()}` and in "
-    f"{spread.max():.2f} on `{spread.idxmax()}`."
-    + (" Which of the two is faster hangs on the messages." if spread.min() < 1 < spread.max() else "")
+    f"Measure it: msgpack decodes in {least:.2f} of orjson's time on {least:workload} ({ends[0]}) and in {most:.2f} on "
+    f"{most:workload} ({ends[1]})."
+    + (" Which of the two is faster hangs on the messages." if ends == ["less", "more"] else "")
 )
 
 # %% [markdown]
@@ -192,5 +229,7 @@ plain, lean = forms.loc[str(Form.read(streams.baseline()))], forms.loc[forms["wi
 say(
     f"`{plain.name}`: {plain['wire_bytes']:.0f} bytes and {scaled(plain['time_ns'], TIME)} a token. `{lean.name}`: "
     f"{lean['wire_bytes']:.0f} bytes, {lean['ratio']:.2f} of the time ({lean['verdict']}). Against the cheapest call a "
-    f"cache pays from {pays.min():.1%} hits on in the best case and from {pays.max():.1%} in the worst."
+    f"cache pays from {pays.min():.1%} hits on in the best case and from {pays.max():.1%} in the worst.",
+    f"In a cache (LMDB) with room for a tenth of the bytes, beside a model of {MODEL_MS} ms: "
+    f"{small_cache(wire_arms(wire, 'cache'), 'lmdb', '10%', MODEL_MS * 1e6)[1]}",
 )

@@ -3,8 +3,8 @@
 #
 # The other notebooks answer one question each: [bytes](01_how_many_bytes.ipynb),
 # [time](02_how_fast_to_encode_and_decode.ipynb), [memory](03_what_does_it_allocate.ipynb), and so on. A decision needs
-# them together, and it needs to know what else a caller waits for. A codec that is twice as fast saves nothing that
-# anybody notices where a model answers in five seconds.
+# them together, and it needs to know what else a caller waits for: what is a faster codec worth beside a model that
+# takes seconds?
 
 # %%
 import pandas as pd
@@ -12,12 +12,15 @@ import pandas as pd
 from serlab import decide
 from serlab.decide import load_scenario, scenario_names
 from serlab.decide.text import percent
-from serlab.notebook import open_run, say
+from serlab.notebook import open_run, readable, say
 from serlab.notebook.overview import decide_each, headline, overview, sections, what_would_change
+from serlab.notebook.wired import small_cache
+from serlab.report.wirearms import wire_arms
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine
 BANDWIDTH = 140e6  # bit/s, of the wire in the "what if" below
+MODEL_MS = 500  # what a miss waits for in a cache that is too small
 
 rows = open_run(CORPUS, RERUN, operations=["encode", "decode", "read-one", "relay"])
 say(f"Run {rows.attrs['environment']['run']}, {rows['workload'].nunique()} workloads.")
@@ -105,12 +108,42 @@ pd.DataFrame(what_if).rename_axis(f"wait, {chosen}")
 
 # %%
 cells = pd.DataFrame(what_if)
-other = (cells != "orjson").stack()
+other = cells != (decisions[chosen].order.baseline if chosen else "")
+by_wait = other.sum(axis=1)
 say(
-    f"In {other.sum()} of {len(other)} cells the answer is not orjson: the less a caller waits for the model, the "
-    "more the format counts."
-    if other.any()
+    f"In {int(by_wait.sum())} of {cells.size} cells another format than {decisions[chosen].order.baseline} is the "
+    "answer: "
+    + ", ".join(f"in {count} where the wait is {wait}" for wait, count in by_wait.items())
+    + "."
+    + (
+        " The less a caller waits for the model, the more often the format counts."
+        if by_wait.is_monotonic_decreasing and by_wait.nunique() > 1
+        else ""
+    )
+    if by_wait.sum()
     else "Nowhere in this table does another format pay."
+)
+
+# %% [markdown]
+# ### A cache with too little room
+#
+# `response-cache` counts the work at a cache whose share of hits is given, as it is where there is room for every
+# answer; the format then changes what an answer costs, not whether it is there. With too little room, smaller answers
+# are more hits. That was measured on the wire, in the rows that [streaming and caching](12_streaming_and_caching.ipynb)
+# speaks of too: LMDB with a tenth of the bytes that all answers take, under Zipf's law.
+
+# %%
+wire = open_run(stored="stored/wire")
+cache = wire_arms(wire, "cache")
+room, small = small_cache(cache, "lmdb", "10%", MODEL_MS * 1e6)
+readable(room, ["hit_share", "ratio"])
+
+# %%
+say(
+    f"Run {wire.attrs['environment']['run']}, `{cache.workload}`, a model of {MODEL_MS} ms: {small}",
+    f"With room for all, `response-cache` says: {decisions['response-cache'].verdict}"
+    if "response-cache" in decisions
+    else "With this run's messages `response-cache` cannot be decided.",
 )
 
 # %% [markdown]
@@ -134,11 +167,15 @@ final.assign(otherwise=[what_would_change(decisions[name])[0] for name in final.
 shares = {name: one.latency_share.baseline_share for name, one in decisions.items() if one.latency_share}
 highest = max(shares, key=shares.get, default="")
 say(
-    f"**Stay with orjson at {len(stays)} of {len(decisions)} boundaries; change at {len(changes)}.** What decides "
-    f"is the share of the latency that is codec and wire at all. It is largest at `{highest}`, "
-    f"{percent(shares[highest])}; the median is {percent(pd.Series(shares).median())}."
-    if shares
-    else f"**Stay with orjson at {len(stays)} of {len(decisions)} boundaries; change at {len(changes)}.**"
+    f"**Stay with orjson at {len(stays)} of {len(decisions)} boundaries; change at {len(changes)}.**"
+    + (
+        f" The share of the latency that is codec and wire is largest at `{highest}`, {percent(shares[highest])}"
+        + (" (one that changes)" if highest in changes else "")
+        + f"; the median is {percent(pd.Series(shares).median())}."
+        if shares
+        else ""
+    ),
+    f"**In a cache with room for a tenth of the bytes:** {small}",
 )
 
 # %% [markdown]

@@ -2,8 +2,8 @@
 # # What does a streamed token cost on a real wire, and when does a cache pay?
 #
 # [Another notebook](06_what_does_streaming_cost_per_token.ipynb) counts bytes and codec time. Between a model and its
-# user there is more: an HTTP library, the event loop, the kernel's sockets, a second process. So a format that halves
-# the codec's time may leave what a token costs as it was. Here whole streams are read from a real server, and each
+# user there is more: an HTTP library, the event loop, the kernel's sockets, a second process. Does a format that halves
+# the codec's time change what a token costs? Here whole streams are read from a real server, and each
 # improvement is set against the form that it starts from.
 #
 # The cheapest call is the one that is not made. So the second half asks what a cache costs each request, and how often
@@ -17,11 +17,11 @@ import pandas as pd
 from serlab import codec_names
 from serlab.frames import encode_frame
 from serlab.notebook import open_run, readable, say
-from serlab.notebook.wired import filled_in
+from serlab.notebook.wired import filled_in, small_cache
 from serlab.report.figures import hit_figure, token_figure
 from serlab.report.units import SIZE, TIME, scaled
 from serlab.report.wirearms import wire_arms
-from serlab.report.wirecache import Costs, backends_of, baseline_of, break_even_table, hit_rates, mean_costs
+from serlab.report.wirecache import Costs, backends_of, baseline_of, break_even_table, hit_rates
 from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, tally
 from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
 from serlab.workloads.text import english
@@ -231,8 +231,9 @@ say(
 # %% [markdown]
 # ### How much of it is the wire?
 #
-# The floor reads the same bytes and drops them. `floor share` is its share of the time. It can be more than all of
-# it: who drops what it reads is back at the socket sooner, finds less there, and wakes up more often.
+# *floor: bytes* reads the same bytes and drops them. `floor share` is its time as a share of the form's. It can be more
+# than all of it: who drops what it reads is back at the socket sooner, finds less there, and wakes up more often. So it
+# says what reading alone takes on this machine, not what no decoder could beat.
 
 # %%
 floors = floors_of(stream, codec_names())
@@ -241,13 +242,13 @@ readable(floors.drop(columns="is_all"), ["time_ns", "floor_ns", "floor_share"])
 # %%
 drowned = list(floors.index[floors["is_all"].astype(bool)])
 say(
-    f"The floor takes {floors['floor_share'].min():.0%} to {floors['floor_share'].max():.0%} of the time, measurably "
-    f"more than half in {(floors['floor_share_low'] > 0.5).sum()} of {len(floors)} ways. "
+    f"Reading and dropping takes {floors['floor_share'].min():.0%} to {floors['floor_share'].max():.0%} of the time, "
+    f"measurably more than half in {(floors['floor_share_low'] > 0.5).sum()} of {len(floors)} ways. "
     + (
-        f"With {', '.join(f'`{name}`' for name in drowned)} it cannot be told from all of it: there the transport and "
-        "the server are what one pays for, and a faster decoder would gain nothing that could be measured here."
+        f"With {', '.join(f'`{name}`' for name in drowned)} it is not measurably faster than reading, unwrapping and "
+        "decoding: there this run shows no time that a faster decoder could save."
         if drowned
-        else "Everywhere some of the time is measurably the client's unwrapping and decoding."
+        else "Everywhere it is measurably faster than reading, unwrapping and decoding."
     )
 )
 
@@ -270,8 +271,7 @@ work = cores["client_ns"]
 say(
     f"At {TOKENS_PER_SECOND} tokens a second a core reads at most {cores.loc[str(plain), 'streams']} plain streams, "
     f"{cores.loc[work.idxmin(), 'streams']} as `{work.idxmin()}` and {cores.loc[work.idxmax(), 'streams']} as "
-    f"`{work.idxmax()}`. For one user the client is busy {work[str(plain)] * TOKENS_PER_SECOND / 1e9:.3%} of the time: "
-    "the format matters to a gateway that carries many, not to the one who reads."
+    f"`{work.idxmax()}`. For one user the client is busy {work[str(plain)] * TOKENS_PER_SECOND / 1e9:.3%} of the time."
 )
 
 # %% [markdown]
@@ -330,7 +330,7 @@ alike = {
     name: f"{sum(one.verdict == 'tie' for one in found) - 1} of {len(found) - 1}" for name, found in look_ups.items()
 }
 say(
-    f"A look-up does not decode, so the codec should not matter. Ties with `{base_codec}`: "
+    f"A look-up does not decode. Ties with `{base_codec}`: "
     + "; ".join(f"{name} {count}" for name, count in alike.items())
     + "."
 )
@@ -401,7 +401,8 @@ say(
 # %% [markdown]
 # ### What does a compact codec buy?
 #
-# All codecs get the same bytes of capacity, so that smaller answers are more answers.
+# All codecs get the same bytes of capacity, so that smaller answers are more answers. `+zstd` is a codec whose bytes
+# are compressed when they are put, which counts in the put, and decompressed in a hit, which counts there.
 
 # %%
 hit_figure(rows, cache.workload)
@@ -413,34 +414,29 @@ most, where = gain.max(axis=1).max(), gain.max(axis=1).idxmax()
 compact = gain.loc[where].idxmax()
 say(
     f"`{compact}` gains most: {rates.loc[where, compact]:.1%} hits instead of {rates.loc[where, base_codec]:.1%} at "
-    f"{where:.0%} of the bytes. At {rates.index[-1]:.0%} the codecs "
-    f"differ by {gain.iloc[-1].abs().max():.1%} at most: a cache that holds everything needs no compact one."
+    f"{where:.0%} of the bytes. At {rates.index[-1]:.0%} all differ from `{base_codec}` by "
+    f"{gain.iloc[-1].abs().max():.1%} at most."
     if most > 0
-    else f"No codec holds more answers than `{base_codec}`: these answers are as large in all of them."
+    else f"No codec hits more often than `{base_codec}` in the same bytes."
 )
 
 # %% [markdown]
-# More hits, but a slower decode: which weighs more? Put together, what does a request cost on average, in LMDB at a
-# tenth of the bytes? Figures are ratios to the baseline, against the cheapest call and with the model.
+# More hits, but a slower hit: which weighs more? Put together, what does a request cost on average, in LMDB at a
+# tenth of the bytes? Figures are ratios to the baseline, against the cheapest call and with the model. [Which format,
+# when?](10_which_format_when.ipynb) speaks of the same rows.
 
 # %%
 store = "lmdb" if "lmdb" in look_ups else next(iter(look_ups))
-fast, real = (mean_costs(cache, store, "10%", ns) for ns in (0, model_ns))
+fast, _ = small_cache(cache, store, "10%", 0)
+real, verdict = small_cache(cache, store, "10%", model_ns)
 both = real[["hit_share"]].join([fast.add_prefix("cheapest_call_"), real.add_prefix("model_")])
 readable(both, ["hit_share", "cheapest_call_ratio", "model_ratio"])
 
 # %%
-first = real.index[0]
 tied, less, more = ((fast["verdict"] == word).sum() for word in ("tie", "less", "more"))
 say(
-    f"Against the cheapest call {tied} of {len(fast) - 1} tie with `{base_codec}`, {less} are cheaper, {more} dearer. "
-    + (
-        f"With the model, `{first}` is the cheapest: {real.loc[first, 'ratio']:.3f} of `{base_codec}`'s time a "
-        f"request, since each point of hit rate is worth {model_ns / 100 / 1e6:.0f} ms and its decode "
-        f"{scaled(cache.value(f'{first} decode'), TIME)}."
-        if real.loc[first, "verdict"] == "less"
-        else f"With the model, none is measurably cheaper than `{base_codec}`."
-    )
+    f"Against the cheapest call {tied} of {len(fast) - 1} tie with `{base_codec}`, {less} are cheaper, {more} dearer.",
+    f"With a model of {MODEL_MS} ms: {verdict}",
 )
 
 # %% [markdown]
@@ -470,14 +466,24 @@ say(
 
 # %%
 grown = growth_table(rows)
-leaks = len(grown) > 0 and bool(grown["is_leak"].all())
+GROWTH = {
+    "arena": "It does while it lives, and gives that back when it is deleted. It is no leak: its arena is freed whole.",
+    "not deleted": "It does while it lives. What is left when it is deleted is not measured in this run.",
+    "leak": "It does, and what it took stays when it is deleted: a leak.",
+    "still": "No growth was measured.",
+}
 say(
-    "**It is a leak.**" if leaks else "No leak was measured in all of these." if len(grown) else "It was not measured.",
     *(
-        f"With each `{name}` the process grows by {scaled(one['kept_bytes'], SIZE)} where all are parsed into one "
-        f"message, by {scaled(one['fresh_bytes'], SIZE)} with new ones."
+        f"`{name}`: {GROWTH[one['growth']]} The process grows by {scaled(one['kept_bytes'], SIZE)} a use where all are "
+        f"parsed into one message, by {scaled(one['fresh_bytes'], SIZE)} with new ones"
+        + (
+            f"; {scaled(one['released_bytes'], SIZE)} a use are left when the one is deleted."
+            if one["growth"] in ("arena", "leak")
+            else "."
+        )
         for name, one in grown.iterrows()
     ),
+    *(["Not measured in this run."] if grown.empty else []),
 )
 
 # %% [markdown]
@@ -495,8 +501,7 @@ locks = sharing["verdict"][sharing.index.str.contains("lock")].value_counts()
 say(
     "A lock against none, by verdict: " + ", ".join(f"{count} {word}" for word, count in locks.items()) + ".",
     f"The dearest of all these is {slowest}: {sharing.loc[slowest, 'ratio']:.1f} times the plain way, "
-    f"{scaled(sharing.loc[slowest, 'time_ns'], TIME)} each. "
-    "The interpreter runs one thread at a time, so that this is what the calls cost, not a queue before them.",
+    f"{scaled(sharing.loc[slowest, 'time_ns'], TIME)} each. ",
 )
 
 # %% [markdown]
@@ -529,24 +534,20 @@ say(
 )
 
 # %%
+worst = even["break_even_share_high"].max()
 say(
-    f"**A cache pays early.** Against the cheapest call from {even['break_even_share'].min():.1%} hits on in the best "
-    f"case and {even['break_even_share'].max():.1%} in the worst; against a model of {MODEL_MS} ms from "
-    f"{slow['break_even_share'].max():.2%}."
-    if even["break_even_share"].max() < 0.5
-    else f"**Against the cheapest call a cache may not pay** (from {even['break_even_share'].max():.0%} hits on in the "
-    f"worst case); against a model of {MODEL_MS} ms it does from {slow['break_even_share'].max():.2%} on.",
-    f"**In a cache that is too small, more hits are worth more than a faster decode:** with the model `{first}` costs "
-    f"{real.loc[first, 'ratio']:.3f} of `{base_codec}`."
-    if real.loc[first, "verdict"] == "less"
-    else "**No codec makes the cache measurably cheaper.**",
+    ("**A cache pays early.** " if worst < 0.5 else "**Against the cheapest call a cache may not pay.** ")
+    + f"It pays from {even['break_even_share'].min():.1%} hits on in the best case and from "
+    f"{even['break_even_share'].max():.1%} in the worst, whose interval reaches {worst:.0%}; against a model of "
+    f"{MODEL_MS} ms from {slow['break_even_share'].max():.2%}.",
+    f"**In a cache that has room for a tenth of the bytes,** with that model: {verdict}",
 )
 
 # %%
 kept, pooled = counted["kept"], counted.get("pooled", {"faster": 0})
 say(
     (
-        "**Reuse, where it gains at all, is one kept object, not a pool.** "
+        "**One kept object gains more often than a pool.** "
         if kept["faster"] > pooled["faster"]
         else "**A kept object gains no more often than a pooled one.** "
     )
@@ -555,7 +556,12 @@ say(
         for name, one in counted.items()
     )
     + ", and the rest are ties.",
-    *(["**Never reuse a protobuf message:** it grows with each use."] if leaks else []),
+    *(
+        f"**One protobuf message into which `{name}` is parsed again and again grows** by "
+        f"{scaled(one['kept_bytes'], SIZE)} a use."
+        for name, one in grown.iterrows()
+        if one["growth"] != "still"
+    ),
 )
 
 # %% [markdown]
@@ -567,7 +573,9 @@ say(
 # - One stream at a time. Client and server share the machine's cores; the server's work is in each form's time and in
 #   its floor.
 # - A slim envelope and coalescing need a client that knows them; both are this server's own.
-# - Compression of the connection would take most of what full envelopes repeat; it is not measured.
+# - Compression of the connection, which would take some of what full envelopes repeat, is not measured.
+# - Answers are compressed each by itself. A dictionary made of earlier answers would make short ones smaller; it is not
+#   measured.
 # - A look-up that misses is taken to cost what one costs that finds bytes.
 # - Hit rates follow from Zipf's law and an empty cache. Conversations that never repeat hit
 #   nothing, whatever the codec.

@@ -25,6 +25,9 @@ CONTROL = " (A/A)"
 FLOOR = "floor: "
 """Begins the name of an arm that is no codec and does less: the same bytes copied, sent or dropped, and the like."""
 
+ZSTD = "+zstd"
+"""Ends the name of a codec whose bytes are kept compressed, before `CONTROL`."""
+
 FLOOR_COPY = FLOOR + "copy"
 FLOOR_STRINGS = FLOOR + "strings"
 

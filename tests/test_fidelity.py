@@ -13,7 +13,7 @@ from serlab.codecs import codec_names
 from serlab.errors import UnknownNameError
 from serlab.fidelity import Cell, EvolutionCell, chosen, evolution_cells, fidelity_cells
 from serlab.fidelity.cells import DIRECTIONS, FOREIGN, LIBRARY, LIBRARY_FOREIGN, ROUND_TRIP
-from serlab.fidelity.changes import CHANGES
+from serlab.fidelity.changes import ALLOWED, CHANGES, FORBIDDEN
 from serlab.fidelity.evolution import FORMATS, NEW_READER, OLD_READER
 from serlab.fidelity.faults import FAULTS
 from serlab.fidelity.libraries import LIBRARIES
@@ -140,6 +140,50 @@ def test_a_changed_schema_does_what_the_format_promises(
     assert (cell.outcome, detail in cell.detail) == (outcome, True), cell
 
 
+@pytest.mark.parametrize(
+    ("codec", "change", "rule"),
+    [
+        # protobuf, "Updating A Message Type": wire-unsafe, wire-safe and wire-compatible changes.
+        ("protobuf", "fields numbered anew", "forbidden"),
+        ("protobuf", "field replaced, its number used again", "forbidden"),
+        ("protobuf", "field removed in the middle", "allowed"),
+        ("protobuf", "fields declared in another order", "allowed"),
+        ("protobuf", "int32 to int64, a value beyond 32 bits", "conditional"),
+        ("protobuf", "string to list of strings", "conditional"),
+        ("protobuf", "int32 to sint32 (zigzag)", "forbidden"),
+        # FlatBuffers, "Evolution": additions at the end unless there are ids, no removals, types of one width.
+        ("flatbuffers", "field added in the middle", "forbidden"),
+        ("flatbuffers (id attributes)", "field added in the middle", "allowed"),
+        ("flatbuffers (id attributes)", "field removed at the end", "forbidden"),
+        ("flatbuffers", "int32 to uint32", "conditional"),
+        ("flatbuffers", "int32 to int64, small values", "forbidden"),
+        ("flatbuffers", "field renamed", "allowed"),
+        # msgspec, "Schema Evolution": no other types, and arrays are neither reordered nor added to but at the end.
+        ("msgspec-msgpack", "fields declared in another order", "allowed"),
+        ("msgspec-msgpack (arrays)", "fields declared in another order", "forbidden"),
+        ("msgspec-json (arrays)", "field added in the middle", "forbidden"),
+        ("orjson", "int32 to string", "forbidden"),
+    ],
+)
+def test_a_change_is_allowed_as_the_formats_own_guide_says(codec: str, change: str, rule: str) -> None:
+    """In both directions, and a rule that speaks against the change is quoted."""
+    for direction in (OLD_READER, NEW_READER):
+        cell = evolution()[codec, change, direction]
+        assert (cell.rule, cell.because == "") == (rule, rule == ALLOWED), cell
+
+
+def test_every_rule_is_of_a_change_that_is_tried() -> None:
+    """A rule under a name that no change has would be lost."""
+    names = {change.name for change in CHANGES}
+    assert all(set(format_.rules) <= names for format_ in FORMATS)
+
+
+def test_no_format_misreads_after_a_change_that_its_rules_allow() -> None:
+    """What is misread was forbidden, or allowed on a condition that the values break."""
+    misread = [cell for cell in evolution().values() if cell.outcome == "misreads"]
+    assert {cell.rule for cell in misread} == {"forbidden", "conditional"}
+
+
 @pytest.mark.parametrize("name", [format_.name for format_ in FORMATS])
 def test_a_field_added_at_the_end_is_read_by_every_format(name: str) -> None:
     """Both ways, which is the least that a format must do."""
@@ -183,6 +227,9 @@ def test_command_prints_both_matrices_and_writes_them(serlab: Run, tmp_path: Pat
     rows = pd.read_csv(tmp_path / "out/fidelity.csv", keep_default_na=False)
     assert [tuple(row) for row in rows.itertuples(index=False)] == [tuple(cell) for cell in cells().values()]
     table = (tmp_path / "out/evolution.md").read_text()
+    misread = [cell.rule for cell in evolution().values() if cell.outcome == "misreads"]
+    assert f"that they forbid: {misread.count(FORBIDDEN)}." in text and "(M)" in text
+    assert "misreads: prompt 5 for 7, completion 7 for 5 (forbidden) |" in table
     assert "orjson 3" in table and "| old reader, new bytes | field renamed | loses: prompt nothing for 7 |" in table
 
 
@@ -193,7 +240,8 @@ def test_json_output_has_the_cells_of_the_chosen_codecs(serlab: Run) -> None:
     assert found["fidelity"] == [cell._asdict() for cell in cells().values() if cell.codec in ("orjson", "flatbuffers")]
     assert {cell["direction"] for cell in found["fidelity"]} == set(DIRECTIONS)
     assert {cell["codec"] for cell in found["evolution"]} == {"orjson", "flatbuffers", "flatbuffers (id attributes)"}
-    assert set(found["evolution"][0]) == {"codec", "change", "direction", "outcome", "detail"}
+    keys = {"codec", "change", "direction", "outcome", "detail", "rule", "because"}
+    assert set(found["evolution"][0]) == keys
     assert serlab("fidelity", "--codec", "orjsn").returncode == 2
 
 

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serlab.notebook.precision import COUNTS, control_ratios, enough, process_ratios, reach_by_processes
+from serlab.notebook.precision import (
+    COUNTS,
+    control_ratios,
+    enough,
+    process_ratios,
+    reach_by_processes,
+    reach_interval,
+    variation,
+)
 from serlab.report.figures.repeats import repeats_figure, repeats_table
 from serlab.results import Row, frame
 
@@ -48,6 +56,24 @@ def test_more_processes_reach_less_far() -> None:
     reaches = reach_by_processes(process_ratios(rows_with_noise(0.01)))
     assert list(reaches) == sorted(reaches, reverse=True)
     assert reaches[20] == pytest.approx(0.0196 * 1.25 / 20**0.5, rel=0.15)
+
+
+def test_the_reach_has_an_interval_that_grows_with_the_difference_between_workloads() -> None:
+    """Workloads that are all as noisy leave little to chance; one noisy among quiet ones leaves much."""
+    even = process_ratios(rows_with_noise(0.01))
+    found = reach_interval(even, [1])
+    assert found["low"][1] < 0.0196 < found["high"][1] < 0.025
+    uneven = even.copy()
+    uneven.loc["w0"] = uneven.loc["w0"].to_numpy() ** 20
+    assert reach_interval(uneven, [1])["high"][1] > 2 * reach_interval(uneven, [1])["low"][1]
+    assert reach_interval(process_ratios(rows_with_noise(0.01, processes=1))).isna().all(axis=None)
+
+
+def test_the_variation_of_repeated_answers_has_an_interval() -> None:
+    """Around the value itself, and wider where one answer is far off."""
+    steady, wild = variation([1.19, 1.20, 1.21, 1.2, 1.2]), variation([1.2, 1.1, 1.3, 1.2, 3.4])
+    assert steady.low <= steady.value <= steady.high < wild.value <= wild.high
+    assert steady.value == pytest.approx(np.std([1.19, 1.20, 1.21, 1.2, 1.2], ddof=1) / 1.2)
 
 
 def test_one_process_tells_nothing_of_the_others() -> None:

@@ -5,11 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 
 from serlab.errors import NotMeasuredError
-from serlab.notebook.wired import filled_in
+from serlab.notebook.wired import filled_in, small_cache
 from serlab.report.figures import hit_figure, token_figure, write_figures
 from serlab.report.wirearms import Arms, wire_arms
 from serlab.report.wirecache import Costs, backends_of, break_even_table, hit_rates, mean_costs
@@ -142,6 +143,33 @@ def test_a_compact_codec_wins_only_where_calls_are_dear(cache: Arms) -> None:
     assert mean_costs(cache, "memory", "100%").loc["protobuf", "verdict"] in ("more", "tie")
 
 
+PACKED = {f"orjson+zstd memory/{part}": CACHE[f"orjson memory/{part}"] + 5e3 for part in ("get", "hit", "put")}
+
+
+@pytest.mark.parametrize(
+    ("packed", "winner", "word"),
+    [(0.5, "orjson+zstd", "more than"), (0.42, "protobuf", "less than"), (0.45, "orjson+zstd", "as often as")],
+)
+def test_compressed_answers_are_set_against_the_best_without_compression(packed: float, winner: str, word: str) -> None:
+    """A hit saves the call of the codec, which has no compressed twin; of two that hit alike the cheaper hit wins."""
+    rows = run()
+    hits = rows_of("cache", {"orjson+zstd hits/capacity=10%": packed}, "hit-rate", "chat-response")
+    rows = pd.concat([rows, frame([*rows_of("cache", PACKED, workload="chat-response"), *hits])])
+    table, said = small_cache(wire_arms(rows, "cache"), "memory", "10%", MODEL_NS)
+    assert table.loc["orjson+zstd", "hit_share"] == packed
+    assert said.startswith(f"A request costs least with `{winner}`:")
+    assert said.endswith(
+        f"Compressed, `orjson` hits {packed:.0%}, {word} `protobuf`, the best without compression (45%)."
+    )
+
+
+def test_a_run_without_compressed_answers_says_so(cache: Arms) -> None:
+    """And where nothing is cheaper, nothing is called so."""
+    assert small_cache(cache, "memory", "10%", MODEL_NS)[1].endswith("Compressed answers are not measured in this run.")
+    said = small_cache(cache, "memory", "100%", 0)[1]
+    assert said.startswith("No way to keep the answers makes a request measurably cheaper than `orjson`.")
+
+
 def test_reuse_is_set_against_a_fresh_object() -> None:
     """Variant by variant; a pair without one has a dash."""
     table = pooling_table(run())
@@ -160,13 +188,20 @@ def test_the_smallest_and_the_largest_messages_are_shown() -> None:
     assert workloads_of(frame(rows)) == ["a", "c"]
 
 
-def test_growth_that_is_surely_more_than_that_of_new_messages_is_a_leak() -> None:
-    """The other way round it is none."""
-    assert growth_table(run())["is_leak"].tolist() == [True]
-    still = rows_of("pooling", {"fresh message-decode": 3.0, "kept message-decode": 2.0}, "growth-per-use")
-    assert growth_table(frame([*rows_of("pooling", {"fresh message-decode": 1.0}), *still]))["is_leak"].tolist() == [
-        False
-    ]
+@pytest.mark.parametrize(
+    ("kept", "released", "word"),
+    [(4860.0, 40.0, "arena"), (4860.0, 4860.0, "leak"), (4860.0, None, "not deleted"), (0.5, 0.0, "still")],
+)
+def test_growth_is_a_leak_only_where_it_stays_when_the_object_is_gone(
+    kept: float, released: float | None, word: str
+) -> None:
+    """What comes back is an arena's, and an older run did not look."""
+    grown = {"fresh message-decode": 0.0, "kept message-decode": kept}
+    grown |= {} if released is None else {"released message-decode": released}
+    rows = rows_of("pooling", grown, "growth-per-use")
+    table = growth_table(frame([*rows_of("pooling", {"fresh message-decode": 1.0}), *rows]))
+    assert table["growth"].tolist() == [word] and table["kept_bytes"].tolist() == [kept]
+    assert growth_table(run())["growth"].tolist() == ["arena"]
 
 
 def test_sharing_is_shown_with_the_most_threads() -> None:

@@ -16,8 +16,10 @@ is a change. The format of a codec is told by its bytes, so other packages' code
 
 The evolution matrix has a row for each change of a schema and each direction, old reader on new bytes and new reader on
 old bytes. A cell says `reads`, `loses` (a value that was written is absent, without an error), `misreads` (a value came
-without an error and is not the right one) or `refuses`. Its schemas are made at run time, without a compiler, and its
-fields are optional; a reader's type for JSON and MessagePack is strict and ignores what it does not know.
+without an error and is not the right one) or `refuses`, and whether the format's own published rules allow the change,
+allow it on a condition or forbid it: a misreading after a forbidden change breaks no promise. The schemas are made at
+run time, without a compiler, and their fields are optional; a reader's type for JSON and MessagePack is strict and
+ignores what it does not know.
 """
 
 from serlab.fidelity.cells import Cell, EvolutionCell

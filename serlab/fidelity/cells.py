@@ -63,6 +63,8 @@ class EvolutionCell(NamedTuple):
         direction: "old reader, new bytes" or "new reader, old bytes".
         outcome: reads, loses, misreads, refuses or missing.
         detail: what was read, field by field, or the complaint.
+        rule: what the format's own published rules say of the change: allowed, conditional or forbidden.
+        because: the rule in a few words; "" where the change is allowed.
     """
 
     codec: str
@@ -70,6 +72,8 @@ class EvolutionCell(NamedTuple):
     direction: str
     outcome: str
     detail: str
+    rule: str
+    because: str
 
 
 def judged(attempt: Callable[[], tuple[Any, Any]], refusals: type[Exception] = SerlabError) -> tuple[str, str]:

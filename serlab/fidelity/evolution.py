@@ -4,36 +4,55 @@ The right reading gives every field of the reader's schema the value that was wr
 and leaves absent what the writer did not have.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from serlab.codecs.base import reason
 from serlab.fidelity.cells import LOSES, MISREADS, MISSING, READS, REFUSES, EvolutionCell, brief_text
-from serlab.fidelity.changes import CHANGES, Change
+from serlab.fidelity.changes import (
+    ARRAY_RULES,
+    CHANGES,
+    ID_RULES,
+    MSGSPEC_RULES,
+    POSITION_RULES,
+    PROTOBUF_RULES,
+    Change,
+    rule_of,
+)
 from serlab.fidelity.schemas import Schema, Values, Wire, unnamed, wire
 
 OLD_READER, NEW_READER = "old reader, new bytes", "new reader, old bytes"
 
 
 class Format(NamedTuple):
-    """A format as the evolution matrix knows it: a name, the codec that it belongs to, and how to come by its wire."""
+    """A format as the evolution matrix knows it.
+
+    Attributes:
+        name: the format's.
+        codec: the codec that it belongs to.
+        rules: what its guide says of the changes.
+        make: makes its wire.
+    """
 
     name: str
     codec: str
+    rules: Mapping[str, tuple[str, str]]
     make: Callable[[], Wire]
 
 
 FORMATS = (
-    Format("json", "json", wire("msgspec_wire", "make_plain", "json")),
-    Format("orjson", "orjson", wire("msgspec_wire", "make_plain", "orjson")),
-    Format("msgpack", "msgpack", wire("msgspec_wire", "make_plain", "msgpack")),
-    Format("msgspec-json", "msgspec-json", wire("msgspec_wire", "make_typed", "json")),
-    Format("msgspec-json (arrays)", "msgspec-json", wire("msgspec_wire", "make_typed", "json", True)),
-    Format("msgspec-msgpack", "msgspec-msgpack", wire("msgspec_wire", "make_typed", "msgpack")),
-    Format("msgspec-msgpack (arrays)", "msgspec-msgpack", wire("msgspec_wire", "make_typed", "msgpack", True)),
-    Format("protobuf", "protobuf", wire("protobuf_wire", "make")),
-    Format("flatbuffers", "flatbuffers", wire("flatbuffers_wire", "make")),
-    Format("flatbuffers (id attributes)", "flatbuffers", wire("flatbuffers_wire", "make", True)),
+    Format("json", "json", MSGSPEC_RULES, wire("msgspec_wire", "make_plain", "json")),
+    Format("orjson", "orjson", MSGSPEC_RULES, wire("msgspec_wire", "make_plain", "orjson")),
+    Format("msgpack", "msgpack", MSGSPEC_RULES, wire("msgspec_wire", "make_plain", "msgpack")),
+    Format("msgspec-json", "msgspec-json", MSGSPEC_RULES, wire("msgspec_wire", "make_typed", "json")),
+    Format("msgspec-json (arrays)", "msgspec-json", ARRAY_RULES, wire("msgspec_wire", "make_typed", "json", True)),
+    Format("msgspec-msgpack", "msgspec-msgpack", MSGSPEC_RULES, wire("msgspec_wire", "make_typed", "msgpack")),
+    Format(
+        "msgspec-msgpack (arrays)", "msgspec-msgpack", ARRAY_RULES, wire("msgspec_wire", "make_typed", "msgpack", True)
+    ),
+    Format("protobuf", "protobuf", PROTOBUF_RULES, wire("protobuf_wire", "make")),
+    Format("flatbuffers", "flatbuffers", POSITION_RULES, wire("flatbuffers_wire", "make")),
+    Format("flatbuffers (id attributes)", "flatbuffers", ID_RULES, wire("flatbuffers_wire", "make", True)),
 )
 """A codec that is a variant or another package's evolves as the format that it writes does."""
 
@@ -51,9 +70,10 @@ def evolution_cells(codecs: Sequence[str]) -> list[EvolutionCell]:
 def cells_of(format_: Format, change: Change) -> list[EvolutionCell]:
     """Try a change both ways."""
     old, new = (change.old, change.old_values), (change.new, change.new_values)
+    said = rule_of(format_.rules, change.name)
     return [
-        EvolutionCell(format_.name, change.name, OLD_READER, *outcome_of(format_, new, change.old)),
-        EvolutionCell(format_.name, change.name, NEW_READER, *outcome_of(format_, old, change.new)),
+        EvolutionCell(format_.name, change.name, OLD_READER, *outcome_of(format_, new, change.old), *said),
+        EvolutionCell(format_.name, change.name, NEW_READER, *outcome_of(format_, old, change.new), *said),
     ]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from serlab.codecs import codec_info
-from serlab.fidelity.cells import KEPT, MISSING, NO_CASE, READS, REFUSED, REFUSES, Cell, EvolutionCell
+from serlab.fidelity.cells import KEPT, LOSES, MISREADS, MISSING, NO_CASE, READS, REFUSED, REFUSES, Cell, EvolutionCell
+from serlab.fidelity.changes import ALLOWED
 from serlab.report import FORMATS
 from serlab.results import write_atomically
 
@@ -66,10 +67,17 @@ def tidy_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
 def wide_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
     """Give one row for each trap or change and direction, one column for each codec."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
-    for codec, name, direction, outcome, detail in cells:
+    for cell in cells:
+        codec, name, direction, outcome, detail = cell[:5]
         row = rows.setdefault((direction, name), {"direction": direction, "what": name})
-        row[codec] = short(outcome, detail)
+        row[codec] = mark_rule(cell, short(outcome, detail))
     return pd.DataFrame(list(rows.values())).fillna("")
+
+
+def mark_rule(cell: Cell | EvolutionCell, text: str) -> str:
+    """Write behind an outcome that is no right reading that the format's rules forbid the change, or on what terms."""
+    said = isinstance(cell, EvolutionCell) and cell.outcome in (LOSES, MISREADS) and cell.rule != ALLOWED
+    return f"{text} ({cell.rule})" if said and isinstance(cell, EvolutionCell) else text
 
 
 def short(outcome: str, detail: str) -> str:

@@ -1,5 +1,6 @@
 """Both matrices for a terminal: a mark for each cell, and under each table what came back where it was changed."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich import box
@@ -24,6 +25,7 @@ from serlab.fidelity.cells import (
     Cell,
     EvolutionCell,
 )
+from serlab.fidelity.changes import ALLOWED, CONDITIONAL, FORBIDDEN
 from serlab.fidelity.evolution import NEW_READER, OLD_READER
 
 Cells = Sequence[Cell] | Sequence[EvolutionCell]
@@ -43,7 +45,10 @@ TOLD = {CHANGED, FAILED, LOSES, MISREADS}
 """Outcomes whose details are listed."""
 
 FIDELITY_KEY = "· kept   R refused   C changed   F failed   ? package missing   blank: the format has no such case"
-EVOLUTION_KEY = "· reads   R refuses   L loses a value   M misreads: a wrong value, no error   ? package missing"
+EVOLUTION_KEY = (
+    "· reads   R refuses   L loses a value   M misreads: a wrong value, no error   ? package missing   "
+    "(): the format's own rules forbid the change"
+)
 TITLES = {
     ROUND_TRIP: "Message → bytes → message",
     FOREIGN: "Foreign bytes → message",
@@ -70,6 +75,16 @@ def show_matrices(console: Console, fidelity: Sequence[Cell], evolution: Sequenc
     console.print(f"\n{EVOLUTION_KEY}", highlight=False)
     for direction in (OLD_READER, NEW_READER):
         show_direction(console, [cell for cell in evolution if cell.direction == direction], "change")
+    console.print(f"\n{misread_line(evolution)}", markup=False, highlight=False)
+
+
+def misread_line(cells: Sequence[EvolutionCell]) -> str:
+    """Say how many misreadings follow changes that the formats' rules allow, allow on a condition, or forbid."""
+    counts = Counter(cell.rule for cell in cells if cell.outcome == MISREADS)
+    return (
+        f"Misread after changes that the format's own rules allow: {counts[ALLOWED]}; that they allow on a condition: "
+        f"{counts[CONDITIONAL]}; that they forbid: {counts[FORBIDDEN]}."
+    )
 
 
 def differing(cells: Sequence[Cell], direction: str, codecs: str) -> list[Cell]:
@@ -88,8 +103,10 @@ def show_direction(console: Console, cells: Cells, head: str) -> None:
         return
     codecs = list(dict.fromkeys(cell.codec for cell in cells))
     marks: dict[str, dict[str, str]] = {}
-    for codec, name, _, outcome, _ in cells:
-        marks.setdefault(name, {})[codec] = MARKS[outcome]
+    for cell in cells:
+        codec, name, _, outcome = cell[:4]
+        forbidden = isinstance(cell, EvolutionCell) and cell.rule == FORBIDDEN and outcome in TOLD
+        marks.setdefault(name, {})[codec] = f"({MARKS[outcome]})" if forbidden else MARKS[outcome]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column(head, overflow="fold")
     for number in range(1, len(codecs) + 1):
@@ -107,7 +124,8 @@ def notes(cells: Cells) -> list[str]:
     """Say what came back, once for all codecs that gave the same."""
     everyone = len({cell.codec for cell in cells})
     found: dict[tuple[str, str, str], list[str]] = {}
-    for codec, name, _, outcome, detail in cells:
+    for cell in cells:
+        codec, name, _, outcome, detail = cell[:5]
         if outcome in TOLD:
             found.setdefault((name, outcome, detail), []).append(codec)
     return [

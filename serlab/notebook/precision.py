@@ -1,4 +1,7 @@
-"""How many processes are enough: what the figures of a run would vary by with fewer or more of them."""
+"""How many processes are enough: what the figures of a run would vary by with fewer or more of them.
+
+And how far repeated answers to one question stray. Both with intervals, since both are found from few of them.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from serlab.report.tables import baseline_of
-from serlab.stats import CONTROL, FLOOR
+from serlab.stats import CONTROL, FLOOR, Estimate, estimate
 
 RESAMPLES = 20_000
 COUNTS = (1, 3, 5, 10, 20, 40)
+DRAWS, REDRAWS = 200, 1_000
+"""Resamples of the workloads, and medians drawn in each."""
 
 
 def process_ratios(rows: pd.DataFrame) -> pd.DataFrame:
@@ -66,6 +71,48 @@ def reach(deviations: np.ndarray, count: int, random: np.random.Generator) -> fl
     """Draw a median of so many normal values for each deviation, and give what 95 % of them stay inside of."""
     medians = np.median(random.normal(0, 1, (len(deviations), count)), axis=1)
     return float(np.exp(np.percentile(np.abs(medians * deviations), 95)) - 1)
+
+
+def reach_interval(ratios: pd.DataFrame, counts: Sequence[int] = COUNTS, seed: int = 0) -> pd.DataFrame:
+    """Give `reach_by_processes` its 95 % interval: what it would be with other workloads.
+
+    Workloads are resampled and not groups, since the groups of one workload share its messages and its hour.
+
+    Args:
+        ratios: of `process_ratios`.
+        counts: numbers of processes.
+        seed: of the draws.
+
+    Returns:
+        One row for each number of processes; `low` and `high`, not numbers for a run of one process or workload.
+    """
+    names = list(dict.fromkeys(ratios.index.get_level_values("workload")))
+    if ratios.shape[1] < 2 or len(names) < 2:
+        return pd.DataFrame(np.nan, index=list(counts), columns=["low", "high"])
+    logs = np.log(ratios)
+    spread = logs.std(axis=1, ddof=1)
+    groups = [spread.xs(name, level="workload").to_numpy() for name in names]
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(DRAWS):
+        pool = np.concatenate([groups[place] for place in random.integers(0, len(groups), len(groups))])
+        deviations = pool[random.integers(0, len(pool), REDRAWS)]
+        found.append([reach(deviations, count, random) for count in counts])
+    ends = np.percentile(found, [2.5, 97.5], axis=0)
+    return pd.DataFrame(ends.T, index=list(counts), columns=["low", "high"])
+
+
+def variation(ratios: Sequence[float], seed: int = 0) -> Estimate:
+    """Estimate the coefficient of variation of repeated answers, with the interval of resampled repetitions.
+
+    Args:
+        ratios: one for each repetition.
+        seed: of the resampling.
+    """
+    values = np.asarray(ratios, dtype=float)
+    draws = values[np.random.default_rng(seed).integers(0, len(values), (RESAMPLES // 10, len(values)))]
+    own, resampled = (found.std(axis=-1, ddof=1) / found.mean(axis=-1) for found in (values, draws))
+    return estimate(float(own), resampled, len(values))
 
 
 def enough(reaches: Iterable[tuple[int, float]], difference: float) -> int | None:

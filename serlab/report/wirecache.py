@@ -12,7 +12,7 @@ import pandas as pd
 
 from serlab.report.wire import Values, ratio
 from serlab.report.wirearms import Arms, Versus
-from serlab.stats import CONTROL, median_of
+from serlab.stats import CONTROL, ZSTD, median_of
 
 PARTS = ("get", "hit", "put")
 KEY, CALL = "key key", "call"
@@ -64,7 +64,12 @@ def costs_of(arms: Arms, backend: str, codec: str, process: int, model_ns: float
     """
     found = arms.figures["latency"]
     get, hit, put = (found[f"{codec} {backend}/{part}"][process] for part in PARTS)
-    return Costs(found[KEY][process], get, hit, put, found[f"{codec} {CALL}"][process] + model_ns)
+    return Costs(found[KEY][process], get, hit, put, found[call_of(codec)][process] + model_ns)
+
+
+def call_of(codec: str) -> str:
+    """Name the call that a hit saves: how the answer is kept is no matter to it."""
+    return f"{codec.removesuffix(ZSTD)} {CALL}"
 
 
 def backends_of(arms: Arms) -> list[str]:
@@ -75,7 +80,7 @@ def backends_of(arms: Arms) -> list[str]:
 
 def workers_of(arms: Arms, backend: str, codec: str) -> list[int]:
     """List the workers that measured all that a cache costs."""
-    names = [KEY, f"{codec} {CALL}", *(f"{codec} {backend}/{part}" for part in PARTS)]
+    names = [KEY, call_of(codec), *(f"{codec} {backend}/{part}" for part in PARTS)]
     found = [set(arms.figures["latency"].get(name, {})) for name in names]
     return sorted(set.intersection(*found))
 

@@ -9,14 +9,19 @@ from serlab.report.units import three_digits
 from serlab.report.wire import PREFIX
 from serlab.report.wirearms import Arms, Versus, wire_arms
 from serlab.report.wirestreams import TIME_WORDS
+from serlab.stats import Estimate
 
 EXPERIMENT, FRESH = "pooling", "fresh"
 VARIANTS = ("kept", "pooled", "copied")
 SHARE, COUNT = "share", "count"
 FREE, COUNTER = "list", "itertools"
 GROWING, GROWTH = "message-decode", "growth-per-use"
-LEAST_LEAK = 1.0
-"""Bytes a use that are called a leak: resident memory comes in pages and is never exactly still."""
+LEAST_GROWTH = 1.0
+"""Bytes a use that are called growth: resident memory comes in pages and is never exactly still."""
+LEAK_SHARE = 0.1
+"""What must stay of an object's growth when it is gone, to be called a leak: an allocator keeps some pages."""
+GROWS, NOT_DELETED, LEAKS, STILL = "arena", "not deleted", "leak", "still"
+"""What growth is: it comes back with the object; nobody looked; it stays; there is none."""
 
 
 def workloads_of(rows: pd.DataFrame) -> list[str]:
@@ -82,17 +87,28 @@ def growth_table(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row for the smallest and one for the largest messages, with the workload as the index: bytes a use with a
-        new message each time (`fresh`) and with one for all (`kept`), and `is_leak`, whether the one is surely more
-        than the other. Empty where it was not measured.
+        new message each time (`fresh`), with one for all (`kept`), and what stays of that when the one is deleted
+        (`released`, not a number in a run that did not measure it); and `growth`: "still" where the one is not surely
+        more than the other, "arena" where it is and what it took comes back, "leak" where it stays, "not deleted"
+        where that was not measured. Empty where nothing was.
     """
     records = {}
     for workload in workloads_of(rows):
         arms = wire_arms(rows, EXPERIMENT, workload)
-        fresh, kept = (arms.estimate(f"{name} {GROWING}", GROWTH) for name in (FRESH, "kept"))
+        fresh, kept, released = (arms.estimate(f"{name} {GROWING}", GROWTH) for name in (FRESH, "kept", "released"))
         if kept.n:
-            record = {"fresh_bytes": fresh.value, "kept_bytes": kept.value}
-            records[workload] = record | {"is_leak": kept.low > max(fresh.high, LEAST_LEAK)}
+            record = {"fresh_bytes": fresh.value, "kept_bytes": kept.value, "released_bytes": released.value}
+            records[workload] = record | {"growth": growth_is(fresh, kept, released)}
     return pd.DataFrame(records).T.infer_objects()
+
+
+def growth_is(fresh: Estimate, kept: Estimate, released: Estimate) -> str:
+    """Say what the growth of a kept object is, in one of the words above."""
+    if kept.low <= max(fresh.high, LEAST_GROWTH):
+        return STILL
+    if not released.n:
+        return NOT_DELETED
+    return LEAKS if released.high > LEAK_SHARE * kept.value else GROWS
 
 
 def counted(found: list[Versus]) -> dict[str, Any]:

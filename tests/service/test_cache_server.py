@@ -9,11 +9,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import zstandard
 
 from serlab import workloads
 from serlab.codecs import codec_names, open_codec
-from serlab.errors import ServiceError
-from serlab.service.cache import Bounded, Cache, MemoryStore
+from serlab.errors import DecodeError, ServiceError
+from serlab.limits import DEFAULT_LIMITS
+from serlab.service.cache import Bounded, Cache, Compressed, MemoryStore
 from serlab.service.cache.entries import Entry, seal
 from serlab.service.cache.lmdbstore import LmdbStore
 from serlab.service.now import now
@@ -46,6 +48,43 @@ def test_an_answer_comes_back_through_every_codec(backend: Bounded, name: str) -
     assert cache.counts() == {
         "hits": 2, "misses": 1, "corrupt": 0, "expired": 0, "evicted": 0, "refused": 0, "failed": 0
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["orjson", "protobuf"])
+def test_an_answer_that_is_kept_compressed_comes_back_and_takes_less_room(backend: Bounded, name: str) -> None:
+    """Under a key of its own, so that no cache without compression reads it."""
+    given, codec = workloads.build("chat-response")[0], open_codec(name, "ChatResponse")
+    plain, small = Cache(backend, codec), Cache(backend, Compressed(codec))
+
+    async def use() -> None:
+        await small.put(small.key(HELLO), given)
+        assert await small.get(small.key(HELLO)) == given
+        assert await plain.get(plain.key(HELLO)) is None
+        assert len(await small.get_raw(small.key(HELLO)) or b"") < len(codec.encode(given))
+
+    bounded(use())
+
+
+def test_bytes_that_are_no_compressed_answer_are_a_miss(backend: Bounded) -> None:
+    """Not compressed, cut, or with something behind them: counted as corrupt, and gone."""
+    codec = Compressed(open_codec("orjson", "ChatResponse"))
+    cache, whole = Cache(backend, codec), codec.encode(workloads.build("chat-response")[0])
+
+    async def use() -> None:
+        for wrong in (b"{}", b"", whole[:-3], whole + b"x"):
+            await cache.put_raw(cache.key(HELLO), wrong)
+            assert await cache.get(cache.key(HELLO)) is None
+            assert await cache.get_raw(cache.key(HELLO)) is None
+
+    bounded(use())
+    assert cache.stats.corrupt == 4
+
+
+def test_a_small_entry_that_would_become_a_huge_one_is_refused() -> None:
+    """By what the frame says, before anything is decompressed."""
+    bomb = zstandard.compress(bytes(DEFAULT_LIMITS.max_bytes + 1))
+    with pytest.raises(DecodeError, match=r"orjson\+zstd: limit max_bytes"):
+        Compressed(open_codec("orjson", "ChatResponse")).decode(bomb)
 
 
 def test_caches_of_two_codecs_share_a_backend(backend: Bounded) -> None:

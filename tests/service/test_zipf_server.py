@@ -85,7 +85,7 @@ def figures() -> Figures:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_costs_have_a_row_for_every_part(backend: str, figures: Figures) -> None:
     """The baseline twice, and bytes alone beside what codes them."""
-    arms = {"orjson", "orjson" + CONTROL, "protobuf"}
+    arms = {"orjson", "orjson" + CONTROL, "protobuf", "orjson+zstd", "protobuf+zstd"}
     assert arms_in(figures, f"wire/cache/{backend}/get") == arms
     assert arms_in(figures, f"wire/cache/{backend}/hit") == arms_in(figures, f"wire/cache/{backend}/put")
     assert arms_in(figures, f"wire/cache/{backend}/hit") == arms | {FLOOR + "bytes"}
@@ -93,10 +93,11 @@ def test_costs_have_a_row_for_every_part(backend: str, figures: Figures) -> None
 
 def test_key_decode_call_and_hit_rates_have_their_rows(figures: Figures) -> None:
     """No group is without its A/A, and every figure is above 0."""
-    arms = {"orjson", "orjson" + CONTROL, "protobuf"}
+    codecs = {"orjson", "orjson" + CONTROL, "protobuf"}
+    arms = codecs | {"orjson+zstd", "protobuf+zstd"}
     assert arms_in(figures, "wire/cache/key") == {"key", "key" + CONTROL, FLOOR + "sha-256"}
     assert arms_in(figures, "wire/cache/decode") == arms
-    assert arms_in(figures, "wire/cache/call") == arms | {FLOOR + "bytes"}
+    assert arms_in(figures, "wire/cache/call") == codecs | {FLOOR + "bytes"}
     for share in (1, 10, 20, 50, 100):
         assert arms_in(figures, f"wire/cache/hits/capacity={share}%", "hit-rate") == arms
     assert all(value > 0 for value in figures.values())
@@ -118,12 +119,22 @@ def test_the_second_draw_of_the_baseline_hits_as_often(figures: Figures) -> None
         assert rates["orjson"] == again < rates["protobuf"]
 
 
+def test_compressed_answers_hit_more_and_cost_their_compression(figures: Figures) -> None:
+    """What zstd takes is in the hit and in the put, not beside them."""
+    for codec in ("orjson", "protobuf"):
+        rates = [figures["wire/cache/hits/capacity=10%", "hit-rate", arm] for arm in (codec, f"{codec}+zstd")]
+        assert rates[0] < rates[1]
+    for part in ("memory/put", "decode"):
+        plain, compressed = (figures[f"wire/cache/{part}", "latency", arm] for arm in ("orjson", "orjson+zstd"))
+        assert plain < compressed
+
+
 def test_recorded_answers_are_cached_as_they_are() -> None:
     """Also a single one."""
     document = workloads.documents("tool-call-response")[0]
     changes: dict[str, Any] = {"kind": "ChatResponse", "documents": [document], "process": 1}
     figures, _ = measured("cache", "mine.jsonl", ["msgpack"], **changes)
-    assert arms_in(figures, "wire/cache/lmdb/get") == {"msgpack", "msgpack" + CONTROL}
+    assert arms_in(figures, "wire/cache/lmdb/get") == {"msgpack", "msgpack" + CONTROL, "msgpack+zstd"}
 
 
 def test_a_redis_that_is_not_installed_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """A cache of answers in front of a model, and what it costs.
 
 - `keys`: which requests are the same; `entries`: how an answer is kept, so that a damaged one is a miss.
-- `Cache`: get, put, time to live, counters, over a backend:
+- `Cache`: get, put, time to live, counters, over a backend; `Compressed`: a codec whose bytes are kept compressed:
 - `Bounded(MemoryStore(), …)` and `Bounded(LmdbStore(…), …)` inside the process, `RedisBackend` between processes.
 - `replay`: streams into whole answers and back; `zipf`: hit rate against capacity; `costs`: what a get costs.
 
@@ -10,8 +10,19 @@ The modules of LMDB and Redis are imported by their own names, since each needs 
 
 from serlab.service.cache.backend import Backend, BackendStats
 from serlab.service.cache.bounded import Bounded
-from serlab.service.cache.cache import Cache, CacheStats
+from serlab.service.cache.cache import Cache, CacheStats, Compressed
 from serlab.service.cache.keys import IGNORED, key_of
 from serlab.service.cache.store import MemoryStore, Store
 
-__all__ = ["IGNORED", "Backend", "BackendStats", "Bounded", "Cache", "CacheStats", "MemoryStore", "Store", "key_of"]
+__all__ = [
+    "IGNORED",
+    "Backend",
+    "BackendStats",
+    "Bounded",
+    "Cache",
+    "CacheStats",
+    "Compressed",
+    "MemoryStore",
+    "Store",
+    "key_of",
+]

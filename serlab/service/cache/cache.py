@@ -8,18 +8,28 @@
         await cache.put(key, answer)
 
 `get_raw` gives the bytes as they were put, for a client that reads the cache's own codec: nothing is decoded.
+
+`Cache(…, Compressed(codec))` keeps the bytes compressed, so that the same room holds more answers; a hit then pays for
+decompressing and a put for compressing.
 """
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import zstandard
 
 from serlab.codecs import Codec
 from serlab.errors import DecodeError, ServiceError
+from serlab.limits import DEFAULT_LIMITS
 from serlab.service.cache.backend import Backend
 from serlab.service.cache.entries import NEVER, Entry, seal, unseal
 from serlab.service.cache.keys import IGNORED, key_of
+from serlab.stats import ZSTD
+
+LEVEL = 3
+"""Of zstd; its own default."""
 
 
 @dataclass(slots=True)
@@ -37,6 +47,57 @@ class CacheStats:
     misses: int = 0
     corrupt: int = 0
     expired: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """A codec for a cache whose bytes are compressed by zstd, each answer by itself; for one thread.
+
+    Attributes:
+        codec: writes and reads what is compressed.
+    """
+
+    codec: Codec
+    _compressor: zstandard.ZstdCompressor = field(
+        default_factory=lambda: zstandard.ZstdCompressor(level=LEVEL), repr=False, compare=False
+    )
+    _decompressor: zstandard.ZstdDecompressor = field(
+        default_factory=zstandard.ZstdDecompressor, repr=False, compare=False
+    )
+
+    @property
+    def name(self) -> str:
+        """The codec's name and how its bytes are kept."""
+        return self.codec.name + ZSTD
+
+    @property
+    def message(self) -> str:
+        """The kind of message."""
+        return self.codec.message
+
+    def encode(self, message: Any) -> bytes:
+        """Encode and compress.
+
+        Raises:
+            EncodeError: the codec cannot carry the message.
+        """
+        return self._compressor.compress(self.codec.encode(message))
+
+    def decode(self, data: bytes) -> Any:
+        """Decompress and decode.
+
+        Raises:
+            DecodeError: the bytes are not one compressed message, or would be longer than is allowed.
+        """
+        try:
+            size = zstandard.frame_content_size(data)
+            if size > DEFAULT_LIMITS.max_bytes:
+                limit = f"limit max_bytes: expected at most {DEFAULT_LIMITS.max_bytes:,}, got {size:,} uncompressed"
+                raise DecodeError(f"{self.name}: {limit}")
+            plain = self._decompressor.decompress(data, allow_extra_data=False)
+        except zstandard.ZstdError as error:
+            raise DecodeError(f"{self.name}: expected one zstd frame, got {len(data)} other bytes: {error}") from error
+        return self.codec.decode(plain)
 
 
 class Cache:
@@ -57,7 +118,7 @@ class Cache:
     def __init__(
         self,
         backend: Backend,
-        codec: Codec,
+        codec: Codec | Compressed,
         *,
         ttl_s: float = 0,
         ignored: Collection[str] = IGNORED,

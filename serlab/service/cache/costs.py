@@ -18,7 +18,7 @@ from serlab.measure.arms import Arm
 from serlab.messages import same, to_document
 from serlab.service.cache.backend import Backend
 from serlab.service.cache.bounded import Bounded
-from serlab.service.cache.cache import Cache
+from serlab.service.cache.cache import Cache, Compressed
 from serlab.service.cache.keys import key_of
 from serlab.service.cache.lmdbstore import LmdbStore
 from serlab.service.cache.redisserver import redis_server
@@ -98,7 +98,7 @@ def key_arms(requests: Sequence[Any], encoded: Sequence[bytes]) -> list[Arm]:
     return [arm, again(arm), floor]
 
 
-def decode_arms(codecs: Sequence[Codec], encoded: Sequence[list[bytes]]) -> list[Arm]:
+def decode_arms(codecs: Sequence[Codec | Compressed], encoded: Sequence[list[bytes]]) -> list[Arm]:
     """Decode the answers of each codec, which are the same on every backend; the first twice (A/A)."""
     operation = named("cache", "decode")
     both = zip(codecs, encoded, strict=True)

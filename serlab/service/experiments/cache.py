@@ -8,25 +8,26 @@
     wire/cache/hits/capacity=SHARE%   the share of requests that hit, where all codecs get the same bytes
     wire/cache/call                   what a hit saves at least: a call to a server whose model takes no time
 
-All times are taken in one go, so that a hit can be set against a call.
+All times are taken in one go, so that a hit can be set against a call. `CODEC+zstd` keeps the codec's bytes compressed:
+a put compresses, a hit decompresses, and more answers fit. The baseline and protobuf are measured so too.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from serlab import workloads
-from serlab.codecs import open_codec
+from serlab.codecs import Codec, open_codec
 from serlab.errors import MissingPackageError, ServiceError
 from serlab.measure.arms import Arm
-from serlab.measure.load import Bound, Emit, bind, finding, load_messages
+from serlab.measure.load import Emit, bind, finding, load_messages
 from serlab.messages import UNSET, same, to_document
 from serlab.service import Settings, spawned
 from serlab.service.cache import costs
-from serlab.service.cache.cache import Cache
+from serlab.service.cache.cache import Cache, Compressed
 from serlab.service.cache.redisserver import find_redis_server
 from serlab.service.cache.zipf import Popularity, curves, distinct
 from serlab.service.clients import Client, Transport, open_transport
@@ -42,21 +43,30 @@ BODIES = 100
 REQUEST = "chat-turn"
 """The workload of the requests: recorded answers do not tell what was asked."""
 CALL = named("cache", "call")
+COMPACT = "protobuf"
+"""What is kept compressed beside the baseline: the codec with the fewest bytes."""
+
+
+class Kept(NamedTuple):
+    """A way to keep answers: a codec, compressed or not, and its bytes of them."""
+
+    codec: Codec | Compressed
+    encoded: list[bytes]
 
 
 def run(job: dict[str, Any], emit: Emit) -> None:
     """Time the parts of a cache and a call, then replay requests; see `serlab.service.experiments.run`."""
     names = [job["baseline"], *(name for name in job["codecs"] if name != job["baseline"])]
     messages = answers(job, BATCH)
-    bound = [bind(job, name, messages) for name in names]
+    kept = ways(job, names, messages)
     request = asked(job["seed"])
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         arms = [*costs.key_arms([request], [open_codec(job["baseline"], "ChatRequest").encode(request)])]
-        arms += costs.decode_arms([one.codec for one in bound], [one.encoded for one in bound])
+        arms += costs.decode_arms([one.codec for one in kept], [one.encoded for one in kept])
         for backend in available(job, emit):
-            arms += backend_arms(stack, runner, backend, bound, messages)
-        transport = connected(stack, runner, answer_tokens(bound[0].encoded))
+            arms += backend_arms(stack, runner, backend, kept, messages)
+        transport = connected(stack, runner, answer_tokens(kept[0].encoded))
         arms += call_arms(runner, transport, names, request)
         timed(job, emit, arms)
     send_hit_rates(job, emit, names)
@@ -66,6 +76,14 @@ def answers(job: dict[str, Any], count: int) -> list[Any]:
     """Give the answers that are kept: so many of a built-in workload, or all of what was recorded."""
     built_in = job["documents"] is None
     return distinct(job["workload"], count, job["seed"]) if built_in else load_messages(job)
+
+
+def ways(job: dict[str, Any], names: Sequence[str], messages: list[Any]) -> list[Kept]:
+    """Encode the answers by every codec, and by the baseline and the compact one compressed too."""
+    bound = {name: bind(job, name, messages) for name in names}
+    plain = [Kept(one.codec, one.encoded) for one in bound.values()]
+    compressed = [Compressed(bound[name].codec) for name in dict.fromkeys((names[0], COMPACT)) if name in bound]
+    return plain + [Kept(codec, [codec.encode(message) for message in messages]) for codec in compressed]
 
 
 def asked(seed: int) -> Any:
@@ -85,11 +103,11 @@ def available(job: dict[str, Any], emit: Emit) -> list[str]:
 
 
 def backend_arms(
-    stack: ExitStack, runner: asyncio.Runner, name: str, bound: Sequence[Bound], messages: list[Any]
+    stack: ExitStack, runner: asyncio.Runner, name: str, kept: Sequence[Kept], messages: list[Any]
 ) -> list[Arm]:
-    """Fill a backend with the answers of every codec, and make its arms."""
-    backend = stack.enter_context(costs.opened(runner, name, [one.encoded for one in bound]))
-    filled = [runner.run(costs.fill(name, Cache(backend, one.codec), messages, one.encoded)) for one in bound]
+    """Fill a backend with the answers in every way, and make its arms."""
+    backend = stack.enter_context(costs.opened(runner, name, [one.encoded for one in kept]))
+    filled = [runner.run(costs.fill(name, Cache(backend, one.codec), messages, one.encoded)) for one in kept]
     arms = costs.baseline_arms(runner, filled[0])
     return [*arms, *(arm for one in filled[1:] for arm in costs.arms_of(runner, one))]
 
@@ -138,7 +156,7 @@ async def settled(client: Client, request: Any) -> Any:
 def send_hit_rates(job: dict[str, Any], emit: Emit, names: Sequence[str]) -> None:
     """Send the hit rates; each process draws its own requests, and the baseline meets its own twice."""
     messages = answers(job, BODIES)
-    encoded = {name: bind(job, name, messages).encoded for name in names}
+    encoded = {one.codec.name: one.encoded for one in ways(job, names, messages)}
     encoded[names[0] + CONTROL] = encoded[names[0]]
     popularity = Popularity(seed=f"{job['seed']}/{job['process']}")
     for name, share, rate in curves(encoded, popularity):

@@ -17,7 +17,7 @@ from serlab.measure.arms import Arm, calibrate, interleave
 from serlab.measure.load import Emit
 from serlab.measure.mark import open_mark
 from serlab.measure.settings import settle_gc
-from serlab.stats import CONTROL, FLOOR
+from serlab.stats import CONTROL, FLOOR, ZSTD
 
 BATCHES = 3
 """How many times as long a batch is as that of a codec alone: a call goes through two processes and the kernel, and
@@ -95,7 +95,7 @@ def timed(
 
 def codec_in(name: str) -> str:
     """Name the codec that a death in an arm costs; "" for an arm that is none."""
-    codec = name.rpartition(" ")[0].removesuffix(CONTROL)
+    codec = name.rpartition(" ")[0].removesuffix(CONTROL).removesuffix(ZSTD)
     return codec if codec in codec_names() else ""
 
 
@@ -116,5 +116,5 @@ def row(job: Mapping[str, Any], name: str, metric: str, unit: str, value: float)
 
 def version_of(arm: str) -> str:
     """Look up an arm's version; "" for one that is no codec."""
-    codec = arm.removesuffix(CONTROL)
+    codec = arm.removesuffix(CONTROL).removesuffix(ZSTD)
     return codec_info(codec).version if codec in codec_names() and not arm.startswith(FLOOR) else ""

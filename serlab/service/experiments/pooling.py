@@ -1,7 +1,8 @@
 """What reuse gains over new buffers, Packers, Builders and messages, and what it costs to share.
 
     wire/pooling/PAIR                 fresh, kept, pooled, copied: the same messages written or read
-    wire/pooling/message-decode       also by how much a protobuf message grows with each use
+    wire/pooling/message-decode       also by how much a protobuf message grows with each use, and what stays of that
+                                      when it is deleted (`released`)
     wire/pooling/share/threads=N      a lease from a list, under a lock, from a queue; the list without a lease
     wire/pooling/share/tasks=N        the same among tasks, and a pool for which they wait; floor: no pool
     wire/pooling/count/threads=N      a number that no other gets

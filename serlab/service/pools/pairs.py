@@ -9,8 +9,8 @@ Each pair has up to four variants of the same work on the same populated message
 
 The protobuf pairs reuse a message by `Clear`. upb's messages live in an arena that gives nothing back before its last
 message goes, so a message that is used again grows with every use. It is renewed every `variants.RENEWED` uses here,
-lest it eat the memory; `growth` measures by how much it grows. `Clear` and `__init__` on the same object is the only
-way to fill it again in one call.
+lest it eat the memory; `growth` measures by how much it grows, and what of that comes back when the message goes.
+`Clear` and `__init__` on the same object is the only way to fill it again in one call.
 """
 
 from collections.abc import Callable
