@@ -1,7 +1,7 @@
 """The tidy table: one row is one figure; and the folder that a run leaves.
 
 DIR/journal.jsonl      one line per finished cell, appended while the run goes; what `--resume` reads
-DIR/environment.json   the machine, the versions and the options
+DIR/environment.json   the machine, the versions, the options, and the format of the folder
 DIR/results.parquet    all rows, written at the end
 DIR/pyperf/CODEC.json  raw times, for pyperf's own tools
 DIR/tables/            the tables
@@ -18,10 +18,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from serlab.errors import ResultsError
+from serlab.visible import visible
 
 JOURNAL = "journal.jsonl"
 ENVIRONMENT = "environment.json"
 PARQUET = "results.parquet"
+FORMAT = 1
+"""Version of the folder's format, as `format` in the environment; a folder without one is of the first. It goes up
+when an older serlab could no longer read what a newer one writes."""
+KEYS = ("run", "versions")
+"""What every environment record has."""
+MACHINE = ("cpu", "cores", "os", "python", "processes")
+"""What it tells besides of where and how a run was made, for the captions of tables and for comparing runs."""
 COMPRESSION = ("gzip", "gunzip", "zstd", "unzstd")
 """Operations on a codec's bytes, which are no work of the codec's own."""
 REMEDY = "make room or choose another folder"
@@ -59,6 +67,9 @@ class Row(NamedTuple):
     unit: str
     process: int
     value: float
+
+
+TEXTS = [name for name, kind in Row.__annotations__.items() if kind is str]
 
 
 class Finished(NamedTuple):
@@ -170,7 +181,9 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Make the tidy table of rows, in an order that does not depend on when each was measured."""
-    table = pd.DataFrame(list(rows), columns=list(Row._fields))
+    # A column of texts takes no lone surrogate, so names are made visible before there is one.
+    safe = [[visible(one) if isinstance(one, str) else one for one in row] for row in rows]
+    table = pd.DataFrame(safe, columns=list(Row._fields))
     return table.sort_values(list(Row._fields[:-1]), kind="stable", ignore_index=True)
 
 
@@ -203,17 +216,47 @@ def load_results(directory: str | Path) -> pd.DataFrame:
         One row per figure, with the columns of `Row`.
 
     Raises:
-        ResultsError: the folder holds no results.
+        ResultsError: the folder holds no results, or those of another format.
     """
     folder = Path(directory)
+    if (folder / ENVIRONMENT).exists():
+        load_environment(folder)
     try:
-        if (folder / PARQUET).exists():
-            return pd.read_parquet(folder / PARQUET)
+        table = pd.read_parquet(folder / PARQUET) if (folder / PARQUET).exists() else None
     except (OSError, ValueError) as error:
         raise ResultsError(f"{folder / PARQUET}: damaged: {error}") from error
+    if table is not None:
+        return checked(folder, table)
     if not (folder / JOURNAL).exists():
         raise no_results(folder, PARQUET)
     return frame(row for cell in read_journal(folder / JOURNAL) for row in cell.rows)
+
+
+def checked(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Refuse a table that is not one of rows.
+
+    Raises:
+        ResultsError: a column is missing, or holds what it cannot.
+    """
+    if missing := [name for name in Row._fields if name not in table.columns]:
+        raise other_format(
+            folder, f"{PARQUET} with the columns of format {FORMAT}", f"one without {', '.join(missing)}"
+        )
+    for name, column in table[[*Row._fields]].items():
+        fits = pd.api.types.is_string_dtype if name in TEXTS else pd.api.types.is_numeric_dtype
+        if not fits(column):
+            what = "texts" if name in TEXTS else "numbers"
+            raise other_format(folder, f"{PARQUET} with {what} in the column {name}", str(column.dtype))
+    return shown(table)
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the rows with names that can be shown anywhere: a codec or a workload may bear any other."""
+    for name in TEXTS:
+        found = {one: visible(one) for one in table[name].unique() if isinstance(one, str)}
+        if any(before != after for before, after in found.items()):
+            table[name] = table[name].map(found)
+    return table
 
 
 def load_findings(directory: str | Path) -> list[dict[str, Any]]:
@@ -222,22 +265,55 @@ def load_findings(directory: str | Path) -> list[dict[str, Any]]:
     return [finding for cell in cells for finding in cell.findings]
 
 
-def load_environment(directory: str | Path) -> dict[str, Any]:
+def load_environment(directory: str | Path, needed: Iterable[str] = ()) -> dict[str, Any]:
     """Read a run's environment record.
 
+    Args:
+        directory: a results folder.
+        needed: keys that the caller reads besides those that every record has.
+
     Raises:
-        ResultsError: there is none, or it is damaged.
+        ResultsError: there is none, it is damaged, or the folder is of another format or lacks a key.
     """
     path = Path(directory) / ENVIRONMENT
     try:
-        record: dict[str, Any] = json.loads(path.read_bytes())
+        record = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise no_results(Path(directory), ENVIRONMENT) from error
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise ResultsError(f"{path}: damaged: {error}") from error
+    return checked_record(Path(directory), record, (*KEYS, *needed))
+
+
+def checked_record(folder: Path, record: Any, keys: Iterable[str]) -> dict[str, Any]:
+    """Refuse the record of a folder that this serlab cannot read; keys that it does not know do no harm.
+
+    Raises:
+        ResultsError: it is of another format, or lacks a key.
+    """
+    if not isinstance(record, dict):
+        raise other_format(folder, f"{ENVIRONMENT} with an object", type(record).__name__)
+    version = record.get("format", FORMAT)
+    if type(version) is not int or version != FORMAT:
+        writer = f" of serlab {record['serlab']}" if record.get("serlab") else ""
+        raise other_format(folder, f"format {FORMAT}", f"format {version!r}{writer}")
+    if missing := [key for key in keys if key not in record]:
+        raise other_format(
+            folder, f"{ENVIRONMENT} with the keys of format {FORMAT}", f"one without {', '.join(missing)}"
+        )
+    if not isinstance(record["versions"], dict):
+        raise other_format(folder, f"{ENVIRONMENT} with an object of versions", type(record["versions"]).__name__)
     return record
+
+
+def other_format(folder: Path, expected: str, got: str) -> ResultsError:
+    """Say that a results folder is not of the format that this serlab reads."""
+    return ResultsError(
+        f"{folder}: a results folder of another version: expected {expected}, got {got}; read it with the serlab that "
+        "wrote it, or measure again with `serlab compare -o DIR`"
+    )
 
 
 def no_results(folder: Path, name: str) -> ResultsError:

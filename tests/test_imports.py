@@ -15,9 +15,11 @@ MODULES = sorted(path for path in (ROOT / "serlab").rglob("*.py") if "generated"
 
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "visible": set(),
+    "console": {"visible"},
     "limits": set(),
     "messages": set(),
-    "results": set(),
+    "results": {"visible"},
     "outcomes": set(),
     "stats": set(),
     "codecs": {"messages", "generated", "limits"},
@@ -44,11 +46,11 @@ LAYERS: dict[str, set[str]] = {
         "results",
         "stats",
     },
-    "report": {"results", "stats", "outcomes"},
-    "fidelity": {"messages", "codecs", "report", "results"},
-    "verdicts": {"results", "stats", "report"},
-    "decide": {"results", "stats", "outcomes", "report", "messages"},
-    "page": {"results", "stats", "outcomes", "report", "decide"},
+    "report": {"results", "stats", "outcomes", "console", "visible"},
+    "fidelity": {"messages", "codecs", "report", "results", "console"},
+    "verdicts": {"results", "stats", "report", "console"},
+    "decide": {"results", "stats", "outcomes", "report", "messages", "console"},
+    "page": {"results", "stats", "outcomes", "report", "decide", "visible"},
 }
 """Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may
 import anything, and only what is at the top may import it."""

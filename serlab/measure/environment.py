@@ -19,6 +19,7 @@ from serlab.measure.plan import Plan
 from serlab.measure.process import physical_memory
 from serlab.measure.settings import DESCRIPTIONS
 from serlab.measure.wire import WIRE
+from serlab.results import FORMAT
 
 HOME = Path(__file__).resolve().parents[2]
 """The checkout that serlab runs from, if it does."""
@@ -41,6 +42,7 @@ def environment(plan: Plan) -> dict[str, Any]:
     """
     return (
         {
+            "format": FORMAT,
             "run": datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
             "cpu": cpu_model(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,

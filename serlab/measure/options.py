@@ -1,6 +1,6 @@
 """What the user asks a run for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from serlab.limits import MAX_BODY_MB
@@ -60,6 +60,8 @@ class Options:
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Options":
-        """Read the options that `asdict` wrote into a run's environment."""
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
+        """Read the options that `asdict` wrote into a run's environment; a key of another serlab is passed over."""
+        known = {one.name for one in fields(cls)}
+        values: dict[str, Any] = {key: record[key] for key in known & record.keys()}
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         return cls(**values)

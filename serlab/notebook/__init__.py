@@ -89,7 +89,7 @@ def stopped(name: str, settings: dict[str, Any]) -> Path | None:
     last = runs_of(name)[:1]
     if not last or (last[0] / PARQUET).exists():
         return None
-    options = load_environment(last[0])["options"]
+    options = load_environment(last[0]).get("options", {})
     asked = {"parts": PARTS, "operations": (), "experiments": (), **settings}
     same = all(plain(value) == options[key] for key, value in asked.items() if key in options)
     return last[0] if same else None
@@ -98,7 +98,10 @@ def stopped(name: str, settings: dict[str, Any]) -> Path | None:
 def holds(run: Path, settings: dict[str, Any]) -> bool:
     """Tell whether a run has all the parts, operations and experiments that are asked for."""
     record = load_environment(run)
-    has = {"parts": record["plan"]["parts"], "operations": record["effort"]["operations"]}
+    has = {
+        "parts": record.get("plan", {}).get("parts", ()),
+        "operations": record.get("effort", {}).get("operations", ()),
+    }
     has["experiments"] = list(record.get("wire", ()))
     return all(set(plain(settings.get(key, ()))) <= set(names) for key, names in has.items())
 

@@ -42,7 +42,7 @@ def load_run(directory: str | Path) -> Run:
     Raises:
         ResultsError: it holds no results.
     """
-    return Run(Path(directory), load_results(directory), load_environment(directory))
+    return Run(Path(directory), load_results(directory), load_environment(directory, MACHINE))
 
 
 def require_same(old: Run, new: Run, keys: tuple[str, ...]) -> None:
