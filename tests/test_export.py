@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from serlab.cli import main
 from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.report.cells import readable
-from serlab.report.export import to_markdown
+from serlab.report.export import FORMATS, to_csv, to_markdown
 from serlab.report.latex import LATIN, SPECIAL, standalone, to_tex
 from serlab.report.selection import export_table, select
 from serlab.report.tables import build_tables
@@ -26,6 +26,11 @@ from tests.folders import write
 
 HOSTILE = "50 %_of {all} #1 & $more$ ~ ^ \\ a|b <c> *d* `e` ünï 漢 \u2028"
 """A name with what each format would read as a command."""
+NAMES = [
+    "[prod].jsonl", "*", "[", "日志.jsonl", "журнал", "سجل", "👨\u200d👩", "été", "e\u0301te\u0301", "q\u0301\u0302",
+    "ïĵ Łódź ỹ", "a\x1b[31m", "\u202etxt", "{", "%", "^^M",
+]  # fmt: skip
+"""Names in other scripts, and such as begin with what LaTeX takes for an argument."""
 TABLES = ("size", "time", "memory", "summary", "lag")
 has_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not here; .ci/run installs it")
 
@@ -79,6 +84,38 @@ def test_latex_compiles_every_character_that_is_written_specially(tmp_path: Path
     """Those of its commands, those its fonts lack, and letters with accents."""
     table = pd.DataFrame({"codec": [*SPECIAL, *LATIN, HOSTILE]})
     assert compiled(standalone(to_tex(table, HOSTILE)), tmp_path) == []
+
+
+@has_latex
+def test_latex_compiles_names_in_any_script_and_with_any_beginning(tmp_path: Path) -> None:
+    """In rows that begin a group and rows that go on, in headings of one and of several lines, and in the caption."""
+    table = pd.DataFrame({"workload": NAMES, "codec": NAMES[::-1], "[日": "x", "*two [lines": "x", "raw_ratio": 1.5})
+    assert compiled(standalone(to_tex(table, "[日 *")), tmp_path) == []
+    alone = pd.DataFrame({"*": NAMES})
+    assert compiled(standalone(to_tex(alone, "*")), tmp_path) == []
+
+
+def test_latex_reads_no_cell_as_an_argument_and_is_ascii() -> None:
+    """A row that begins with `[` or `*` would be one of the end of the row above; an accent is a command."""
+    text = to_tex(pd.DataFrame({"workload": NAMES, "[codec": NAMES}), "caption")
+    assert text.isascii() and not re.search(r"\\\\(?:\[|\*)|(?:\\\\|rule|space)\s*[\[*]", text)
+    assert "{}[prod].jsonl" in text and "{}*" in text and "{}[codec" in text
+    assert "{}[U+65E5][U+5FD7].jsonl" in text and r"\'{e}t\'{e}" in text and r"\textbackslash{}x1b[31m" in text
+
+
+def test_a_text_in_csv_is_no_formula_and_nothing_in_it_acts() -> None:
+    """A spreadsheet would compute it; the exact text stands in the rows."""
+    table = pd.DataFrame({"workload": ["=1+1", "+1", "-1", "@a", "a=1", "\x1b\n"], "ratio": [-1.5] * 6})
+    rows = list(csv.reader(io.StringIO(to_csv(table, "c"))))[1:]
+    assert [row[0] for row in rows] == ["'=1+1", "'+1", "'-1", "'@a", "a=1", r"\x1b\n"] and rows[0][1] == "-1.5"
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_nothing_in_a_name_acts_in_a_table(suffix: str) -> None:
+    """Neither an escape sequence nor an override of the direction, a newline or a heading that holds them."""
+    odd = "a\x1b[31m\u202eb\nc"
+    text = FORMATS[suffix](pd.DataFrame({"workload": [odd], odd: ["x"]}), "caption", None)
+    assert not set(text) & {"\x1b", "\u202e"} and "b\nc" not in text
 
 
 def compiled(text: str, folder: Path) -> list[str]:

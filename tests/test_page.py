@@ -17,7 +17,7 @@ from serlab.decide.run import Run as Read
 from serlab.decide.run import read_run
 from serlab.page import page_of, write_page
 from serlab.page.data import DARK
-from serlab.page.write import SCRIPTS, asset
+from serlab.page.write import SCRIPTS, asset, embedded
 from serlab.report import build_tables
 from serlab.report.figures import COLOURS
 from serlab.report.figures.look import luminance
@@ -469,3 +469,14 @@ def test_published_run_says_what_other_processes_did(tmp_path: Path) -> None:
     cells = re.findall(r'<th scope="row">other processes, (\w+)</th><td>([^<]+)</td>', page)
     assert cells == [("before", "0.12 cores busy"), ("during", "1.50 cores busy"), ("after", "unknown")]
     assert "other processes, before" not in page_of(read_run(write(tmp_path / "own")))
+
+
+def test_embedded_texts_turn_nothing_around(tmp_path: Path) -> None:
+    """A question and the environment come from files that anybody may have written."""
+    assert json.loads(embedded({"a\u202e": ["\x1b[1m", "two\nlines", "\ud83d"]})) == {
+        r"a\u202e": [r"\x1b[1m", "two\nlines", r"\ud83d"]
+    }
+    hostile: dict[str, Any] = {"cpu": "a CPU \u202e\ud83d", "command": ["serlab", "-o", "a\x1b[31m"]}
+    path = write(tmp_path / "run", {"w": "ChatRequest"}, **hostile)
+    page = write_page(path).read_text(encoding="utf-8")
+    assert r"a CPU \u202e\ud83d" in page and r"a\x1b[31m" in page and not set(page) & {"\u202e", "\x1b"}

@@ -29,6 +29,7 @@ from serlab.report.figures.data import names_of
 from serlab.report.paired import own
 from serlab.report.tables import baseline_of, common_lines
 from serlab.results import write_atomically
+from serlab.visible import visible
 
 PAGE = "report.html"
 SCRIPTS: tuple[str, ...] = ("units", "statistics", "model", "ranking", "wording", "elements", "state", "controls")
@@ -64,22 +65,26 @@ def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
     shown = next(one for one in data["answers"] if one["scenario"]["name"] == data["first"])
     alone = wire.is_alone(wired, data["answers"])
     program = script_of(asset(f"{name}.js") for name in SCRIPTS)
+    parts = {
+        "title": escape(f"serlab: run {run.environment.get('run', '')}"),
+        "run": escape(sections.title_of(run.environment)),
+        "question": escape(shown["scenario"]["question"]),
+        "verdict": escape(shown["verdict"]),
+        "reasons": sections.items([*shown["notes"], *shown["reasons"]]),
+        "hidden": " hidden" if alone else "",
+        "wire": wire.section(wired, run.environment, alone),
+        "wirelink": wire.link(wired),
+        "overview": sections.overview(data["answers"]),
+        "words": sections.words(),
+        "method": sections.method(data["calculator"]["inputs"]["baseline"], common_lines(own(run.rows))),
+        "files": sections.files(Path(run.place)),
+        "environment": sections.environment_rows(run.environment),
+    }
     return Template(asset("page.html")).substitute(
-        title=escape(f"serlab: run {run.environment.get('run', '')}"),
+        # Names, questions and errors come from elsewhere, and none of them may turn the text around it.
+        {name: visible(part, keep="\n") for name, part in parts.items()},
         policy=policy(library(), program),
         style=asset("page.css"),
-        run=escape(sections.title_of(run.environment)),
-        question=escape(shown["scenario"]["question"]),
-        verdict=escape(shown["verdict"]),
-        reasons=sections.items([*shown["notes"], *shown["reasons"]]),
-        hidden=" hidden" if alone else "",
-        wire=wire.section(wired, run.environment, alone),
-        wirelink=wire.link(wired),
-        overview=sections.overview(data["answers"]),
-        words=sections.words(),
-        method=sections.method(data["calculator"]["inputs"]["baseline"], common_lines(own(run.rows))),
-        files=sections.files(Path(run.place)),
-        environment=sections.environment_rows(run.environment),
         data=embedded(data),
         library=library(),
         program=program,
@@ -149,8 +154,17 @@ def script_of(sources: Iterable[str]) -> str:
 
 def embedded(data: Any) -> str:
     """Write JSON that cannot end its element, whatever the names of workloads are."""
-    text = json.dumps(plain(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(seen(plain(data)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def seen(value: Any) -> Any:
+    """Make all texts visible; a scenario's may have several lines."""
+    if isinstance(value, dict):
+        return {seen(key): seen(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [seen(one) for one in value]
+    return visible(value, keep="\n") if isinstance(value, str) else value
 
 
 def policy(*scripts: str) -> str:

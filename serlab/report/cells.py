@@ -10,6 +10,7 @@ import pandas as pd
 
 from serlab.report.units import TIME, in_unit, show, three_digits, unit_of
 from serlab.stats import TIE
+from serlab.visible import visible
 
 VALUE, UNIT = "value", "unit"
 RATIOS = ("ratio", "scaling", "margin")
@@ -41,9 +42,13 @@ def readable(table: pd.DataFrame, columns: Sequence[str] | None = None) -> list[
     Returns:
         The columns.
     """
-    if columns is not None:
-        return [column_of(table, name) for name in columns]
-    return [column_of(table, name) for name in table.columns if not stands_elsewhere(table, name)]
+    names = [name for name in table.columns if not stands_elsewhere(table, name)] if columns is None else columns
+    return [safe(column_of(table, name)) for name in names]
+
+
+def safe(column: Column) -> Column:
+    """Make visible what would act: a heading may be a codec's name, a cell a file's or an error's text."""
+    return column._replace(heading=visible(column.heading), cells=[*map(visible, column.cells)])
 
 
 def stands_elsewhere(table: pd.DataFrame, name: str) -> bool:

@@ -12,13 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.report.cells import lines, readable
+from serlab.report.cells import is_number, lines, readable
 from serlab.report.latex import NOTHING, to_tex
 from serlab.report.load import TITLES as LOAD_TITLES
-from serlab.report.tables import build_tables
+from serlab.report.tables import build_tables, without_figures
 from serlab.report.webpage import to_html
 from serlab.report.wire import TITLE as WIRE_TITLE
-from serlab.results import load_environment, load_results, write_atomically
+from serlab.results import MACHINE, load_environment, load_results, write_atomically
+from serlab.visible import visible
 
 TITLES = {
     "size": "Mean bytes per message",
@@ -29,6 +30,8 @@ TITLES = {
     **LOAD_TITLES,
     "wire": WIRE_TITLE,
 }
+FORMULA = ("=", "+", "-", "@")
+"""What a cell begins with that a spreadsheet computes."""
 Writer = Callable[[pd.DataFrame, str, Sequence[str] | None], str]
 """Table, caption and columns (None: all) → the file's text."""
 
@@ -46,20 +49,22 @@ def write_tables(directory: str | Path) -> list[Path]:
         ResultsError: the folder holds no results or cannot be written.
     """
     folder = Path(directory)
-    environment = load_environment(folder)
-    tables = build_tables(load_results(folder))
+    environment = load_environment(folder, MACHINE)
+    rows = load_results(folder)
+    reason = without_figures(rows)
     written = []
-    for name, table in tables.items():
+    for name, table in build_tables(rows).items():
+        caption = titled(name, environment) + (f" Of this run {reason}." if reason else "")
         for suffix, write in FORMATS.items():
             path = folder / "tables" / f"{name}.{suffix}"
-            write_atomically(path, write(table, titled(name, environment), None).encode())
+            write_atomically(path, write(table, caption, None).encode())
             written.append(path)
     return written
 
 
 def titled(name: str, environment: dict[str, Any]) -> str:
     """Write a table's caption: what it shows, then where that comes from."""
-    return f"{TITLES[name]}. {caption_of(environment)}"
+    return f"{TITLES[name]}. {visible(caption_of(environment))}"
 
 
 def caption_of(environment: dict[str, Any]) -> str:
@@ -91,13 +96,29 @@ def escaped(cell: str) -> str:
 
 def to_csv(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
     """Write CSV with units in the headers; no caption, since CSV has no comments."""
-    return chosen(table, columns).to_csv(index=False) if len(table.columns) else ""
+    if not len(table.columns):
+        return ""
+    cut = chosen(table, columns)
+    texts = {name: cut[name].map(inert) for name in cut.columns if not is_number(cut[name])}
+    return cut.assign(**texts).rename(columns=visible).to_csv(index=False)
+
+
+def inert(value: Any) -> Any:
+    """Keep a text from being a formula in a spreadsheet, which is what CSV is for: an apostrophe shows it as it is.
+
+    Source: OWASP, "CSV Injection".
+    """
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def to_json(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
     """Write an object with the caption and the rows."""
-    rows = json.loads(chosen(table, columns).to_json(orient="records"))
-    return json.dumps({"caption": caption, "rows": rows}, indent=1, ensure_ascii=False) + "\n"
+    cut = chosen(table, columns)
+    rows = json.loads(cut.to_json(orient="records"))
+    return json.dumps({"caption": caption, "rows": rows}, indent=1) + "\n"
 
 
 def chosen(table: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:

@@ -3,9 +3,14 @@ r"""LaTeX tables in the style of booktabs, which break over pages and fit on the
 A table takes the largest letters with which it fits on an upright page of A4, then on one on its side; what is wider
 still goes on in a second table with the same first columns. A fragment needs booktabs, longtable and pdflscape;
 `standalone` gives a document that any LaTeX compiles. Fonts are Computer Modern in its oldest encoding, since every TeX
-has it, so what it lacks is written in mathematics, and what no font of it has as its Unicode number.
+has it: an accent is a command, what the encoding lacks is written in mathematics, and what no font of it has as its
+Unicode number. So the text is ASCII.
+
+Source: LaTeX's reference manual, "Accents" and `\\`, which takes what follows for its argument if that begins with `[`
+or `*`; so do the rules of booktabs.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import NamedTuple
@@ -13,6 +18,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from serlab.report.cells import Column, lines, readable
+from serlab.visible import visible
 
 NOTHING = "Not measured in this run."
 SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -27,8 +33,28 @@ SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
 }
 SPECIAL |= {character: f"${character}$" for character in "<>|"}
 SPECIAL |= {"×": r"$\times$", "→": r"$\to$", "≤": r"$\le$", "≥": r"$\ge$", "≈": r"$\approx$", "−": "$-$"}
-LATIN = "ÀÉÈÊËÇÄÖÜßàáâäåæçèéêëìíîïñòóôöøùúûü"
-"""Letters that LaTeX builds from others in any encoding."""
+SPECIAL |= {"ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}"}
+SPECIAL |= {"ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}"}
+ACCENTS = dict(
+    zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0323\u0327", "`'^~=u.\"rHvdc", strict=True)
+)
+"""Combining mark → the command that sets it over or under a letter."""
+
+
+def accented(character: str) -> str:
+    """Write a letter with one mark; "" if it is none, or the mark has no command."""
+    base, *marks = list(unicodedata.normalize("NFD", character))
+    if len(marks) != 1 or marks[0] not in ACCENTS or not base.isascii():
+        return ""
+    # An i gives up its dot for a mark above it.
+    return f"\\{ACCENTS[marks[0]]}{{{base if base not in 'ij' else chr(92) + base}}}"
+
+
+LATIN = {one: text for one in map(chr, (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))) if (text := accented(one))}
+"""Letters that LaTeX builds from others in any encoding, and how."""
+SPECIAL |= LATIN
+ARGUMENTS = ("[", "*")
+"""What a cell must not begin with: the command before it would take that for its argument."""
 
 MARGIN_MM = 15
 POINTS_PER_MM = 72.27 / 25.4
@@ -69,7 +95,10 @@ def to_tex(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = No
     """Write a LaTeX table, to be included by a document that loads booktabs, longtable and pdflscape."""
     if table.empty:
         return f"% {tex(caption)}\n{NOTHING}\n"
-    fit = fit_of(readable(table, columns))
+    fit = fit_of([
+        column._replace(heading=spelled(column.heading), cells=[*map(spelled, column.cells)])
+        for column in readable(table, columns)
+    ])  # fmt: skip
     parts = [part(some, caption, i) for i, some in enumerate(fit.parts)]
     start = [r"\begin{landscape}"] if fit.aside else []
     settings = [
@@ -161,12 +190,15 @@ def head_of(column: Column) -> str:
 
 def tex(text: str) -> str:
     """Escape what LaTeX would read as a command, and write what its fonts lack."""
-    return "".join(map(letter, text))
+    shown = "".join(SPECIAL.get(one, one) for one in spelled(text))
+    return f"{{}}{shown}" if shown.lstrip().startswith(ARGUMENTS) else shown
 
 
-def letter(character: str) -> str:
-    """Write one character."""
-    if character in SPECIAL:
-        return SPECIAL[character]
-    is_plain = (character.isascii() and character.isprintable()) or character in LATIN
-    return character if is_plain else f"[U+{ord(character):04X}]"
+def spelled(text: str) -> str:
+    """Write what no font has as its number, so that the width can be estimated; letters with marks as one."""
+    return "".join(one if has(one) else f"[U+{ord(one):04X}]" for one in unicodedata.normalize("NFC", visible(text)))
+
+
+def has(character: str) -> bool:
+    """Tell whether a character can be set."""
+    return character in SPECIAL or (character.isascii() and character.isprintable())

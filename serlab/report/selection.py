@@ -9,8 +9,8 @@ import pandas as pd
 from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.report.export import FORMATS, TITLES, titled
 from serlab.report.latex import standalone
-from serlab.report.tables import build_tables
-from serlab.results import load_environment, load_results
+from serlab.report.tables import build_tables, without_figures
+from serlab.results import MACHINE, load_environment, load_results
 
 
 class Exported(NamedTuple):
@@ -56,7 +56,7 @@ def export_table(
     table = select(table_of(directory, name), selections)
     for column in columns:
         check("column", column, table.columns)
-    caption = titled(name, load_environment(directory))
+    caption = titled(name, load_environment(directory, MACHINE))
     text = FORMATS[format_](table, caption, list(columns) or None)
     return Exported(standalone(text) if whole and format_ == "tex" else text, caption)
 
@@ -69,8 +69,11 @@ def table_of(directory: str | Path, name: str) -> pd.DataFrame:
         NotMeasuredError: the run has no rows for it.
     """
     check("table", name, TITLES)
-    tables = build_tables(load_results(directory))
+    rows = load_results(directory)
+    tables = build_tables(rows)
     table = tables.get(name, pd.DataFrame())
+    if table.empty and (reason := without_figures(rows)):
+        raise NotMeasuredError(f"the table {name}: {reason}; `serlab check` lists the bodies")
     if table.empty:
         raise NotMeasuredError.of(
             f"the table {name}", "its rows", held_by(tables), f"serlab {COMMANDS.get(name, 'compare')}"

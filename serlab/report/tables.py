@@ -97,6 +97,16 @@ def common_lines(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
+def without_figures(rows: pd.DataFrame) -> str:
+    """Say that no codec of a run has a figure, and why; "" if one has."""
+    counts = rows[rows["operation"] == "parity"]
+    if len(counts) < len(rows) or counts.empty:
+        return ""
+    pairs = counts[["workload", "codec"]].drop_duplicates().itertuples(index=False)
+    said = {(str(codec), outcome(rows, str(workload), str(codec)) or "equal") for workload, codec in pairs}
+    return f"no codec has a figure: {', '.join(f'{codec} {what}' for codec, what in sorted(said))}"
+
+
 def size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Mean bytes per message, raw and compressed, and the raw size against the baseline."""
     sizes = rows[rows["operation"] == "size"]

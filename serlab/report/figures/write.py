@@ -21,6 +21,7 @@ from serlab.report.figures.pareto import pareto_figure
 from serlab.report.figures.ratios import ratio_figure
 from serlab.report.figures.sizes import size_figure
 from serlab.report.figures.tokens import token_figure
+from serlab.report.tables import without_figures
 from serlab.results import load_results
 
 if TYPE_CHECKING:
@@ -58,11 +59,14 @@ def write_figures(directory: str | Path) -> Iterator[Path]:
     """
     folder = Path(directory)
     count = 0
-    for name, figure in figures_of(load_results(folder)):
+    rows = load_results(folder)
+    for name, figure in figures_of(rows):
         for suffix in FORMATS:
             count += 1
             yield save(figure, folder / FOLDER / f"{name}.{suffix}")
     if not count:
+        if reason := without_figures(rows):
+            raise NotMeasuredError(f"{folder}: nothing to draw, {reason}; `serlab check` lists the bodies")
         raise NotMeasuredError(
             f"{folder}: expected times, sizes, memory, lag or the wire, but the run holds none of them; "
             "measure them with `serlab compare -o DIR`"
