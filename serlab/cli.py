@@ -10,9 +10,9 @@ from errno import ENOSPC
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from serlab import deciding, judging, publishing, serving, wiring
+from serlab.console import complain, console, settle
 from serlab.errors import SerlabError
 from serlab.options import (
     AsJson,
@@ -50,17 +50,19 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; an error that serlab raises on purpose is one line and status 2."""
+    settle()
     try:
         try:
             app()
         finally:
             # Here and not at exit, where nobody could say what went wrong.
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except SerlabError as error:
-        print(f"serlab: {error}", file=sys.stderr)
+        complain(str(error))
         sys.exit(USAGE)
     except KeyboardInterrupt:
-        print("serlab: interrupted", file=sys.stderr)
+        complain("interrupted")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has enough; Python must not complain when it flushes at exit.
@@ -70,9 +72,7 @@ def main() -> None:
         if error.errno != ENOSPC:
             raise
         sys.stdout = None
-        print(
-            "serlab: the output cannot be written: the disk is full; make room or choose another place", file=sys.stderr
-        )
+        complain("the output cannot be written: the disk is full; make room or choose another place")
         sys.exit(USAGE)
 
 
@@ -92,7 +92,7 @@ def list_(as_json: AsJson = False) -> None:
     from serlab.terminal import inventory, show_inventory
 
     found = inventory()
-    print(json.dumps(found)) if as_json else show_inventory(Console(), found)
+    print(json.dumps(found)) if as_json else show_inventory(console(), found)
 
 
 @app.command()
@@ -113,7 +113,7 @@ def check(
     report = Report(chosen_codecs(split(codec)), max_body_mb)
     for body in shown(bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report)):
         report.add(body)
-    print(json.dumps(report.to_dict())) if as_json else show_check(Console(), report)
+    print(json.dumps(report.to_dict())) if as_json else show_check(console(), report)
     if not report.is_clean:
         raise typer.Exit(FINDING)
 
@@ -262,7 +262,7 @@ def fidelity(codec: Codecs = None, output: Output = None, as_json: AsJson = Fals
         found = {"fidelity": [cell._asdict() for cell in cells], "evolution": [cell._asdict() for cell in evolution]}
         print(json.dumps(found))
     else:
-        show_matrices(Console(), cells, evolution)
+        show_matrices(console(), cells, evolution)
 
 
 app.command()(judging.diff)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from serlab.console import console as new_console
 from serlab.measure.effort import EFFORTS
 from serlab.measure.options import PARTS, Options
 from serlab.measure.pace import LOAD_PARTS
@@ -74,7 +75,7 @@ def compare(
     chosen_options = Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict, base=str(base), **settings)
     plan = make_plan(chosen_options)
     with folder(directory) as path:
-        return run_plan(plan, path, resume, Console() if progress else None)
+        return run_plan(plan, path, resume, new_console() if progress else None)
 
 
 def run_plan(plan: Plan, directory: Path, resume: bool, console: Console | None) -> pd.DataFrame:

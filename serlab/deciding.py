@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from serlab.console import console
 from serlab.errors import ScenarioError
 from serlab.options import AsJson
+from serlab.visible import visible
 
 if TYPE_CHECKING:
     from serlab.decide import Decision
@@ -77,10 +78,10 @@ def print_decisions(found: "list[Decision]", as_json: bool) -> None:
     from serlab.decide.show import show_decision
 
     if as_json:
-        print(json.dumps([one.to_dict() for one in found], ensure_ascii=False, allow_nan=False))
+        print(json.dumps([one.to_dict() for one in found], allow_nan=False))
         return
     for one in found:
-        show_decision(Console(), one)
+        show_decision(console(), one)
 
 
 def given(
@@ -113,7 +114,7 @@ def overview(directory: Path, overrides: dict[str, Any], as_json: bool) -> None:
 
     run = read_run(directory)
     lines = {name: line(run, name, overrides) for name in scenario_names()}
-    print(json.dumps(lines, ensure_ascii=False)) if as_json else show_overview(Console(), lines)
+    print(json.dumps(lines)) if as_json else show_overview(console(), lines)
 
 
 def line(run: "Run", name: str, overrides: dict[str, Any]) -> str:
@@ -132,11 +133,11 @@ def print_scenarios(as_json: bool) -> None:
     from serlab.decide.show import show_overview
 
     questions = {name: load_scenario(name).question for name in scenario_names()}
-    print(json.dumps(questions, ensure_ascii=False)) if as_json else show_overview(Console(), questions)
+    print(json.dumps(questions)) if as_json else show_overview(console(), questions)
 
 
 def write_record(path: Path, decision: "Decision") -> None:
     """Write a decision record."""
     from serlab.results import write_atomically
 
-    write_atomically(path, decision.to_markdown().encode())
+    write_atomically(path, visible(decision.to_markdown(), keep="\n").encode())

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from serlab.console import console
+from serlab.visible import visible
 
 AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
 FINDING = 1
@@ -25,7 +27,7 @@ def diff(
     from serlab.verdicts.show import show_diff
 
     found = compare_runs(old, new)
-    print(dump(found.to_dict())) if as_json else show_diff(Console(), found)
+    print(dump(found.to_dict())) if as_json else show_diff(console(), found)
 
 
 def gate(
@@ -46,7 +48,11 @@ def gate(
     if len(directories) > 2:
         raise typer.BadParameter("expected BASE and HEAD, or one folder")
     found = judge(directories, tuple(allow or ()))
-    lines = [dump(found.to_dict())] if as_json else [*gate_lines(found), *(github_lines(found) if github else ())]
+    lines = (
+        [dump(found.to_dict())]
+        if as_json
+        else [*map(visible, (*gate_lines(found), *(github_lines(found) if github else ())))]
+    )
     print("\n".join(lines))
     if found.failures:
         raise typer.Exit(FINDING)
@@ -54,7 +60,7 @@ def gate(
 
 def dump(found: dict[str, object]) -> str:
     """Write JSON, where a figure that is missing is null."""
-    return json.dumps(without_nan(found), ensure_ascii=False, allow_nan=False)
+    return json.dumps(without_nan(found), allow_nan=False)
 
 
 def without_nan(value: object) -> object:

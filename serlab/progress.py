@@ -10,6 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from serlab.console import literal
 from serlab.measure.plan import Cell, Plan
 
 LINE_EVERY_S = 5.0
@@ -100,7 +101,7 @@ class Ticker:
             self.bar.update(self.task, completed=self.done, description=cell.key, left=self.remaining())
         elif self.console and (now - self.last_line >= LINE_EVERY_S or self.done == self.total):
             self.last_line = now
-            self.console.print(f"{self.done}/{self.total} {cell.key}, {self.remaining()}", highlight=False)
+            self.console.print(literal(f"{self.done}/{self.total} {cell.key}, {self.remaining()}"))
 
     def remaining(self) -> str:
         """Estimate the time that is left."""
@@ -114,5 +115,6 @@ class Ticker:
 def bar(console: Console) -> Progress:
     """Make the bar."""
     left = TextColumn("{task.fields[left]}")
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left, TextColumn("{task.description}"))
+    cell = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left, cell)
     return Progress(*columns, console=console, transient=True)

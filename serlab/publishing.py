@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from serlab.running import show_page, split
+from serlab.console import console, is_unicode, literal
+from serlab.running import FINDING, show_page, split
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")]
 Scenarios = Annotated[
@@ -23,22 +23,23 @@ Select = Annotated[
 
 
 def report(directory: Folder, scenario: Scenarios = None) -> None:
-    """Write the tables and the page of a results folder again, and show the summary."""
+    """Write the tables and the page of a results folder again, and show the summary; status 1 as the run itself."""
     from serlab.page import write_page
-    from serlab.report import terminal_tables, write_tables
-    from serlab.results import is_finished, load_results
+    from serlab.report import write_tables
+    from serlab.results import is_finished, load_findings, load_results
+    from serlab.terminal import is_amiss, show_summary
 
     written = write_tables(directory)
     page = write_page(directory, scenario or ())
-    console = Console()
-    for table in terminal_tables(load_results(directory)):
-        console.print(table)
+    where, rows, findings = console(), load_results(directory), load_findings(directory)
+    show_summary(where, rows, findings)
     if not is_finished(directory):
-        console.print(
-            f"This run was stopped: what it has measured is shown; go on with --resume -o {directory}", highlight=False
-        )
-    console.print(f"{len(written)} files in {directory / 'tables'}", highlight=False)
+        stopped = f"This run was stopped: what it has measured is shown; go on with --resume -o {directory}"
+        where.print(literal(stopped), soft_wrap=True)
+    where.print(literal(f"{len(written)} files in {directory / 'tables'}"), soft_wrap=True)
     show_page(page)
+    if is_amiss(rows, findings):
+        raise typer.Exit(FINDING)
 
 
 def export(
@@ -65,9 +66,16 @@ def export(
     if caption_file is not None:
         write_atomically(caption_file, f"{caption}\n".encode())
     if output is None:
-        sys.stdout.write(text)
+        print(written_for(text, format_), end="")
     else:
         write_atomically(output, text.encode())
+
+
+def written_for(text: str, format_: str) -> str:
+    """Write a table so that a standard output which has not every character loses none of HTML's."""
+    if format_ != "html" or is_unicode(getattr(sys.stdout, "encoding", None)):
+        return text
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def figures(directory: Folder) -> None:
@@ -75,4 +83,4 @@ def figures(directory: Folder) -> None:
     from serlab.report.figures import write_figures
 
     count = sum(1 for _ in write_figures(directory))
-    Console().print(f"{count} files in {directory / 'figures'}", highlight=False)
+    console().print(literal(f"{count} files in {directory / 'figures'}"), soft_wrap=True)

@@ -1,6 +1,7 @@
 """What the command's functions share: reading the options, measuring, and showing what came out."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 
+from serlab.console import complain, console, literal
 from serlab.errors import ResultsError
+from serlab.visible import visible
 
 RESULTS = Path("results")
 FINDING, USAGE, INTERRUPTED = 1, 2, 130
@@ -52,22 +54,22 @@ def run(
     plan = make_plan(options)
     plan.check_installed()
     if WIRE in parts and plan.idle():
-        print(f"serlab: left out, no message of a kind that they take: {', '.join(plan.idle())}", file=sys.stderr)
+        complain(f"left out, no message of a kind that they take: {', '.join(plan.idle())}")
     for hint in plan.hints():
-        print(f"serlab: hint: {hint}", file=sys.stderr)
-    print(f"serlab: results go to {directory}", file=sys.stderr)
+        complain(f"hint: {hint}")
+    complain(f"results go to {directory}")
     try:
-        table = run_plan(plan, directory, resume, Console(stderr=True))
+        table = run_plan(plan, directory, resume, console(stderr=True))
     except KeyboardInterrupt:
-        again = f"serlab {sys.argv[1]} --resume -o {directory}"
-        print(f"\nserlab: stopped; what is measured is kept, go on with: {again}", file=sys.stderr)
+        again = f"serlab {sys.argv[1]} --resume -o {shlex.quote(str(directory))}"
+        print(f"\nserlab: stopped; what is measured is kept, go on with: {visible(again)}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     # An answer takes sizes and times; of a run without them `serlab report` writes a page all the same.
     page = write_page(directory) if {"size", "time"} <= set(parts) or WIRE in parts else None
     if as_json:
         print(table.to_json(orient="records", lines=True), end="")
     else:
-        show_results(Console(), table, directory)
+        show_results(console(), table, directory)
         show_page(page)
     if any(finding["outcome"] != "no_schema" for finding in table.attrs["findings"]):
         raise typer.Exit(FINDING)
@@ -76,16 +78,16 @@ def run(
 def show_page(page: Path | None) -> None:
     """Say where the page is."""
     if page is not None:
-        Console().print(f"The answer, a calculator and all figures: {page}", highlight=False, soft_wrap=True)
+        console().print(literal(f"The answer, a calculator and all figures: {page}"), soft_wrap=True)
 
 
 def shown(bodies: Iterable[Any]) -> Iterable[Any]:
     """Show how many bodies were read, in a terminal; their number is not known beforehand."""
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), MofNCompleteColumn(), TextColumn("bodies"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    where = console(stderr=True)
+    columns = (SpinnerColumn("line"), MofNCompleteColumn(), TextColumn("bodies"), TimeElapsedColumn())
+    with Progress(*columns, console=where, transient=True, disable=not where.is_terminal) as progress:
         yield from progress.track(bodies)
 
 
@@ -123,11 +125,14 @@ def choose_folder(output: Path | None, resume: bool) -> Path:
 def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any:
     """Give a stopped run's own options, where the command line names none."""
     from serlab.measure.options import Options
-    from serlab.results import ENVIRONMENT, load_environment
+    from serlab.results import ENVIRONMENT, load_environment, other_format
 
     if given != Options(parts=parts) or not (directory / ENVIRONMENT).exists():
         return given
-    return Options.from_record(load_environment(directory)["options"])
+    record = load_environment(directory).get("options")
+    if not isinstance(record, dict):
+        raise other_format(directory, f"{ENVIRONMENT} with the options of the run", "one without them")
+    return Options.from_record(record)
 
 
 def print_sizes(
@@ -148,11 +153,11 @@ def print_sizes(
     found = False
     for body in shown(bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report)):
         for line, problem in weigh(body, names, report.limits):
-            print(json.dumps(line)) if line else print(f"serlab: {problem}", file=sys.stderr)
+            print(json.dumps(line)) if line else complain(str(problem))
             found = found or not line
     for error in report.unreadable:
-        print(f"serlab: {error}", file=sys.stderr)
+        complain(str(error))
     for hint in report.hints:
-        print(f"serlab: hint: {hint}", file=sys.stderr)
+        complain(f"hint: {hint}")
     if found or report.unreadable:
         raise typer.Exit(FINDING)

@@ -8,14 +8,16 @@ from typing import Any
 import pandas as pd
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names
+from serlab.console import literal
 from serlab.measure.check import Report
 from serlab.measure.effort import OPERATIONS
 from serlab.measure.parity import OUTCOMES
+from serlab.measure.run import FAILED
 from serlab.measure.wire import EXPERIMENTS
 from serlab.messages import KINDS
 from serlab.report import paired_lines, terminal_tables
@@ -51,8 +53,8 @@ def show_inventory(console: Console, found: dict[str, Any]) -> None:
         for codec in found["codecs"]
     ]
     show_table(console, "Codecs", ("codec", "version", "schema", "view", "what"), rows)
-    console.print(f"\n[bold]Messages[/bold] {', '.join(found['messages'])}\n", highlight=False)
-    console.print(f"[bold]Operations[/bold] {', '.join(found['operations'])}\n", highlight=False)
+    console.print(Text.assemble("\n", ("Messages", "bold"), f" {', '.join(found['messages'])}\n"))
+    console.print(Text.assemble(("Operations", "bold"), f" {', '.join(found['operations'])}\n"))
     rows = [[work["name"], work["message"], work["description"]] for work in found["workloads"]]
     show_table(console, "Workloads", ("workload", "message", "what"), rows)
     rows = [[one["name"], one["question"], ", ".join(one["kinds"]) or "any"] for one in found["experiments"]]
@@ -71,14 +73,14 @@ def show_table(console: Console, title: str, heads: tuple[str, ...], rows: list[
     for i, head in enumerate(heads):
         table.add_column(head, justify="right" if i >= len(heads) - numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(literal, row))
     console.print(table)
 
 
 def show_check(console: Console, report: Report) -> None:
     """Show what a check found: outcomes by codec, unknown fields, the share of `extra`, and each finding."""
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.most_common()) or "none"
-    console.print(f"{report.bodies:,} bodies: {kinds}", highlight=False)
+    console.print(literal(f"{report.bodies:,} bodies: {kinds}"))
     rows = [[name, *(f"{counts[outcome]:,}" for outcome in OUTCOMES)] for name, counts in report.codecs.items()]
     show_table(console, "", ("codec", "equal", "refused", "changed", "no schema"), rows, numbers=4)
     fields = report.unknown_fields.most_common(MOST_FIELDS)
@@ -91,20 +93,20 @@ def show_check(console: Console, report: Report) -> None:
         show_table(console, "Share of the bytes that travels in extra", ("message", "share"), rows, numbers=1)
     for finding in report.findings:
         place = f"{finding['file']}:{finding['line']}"
-        console.print(f"{finding['outcome']}: {place}: {finding['reason']}", markup=False, highlight=False)
+        console.print(literal(f"{finding['outcome']}: {place}: {finding['reason']}"))
     for error in report.unreadable[:MOST_FINDINGS]:
-        console.print(f"unreadable: {error}", markup=False, highlight=False)
+        console.print(literal(f"unreadable: {error}"))
     tell_rest(
         console, report.unreadable_lines - min(MOST_FINDINGS, len(report.unreadable)), "lines that cannot be read"
     )
     for hint in report.hints:
-        console.print(f"hint: {hint}", markup=False, highlight=False, soft_wrap=True)
+        console.print(literal(f"hint: {hint}"), soft_wrap=True)
 
 
 def tell_rest(console: Console, count: int, what: str) -> None:
     """Say that a list goes on."""
     if count > 0:
-        console.print(f"… and {count:,} more {what}", highlight=False)
+        console.print(literal(f"… and {count:,} more {what}"))
 
 
 def finding_lines(findings: Iterable[dict[str, Any]]) -> list[str]:
@@ -113,16 +115,27 @@ def finding_lines(findings: Iterable[dict[str, Any]]) -> list[str]:
     return [line if count == 1 else f"{line} (in {count} processes)" for line, count in found.items()]
 
 
-def show_results(console: Console, table: pd.DataFrame, directory: Path) -> None:
-    """Show a run's summary, what it found amiss, and where the rest is."""
+def is_amiss(table: pd.DataFrame, findings: Iterable[dict[str, Any]]) -> bool:
+    """Tell whether a run found something amiss; that a format has no schema for a body is no fault of either."""
+    lost = table["metric"].isin(set(OUTCOMES[1:]) - {"no_schema"} | {FAILED}) & (table["value"] > 0)
+    return bool(lost.any()) or any(finding["outcome"] != "no_schema" for finding in findings)
+
+
+def show_summary(console: Console, table: pd.DataFrame, findings: Iterable[dict[str, Any]]) -> None:
+    """Show a run's summary and what it found amiss."""
     for block in terminal_tables(table):
         console.print(block)
     for line in paired_lines(table):
-        console.print(line, markup=False, highlight=False)
-    # The summary says "no schema" itself; it is no fault of a body or a codec.
-    lines = finding_lines(finding for finding in table.attrs["findings"] if finding["outcome"] != "no_schema")
+        console.print(literal(line))
+    # The summary says "no schema" itself.
+    lines = finding_lines(finding for finding in findings if finding["outcome"] != "no_schema")
     for line in lines[:MOST_FINDINGS]:
-        console.print(line, markup=False, highlight=False)
+        console.print(literal(line))
     tell_rest(console, len(lines) - MOST_FINDINGS, "findings")
-    console.print(f"Tables with units, intervals and versions: {directory / 'tables'}", highlight=False, soft_wrap=True)
-    console.print(f"All rows: {directory / 'results.parquet'}", highlight=False, soft_wrap=True)
+
+
+def show_results(console: Console, table: pd.DataFrame, directory: Path) -> None:
+    """Show a run's summary, what it found amiss, and where the rest is."""
+    show_summary(console, table, table.attrs["findings"])
+    console.print(literal(f"Tables with units, intervals and versions: {directory / 'tables'}"), soft_wrap=True)
+    console.print(literal(f"All rows: {directory / 'results.parquet'}"), soft_wrap=True)

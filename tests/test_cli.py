@@ -126,6 +126,29 @@ def test_compare_leaves_rows_suites_and_tables(serlab: Run, corpus: Path, tmp_pa
         assert line in done.stdout
 
 
+def test_a_run_in_which_every_codec_refuses_is_shown_as_such(serlab: Run, tmp_path: Path) -> None:
+    """By every command that reads it; a finding is status 1, and what cannot be answered says why."""
+    (tmp_path / "odd.jsonl").write_text(json.dumps({"model": "m", "messages": [{"role": "user", "content": "\ud83d"}]}))
+    for done in (
+        serlab("compare", "--quick", "--codec", "orjson,msgpack", "--corpus", "odd.jsonl", "-o", "out"),
+        serlab("report", "out"),
+    ):
+        assert done.returncode == 1 and "Traceback" not in done.stderr and "failed" not in done.stdout
+        assert "No codec has a figure." in done.stdout and "refused: odd.jsonl: 1 of 1 bodies refused" in done.stdout
+        assert [line.split() for line in done.stdout.splitlines() if line.startswith("    ") and line.strip()] == [
+            ["msgpack", "refused"], ["orjson", "refused"],
+        ]  # fmt: skip
+    assert "no codec has a figure: msgpack refused, orjson refused" in (tmp_path / "out/tables/size.md").read_text()
+    for arguments in (
+        ("export", "out", "--table", "size"),
+        ("figures", "out"),
+        ("decide", "out", "--scenario", "edge"),
+    ):
+        done = serlab(*arguments)
+        assert done.returncode == 2 and "refused" in done.stderr and done.stderr.count("\n") == 1
+    assert serlab("export", "out").returncode == serlab("decide", "out").returncode == 0
+
+
 def pyperf(*arguments: str) -> str:
     """Run one of pyperf's own commands."""
     done = subprocess.run([sys.executable, "-m", "pyperf", *arguments], capture_output=True, text=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from serlab.report import FORMATS, build_tables, terminal_tables, write_tables
 from serlab.report.figures import ratio_figure
 from serlab.report.floors import floor_values
-from serlab.report.tables import baseline_of
+from serlab.report.tables import baseline_of, without_figures
 from serlab.report.units import show
 from serlab.results import Row, frame
 
@@ -62,6 +62,24 @@ def test_a_codec_that_failed_parity_has_the_reason_and_no_figure(rows: pd.DataFr
     assert summary.loc["bad", "parity"] == "refused" and pd.isna(summary.loc["bad", "decode_ratio"])
     text = rendered(rows, 80)
     assert "refused" in text and "1.01 =" in text
+
+
+def test_where_no_codec_has_a_figure_each_has_its_reason() -> None:
+    """In the terminal, in the captions' sentence, and the tables of figures are empty."""
+    refused = [one(codec, "parity", "refused", 1) for codec in ("orjson", "msgpack")]
+    rows = frame([*refused, one("json", "parity", "changed", 1), one("twin", "parity", "no_schema", 1)])
+    text = rendered(rows, 80)
+    assert "No codec has a figure." in text and text.count("refused") == 2 and "changed" in text and "no schema" in text
+    assert without_figures(rows) == (
+        "no codec has a figure: json changed, msgpack refused, orjson refused, twin no schema"
+    )
+    assert without_figures(frame([*refused, *times("orjson", [1.0])])) == ""
+
+
+def test_a_run_of_other_operations_is_not_said_to_have_no_figures() -> None:
+    """The summary has no column for a stage."""
+    text = rendered(frame([*times("orjson", [1.0] * 5, operation="populate"), one("orjson", "parity", "equal", 1)]), 80)
+    assert "The figures are in the tables." in " ".join(text.split()) and "equal" in text
 
 
 def test_sizes_stand_against_the_baseline(rows: pd.DataFrame) -> None:

@@ -3,11 +3,29 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from serlab.decide.run import read_run
 from serlab.errors import ResultsError
-from serlab.results import Finished, Journal, Row, load_results, unfinished, write_atomically, write_results
+from serlab.measure.options import Options
+from serlab.page import write_page
+from serlab.report import write_tables
+from serlab.results import (
+    FORMAT,
+    Finished,
+    Journal,
+    Row,
+    load_environment,
+    load_results,
+    unfinished,
+    write_atomically,
+    write_results,
+)
+from serlab.running import recorded_options
+from serlab.verdicts.runs import load_run
+from tests.folders import rows_of, write
 
 ROW = Row("r", "json", "3", "w", "ChatRequest", "encode", "time", "ns", 0, 1.5)
 
@@ -84,3 +102,51 @@ def test_a_pipe_is_written_to_and_a_link_stays_one(tmp_path: Path) -> None:
     link.symlink_to(real)
     write_atomically(link, b"new")
     assert link.is_symlink() and real.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"format": FORMAT + 1, "serlab": "9.9"}, f"expected format {FORMAT}, got format {FORMAT + 1} of serlab 9.9"),
+        ({"format": "1"}, f"expected format {FORMAT}, got format '1' of serlab 0.1.0"),
+        ({"versions": []}, "expected environment.json with an object of versions, got list"),
+    ],
+)
+def test_a_folder_of_another_format_is_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    """By whatever reads it, with what to do about it."""
+    path = write(tmp_path / "run", rows_of("a"), **changed)
+    for read in (load_environment, load_results, write_tables, write_page, load_run, read_run):
+        with pytest.raises(ResultsError) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}: a results folder of another version: {said}; read it with")
+
+
+def test_a_folder_without_a_key_or_a_column_is_named(tmp_path: Path) -> None:
+    """Or with a column that holds something else; what is there in addition does no harm, and a version may lack."""
+    path = write(tmp_path / "run", rows_of("a"), novel={"a": 1})
+    table = load_results(path).assign(novel=1)
+    for bad, said in (
+        (table.drop(columns=["codec_version"]), "columns of format 1, got one without codec_version"),
+        (table.assign(value="x"), "numbers in the column value, got str"),
+        (table.assign(codec=1), "texts in the column codec, got int64"),
+    ):
+        bad.to_parquet(path / "results.parquet")
+        with pytest.raises(ResultsError, match=said):
+            load_results(path)
+    table.to_parquet(path / "results.parquet")
+    assert len(load_results(path)) == len(table) and "novel" in load_environment(path)
+    for text, said in (("{}", "got one without run, versions"), ("[]", "an object, got list")):
+        (path / "environment.json").write_text(text)
+        with pytest.raises(ResultsError, match=said):
+            load_results(path)
+    (path / "environment.json").write_text('{"run": "r", "versions": {}}')
+    for read in (write_tables, load_run):
+        with pytest.raises(ResultsError, match="got one without cpu, cores, os, python"):
+            read(path)
+    with pytest.raises(ResultsError, match="with the options of the run, got one without them"):
+        recorded_options(path, Options(), Options().parts)
+
+
+def test_options_of_another_serlab_are_read_as_far_as_they_are_known() -> None:
+    """A key that is not known here does no harm."""
+    assert Options.from_record({"seed": 3, "codecs": ["json"], "novel": 1}) == Options(seed=3, codecs=("json",))

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from serlab.console import literal
 from serlab.decide.decision import Decision
 from serlab.decide.frames import money_column
 from serlab.report.units import show, three_digits
@@ -20,10 +21,10 @@ MARKS = {"recommended": "→", "tie": "="}
 
 def show_decision(console: Console, decision: Decision) -> None:
     """Show a decision: the verdict first, for somebody with two minutes."""
-    console.print(Text(decision.scenario.question, style="dim"))
-    console.print(Text(decision.verdict, style="bold"))
+    console.print(literal(decision.scenario.question, "dim"))
+    console.print(literal(decision.verdict, "bold"))
     for line in (*decision.notes, *decision.reasons):
-        console.print(Text(f"· {line}"))
+        console.print(literal(f"· {line}"))
     console.print()
     console.print(table_of(decision))
     console.print()
@@ -32,14 +33,14 @@ def show_decision(console: Console, decision: Decision) -> None:
 def table_of(decision: Decision) -> Table:
     """Lay out the ranking: what can be used, then what cannot."""
     look = {"title_justify": "left", "title_style": "", "padding": (0, 1, 0, 0), "pad_edge": False}
-    table = Table(title=legend(decision), box=None, **look)  # type: ignore[arg-type]
+    table = Table(title=Text(legend(decision)), box=None, **look)  # type: ignore[arg-type]
     currency = decision.scenario.prices.currency
     ratio = f"{RANKED[decision.scenario.objective]} × {decision.order.baseline}"
     for head in ("  codec", "CPU", "wire", "size", f"{currency}/M", ratio):
-        table.add_column(head, justify="left" if head == "  codec" else "right", no_wrap=True)
+        table.add_column(Text(head), justify="left" if head == "  codec" else "right", no_wrap=True)
     for row in decision.ranking.to_dict("records"):
         style = "bold" if row["verdict"] == "recommended" else "dim" if row["rank"] is None else ""
-        table.add_row(*cells(decision, row), style=style)
+        table.add_row(*map(literal, cells(decision, row)), style=style)
     return table
 
 
@@ -76,5 +77,5 @@ def show_overview(console: Console, lines: dict[str, str]) -> None:
     """Show one line for each scenario."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, line in lines.items():
-        table.add_row(Text(name, style="bold"), Text(line))
+        table.add_row(literal(name, "bold"), literal(line))
     console.print(table)

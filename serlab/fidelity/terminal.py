@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from serlab.console import literal
 from serlab.fidelity.cells import (
     CHANGED,
     FAILED,
@@ -30,16 +32,16 @@ from serlab.fidelity.evolution import NEW_READER, OLD_READER
 
 Cells = Sequence[Cell] | Sequence[EvolutionCell]
 MARKS = {
-    KEPT: "·",
-    REFUSED: "[yellow]R[/]",
-    CHANGED: "[bold red]C[/]",
-    NO_CASE: "",
-    FAILED: "[bold red]F[/]",
-    MISSING: "?",
-    READS: "·",
-    REFUSES: "[yellow]R[/]",
-    LOSES: "[red]L[/]",
-    MISREADS: "[bold red]M[/]",
+    KEPT: Text("·"),
+    REFUSED: Text("R", "yellow"),
+    CHANGED: Text("C", "bold red"),
+    NO_CASE: Text(""),
+    FAILED: Text("F", "bold red"),
+    MISSING: Text("?"),
+    READS: Text("·"),
+    REFUSES: Text("R", "yellow"),
+    LOSES: Text("L", "red"),
+    MISREADS: Text("M", "bold red"),
 }
 TOLD = {CHANGED, FAILED, LOSES, MISREADS}
 """Outcomes whose details are listed."""
@@ -102,22 +104,23 @@ def show_direction(console: Console, cells: Cells, head: str) -> None:
     if not cells:
         return
     codecs = list(dict.fromkeys(cell.codec for cell in cells))
-    marks: dict[str, dict[str, str]] = {}
+    marks: dict[str, dict[str, Text]] = {}
     for cell in cells:
         codec, name, _, outcome = cell[:4]
         forbidden = isinstance(cell, EvolutionCell) and cell.rule == FORBIDDEN and outcome in TOLD
-        marks.setdefault(name, {})[codec] = f"({MARKS[outcome]})" if forbidden else MARKS[outcome]
+        mark = Text.assemble("(", MARKS[outcome], ")") if forbidden else MARKS[outcome]
+        marks.setdefault(name, {})[codec] = mark
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column(head, overflow="fold")
     for number in range(1, len(codecs) + 1):
         table.add_column(str(number), justify="right")
     for name, row in marks.items():
-        table.add_row(name, *(row[codec] for codec in codecs))
-    console.print(f"\n[bold]{TITLES[cells[0].direction]}[/bold]", highlight=False)
-    console.print("   ".join(f"{i} {codec}" for i, codec in enumerate(codecs, 1)), markup=False, highlight=False)
+        table.add_row(literal(name), *(row[codec] for codec in codecs))
+    console.print(Text.assemble("\n", (TITLES[cells[0].direction], "bold")))
+    console.print(literal("   ".join(f"{i} {codec}" for i, codec in enumerate(codecs, 1))))
     console.print(table)
     for note in notes(cells):
-        console.print(note, markup=False, highlight=False)
+        console.print(literal(note))
 
 
 def notes(cells: Cells) -> list[str]:

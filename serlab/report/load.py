@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from serlab.console import literal
 from serlab.report.units import show
 from serlab.stats import CONTROL, FLOOR, Estimate, paired_ratio, verdict
 
@@ -180,14 +181,16 @@ def lag_cells(group: pd.DataFrame) -> dict[str, str]:
 def block(table: pd.DataFrame, legend: str, cells_of: Callable[[pd.DataFrame], dict[str, str]]) -> Table:
     """Lay out one summary: a block per workload, a row per codec."""
     heads = list(dict.fromkeys(head for _, group in table.groupby("codec", sort=False) for head in cells_of(group)))
-    shown = Table(title=legend, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    shown = Table(title=Text(legend), title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
     shown.add_column("workload, codec", max_width=26, overflow="fold")
     for head in heads:
         shown.add_column(head, justify="right", no_wrap=True)
     for workload, group in table.groupby("workload", sort=False):
-        shown.add_row(Text(str(workload), style="bold"))
+        shown.add_row(literal(workload, "bold"))
         arms = group[~group["codec"].str.endswith(CONTROL)].groupby("codec", sort=False)
         for number, (codec, arm) in enumerate(arms, 1):
             cells = cells_of(arm)
-            shown.add_row(f"  {codec}", *(cells.get(head, "–") for head in heads), end_section=number == len(arms))
+            shown.add_row(
+                literal(f"  {codec}"), *(cells.get(head, "–") for head in heads), end_section=number == len(arms)
+            )
     return shown

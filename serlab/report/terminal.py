@@ -7,9 +7,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from serlab.console import literal
 from serlab.report.load import load_summaries
 from serlab.report.paired import own
-from serlab.report.tables import OUTCOMES, baseline_of, build_tables, common_lines
+from serlab.report.tables import OUTCOMES, baseline_of, build_tables, common_lines, without_figures
 from serlab.report.units import show
 from serlab.report.wiresummary import wire_summaries
 from serlab.stats import band
@@ -24,6 +25,8 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("decode_allocations", "allocs", ""),
 )
 """Column of the summary, its heading, and the column that says whether it is a tie."""
+PARITY = ("parity", "outcome", "")
+"""What is shown where no codec has a figure."""
 
 
 def terminal_tables(rows: pd.DataFrame) -> list[Table]:
@@ -37,10 +40,10 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     """
     tables = build_tables(rows)
     summary = tables["summary"]
-    columns = [column for column in COLUMNS if column[0] in summary.columns]
+    columns = [column for column in COLUMNS if column[0] in summary.columns] or [PARITY]
     load = [*load_summaries(own(rows), baseline_of(own(rows))), *wire_summaries(tables.get("wire", pd.DataFrame()))]
     # On the wire sizes are an aside, and their table would push the answer off the screen.
-    if summary.empty or (load and {column[0] for column in columns} <= {"size_ratio"}):
+    if summary.empty or (load and {column[0] for column in columns} <= {"size_ratio", PARITY[0]}):
         return load
     # As a text, since the name of a corpus may look like markup.
     title = Text(legend(rows, columns, noise_of(tables["time"])))
@@ -58,6 +61,8 @@ def legend(rows: pd.DataFrame, columns: list[tuple[str, str, str]], noise: str) 
     """Explain the figures."""
     base = baseline_of(own(rows))
     shown = [heading for _, heading, _ in columns]
+    if columns == [PARITY]:
+        return "No codec has a figure." if without_figures(own(rows)) else "The figures are in the tables."
     text = f"Ratios to {base}: 0.50 is half the bytes or time. Bold is the best."
     if any(verdict for _, _, verdict in columns):
         text += f"\n= is a tie with {base}: inside the machine's noise."
@@ -98,16 +103,16 @@ def ranked(group: pd.DataFrame) -> pd.DataFrame:
 
 def add_group(table: Table, workload: str, group: pd.DataFrame, columns: list[tuple[str, str, str]]) -> None:
     """Add a workload's name and its codecs."""
-    best = {name: group[name].min() for name, _, _ in columns}
-    table.add_row(Text(workload, style="bold"))
+    best = {name: group[name].min() for name, _, _ in columns if columns != [PARITY]}
+    table.add_row(literal(workload, "bold"))
     for i, row in enumerate(group.to_dict("records")):
-        cells = [cell_of(row, name, verdict, best[name]) for name, _, verdict in columns]
+        cells = [cell_of(row, name, verdict, best.get(name)) for name, _, verdict in columns]
         if row["parity"] in OUTCOMES.values():
             cells[0] = Text(str(row["parity"]), style="yellow")
-        table.add_row(f"  {row['codec']}", *cells, end_section=i == len(group) - 1)
+        table.add_row(literal(f"  {row['codec']}"), *cells, end_section=i == len(group) - 1)
 
 
-def cell_of(row: dict[Any, Any], name: str, verdict: str, best: float) -> Text:
+def cell_of(row: dict[Any, Any], name: str, verdict: str, best: float | None) -> Text:
     """Write one figure: bold where it is the best, `=` where it ties with the baseline."""
     value = row[name]
     mark = " =" if verdict and row.get(verdict) == "tie" else "  " if verdict else ""

@@ -34,7 +34,7 @@ def digest_table(found: list[Digest]) -> Table:
         noisiest = f"A/A is widest in: {one.noisiest}" if one.noisiest else ""
         ends = "\n".join([*filter(None, (one.least, one.most, share))] or ["nothing"])
         ends = f"{ends}\n{noisiest}" if noisiest else ends
-        shown.add_row(name, f"{one.ties} of {one.compared}", percent(one.noise), ends, end_section=True)
+        shown.add_row(name, f"{one.ties} of {one.compared}", percent(one.noise), Text(ends), end_section=True)
     return shown
 
 
@@ -52,7 +52,7 @@ def table_of(block: Block) -> Table:
     # Names of codecs stay whole; conditions, which head lines, are long enough to take the room of the figures.
     shown.add_column("", overflow="fold", no_wrap=all(cells for _, cells in block.lines))
     for head in block.heads:
-        shown.add_column(head.replace(", ", "\n").replace("=", "\n="), justify="right", overflow="fold")
+        shown.add_column(Text(head.replace(", ", "\n").replace("=", "\n=")), justify="right", overflow="fold")
     for name, cells in block.lines:
         shown.add_row(Text(name, style="" if cells else "bold"), *map(Text, cells))
     return shown

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from serlab.console import literal
 from serlab.report.units import TIME, scaled, three_digits
 from serlab.verdicts.changes import SAME, WORSE, Change
 from serlab.verdicts.diff import Diff
@@ -20,17 +21,17 @@ FIGURES = {"time": "time", "equal": "equal bodies"}
 def show_diff(console: Console, diff: Diff) -> None:
     """Show what changed, the largest effects first, and what did not."""
     for line in (*version_lines(diff.versions), *(f"note: {note}" for note in diff.notes)):
-        console.print(line, markup=False, highlight=False)
+        console.print(literal(line))
     changed = [change for change in diff.changes if change.verdict not in SAME]
     if changed:
         console.print(diff_table(changed, diff.reference))
     for line in summary_lines(diff.changes):
-        console.print(line, markup=False, highlight=False)
+        console.print(literal(line))
 
 
 def diff_table(changes: list[Change], reference: str) -> Table:
     """Build the table of changes."""
-    title = "Before and after; ratios below 1 are smaller or faster"
+    title = Text("Before and after; ratios below 1 are smaller or faster")
     if reference:
         title += f"\nA time is a ratio to {reference} in its own run, with the 95 % interval of their ratio."
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -45,7 +46,7 @@ def diff_table(changes: list[Change], reference: str) -> Table:
             after(change),
             interval(change),
         )
-        table.add_row(*map(escape, cells), f"[{style}]{change.verdict}[/{style}]")
+        table.add_row(*map(literal, cells), Text(change.verdict, style))
     return table
 
 
