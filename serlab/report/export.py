@@ -30,8 +30,8 @@ TITLES = {
     **LOAD_TITLES,
     "wire": WIRE_TITLE,
 }
-FORMULA = ("=", "+", "-", "@")
-"""What a cell begins with that a spreadsheet computes."""
+FORMULA = re.compile(r"[=+@]|-.*[(|!]", re.DOTALL)
+"""What a spreadsheet computes. A minus begins names and numbers as well; it does harm only before a call or a link."""
 Writer = Callable[[pd.DataFrame, str, Sequence[str] | None], str]
 """Table, caption and columns (None: all) → the file's text."""
 
@@ -111,7 +111,7 @@ def inert(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = visible(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if FORMULA.match(text) else text
 
 
 def to_json(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
