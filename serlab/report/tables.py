@@ -103,7 +103,7 @@ def without_figures(rows: pd.DataFrame) -> str:
     if len(counts) < len(rows) or counts.empty:
         return ""
     pairs = counts[["workload", "codec"]].drop_duplicates().itertuples(index=False)
-    said = {(str(codec), outcome(rows, str(workload), str(codec)) or "equal") for workload, codec in pairs}
+    said = {(str(codec), parity_of(rows, str(workload), str(codec))) for workload, codec in pairs}
     return f"no codec has a figure: {', '.join(f'{codec} {what}' for codec, what in sorted(said))}"
 
 
