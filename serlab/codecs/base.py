@@ -25,7 +25,7 @@ from typing import Any
 
 from serlab.errors import DecodeError, DocumentError, EncodeError
 from serlab.messages import UNSET, kind_of
-from serlab.messages.base import set_field
+from serlab.messages.finite import set_field
 
 REFUSALS = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError, MemoryError)
 """What libraries raise on a message or on bytes that they cannot take."""

@@ -90,5 +90,5 @@ def read_sealed(
         message = typed(data)
     except msgspec.ValidationError:
         return convert(untyped(data))
-    finite.set_seal(message, finite.unbroken)
+    finite.set_field(message, "seal", finite.unbroken)
     return message

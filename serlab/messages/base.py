@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, Union
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from serlab.messages.finite import NO_FLOAT, Sealed, break_seals, is_finite
+from serlab.messages.finite import NO_FLOAT, Sealed, break_seals, is_finite, set_field
 
 T = TypeVar("T")
 
@@ -86,9 +86,6 @@ class Nothing(Mapping[str, Any]):
     def __reduce__(self) -> str:
         return "NO_EXTRA"
 
-
-set_field = msgspec.structs.force_setattr
-"""Set a field past what looks at the value."""
 
 NO_EXTRA: Mapping[str, Any] = Nothing()
 """The `extra` of a message that its type covers: one object for all, which nobody can fill by accident."""

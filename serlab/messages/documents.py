@@ -16,10 +16,11 @@ import numpy as np
 
 from serlab.errors import DocumentError, UnknownNameError
 from serlab.messages import finite
-from serlab.messages.base import NO_EXTRA, Message, Part, set_field
+from serlab.messages.base import NO_EXTRA, Message, Part
 from serlab.messages.chat import ChatChunk, ChatResponse
 from serlab.messages.chatrequest import ChatRequest
 from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
+from serlab.messages.finite import set_field
 from serlab.messages.generate import GenerateRequest, GenerateResponse
 from serlab.messages.pointer import apply_extra, token
 from serlab.messages.vectors import pack_vectors
@@ -85,7 +86,7 @@ def from_document(kind: str | type, document: Any) -> Any:
     all_finite = inspect(document)
     message = converter(kind if isinstance(kind, str) else kind.__name__)(document)
     if all_finite and isinstance(message, Message):
-        finite.set_seal(message, finite.unbroken)
+        set_field(message, "seal", finite.unbroken)
     return message
 
 
@@ -151,7 +152,7 @@ def converter(kind: str, sealing: bool = False) -> Callable[[Any], Any]:
         except RecursionError as error:
             raise too_deep(kind) from error
         if sealing:
-            finite.set_seal(message, finite.unbroken)
+            set_field(message, "seal", finite.unbroken)
         return message
 
     if type_ is EmbeddingResponse:

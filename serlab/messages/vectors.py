@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from serlab.messages.base import set_field
 from serlab.messages.embeddings import Embedding, EmbeddingResponse, EmbeddingsByType, VectorByType
+from serlab.messages.finite import set_field
 
 BATCHES = ("float", "int8", "uint8", "binary", "ubinary")
 """The fields of `EmbeddingsByType` that hold lists of vectors."""
