@@ -9,12 +9,14 @@
 import pandas as pd
 
 from serlab.notebook import open_run, readable, say
+from serlab.notebook.claims import compare, compare_arms, count_among, least_among, measure, most_among
 from serlab.notebook.wired import filled_in
 from serlab.notebook.wireproof import (
     even_at_ms,
     kept_sentence,
     parts_of,
     said_of,
+    saved_one_way,
     share_texts,
     stall_sentences,
     times_codec,
@@ -86,7 +88,7 @@ parts_of(calls, large)
 # %%
 of_base = calls[calls["codec"] == base]
 http = of_base[of_base["transport"] == "http"].set_index("workload", drop=False).loc[sizes.index]
-say(f"With `{base}`:", *(f"- {said_of(http.loc[name])}" for name in dict.fromkeys((small, large))))
+say(f"With `{base}`:", *(f"- {said_of(rows, name, base)}" for name in dict.fromkeys((small, large))))
 
 # %% [markdown]
 # ## By payload and transport
@@ -112,13 +114,22 @@ counts = counts.reindex(index=list(TRANSPORTS), columns=["faster", "tie", "slowe
 counts.rename(index=TRANSPORTS).rename_axis(index=f"calls, against {base}", columns=None)
 
 # %%
-share = of_base.pivot(index="workload", columns="transport", values="codec_share")
-alone = of_base.groupby("transport")["transport_ns"].median()
-dear, cheap = alone.idxmax(), alone.idxmin()
+over = {name: f"wire/transport/{name}/inflight=1" for name in TRANSPORTS if name in set(calls["transport"])}
+whole = [
+    compare(rows, codec, operation, "latency", to=base, workloads=[workload]).at(workload)
+    for transport, operation in over.items()
+    for workload in sizes.index
+    for codec in compared["codec"].unique()
+]
+bare = f"floor: bytes of {base}"
+alone = {name: measure(rows, bare, operation, "latency") for name, operation in over.items()}
+dear, cheap = (choose(alone, key=lambda name: alone[name].values.median()) for choose in (max, min))
+dearer = compare(rows, bare, over[dear], "latency", to_operations=over[cheap]).median()
+rest = {name: compare(rows, bare, over[name], "latency", to=base).values for name in (dear, cheap)}
 say(
-    f"{counts['tie'].sum()} of {len(compared)} comparisons of whole calls tie. Bytes alone take "
-    f"{alone[dear] / alone[cheap]:.1f} times as long over {TRANSPORTS[dear]} as over {TRANSPORTS[cheap]} at the median "
-    f"workload, and the codec is the smaller share there on {(share[dear] < share[cheap]).sum()} of {len(share)}."
+    f"{count_among(whole, 'tie'):of} comparisons of whole calls tie. Bytes alone take {dearer:.1f} times as long over "
+    f"{TRANSPORTS[dear]} as over {TRANSPORTS[cheap]} at the median workload, and the codec is the smaller share there "
+    f"on {(rest[dear] > rest[cheap]).sum()} of {len(rest[dear])}."
 )
 
 # %% [markdown]
@@ -165,10 +176,11 @@ shown = shown[["codec", "both", "saved", "verdict", "noticed"]]
 shown.set_axis(["fastest", f"saves against {base}, both ways", "one way", "verdict", "1 % of a call up to"], axis=1)
 
 # %%
-found = savings[savings["verdict"] == "faster"]
+gained = {name: saved_one_way(rows, one, base) for name, one in savings.iterrows()}
 behind = [name for name, one in savings.iterrows() if is_noticed(one, MODEL_MS * 1e6)]
 say(
-    f"Another codec is measurably faster on {len(found)} of {len(savings)} workloads. Behind a model of {MODEL_MS} ms "
+    f"Another codec is measurably faster on {count_among(gained.values(), 'less'):of} workloads. Behind a model of "
+    f"{MODEL_MS} ms "
     f"what it saves one way would be noticed on {len(behind)}"
     + (f": {', '.join(f'`{name}`' for name in behind)}." if len(behind) else ".")
 )
@@ -188,12 +200,19 @@ readable(forms.set_index(["form", "codec"]), ["call_ns", "body_bytes", "ratio"])
 # %%
 arms = wire_arms(rows, "vectors")
 listed = arms.baseline()
-best = forms.loc[forms.groupby("form", sort=False)["call_ns"].idxmin()].set_index("form")["codec"]
-others = {form: f"{codec} {form}" for form, codec in best.items() if form != "list"}
-against = {form: arms.versus(name, listed) for form, name in others.items()}
+of_list = {"to": listed.rpartition(" ")[0], "to_operations": "wire/vectors/list", "workloads": [arms.workload]}
+among = {form: list(group["codec"]) for form, group in forms.groupby("form", sort=False) if form != "list"}
+against = {
+    form: compare(rows, codecs, f"wire/vectors/{form}", "latency", **of_list).at(arms.workload)
+    for form, codecs in among.items()
+}
+others = {form: f"{one.codec} {form}" for form, one in against.items()}
 say(
     f"The fastest of each form, its time against `{listed}`:",
-    *(f"- `{others[form]}`: {found.words('less', 'more')}." for form, found in against.items()),
+    *(
+        f"- {one:codec} {form}: {one.words('less', 'more', 'a tie')} ({one.between()})."
+        for form, one in against.items()
+    ),
 )
 
 # %% [markdown]
@@ -216,7 +235,7 @@ shown.set_axis(["fastest of the others", "saves", "verdict", "1 % of a call up t
 
 # %%
 stalls = stall_table(rows)
-worst = stalls.loc[stalls[stalls["codec"] == base]["inline_ns"].idxmax(), "workload"]
+worst = measure(rows, base, "wire/loop-stall/inline", "stall-p99").most().workload
 loop = stalls[stalls["workload"] == worst].set_index("codec")
 shown = readable(loop, ["inline_ns", "inline_verdict", "thread_ns", "to_inline_ratio", "bodies_per_s"])
 shown.set_axis(["inline", f"against {base}", "thread", "thread / inline", "bodies/s"], axis=1)
@@ -247,12 +266,18 @@ readable(far, ["trips", "formula_trips"]).set_axis(["measured", "by formula"], a
 
 # %%
 link, long_ms = wire_arms(rows, "connection"), links["rtt_ms"].max()
+trips = [
+    compare_arms(rows, link, f"{arm} {under}", f"formula: {arm} {under}", "round-trips")
+    for protocol, arm in far.index
+    for under in [f"{protocol}/rtt={long_ms:g}ms"]
+]
 resumed = [protocol for protocol, arm in far.index if arm == "resumed"]
-pairs = {p: link.versus(f"resumed {p}/rtt={long_ms:g}ms", f"new {p}/rtt={long_ms:g}ms") for p in resumed}
+pairs = {p: f"{p}/rtt={long_ms:g}ms" for p in resumed}
+pairs = {p: compare_arms(rows, link, f"resumed {under}", f"new {under}") for p, under in pairs.items()}
 say(
-    f"Measured round trips differ from the formula by {(far['trips'] / far['formula_trips'] - 1).abs().max():.0%} at "
-    "the most. Resuming a session, against a full handshake:",
-    *(f"- {protocol}: {found.words('faster', 'slower')}." for protocol, found in pairs.items()),
+    f"Measured round trips are {least_among(trips):.2f} to {most_among(trips):.2f} of the formula's. "
+    "Resuming a session, against a full handshake:",
+    *(f"- {p}: {one.words('faster', 'slower', 'a tie')} ({one.between()})." for p, one in pairs.items()),
 )
 
 # %% [markdown]
@@ -279,7 +304,14 @@ even = {name: even_at_ms(links, tls, at_most[name]) for name in sizes.index}
 say(
     f"A kept connection ({tls}) saves more of a call than any codec here",
     *(
-        f"- on `{name}`: " + (f"from a round trip of {ms:.1f} ms on." if ms else "without any distance.")
+        f"- on `{name}`: "
+        + (
+            f"from a round trip of {ms:.1f} ms on."
+            if ms
+            else "without any distance."
+            if at_most[name] > 0
+            else "as soon as it saves anything, since no codec does."
+        )
         for name, ms in even.items()
     ),
 )
@@ -318,12 +350,16 @@ costs = costs.set_axis(["stop_lag_ns", "wasted tokens"], axis=1)
 readable(costs, ["stop_lag_ns", "wasted tokens"]).rename(columns={"stop lag": "server stops after"})
 
 # %%
-waste = costs["wasted tokens"].dropna().unstack()
-silent = waste["untold"].dropna() if "untold" in waste else waste["told"].iloc[:0]
+dropped = wire_arms(rows, "cancel")
+ways = {arm: [t for t, name in costs["wasted tokens"].dropna().index if name == arm] for arm in ("told", "untold")}
+told, untold = (
+    {name: compare_arms(rows, dropped, f"{arm} {name}", metric="wasted-tokens") for name in names}
+    for arm, names in ways.items()
+)
+fewest, most = least_among(told.values()), most_among(told.values())
 say(
-    f"A server that is told makes {waste['told'].min():.1f} to {waste['told'].max():.1f} tokens for nobody, those that "
-    "were under way included.",
-    *(f"Untold over {TRANSPORTS[name]} it makes {tokens:.0f}." for name, tokens in silent.items()),
+    f"A server that is told makes {fewest:.1f} to {most:.1f} tokens for nobody, those that were under way included.",
+    *(f"Untold over {TRANSPORTS[name]} it makes {one:.0f}." for name, one in untold.items()),
 )
 
 # %% [markdown]
@@ -348,15 +384,18 @@ called = set(rivals["workload"])
 say(
     f"**Would another codec than `{base}` be noticed in a whole call?** By what it saves one way; embeddings by their "
     "real call, against a list and against base64. It has to be a hundredth at the lower end of the interval.",
-    *(f"- {worth(one, base, MODEL_MS * 1e6)}" for name, one in savings.iterrows() if name not in called),
-    *(f"- {worth(one, one['rival'], MODEL_MS * 1e6)}" for _, one in rivals.iterrows()),
+    *(f"- {worth(one, base, MODEL_MS * 1e6, gained[name])}" for name, one in savings.iterrows() if name not in called),
+    *(
+        f"- {worth(one, one['rival'], MODEL_MS * 1e6, compare_arms(rows, arms, one['codec'], one['rival'], saved=1.0))}"
+        for _, one in rivals.iterrows()
+    ),
 )
 
 # %%
-say(kept_sentence(own, {name: at_most[name] for name in dict.fromkeys((small, large))}))
+say(kept_sentence(rows, own, {name: at_most[name] for name in dict.fromkeys((small, large))}))
 
 # %%
-shorter = [f"`{others[form]}` takes {found}" for form, found in against.items() if found.verdict == "less"]
+shorter = [f"{one:codec} {form} takes {one.between()}" for form, one in against.items() if one.verdict == "less"]
 say(
     f"**Send vectors as bytes.** Of the time of `{listed}`, {'; '.join(shorter)}."
     if shorter
@@ -364,13 +403,14 @@ say(
 )
 
 # %%
-more = {name: tokens / waste["told"][name] for name, tokens in silent.items() if tokens > waste["told"].max()}
+more = {name: one for name, one in untold.items() if name in told and one.value > most.value}
 say(
     *(
-        f"**See that the server hears of a cancelled call.** Over {TRANSPORTS[name]} one that did not made "
-        f"{silent[name]:.0f} tokens for nobody, {ratio:.0f} times as many as one that did."
-        for name, ratio in more.items()
-    )
+        f"**See that the server hears of a cancelled call.** Over {TRANSPORTS[name]} one that did not made {one:.0f} "
+        f"tokens for nobody, one that did {told[name]:.1f}."
+        for name, one in more.items()
+    ),
+    *([] if more else ["A server that does not hear of a cancelled call made no more tokens for nobody here."]),
 )
 
 # %% [markdown]

@@ -44,8 +44,9 @@ def made(name: str, outcome: str) -> pd.DataFrame:
     rows = rows if name else rows[rows["workload"].isin(WORKLOADS)]
     if not name and "check" not in set(rows["operation"]):
         rows = pd.concat([rows, rows[rows["operation"] == "populate"].assign(operation="check")])
-    places = ["workload", "operation", "metric"]
-    found = [remade(group, outcome) for _, group in rows.groupby(places, sort=False)]
+    # In these experiments one group alone holds the baseline that all are compared with.
+    whole = rows["operation"].str.extract("^(wire/(?:vectors|stream))/")[0].fillna(rows["operation"])
+    found = [remade(group, outcome) for _, group in rows.groupby(["workload", whole, "metric"], sort=False)]
     return frame(Row(*row) for group in found for row in group.itertuples(index=False))
 
 
@@ -58,6 +59,10 @@ def remade(group: pd.DataFrame, outcome: str) -> pd.DataFrame:
         return group
     base = group[group["codec"] == baseline]["value"].median()
     arms = group["codec"].to_numpy()
+    home = group[group["codec"] == baseline + CONTROL]["operation"]
+    if len(home) and group["operation"].nunique() > 1:
+        away = [f" {name.partition('/')[2]}" if name != home.iloc[0] else "" for name in group["operation"]]
+        arms = arms + np.array(away, dtype=object)
     noisy = metric in LIKE_TIME
     factors = [
         factor(arm, process, baseline, outcome, noisy) for arm, process in zip(arms, group["process"], strict=True)

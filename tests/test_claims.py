@@ -10,10 +10,21 @@ import pytest
 
 from serlab import notebook
 from serlab.notebook import claims
-from serlab.notebook.claims import Claim, Printed, Selection, compare, measure
+from serlab.notebook.claims import (
+    Claim,
+    Printed,
+    Selection,
+    compare,
+    compare_arms,
+    count_among,
+    least_among,
+    measure,
+    most_among,
+)
 from serlab.report import figures
+from serlab.report.wirearms import wire_arms
 from serlab.results import load_environment
-from serlab.stats import Estimate, paired_ratio, verdict
+from serlab.stats import Estimate, median_of, paired_ratio, verdict
 from tests.claimrows import OUTCOMES, made, write_run
 from tests.conftest import ROOT
 
@@ -61,8 +72,10 @@ def tell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def expected(rows: pd.DataFrame, claim: Claim) -> Claim:
     """Compute a claim again from the rows alone."""
+    if claim.parts:
+        return among([expected(rows, one) for one in claim.parts], claim)
     found = {name: one for name in claim.workloads for one in recomputed(rows[rows["workload"] == name], claim)}
-    ratios = {name: ratio for name, (_, ratio, _) in found.items()}
+    ratios = {name: one.value for name, (_, one, _) in found.items()}
     values = np.array(list(ratios.values()))
     if claim.form == "median":
         ranked = sorted(ratios, key=ratios.__getitem__)
@@ -74,24 +87,50 @@ def expected(rows: pd.DataFrame, claim: Claim) -> Claim:
         return claim._replace(value=float(sum(hits)))
     name = {"at": claim.workload, "least": min(ratios, key=ratios.__getitem__)}.get(claim.form)
     name = name or max(ratios, key=ratios.__getitem__)
-    codec, value, verdict = found[name]
-    return claim._replace(value=value, codec=codec, workload=name, verdict=verdict)
+    codec, (value, low, high, _), verdict = found[name]
+    return claim._replace(value=value, codec=codec, workload=name, verdict=verdict, low=low, high=high)
 
 
-def recomputed(rows: pd.DataFrame, claim: Claim) -> Iterator[tuple[str, float, str]]:
+def among(found: list[Claim], claim: Claim) -> Claim:
+    """Compute the least, the largest or the number of other claims."""
+    if claim.form == "count":
+        low, high = (0, 0) if isinstance(claim.counted, str) else claim.counted
+        return claim._replace(value=float(sum(one.verdict == claim.counted or low < one.value < high for one in found)))
+    ranked = sorted(found, key=lambda one: one.value)
+    return ranked[0 if claim.form == "least" else -1]
+
+
+def recomputed(rows: pd.DataFrame, claim: Claim) -> Iterator[tuple[str, Estimate, str]]:
     """Compute the codec, the figure and the verdict of one workload."""
     top, codec = least(rows, claim.selection)
     if claim.against is None:
-        yield codec, float(np.median(top[codec].dropna())), ""
+        yield codec, Estimate(float(np.median(top[codec].dropna())), np.nan, np.nan, 0), ""
         return
     bottom, other = least(rows, claim.against)
     ratio = (top[codec] / bottom[other]).dropna()
-    twin = next((name for name in top if name.endswith("(A/A)")), None)
-    control = Estimate(np.nan, np.nan, np.nan, 0)
-    if twin is not None:
-        control = paired_ratio(dict(top[twin].dropna()), dict(top[twin.removesuffix(" (A/A)")].dropna()))
     estimate = paired_ratio(dict(ratio), dict.fromkeys(ratio.index, 1.0))
-    yield codec, float(np.median(ratio)), verdict(estimate, control, "less", "more")
+    said = verdict(estimate, spread(rows, claim.against, top, bottom), "less", "more")
+    if claim.saved:
+        less = ((bottom[other] - top[codec]) * claim.saved).dropna()
+        estimate = median_of(dict(less))
+    yield codec, estimate, said
+
+
+def spread(rows: pd.DataFrame, against: Selection, top: pd.DataFrame, bottom: pd.DataFrame) -> Estimate:
+    """Compute A/A: of the figure's own group, on the wire of the divisor's or of the experiment's first with one."""
+    groups = [top]
+    if against.operations[0].startswith("wire/"):
+        beside = rows[rows["operation"].str.match("/".join(against.operations[0].split("/")[:2]) + "/")]
+        beside = beside[beside["metric"] == against.metric]
+        groups = [
+            bottom,
+            *(least(rows, Selection((), (one,), against.metric))[0] for one in beside["operation"].unique()),
+        ]
+    twins = ((group, name) for group in groups for name in group if name.endswith("(A/A)"))
+    group, twin = next(twins, (None, ""))
+    if group is None:
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    return paired_ratio(dict(group[twin].dropna()), dict(group[twin.removesuffix(" (A/A)")].dropna()))
 
 
 def least(rows: pd.DataFrame, selection: Selection) -> tuple[pd.DataFrame, str]:
@@ -105,7 +144,7 @@ def least(rows: pd.DataFrame, selection: Selection) -> tuple[pd.DataFrame, str]:
         sums = sums.add(read[plain] - decode[plain], axis=0)
     there = [codec for codec in selection.codecs if codec in sums and sums[codec].notna().any()]
     base = sums.get("orjson", 1.0)
-    return sums, min(there, key=lambda codec: float((sums[codec] / base).median()))
+    return sums, min(there, key=lambda codec: float((sums[codec] / base).median()), default="")
 
 
 def mistakes(rows: pd.DataFrame, printed: list[Printed]) -> list[Printed]:
@@ -118,14 +157,19 @@ def texts(rows: pd.DataFrame, printed: Printed) -> set[str]:
     claim = expected(rows, printed.claim)
     if printed.spec == "words":
         return {claim.verdict}
-    return {claims.written(claim._replace(value=claim.value * by), printed.spec) for by in (1 - 1e-9, 1, 1 + 1e-9)}
+    near = [
+        claim._replace(value=claim.value * by, low=claim.low * by, high=claim.high * by)
+        for by in (1 - 1e-9, 1, 1 + 1e-9)
+    ]
+    return {claims.written(one, printed.spec) for one in near}
 
 
 def flipped(rows: pd.DataFrame, claim: Claim) -> pd.DataFrame:
     """Turn a claim's figure round: what was twice the other is half of it; what stands alone is halved."""
     chosen = rows["workload"].isin(list(claim.workloads)) & rows["codec"].isin(list(claim.selection.codecs))
     chosen &= rows["operation"].isin(list(claim.selection.operations)) & (rows["metric"] == claim.selection.metric)
-    return rows.assign(value=rows["value"].where(~chosen, rows["value"] / (claim.value**2 if claim.against else 2)))
+    ratio = expected(rows, claim._replace(form="at", parts=(), saved=0.0)).value if claim.saved else claim.value
+    return rows.assign(value=rows["value"].where(~chosen, rows["value"] / (ratio**2 if claim.against else 2)))
 
 
 @pytest.mark.parametrize("name", CLAIMING)
@@ -139,11 +183,11 @@ def test_what_a_notebook_claims_follows_from_the_rows(tell: Callable[[str], Told
 
 @pytest.mark.parametrize("name", CLAIMING)
 def test_a_figure_with_its_sign_flipped_is_found(tell: Callable[[str], Told], name: str) -> None:
-    """One figure of each form, and one direction: so the check above can fail."""
+    """One figure of each form, one saving and one direction: so the check above can fail."""
     told = tell(name)
     # What is as large as the other stays so when the two change places.
     shown = [one for one in told.printed if one.spec not in ("codec", "workload") and one.claim.form != "count"]
-    tried = {(one.claim.form, one.spec == "words"): one for one in shown if turns(one.claim, one.spec)}
+    tried = {(one.claim.form, one.spec == "words", one.claim.saved): one for one in shown if turns(one.claim, one.spec)}
     assert tried or all(one.claim.verdict in ("tie", "") for one in told.printed)
     for one in tried.values():
         assert mistakes(flipped(told.rows, one.claim), [one]) == [one]
@@ -156,7 +200,7 @@ def turns(claim: Claim, spec: str) -> bool:
 
 def test_notebooks_whose_sentences_rest_on_rows_claim_them() -> None:
     """A notebook that claims nothing would not be checked."""
-    assert {name[:2] for name in CLAIMING} >= {"01", "02", "03", "04", "05", "06"}
+    assert {name[:2] for name in CLAIMING} >= {"01", "02", "03", "04", "05", "06", "11"}
 
 
 TIMES = {"orjson": [10.0, 12.0, 11.0], "msgpack": [5.0, 6.0, 5.5], "json": [30.0, 36.0, 33.0]}
@@ -234,3 +278,34 @@ def test_the_three_runs_are_what_they_are_called(outcome: str, verdict: str) -> 
         for operation, metric in (("encode", "time"), ("decode", "time"), ("size", "raw"), ("decode", "peak")):
             ratios = compare(rows, codec, operation, metric, to="orjson")
             assert len(ratios) and ratios.count(verdict).value == len(ratios)
+
+
+WIRE = pd.concat(
+    table(TIMES | twice, operation=f"wire/call/{way}").assign(metric="latency")
+    for way, twice in (("near", {"orjson (A/A)": [11.0, 13.2, 12.1]}), ("far", {"msgpack": [9.6, 11.5, 10.6]}))
+)
+
+
+def test_what_is_saved_is_a_difference_with_its_interval() -> None:
+    """Process by process, and as much of it as is asked for; the direction is that of the ratio."""
+    half = compare(WIRE, "msgpack", "wire/call/near", "latency", to="orjson", saved=0.5).at("w")
+    assert (half.value, half.verdict) == (2.75, "less") and half.low < 2.75 < half.high
+    assert f"{half:.2f} {half:1-.2f}" == "2.75 -1.75" and f"{half:low .1f}" == f"{half.low:.1f}"
+
+
+def test_a_group_without_a_second_baseline_takes_its_experiments_noise() -> None:
+    """On the wire: 4 % less is a tie where equal things stray by 10 %."""
+    arms = wire_arms(WIRE, "call")
+    near = compare_arms(WIRE, arms, "msgpack far", "orjson far")
+    assert near.verdict == "tie" and near.value == pytest.approx(0.96, abs=0.01)
+    assert compare_arms(WIRE, arms, "json far", "orjson far").verdict == "more"
+    assert compare_arms(WIRE, arms, "json far").value == 33.0
+
+
+def test_claims_of_several_codecs_have_a_least_a_largest_and_a_number() -> None:
+    """What was not measured is none of them."""
+    found = [compare(ROWS, codec, "decode", to="orjson").at("w") for codec in ("msgpack", "json", "protobuf")]
+    least, most, more = least_among(found), most_among(found), count_among(found, "more")
+    assert (least.codec, least.value, most.codec, most.value) == ("msgpack", 0.5, "json", 3.0)
+    assert claims.written(more, "of") == "1 of 2" and expected(ROWS, more) == more
+    assert f"{least_among([])}" == "–"

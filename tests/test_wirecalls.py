@@ -4,11 +4,13 @@ import pandas as pd
 import pytest
 
 from serlab.errors import NotMeasuredError
+from serlab.notebook.claims import compare_arms
 from serlab.notebook.wireproof import (
     even_at_ms,
     kept_sentence,
     parts_of,
     said_of,
+    saved_one_way,
     share_texts,
     stall_sentences,
     times_codec,
@@ -16,6 +18,7 @@ from serlab.notebook.wireproof import (
 )
 from serlab.report.cells import readable
 from serlab.report.figures import call_figure
+from serlab.report.wirearms import wire_arms
 from serlab.report.wirecalls import call_table, delayed, is_noticed, one_way, saving_table
 from serlab.report.wireforms import form_table, rival_table
 from serlab.report.wirewaits import connection_table, left_table, stall_table
@@ -39,7 +42,7 @@ def test_a_codec_inside_the_noise_is_a_tie_with_no_codec() -> None:
     found = call_table(table(SMALL)).set_index("codec")
     assert found["part_verdict"]["orjson"] == "tie" and found["verdict"]["protobuf"] == "tie"
     assert share_texts(found)["orjson"].endswith("=")
-    assert said_of({**found.loc["orjson"], "workload": "chat-turn"}).endswith("a tie with no codec at all.")
+    assert said_of(table(SMALL), "chat-turn", "orjson").endswith("a tie with no codec at all.")
 
 
 def test_other_numbers_of_calls_at_once_stand_apart() -> None:
@@ -69,19 +72,23 @@ def test_a_saving_is_a_difference_of_the_same_worker() -> None:
 
 def test_one_way_saves_half_of_an_echo() -> None:
     """Eight milliseconds both ways are four one way, of a call that is coded half as often."""
-    both = saving_table(call_table(table(LARGE)))
+    rows = table(LARGE)
+    both = saving_table(call_table(rows))
     one, echo = one_way(both).iloc[0], both.iloc[0]
     for name in ("saved_ns", "saved_ns_low", "saved_ns_high", "noticed_ns"):
         assert one[name] == pytest.approx(echo[name] / 2)
     assert one["call_ns"] == pytest.approx((1 + 9 / 2) * MS, rel=0.03)
-    assert "not behind a model" in worth(one, "orjson", 500 * MS) and "as well" in worth(echo, "orjson", 500 * MS)
+    saved = saved_one_way(rows, echo, "orjson")
+    assert saved.value == pytest.approx(one["saved_ns"]) and saved.low == pytest.approx(one["saved_ns_low"])
+    assert "not behind a model" in worth(one, "orjson", 500 * MS, saved)
 
 
 def test_a_tie_saves_nothing_that_is_noticed() -> None:
     """The fastest of equal codecs is fastest by chance."""
     found = saving_table(call_table(table(SMALL))).iloc[0]
     assert found["verdict"] == "tie" and found["noticed_ns"] == 0
-    assert worth(found, "orjson", 0.0) == "**`chat-turn`: no.** No codec is measurably faster than `orjson` (a tie)."
+    said = worth(found, "orjson", 0.0, saved_one_way(table(SMALL), found, "orjson"))
+    assert said == "**`chat-turn`: no.** No codec is measurably faster than `orjson` (a tie)."
 
 
 def test_a_slower_codec_is_no_saving() -> None:
@@ -94,7 +101,7 @@ def test_a_slower_codec_is_no_saving() -> None:
 def test_whether_a_change_is_noticed_depends_on_the_model(model_ms: float, answer: str) -> None:
     """Eight milliseconds are 1 % of 800."""
     found = saving_table(call_table(table(LARGE))).iloc[0]
-    assert answer in worth(found, "orjson", model_ms * MS)
+    assert answer in worth(found, "orjson", model_ms * MS, saved_one_way(table(LARGE), found, "orjson"))
 
 
 def test_a_change_is_noticed_only_if_the_end_of_its_interval_is() -> None:
@@ -102,8 +109,9 @@ def test_a_change_is_noticed_only_if_the_end_of_its_interval_is() -> None:
     saving = {"verdict": "faster", "saved_ns_low": 9 * MS, "saved_ns": 11 * MS, "call_ns": 1000 * MS}
     assert not is_noticed(saving) and is_noticed({**saving, "saved_ns_low": 10 * MS})
     assert not is_noticed({**saving, "saved_ns_low": 10 * MS}, 1.0 * MS)
-    hardly = {**saving, "workload": "w", "codec": "c", "noticed_ns": 1100 * MS}
-    assert worth(hardly, "orjson", 0.0).startswith("**`w`: hardly.**")
+    rows = table(calls("w", orjson=9.0, c=1.0))
+    hardly = {**saving, "workload": "w", "codec": "c"}
+    assert worth(hardly, "orjson", 0.0, saved_one_way(rows, hardly, "orjson")).startswith("**`w`: hardly.**")
 
 
 def test_waiting_dilutes_a_share() -> None:
@@ -176,13 +184,15 @@ def test_nothing_is_said_of_what_saves_nothing_measurably() -> None:
 
 def test_what_a_kept_connection_saves_is_that_of_the_longest_distance() -> None:
     """Twenty-one milliseconds, and no word of a codec that saves nothing."""
-    new = connection_table(table(connections())).query("arm == 'new'")
-    said = kept_sentence(new, {"chat-turn": MS, "vectors": -MS})
+    rows = table(connections())
+    new = connection_table(rows).query("arm == 'new'")
+    said = kept_sentence(rows, new, {"chat-turn": MS, "vectors": -MS})
     assert (
         "round trip of 10 ms" in said and "codec may save of a call of `chat-turn`." in said and "vectors" not in said
     )
-    assert kept_sentence(new, {"vectors": -MS}).endswith(" ms.")
-    assert "did not" in kept_sentence(new.assign(verdict="tie"), {"chat-turn": MS})
+    assert kept_sentence(rows, new, {"vectors": -MS}).endswith(" ms.")
+    alike = rows.assign(value=rows["value"].where(rows["codec"] != "new", 10 * MS))
+    assert "did not" in kept_sentence(alike, new, {"chat-turn": MS})
 
 
 def test_stalls_inline_and_by_a_thread_stand_side_by_side() -> None:
@@ -233,11 +243,15 @@ def test_a_form_has_two_rivals() -> None:
     rows = [row for codec, form, ms in (("orjson", "list", 8), ("orjson (A/A)", "list", 8), ("orjson", "base64", 4),
                                         ("orjson-base64", "base64", 4), ("protobuf", "packed", 2))
             for row in arm(codec, f"vectors/{form}", ms * MS)]  # fmt: skip
-    found = rival_table(table(rows)).set_index("rival")
+    tidy = table(rows)
+    found, arms = rival_table(tidy).set_index("rival"), wire_arms(tidy, "vectors")
     assert found["codec"].tolist() == ["protobuf packed"] * 2 and set(found["verdict"]) == {"faster"}
     assert found["saved_ns"].tolist() == pytest.approx([6 * MS, 2 * MS], rel=0.02)
     assert found["noticed_ns"]["orjson base64"] == pytest.approx(100 * found["saved_ns"]["orjson base64"])
-    said = [worth(one, str(rival), 350 * MS) for rival, one in found.iterrows()]
+    saved = [compare_arms(tidy, arms, one["codec"], str(rival), saved=1.0) for rival, one in found.iterrows()]
+    said = [
+        worth(one, str(rival), 350 * MS, claim) for (rival, one), claim in zip(found.iterrows(), saved, strict=True)
+    ]
     assert "as well" in said[0] and "against `orjson base64`" in said[1] and "not behind a model" in said[1]
 
 

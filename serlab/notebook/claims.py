@@ -7,7 +7,7 @@ A sentence takes its figures and its words of direction from claims, so that wha
 printed piece is appended to `PRINTED`; a test computes it again from the rows, by other code, and compares.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -16,7 +16,9 @@ import pandas as pd
 from serlab.report.figures.data import Values, control_of, middle, summed
 from serlab.report.tables import baseline_of
 from serlab.report.units import SIZE, TIME, scaled, three_digits
-from serlab.stats import TIE, Estimate, paired_ratio, verdict
+from serlab.report.wire import PREFIX, baseline_in
+from serlab.report.wirearms import Arms
+from serlab.stats import CONTROL, TIE, Estimate, paired_difference, paired_ratio, verdict
 
 LESS, MORE = "less", "more"
 
@@ -43,7 +45,7 @@ class Claim(NamedTuple):
     """What a sentence asserts.
 
     Attributes:
-        form: at, median, least, most or count: of the figures of the workloads, one for each.
+        form: at, median, least, most or count: of the figures of the workloads, one for each, or of `parts`.
         workloads: that it rests on.
         selection: the rows of the figure.
         against: the rows it is divided by, process by process; None: the figure stands for itself.
@@ -52,6 +54,10 @@ class Claim(NamedTuple):
         workload: where it was found; "" where there is no single one.
         verdict: less, more or tie (`serlab.stats`), against 1; "" where nothing is compared.
         counted: what `count` counts: a verdict, or the open interval that the figure is in.
+        low: the lower end of the interval of a figure that is compared.
+        high: its upper end.
+        saved: 0, or the figure is what it takes less than `against`, and this much of it: one way of two is a half.
+        parts: the claims, of other codecs or operations, that `least`, `most` or `count` were taken of.
     """
 
     form: str
@@ -63,13 +69,18 @@ class Claim(NamedTuple):
     workload: str = ""
     verdict: str = ""
     counted: str | tuple[float, float] = ""
+    low: float = float("nan")
+    high: float = float("nan")
+    saved: float = 0.0
+    parts: "tuple[Claim, ...]" = ()
 
     def __format__(self, spec: str) -> str:
         """Write the claim into a sentence, and record that it was.
 
         Args:
             spec: `codec` or `workload`: that name; `ns` or `B`: with its unit; `of`: "7 of 12"; `1/` before another:
-                the inverse; else as for a number, by default with three digits.
+                the inverse, `1-`: the rest of 1, `low ` or `high `: that end of the interval; else as for a number,
+                by default with three digits.
         """
         text = written(self, spec)
         PRINTED.append(Printed(self, spec, text))
@@ -79,6 +90,10 @@ class Claim(NamedTuple):
         """Choose the words for the direction, and record which were chosen."""
         PRINTED.append(Printed(self, "words", self.verdict))
         return {LESS: less, MORE: more}.get(self.verdict, tie)
+
+    def between(self) -> str:
+        """Write the figure as a ratio with its interval; not the interval of what is exact."""
+        return f"{self}×" if self.low == self.high or self.low != self.low else f"{self}× [{self:low }, {self:high }]"
 
 
 class Printed(NamedTuple):
@@ -97,14 +112,16 @@ def written(claim: Claim, spec: str) -> str:
     """Write a claim."""
     if spec in ("codec", "workload"):
         return f"`{getattr(claim, spec)}`"
-    if claim.value != claim.value:
+    end, _, rest = spec.partition(" ")
+    value, spec = (getattr(claim, end), rest) if end in ("low", "high") else (claim.value, spec)
+    if value != value:
         return "–"
     if spec == "of":
-        return f"{claim.value:.0f} of {len(claim.workloads)}"
+        return f"{value:.0f} of {len(claim.parts or claim.workloads)}"
     if spec in ("ns", "B"):
-        return scaled(claim.value, TIME if spec == "ns" else SIZE)
-    value = 1 / claim.value if spec.startswith("1/") else claim.value
-    spec = spec.removeprefix("1/")
+        return scaled(value, TIME if spec == "ns" else SIZE)
+    value = 1 / value if spec.startswith("1/") else 1 - value if spec.startswith("1-") else value
+    spec = spec.removeprefix("1/").removeprefix("1-")
     return format(value, spec) if spec else three_digits(value)
 
 
@@ -124,18 +141,30 @@ class Figures:
         selection: the rows of the figure.
         against: the rows it is divided by.
         workloads: which; None: all that have the figure.
+        saved: 0, or how much of the difference to claim in place of the ratio.
     """
 
     def __init__(
-        self, rows: pd.DataFrame, selection: Selection, against: Selection | None, workloads: Sequence[str] | None
+        self,
+        rows: pd.DataFrame,
+        selection: Selection,
+        against: Selection | None,
+        workloads: Sequence[str] | None,
+        saved: float = 0.0,
     ) -> None:
-        self.selection, self.against = selection, against
+        self.selection, self.against, self.saved = selection, against, saved
         rows = rows[["workload", "codec", "operation", "metric", "process", "value"]]
         rows.attrs = {}  # pandas copies them deeply at each selection
         top, bottom = by_workload(rows, selection), by_workload(rows, against) if against else {}
         names = [name for name in (workloads or top) if name in top and (against is None or name in bottom)]
         baseline = baseline_of(rows)
-        found = {name: find(top[name], bottom.get(name), selection, against, baseline) for name in names}
+        controls = wire_controls(rows, against, bottom) if against and against.operations[0].startswith(PREFIX) else {}
+        found = {
+            name: find(
+                top[name], bottom.get(name), self, baseline, controls.get(name) or control_of(top[name], baseline)
+            )
+            for name in names
+        }
         self.found = {name: one for name, one in found.items() if one is not None}
         self.values = pd.Series({name: one.estimate.value for name, one in self.found.items()}, dtype=float)
 
@@ -174,11 +203,12 @@ class Figures:
         if workload not in self.found:
             return self.claim(form, (), float("nan"), verdict=TIE if self.against else "")
         codec, estimate, verdict = self.found[workload]
-        return self.claim(form, workloads, estimate.value, codec=codec, workload=workload, verdict=verdict)
+        ends = {"low": estimate.low, "high": estimate.high}
+        return self.claim(form, workloads, estimate.value, codec=codec, workload=workload, verdict=verdict, **ends)
 
     def claim(self, form: str, workloads: tuple[str, ...], value: float, **more: Any) -> Claim:
         """Make a claim on these rows."""
-        return Claim(form, workloads, self.selection, self.against, value, **more)
+        return Claim(form, workloads, self.selection, self.against, value, saved=self.saved, **more)
 
 
 def measure(
@@ -205,6 +235,7 @@ def compare(
     to_reads: str = "",
     to_readers: Sequence[str] = (),
     workloads: Sequence[str] | None = None,
+    saved: float = 0.0,
 ) -> Figures:
     """Divide a figure by another, process by process, on each workload.
 
@@ -219,6 +250,7 @@ def compare(
         to_reads: a step of the access curve that is read after it, from plain objects.
         to_readers: the codecs that show what that takes.
         workloads: which; None: all that have both.
+        saved: how much to claim of what is saved of the divisor, in place of the ratio: 1 is all of the difference.
 
     Returns:
         The ratios: below 1 is less than the divisor.
@@ -231,7 +263,58 @@ def compare(
         to_reads,
         tuple(to_readers),
     )
-    return Figures(rows, selection, against, workloads)
+    return Figures(rows, selection, against, workloads, saved)
+
+
+def compare_arms(
+    rows: pd.DataFrame, arms: Arms, name: str, to: str = "", metric: str = "latency", saved: float = 0.0
+) -> Claim:
+    """Claim how one arm of an experiment on the wire stands to another; without another, its figure.
+
+    Args:
+        rows: the tidy table of a run.
+        arms: the experiment.
+        name: of an arm, as in "orjson http/sse/full/every=1".
+        to: of the other one.
+        metric: whose.
+        saved: as in `compare`.
+    """
+    (codec, under), (other, beside) = ((one.rpartition(" ")[0], one.rpartition(" ")[2]) for one in (name, to or name))
+    operation, divisor = (f"{PREFIX}{arms.experiment}/{one}" for one in (under, beside))
+    if not to:
+        return measure(rows, codec, operation, metric, workloads=[arms.workload]).at(arms.workload)
+    found = compare(
+        rows, codec, operation, metric, to=other, to_operations=divisor, workloads=[arms.workload], saved=saved
+    )
+    return found.at(arms.workload)
+
+
+def least_among(claims: Iterable[Claim]) -> Claim:
+    """Claim the least figure of several claims."""
+    return chosen("least", claims, min)
+
+
+def most_among(claims: Iterable[Claim]) -> Claim:
+    """Claim the largest figure of several claims."""
+    return chosen("most", claims, max)
+
+
+def chosen(form: str, claims: Iterable[Claim], choose: Callable[..., Claim]) -> Claim:
+    """Claim the figure of one of several claims; where nothing was measured, a dash."""
+    parts = tuple(one for one in claims if one.workloads)
+    if not parts:
+        return Claim(form, (), Selection((), (), ""), None, float("nan"))
+    return choose(parts, key=lambda one: one.value)._replace(form=form, parts=parts)
+
+
+def count_among(claims: Iterable[Claim], counted: str | tuple[float, float]) -> Claim:
+    """Claim of how many claims the verdict is this, or the figure lies between two bounds."""
+    parts = tuple(one for one in claims if one.workloads)
+    hits = [
+        one.verdict == counted if isinstance(counted, str) else counted[0] < one.value < counted[1] for one in parts
+    ]
+    places = tuple(dict.fromkeys(name for one in parts for name in one.workloads))
+    return Claim("count", places, Selection((), (), ""), None, float(sum(hits)), counted=counted, parts=parts)
 
 
 def several(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -265,24 +348,48 @@ def with_reads(
     return more
 
 
+def wire_controls(
+    rows: pd.DataFrame, against: Selection, bottom: Mapping[str, dict[str, Values]]
+) -> dict[str, Estimate]:
+    """Give each workload's A/A ratio on the wire: of the divisor's group, or of its experiment's first that has one.
+
+    As the tables take it (`serlab.report.wirearms`): there not every group holds a second baseline.
+    """
+    found = {name: again(arms) for name, arms in bottom.items() if baseline_in(arms)}
+    if missing := bottom.keys() - found.keys():
+        experiment = "/".join(against.operations[0].split("/")[:2])
+        own = rows[rows["operation"].str.startswith(experiment + "/") & rows["workload"].isin(list(missing))]
+        own = own[own["codec"].isin([name for name in own["codec"].unique() if name.endswith(CONTROL)])]
+        places = own[own["metric"] == against.metric][["workload", "operation"]].drop_duplicates()
+        for name, operation in places.to_numpy().tolist():
+            group = by_workload(rows, Selection((), (operation,), against.metric))[name]
+            found.setdefault(name, again(group))
+    return found
+
+
+def again(arms: dict[str, Values]) -> Estimate:
+    """Give the A/A ratio of a group, whichever its baseline is."""
+    return control_of(arms, baseline_in(arms) or "")
+
+
 def find(
-    top: Mapping[str, Values],
-    bottom: Mapping[str, Values] | None,
-    selection: Selection,
-    against: Selection | None,
-    baseline: str,
+    top: Mapping[str, Values], bottom: Mapping[str, Values] | None, of: Figures, baseline: str, control: Estimate
 ) -> Found | None:
     """Find one workload's figure; None where a side of it was not measured."""
-    codec = least_of(top, selection.codecs, baseline)
+    codec = least_of(top, of.selection.codecs, baseline)
     if codec is None:
         return None
-    if bottom is None or against is None:
+    if bottom is None or of.against is None:
         return Found(codec, Estimate(middle(top[codec]), float("nan"), float("nan"), len(top[codec])), "")
-    other = least_of(bottom, against.codecs, baseline)
+    other = least_of(bottom, of.against.codecs, baseline)
     estimate = paired_ratio(top[codec], bottom[other]) if other else None
-    if not estimate or not estimate.n:
+    if not other or not estimate or not estimate.n:
         return None
-    return Found(codec, estimate, verdict(estimate, control_of(top, baseline), LESS, MORE))
+    said = verdict(estimate, control, LESS, MORE)
+    if of.saved:
+        ends = paired_difference(bottom[other], top[codec])
+        estimate = Estimate(of.saved * ends.value, of.saved * ends.low, of.saved * ends.high, ends.n)
+    return Found(codec, estimate, said)
 
 
 def least_of(arms: Mapping[str, Values], codecs: Sequence[str], baseline: str) -> str | None:

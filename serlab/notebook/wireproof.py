@@ -5,15 +5,18 @@ from typing import Any
 
 import pandas as pd
 
+from serlab.notebook.claims import Claim, compare_arms
 from serlab.report.cells import percent
 from serlab.report.cells import readable as read_cells
-from serlab.report.units import TIME, scaled, three_digits
+from serlab.report.units import three_digits
 from serlab.report.wirearms import wire_arms
-from serlab.report.wirecalls import NOTICED, is_noticed
-from serlab.report.wirewaits import STALL
+from serlab.report.wirecalls import NOTICED, TRANSPORT, is_noticed
+from serlab.report.wirewaits import CONNECTION, STALL
 from serlab.stats import FASTER, FLOOR, TIE
 
 BEHIND, NEAR, NOWHERE = "yes, behind a model as well", "yes, but not behind a model", "hardly"
+ALONE = "http/inflight=1"
+"""Conditions of one call at a time over HTTP/1.1."""
 KEPT_PACE = 0.95
 """Share of the fastest pace below which a codec is said not to have kept up."""
 
@@ -44,33 +47,52 @@ def parts_of(calls: pd.DataFrame, workload: str, transport: str = "http") -> pd.
     return pd.DataFrame({**shown, "codec's share": share_texts(here), "ratio of calls": ratios}, here.index)
 
 
-def said_of(call: Mapping[Any, Any]) -> str:
-    """Say what of a call is codec.
+def said_of(rows: pd.DataFrame, workload: str, codec: str) -> str:
+    """Say what of a call over HTTP/1.1 is codec.
 
     Args:
-        call: a record of `serlab.report.wirecalls.call_table`.
+        rows: the tidy table of a run with the experiment `transport`.
+        workload: what is sent.
+        codec: that codes it.
     """
-    share = f"{call['codec_share']:.0%} {percent(call['codec_share_low'], call['codec_share_high'])}"
-    end = ", a tie with no codec at all." if call["part_verdict"] == TIE else "."
-    return f"Of a call of `{call['workload']}`, {scaled(call['call_ns'], TIME)} on loopback, {share} is codec{end}"
+    arms = wire_arms(rows, TRANSPORT, workload)
+    call = compare_arms(rows, arms, f"{codec} {ALONE}")
+    bytes_alone = compare_arms(rows, arms, f"{FLOOR}bytes of {codec} {ALONE}", f"{codec} {ALONE}")
+    share = f"{bytes_alone:1-.0%} {percent(1 - bytes_alone.high, 1 - bytes_alone.low)}"
+    end = bytes_alone.words(".", ", for the bytes alone took longer.", ", a tie with no codec at all.")
+    return f"Of a call of `{workload}`, {call:ns} on loopback, {share} is codec{end}"
 
 
-def worth(saving: Mapping[Any, Any], baseline: str, wait_ns: float) -> str:
+def saved_one_way(rows: pd.DataFrame, saving: Mapping[Any, Any], baseline: str) -> Claim:
+    """Claim what a codec saves of a call over HTTP/1.1 that carries its body in one direction: half of an echo's.
+
+    Args:
+        rows: the tidy table of a run with the experiment `transport`.
+        saving: a record of `serlab.report.wirecalls.saving_table`.
+        baseline: the codec that is there.
+    """
+    arms = wire_arms(rows, TRANSPORT, saving["workload"])
+    return compare_arms(rows, arms, f"{saving['codec']} {ALONE}", f"{baseline} {ALONE}", saved=0.5)
+
+
+def worth(saving: Mapping[Any, Any], baseline: str, wait_ns: float, saved: Claim) -> str:
     """Say whether another codec would be noticed.
 
     Args:
         saving: a record of `serlab.report.wirecalls.saving_table`.
         baseline: the codec that is there.
         wait_ns: what a call waits for its model.
+        saved: what the saving is.
     """
     name, codec = saving["workload"], saving["codec"]
     if saving["verdict"] != FASTER:
-        tie = " (a tie)" if saving["verdict"] == TIE else ""
+        tie = saved.words("", "", " (a tie)")
         return f"**`{name}`: no.** No codec is measurably faster than `{baseline}`{tie}."
-    saved, least, longest = (scaled(saving[column], TIME) for column in ("saved_ns", "saved_ns_low", "noticed_ns"))
     answer = BEHIND if is_noticed(saving, wait_ns) else NEAR if is_noticed(saving) else NOWHERE
-    said = f"`{codec}` saves {saved}, at least {least}, against `{baseline}`"
-    return f"**`{name}`: {answer}.** {said}; {saved} is {NOTICED:.0%} of any call up to {longest}."
+    longest = saved._replace(value=saved.value / NOTICED, saved=saved.saved / NOTICED)
+    verb = saved.words("saves", "costs", "does not measurably save")
+    said = f"`{codec}` {verb} {saved:ns}, at least {saved:low ns}, against `{baseline}`"
+    return f"**`{name}`: {answer}.** {said}; {saved:ns} is {NOTICED:.0%} of any call up to {longest:ns}."
 
 
 def stall_sentences(rows: pd.DataFrame, stalls: pd.DataFrame, workload: str, baseline: str) -> list[str]:
@@ -82,31 +104,45 @@ def stall_sentences(rows: pd.DataFrame, stalls: pd.DataFrame, workload: str, bas
         workload: of which.
         baseline: the codec that the others are compared with.
     """
-    loop = stalls[stalls["workload"] == workload].set_index("codec")
-    floor = wire_arms(rows, STALL, workload).versus(f"{baseline} inline", f"{FLOOR}bytes inline", "stall-p99")
-    waits: dict[Any, str] = {name: scaled(float(value), TIME) for name, value in loop["inline_ns"].items()}
+    loop, arms = stalls[stalls["workload"] == workload].set_index("codec"), wire_arms(rows, STALL, workload)
+
+    def stall(name: str, other: str = "") -> Claim:
+        """Claim how late the loop is, or its ratio."""
+        return compare_arms(rows, arms, name, other, "stall-p99")
+
+    coding = stall(f"{baseline} inline", f"{FLOOR}bytes inline")
+    codecs = [str(name) for name in loop.index if not str(name).startswith(FLOOR)]
+    inline = {name: stall(f"{name} inline", f"{baseline} inline") for name in codecs if name != baseline}
+    thread = {name: stall(f"{name} thread", f"{name} inline") for name in codecs}
+    idle = stall(f"{FLOOR}idle inline")
     return [
-        f"With `{baseline}` on `{workload}` others wait {waits[baseline]}, with bytes alone {waits[FLOOR + 'bytes']}, "
-        f"and on an idle loop {waits[FLOOR + 'idle']}. Coding against bytes alone: {floor.words('shorter', 'longer')}.",
-        *stalls_told_apart(loop, baseline),
+        f"With `{baseline}` on `{workload}` others wait {stall(f'{baseline} inline'):ns}, with bytes alone "
+        f"{stall(f'{FLOOR}bytes inline'):ns}, and on an idle loop {idle:ns}. Coding against bytes alone: "
+        f"{coding.words('shorter', 'longer', 'a tie')} ({coding.between()}).",
+        *stalls_told_apart(inline, thread, baseline),
+        *pace_said(loop["bodies_per_s"]),
     ]
 
 
-def stalls_told_apart(loop: pd.DataFrame, baseline: str) -> list[str]:
+def stalls_told_apart(inline: Mapping[str, Claim], thread: Mapping[str, Claim], baseline: str) -> list[str]:
     """Say which codecs stall a loop otherwise than the baseline, or by a thread otherwise than inline."""
-    pace = loop["bodies_per_s"]
-    found = {
-        f"Measurably shorter than with `{baseline}`": loop.index[loop["inline_verdict"] == "faster"],
-        f"Measurably longer than with `{baseline}`": loop.index[loop["inline_verdict"] == "slower"],
-        "A thread measurably shortens the wait for": loop.index[loop["to_inline_verdict"] == "less"],
-        "A thread measurably lengthens it for": loop.index[loop["to_inline_verdict"] == "more"],
+    texts = {
+        "shorter": f"Measurably shorter than with `{baseline}`",
+        "longer": f"Measurably longer than with `{baseline}`",
+        "shortens": "A thread measurably shortens the wait for",
+        "lengthens": "A thread measurably lengthens it for",
     }
-    said = [f"{what}: {', '.join(names)}." for what, names in found.items() if len(names)]
-    behind = loop.index[pace < KEPT_PACE * pace.max()]
-    return [
-        *(said or ["Codecs and threads all tie: by whom they stall, this run cannot tell them apart."]),
-        *([f"The pace was not kept with: {', '.join(behind)}."] if len(behind) else []),
-    ]
+    words = {f"{name} ": one.words("shorter", "longer", "") for name, one in inline.items()}
+    words |= {name: one.words("shortens", "lengthens", "") for name, one in thread.items()}
+    found = {text: [name.strip() for name, said in words.items() if said == word] for word, text in texts.items()}
+    said = [f"{text}: {', '.join(names)}." for text, names in found.items() if names]
+    return said or ["Codecs and threads all tie: by whom they stall, this run cannot tell them apart."]
+
+
+def pace_said(pace: pd.Series) -> list[str]:
+    """Say with which codecs the pace was not kept."""
+    behind = pace.index[pace < KEPT_PACE * pace.max()]
+    return [f"The pace was not kept with: {', '.join(behind)}."] if len(behind) else []
 
 
 def times_codec(savings: pd.DataFrame, at_most_ns: float) -> list[str]:
@@ -128,25 +164,27 @@ def times_codec(savings: pd.DataFrame, at_most_ns: float) -> list[str]:
     return [f"{ratio}×" if ratio else "–" for ratio in ratios]
 
 
-def kept_sentence(reuse: pd.DataFrame, at_most_ns: Mapping[str, float]) -> str:
+def kept_sentence(rows: pd.DataFrame, reuse: pd.DataFrame, at_most_ns: Mapping[str, float]) -> str:
     """Say what a kept connection saves at the longest distance, beside what a codec may save.
 
     Args:
+        rows: the tidy table of a run with the experiment `connection`.
         reuse: what new connections of one protocol take more than kept ones, from
             `serlab.report.wirewaits.connection_table`.
         at_most_ns: workload → what a codec may save of a call.
     """
     far = reuse[reuse["rtt_ms"] == reuse["rtt_ms"].max()]
     one = far.iloc[0]
-    if one["verdict"] != FASTER:
+    under = f"{one['protocol']}/rtt={one['rtt_ms']:g}ms"
+    saved = compare_arms(rows, wire_arms(rows, CONNECTION), f"kept {under}", f"new {under}", saved=1.0)
+    verb = saved.words("saves", "", "")
+    if not verb:
         return "**A kept connection did not measurably save anything here.**"
     times = {name: times_codec(far, most)[0] for name, most in at_most_ns.items()}
     beside = [
         f"{ratio} the most that a codec may save of a call of `{name}`" for name, ratio in times.items() if ratio != "–"
     ]
-    said = (
-        f"At a round trip of {one['rtt_ms']:g} ms a kept one ({one['protocol']}) saves {scaled(one['saved_ns'], TIME)}"
-    )
+    said = f"At a round trip of {one['rtt_ms']:g} ms a kept one ({one['protocol']}) {verb} {saved:ns}"
     return f"**Keep connections.** {said}{', at least ' if beside else ''}{' and '.join(beside)}."
 
 
