@@ -231,5 +231,5 @@ say(
     f"{lean['wire_bytes']:.0f} bytes, {lean['ratio']:.2f} of the time ({lean['verdict']}). Against the cheapest call a "
     f"cache pays from {pays.min():.1%} hits on in the best case and from {pays.max():.1%} in the worst.",
     f"In a cache (LMDB) with room for a tenth of the bytes, beside a model of {MODEL_MS} ms: "
-    f"{small_cache(wire_arms(wire, 'cache'), 'lmdb', '10%', MODEL_MS * 1e6)[1]}",
+    f"{small_cache(wire, wire_arms(wire, 'cache'), 'lmdb', '10%', MODEL_MS * 1e6)[1]}",
 )

@@ -135,7 +135,7 @@ say(
 # %%
 wire = open_run(stored="stored/wire")
 cache = wire_arms(wire, "cache")
-room, small = small_cache(cache, "lmdb", "10%", MODEL_MS * 1e6)
+room, small = small_cache(wire, cache, "lmdb", "10%", MODEL_MS * 1e6)
 readable(room, ["hit_share", "ratio"])
 
 # %%

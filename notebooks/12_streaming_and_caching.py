@@ -17,13 +17,14 @@ import pandas as pd
 from serlab import codec_names
 from serlab.frames import encode_frame
 from serlab.notebook import open_run, readable, say
-from serlab.notebook.wired import filled_in, small_cache
+from serlab.notebook.claims import compare_arms, count_among, least_among, most_among
+from serlab.notebook.wired import filled_in, reuse_claims, sharing_claims, small_cache
 from serlab.report.figures import hit_figure, token_figure
-from serlab.report.units import SIZE, TIME, scaled
+from serlab.report.units import TIME, scaled
 from serlab.report.wirearms import wire_arms
-from serlab.report.wirecache import Costs, backends_of, baseline_of, break_even_table, hit_rates
-from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, tally
-from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
+from serlab.report.wirecache import Costs, backends_of, baseline_of, break_even_table, hit_rates, mean_costs
+from serlab.report.wirepooling import growth_table, pooling_table, sharing_table
+from serlab.report.wirestreams import Form, floors_of, forms_of, gains, lead, stream_forms
 from serlab.workloads.text import english
 
 # %%
@@ -101,11 +102,12 @@ say(
 # %%
 forms = stream_forms(stream)
 plain = Form.read(stream.baseline())
-plain_bytes, plain_ns = forms.loc[str(plain), "wire_bytes"], forms.loc[str(plain), "time_ns"]
-assert plain_bytes > own_bytes and plain_ns > 0
+plain_bytes = compare_arms(rows, stream, plain.arm, metric="token-bytes")
+plain_ns = compare_arms(rows, stream, plain.arm)
+assert plain_bytes.value > own_bytes and plain_ns.value > 0
 say(
-    f"`{plain}` sends {plain_bytes:.0f} bytes for a token of {own_bytes:.1f}: {plain_bytes / own_bytes:.0f} times the "
-    f"text. A token takes {scaled(plain_ns, TIME)} from end to end; the machine's own spread (A/A) is "
+    f"`{plain}` sends {plain_bytes:.0f} bytes for a token of {own_bytes:.1f}: {plain_bytes.value / own_bytes:.0f} "
+    f"times the text. A token takes {plain_ns:ns} from end to end; the machine's own spread (A/A) is "
     f"{stream.control(plain.arm).low:.2f} to {stream.control(plain.arm).high:.2f} of that."
 )
 
@@ -120,12 +122,17 @@ usual = forms[is_usual & (forms["framing"] != "ndjson")]
 readable(usual, ["wire_bytes", "time_ns", "ratio"])
 
 # %%
-others = usual[usual.index != str(plain)]
-small = others["wire_bytes"].idxmin() if len(others) else str(plain)
-faster, slower, ties = (list(others.index[others["verdict"] == word]) for word in ("faster", "slower", "tie"))
+named = {str(form): form for form in forms_of(stream)}
+others = [named[name] for name in usual.index if name != str(plain)]
+sizes = [compare_arms(rows, stream, form.arm, plain.arm, "token-bytes") for form in others or [plain]]
+times = [compare_arms(rows, stream, form.arm, plain.arm) for form in others]
+smallest = least_among(sizes)
+small = (others or [plain])[sizes.index(min(sizes, key=lambda one: one.value))]
+words = {str(form): one.words("faster", "slower", "tie") for form, one in zip(others, times, strict=True)}
+faster, slower = ([name for name, said in words.items() if said == word] for word in ("faster", "slower"))
 say(
-    f"The smallest, `{small}`, sends {usual.loc[small, 'wire_bytes'] / plain_bytes:.2f} of the plain version's bytes.",
-    f"In time, {len(ties)} of {len(others)} tie with it"
+    f"The smallest, `{small}`, sends {smallest:.2f} of the plain version's bytes.",
+    f"In time, {count_among(times, 'tie'):of} tie with it"
     + (f"; faster: {', '.join(f'`{name}`' for name in faster)}" if faster else "; none is faster")
     + (f"; slower: {', '.join(f'`{name}`' for name in slower)}." if slower else "; none is slower."),
 )
@@ -156,16 +163,24 @@ slim = gains(
 readable(slim, ["wire_bytes", "bytes_ratio", "time_ratio"])
 
 # %%
-best = slim["bytes_ratio"].astype(float)
+
+
+def steps_of(pairs, metric="latency"):
+    """Claim how the form after each step stands to the one before, where both were measured."""
+    found = [compare_arms(rows, stream, after.arm, before.arm, metric) for after, before in pairs]
+    return [one for one in found if one.workloads]
+
+
+slimmed = [(base._replace(envelope="slim"), base) for base in bases.values()]
+left = steps_of(slimmed, "token-bytes")
+slim_json = slimmed[0][0]
+beside = compare_arms(rows, stream, slim_json.arm, small.arm, "token-bytes")
+slim_bytes, small_bytes = (compare_arms(rows, stream, one.arm, metric="token-bytes") for one in (slim_json, small))
+said = beside.words("is smaller than", "does not get below", "does not get below")
 say(
-    f"Without the envelope {best.min():.2f} to {best.max():.2f} of the bytes are left. "
-    f"The time: {' and '.join(slim['time_verdict'])}. "
-    + (
-        f"JSON with a slim envelope ({slim['wire_bytes'].iloc[0]:.0f} bytes) is smaller than `{small}` with a full one "
-        f"({usual.loc[small, 'wire_bytes']:.0f})."
-        if slim["wire_bytes"].iloc[0] < usual.loc[small, "wire_bytes"]
-        else f"JSON with a slim envelope does not get below `{small}` with a full one."
-    )
+    f"Of the bytes {least_among(left):.2f} to {most_among(left):.2f} are left without the envelope. "
+    f"The time: {' and '.join(one.words('faster', 'slower', 'tie') for one in steps_of(slimmed))}. "
+    f"JSON with a slim envelope ({slim_bytes:.0f} bytes) {said} `{small}` with a full one ({small_bytes:.0f})."
 )
 
 # %% [markdown]
@@ -198,10 +213,10 @@ waits = {f"{n} tokens": {f"{rate}/s": f"{wait_ms(n, rate):.0f} ms" for rate in (
 pd.DataFrame(waits).T.rename_axis("in a piece, at tokens a second of")
 
 # %%
-faster_by = coalesced["time_ratio"].astype(float)
+gathered = steps_of(steps.values())
 say(
-    f"{every} tokens a piece take {faster_by.min():.2f} to {faster_by.max():.2f} of the time a token "
-    f"({(coalesced['time_verdict'] == 'faster').sum()} of {len(coalesced)} measurably faster), and make a user wait "
+    f"{every} tokens a piece take {least_among(gathered):.2f} to {most_among(gathered):.2f} of the time a token "
+    f"({count_among(gathered, 'less'):of} measurably faster), and make a user wait "
     f"{wait_ms(every, TOKENS_PER_SECOND):.0f} ms at {TOKENS_PER_SECOND} tokens a second. Two tokens a piece would cost "
     f"{wait_ms(2, TOKENS_PER_SECOND):.0f} ms and halve the pieces."
 )
@@ -220,12 +235,12 @@ transports = gains(stream, moves)
 readable(transports, ["wire_bytes", "bytes_ratio", "time_ratio"])
 
 # %%
-verdicts = transports["time_verdict"].value_counts()
+moved = steps_of(moves.values())
 say(
-    f"Of {len(transports)} moves: "
-    + ", ".join(f"{count} {word}" for word, count in verdicts.items())
-    + f". In time they range from {transports['time_ratio'].min():.2f} to {transports['time_ratio'].max():.2f} of "
-    "HTTP/1.1 with one stream at a time; what HTTP/2 and gRPC are for, many streams on one connection, is not in it."
+    f"Of {len(moved)} moves: {count_among(moved, 'less'):.0f} faster, {count_among(moved, 'tie'):.0f} tie, "
+    f"{count_among(moved, 'more'):.0f} slower. In time they range from {least_among(moved):.2f} to "
+    f"{most_among(moved):.2f} of HTTP/1.1 with one stream at a time; what HTTP/2 and gRPC are for, many streams on one "
+    "connection, is not in it."
 )
 
 # %% [markdown]
@@ -240,10 +255,14 @@ floors = floors_of(stream, codec_names())
 readable(floors.drop(columns="is_all"), ["time_ns", "floor_ns", "floor_share"])
 
 # %%
-drowned = list(floors.index[floors["is_all"].astype(bool)])
+dropping = {
+    name: compare_arms(rows, stream, f"floor: bytes {named[name].conditions}", named[name].arm) for name in floors.index
+}
+words = {name: one.words("faster", "not faster", "not faster") for name, one in dropping.items()}
+drowned = [name for name, word in words.items() if word == "not faster"]
 say(
-    f"Reading and dropping takes {floors['floor_share'].min():.0%} to {floors['floor_share'].max():.0%} of the time, "
-    f"measurably more than half in {(floors['floor_share_low'] > 0.5).sum()} of {len(floors)} ways. "
+    f"Reading and dropping takes {least_among(dropping.values()):.0%} to {most_among(dropping.values()):.0%} of the "
+    f"time, measurably more than half in {(floors['floor_share_low'] > 0.5).sum()} of {len(floors)} ways. "
     + (
         f"With {', '.join(f'`{name}`' for name in drowned)} it is not measurably faster than reading, unwrapping and "
         "decoding: there this run shows no time that a faster decoder could save."
@@ -260,7 +279,7 @@ say(
 # read of the socket often brings several pieces, where a slow model's pieces come one by one and wake the client each.
 
 # %%
-picked = [str(plain), small, *(str(one) for one, _ in [*moves.values(), *steps.values()])]
+picked = [str(plain), str(small), *(str(one) for one, _ in [*moves.values(), *steps.values()])]
 cores = forms.loc[[name for name in dict.fromkeys(picked) if name in forms.index], ["client_ns"]].copy()
 cores["tokens/s of a core"] = [f"{1e9 / ns:,.0f}" for ns in cores["client_ns"]]
 cores["streams"] = [f"{1e9 / ns / TOKENS_PER_SECOND:,.0f}" for ns in cores["client_ns"]]
@@ -315,7 +334,7 @@ parts = even[even["codec"] == base_codec].set_index("backend")[["get_ns", "hit_n
 absent = [name for name in ("memory", "lmdb", "redis") if name not in set(even["backend"])]
 say(
     f"With `{base_codec}`. `get` is the look-up, `saved` what a hit saves of the cheapest call. The key costs "
-    f"{scaled(cache.value('key key'), TIME)} beside it." + (f" Not measured: {', '.join(absent)}." if absent else "")
+    f"{compare_arms(rows, cache, 'key key'):ns} beside it." + (f" Not measured: {', '.join(absent)}." if absent else "")
 )
 
 # %%
@@ -323,15 +342,16 @@ readable(parts, list(parts.columns))
 
 # %%
 look_ups = {
-    name: [cache.versus(f"{codec} {name}/get", f"{base_codec} {name}/get") for codec in cache.codecs(f"{name}/get")]
+    name: [
+        compare_arms(rows, cache, f"{codec} {name}/get", f"{base_codec} {name}/get")
+        for codec in cache.codecs(f"{name}/get")
+        if codec != base_codec
+    ]
     for name in backends_of(cache)
-}
-alike = {
-    name: f"{sum(one.verdict == 'tie' for one in found) - 1} of {len(found) - 1}" for name, found in look_ups.items()
 }
 say(
     f"A look-up does not decode. Ties with `{base_codec}`: "
-    + "; ".join(f"{name} {count}" for name, count in alike.items())
+    + "; ".join(f"{name} {count_among(found, 'tie'):of}" for name, found in look_ups.items())
     + "."
 )
 
@@ -357,14 +377,16 @@ pd.DataFrame(hits).reindex(cache.codecs("decode")).sort_index(key=lambda names: 
 # longer; for it the saving is arithmetic.
 
 # %%
-saved = {name: cache.versus(f"{base_codec} {name}/hit", f"{base_codec} call") for name in look_ups}
-call_ns, model_ns = cache.value(f"{base_codec} call"), MODEL_MS * 1e6
+saved = {name: compare_arms(rows, cache, f"{base_codec} {name}/hit", f"{base_codec} call") for name in look_ups}
+call, model_ns = compare_arms(rows, cache, f"{base_codec} call"), MODEL_MS * 1e6
 say(
-    f"The call takes {scaled(call_ns, TIME)}. Beside it "
-    + "; ".join(f"a hit in {name} is {one.words('cheaper', 'dearer')}" for name, one in saved.items())
+    f"The call takes {call:ns}. Beside it "
+    + "; ".join(
+        f"a hit in {name} is {one.words('cheaper', 'dearer', 'a tie')} ({one.between()})" for name, one in saved.items()
+    )
     + ".",
     f"With a model of {MODEL_MS} ms a hit takes one part in "
-    + ", ".join(f"{(model_ns + call_ns) / parts.loc[name, 'hit_ns']:,.0f} ({name})" for name in saved)
+    + ", ".join(f"{(model_ns + call.value) / parts.loc[name, 'hit_ns']:,.0f} ({name})" for name in saved)
     + " of a call.",
 )
 
@@ -409,14 +431,25 @@ hit_figure(rows, cache.workload)
 
 # %%
 rates = hit_rates(cache)
-gain = rates.sub(rates[base_codec], axis=0)
-most, where = gain.max(axis=1).max(), gain.max(axis=1).idxmax()
-compact = gain.loc[where].idxmax()
+gains_at = {
+    room: [
+        compare_arms(rows, cache, f"{codec} {under}", f"{base_codec} {under}", "hit-rate", saved=-1.0)
+        for codec in rates.columns
+        if codec != base_codec
+    ]
+    for room, under in ((room, f"hits/capacity={100 * room:g}%") for room in rates.index)
+}
+gain = most_among(one for found in gains_at.values() for one in found)
+where = next((room for room, found in gains_at.items() if gain._replace(form="at", parts=()) in found), rates.index[-1])
+own, other = (
+    compare_arms(rows, cache, f"{codec} hits/capacity={100 * where:g}%", metric="hit-rate")
+    for codec in (base_codec, gain.codec)
+)
+last = gains_at[rates.index[-1]]
 say(
-    f"`{compact}` gains most: {rates.loc[where, compact]:.1%} hits instead of {rates.loc[where, base_codec]:.1%} at "
-    f"{where:.0%} of the bytes. At {rates.index[-1]:.0%} all differ from `{base_codec}` by "
-    f"{gain.iloc[-1].abs().max():.1%} at most."
-    if most > 0
+    f"{gain:codec} gains most: {other:.1%} hits instead of {own:.1%} at {where:.0%} of the bytes. At "
+    f"{rates.index[-1]:.0%} the others hit {least_among(last):.1%} to {most_among(last):.1%} more than `{base_codec}`."
+    if gain.value > 0
     else f"No codec hits more often than `{base_codec}` in the same bytes."
 )
 
@@ -427,8 +460,8 @@ say(
 
 # %%
 store = "lmdb" if "lmdb" in look_ups else next(iter(look_ups))
-fast, _ = small_cache(cache, store, "10%", 0)
-real, verdict = small_cache(cache, store, "10%", model_ns)
+fast = mean_costs(cache, store, "10%")
+real, verdict = small_cache(rows, cache, store, "10%", model_ns)
 both = real[["hit_share"]].join([fast.add_prefix("cheapest_call_"), real.add_prefix("model_")])
 readable(both, ["hit_share", "cheapest_call_ratio", "model_ratio"])
 
@@ -452,12 +485,13 @@ pools = pooling_table(rows)
 pools
 
 # %%
-counted = tally(rows)
+reuse = reuse_claims(rows)
+counts = {name: {word: count_among(found, word) for word in ("less", "tie", "more")} for name, found in reuse.items()}
 say(
     *(
-        f"*{name}*: {found['faster']} faster than fresh, {found['tie']} ties, {found['slower']} slower; "
-        f"{found['low']:.2f} to {found['high']:.2f} of its time."
-        for name, found in counted.items()
+        f"*{name}*: {counts[name]['less']:of} faster than fresh, {counts[name]['tie']:.0f} tie, "
+        f"{counts[name]['more']:.0f} slower; {least_among(found):.2f} to {most_among(found):.2f} of its time."
+        for name, found in reuse.items()
     )
 )
 
@@ -472,12 +506,21 @@ GROWTH = {
     "leak": "It does, and what it took stays when it is deleted: a leak.",
     "still": "No growth was measured.",
 }
+grows = {
+    name: {
+        variant: compare_arms(
+            rows, wire_arms(rows, "pooling", name), f"{variant} message-decode", metric="growth-per-use"
+        )
+        for variant in ("fresh", "kept", "released")
+    }
+    for name in grown.index
+}
 say(
     *(
-        f"`{name}`: {GROWTH[one['growth']]} The process grows by {scaled(one['kept_bytes'], SIZE)} a use where all are "
-        f"parsed into one message, by {scaled(one['fresh_bytes'], SIZE)} with new ones"
+        f"`{name}`: {GROWTH[one['growth']]} The process grows by {grows[name]['kept']:B} a use where all are "
+        f"parsed into one message, by {grows[name]['fresh']:B} with new ones"
         + (
-            f"; {scaled(one['released_bytes'], SIZE)} a use are left when the one is deleted."
+            f"; {grows[name]['released']:B} a use are left when the one is deleted."
             if one["growth"] in ("arena", "leak")
             else "."
         )
@@ -496,40 +539,50 @@ sharing = sharing_table(rows)
 readable(sharing, ["time_ns", "ratio", "verdict"])
 
 # %%
-slowest = sharing["ratio"].astype(float).idxmax()
-locks = sharing["verdict"][sharing.index.str.contains("lock")].value_counts()
+shared = sharing_claims(rows)
+locks = [ratio for name, (_, ratio) in shared.items() if "lock" in name]
+dearest = most_among(ratio for _, ratio in shared.values())
+slowest = next(
+    (name for name, (_, ratio) in shared.items() if ratio in dearest.parts and ratio.value == dearest.value), ""
+)
+dear = dearest.words("", "dearer", "")
 say(
-    "A lock against none, by verdict: " + ", ".join(f"{count} {word}" for word, count in locks.items()) + ".",
-    f"The dearest of all these is {slowest}: {sharing.loc[slowest, 'ratio']:.1f} times the plain way, "
-    f"{scaled(sharing.loc[slowest, 'time_ns'], TIME)} each. ",
+    f"A lock against none: {count_among(locks, 'more'):of} slower, {count_among(locks, 'tie'):.0f} tie, "
+    f"{count_among(locks, 'less'):.0f} faster.",
+    f"The dearest of all these is {slowest}: {dearest:.1f} times the plain way, {shared[slowest][0]:ns} each."
+    if dear
+    else "None of these ways is measurably dearer than the plain one.",
 )
 
 # %% [markdown]
 # ## Answer
 
 # %%
-lean = forms.loc[forms["wire_bytes"].idxmin()]
-shaped = forms.loc[str(events._replace(envelope="slim", every=every))]
+every_size = {form: compare_arms(rows, stream, form.arm, plain.arm, "token-bytes") for form in named.values()}
+lean = min(every_size, key=lambda form: every_size[form].value)
+shaped = events._replace(envelope="slim", every=every)
 say(
-    f"**A token of {own_bytes:.1f} bytes costs {plain_bytes:.0f} bytes and {scaled(plain_ns, TIME)}.** Of the codecs "
-    f"alone, {len(faster)} of {len(others)} are measurably faster and {len(ties)} tie; of the bytes, the best saves "
-    f"{1 - usual['wire_bytes'].min() / plain_bytes:.0%}.",
+    f"**A token of {own_bytes:.1f} bytes costs {plain_bytes:.0f} bytes and {plain_ns:ns}.** Of the codecs alone, "
+    f"{count_among(times, 'less'):of} are measurably faster and {count_among(times, 'tie'):.0f} tie; the smallest "
+    f"takes {smallest:.0%} of the bytes.",
 )
 
 
 # %%
 def figures(form):
     """Say what a form costs."""
-    return f"`{form.name}` needs {form['wire_bytes']:.0f} bytes and {form['ratio']:.2f} of the time ({form['verdict']})"
-
-
-say(
-    (
-        "**Change the shape before the format.** "
-        if shaped["wire_bytes"] < usual["wire_bytes"].min() and shaped["verdict"] != "slower"
-        else ""
+    time, size = (
+        compare_arms(rows, stream, form.arm, to, metric) for to, metric in ((plain.arm, "latency"), ("", "token-bytes"))
     )
-    + f"{figures(shaped)}; of all forms the smallest is this: {figures(lean)}. The price of {every} tokens a piece is "
+    return f"`{form}` needs {size:.0f} bytes and {time:.2f} of the time ({time.words('faster', 'slower', 'a tie')})"
+
+
+shape = compare_arms(rows, stream, shaped.arm, small.arm, "token-bytes").words("smaller", "", "")
+is_slower = compare_arms(rows, stream, shaped.arm, plain.arm).words("", "slower", "")
+say(
+    ("**Change the shape before the format.** " if shape and not is_slower else "")
+    + f"{figures(shaped)}; of all forms the smallest, with {least_among(every_size.values()):.2f} of the plain "
+    f"version's bytes, is this: {figures(lean)}. The price of {every} tokens a piece is "
     f"{wait_ms(every, TOKENS_PER_SECOND):.0f} ms at {TOKENS_PER_SECOND} tokens a second."
 )
 
@@ -544,21 +597,21 @@ say(
 )
 
 # %%
-kept, pooled = counted["kept"], counted.get("pooled", {"faster": 0})
+share = {name: one["less"].value / len(reuse[name]) for name, one in counts.items()}
 say(
     (
         "**One kept object gains more often than a pool.** "
-        if kept["faster"] > pooled["faster"]
+        if share.get("kept", 0) > share.get("pooled", 0)
         else "**A kept object gains no more often than a pooled one.** "
     )
     + "; ".join(
-        f"{name} is faster than fresh in {one['faster']} of {one['of']} cases, slower in {one['slower']}"
-        for name, one in counted.items()
+        f"{name} is faster than fresh in {one['less']:of} cases, slower in {one['more']:.0f}"
+        for name, one in counts.items()
     )
     + ", and the rest are ties.",
     *(
         f"**One protobuf message into which `{name}` is parsed again and again grows** by "
-        f"{scaled(one['kept_bytes'], SIZE)} a use."
+        f"{grows[name]['kept']:B} a use."
         for name, one in grown.iterrows()
         if one["growth"] != "still"
     ),

@@ -10,11 +10,11 @@ import pytest
 from matplotlib.text import Text
 
 from serlab.errors import NotMeasuredError
-from serlab.notebook.wired import filled_in, small_cache
+from serlab.notebook.wired import filled_in, reuse_claims, sharing_claims, small_cache
 from serlab.report.figures import hit_figure, token_figure, write_figures
 from serlab.report.wirearms import Arms, wire_arms
 from serlab.report.wirecache import Costs, backends_of, break_even_table, hit_rates, mean_costs
-from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, tally, workloads_of
+from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, workloads_of
 from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
 from serlab.results import PARQUET, frame
 from serlab.verdicts import compare_runs
@@ -155,7 +155,7 @@ def test_compressed_answers_are_set_against_the_best_without_compression(packed:
     rows = run()
     hits = rows_of("cache", {"orjson+zstd hits/capacity=10%": packed}, "hit-rate", "chat-response")
     rows = pd.concat([rows, frame([*rows_of("cache", PACKED, workload="chat-response"), *hits])])
-    table, said = small_cache(wire_arms(rows, "cache"), "memory", "10%", MODEL_NS)
+    table, said = small_cache(rows, wire_arms(rows, "cache"), "memory", "10%", MODEL_NS)
     assert table.loc["orjson+zstd", "hit_share"] == packed
     assert said.startswith(f"A request costs least with `{winner}`:")
     assert said.endswith(
@@ -165,8 +165,11 @@ def test_compressed_answers_are_set_against_the_best_without_compression(packed:
 
 def test_a_run_without_compressed_answers_says_so(cache: Arms) -> None:
     """And where nothing is cheaper, nothing is called so."""
-    assert small_cache(cache, "memory", "10%", MODEL_NS)[1].endswith("Compressed answers are not measured in this run.")
-    said = small_cache(cache, "memory", "100%", 0)[1]
+    rows = run()
+    assert small_cache(rows, cache, "memory", "10%", MODEL_NS)[1].endswith(
+        "Compressed answers are not measured in this run."
+    )
+    said = small_cache(rows, cache, "memory", "100%", 0)[1]
     assert said.startswith("No way to keep the answers makes a request measurably cheaper than `orjson`.")
 
 
@@ -176,7 +179,17 @@ def test_reuse_is_set_against_a_fresh_object() -> None:
     assert table.loc["buffer", "chat-turn: kept"] == "0.800×"
     assert table.loc["message-decode", "chat-turn: kept"].endswith("=")
     assert table.loc["message-decode", "chat-turn: pooled"] == "–"
-    assert dict(tally(run())["kept"]) == {"faster": 1, "tie": 1, "slower": 0, "of": 2, "low": 0.8, "high": 1.0}
+    kept = reuse_claims(run())["kept"]
+    assert sorted((round(one.value, 2), one.verdict) for one in kept) == [(0.8, "less"), (1.0, "tie")]
+
+
+def test_ways_to_share_are_set_against_the_plain_way() -> None:
+    """With the most threads; the plain way is not one of them."""
+    found = {name: (time.value, ratio.verdict) for name, (time, ratio) in sharing_claims(run()).items()}
+    assert {name: verdict for name, (_, verdict) in found.items()} == {
+        "lock, threads 4": "more",
+        "count by lock, threads 4": "more",
+    }
 
 
 def test_the_smallest_and_the_largest_messages_are_shown() -> None:

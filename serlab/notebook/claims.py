@@ -16,7 +16,7 @@ import pandas as pd
 from serlab.report.figures.data import Values, control_of, middle, summed
 from serlab.report.tables import baseline_of
 from serlab.report.units import SIZE, TIME, scaled, three_digits
-from serlab.report.wire import PREFIX, baseline_in
+from serlab.report.wire import PREFIX, baseline_in, ratio
 from serlab.report.wirearms import Arms
 from serlab.stats import CONTROL, TIE, Estimate, paired_difference, paired_ratio, verdict
 
@@ -56,7 +56,8 @@ class Claim(NamedTuple):
         counted: what `count` counts: a verdict, or the open interval that the figure is in.
         low: the lower end of the interval of a figure that is compared.
         high: its upper end.
-        saved: 0, or the figure is what it takes less than `against`, and this much of it: one way of two is a half.
+        saved: 0, or the figure is what it takes less than `against`, and this much of it: one way of two is a half, and
+            -1 is what it has more.
         parts: the claims, of other codecs or operations, that `least`, `most` or `count` were taken of.
     """
 
@@ -116,6 +117,7 @@ def written(claim: Claim, spec: str) -> str:
     value, spec = (getattr(claim, end), rest) if end in ("low", "high") else (claim.value, spec)
     if value != value:
         return "–"
+    value += 0.0  # no difference is no "-0"
     if spec == "of":
         return f"{value:.0f} of {len(claim.parts or claim.workloads)}"
     if spec in ("ns", "B"):
@@ -382,13 +384,16 @@ def find(
     if bottom is None or of.against is None:
         return Found(codec, Estimate(middle(top[codec]), float("nan"), float("nan"), len(top[codec])), "")
     other = least_of(bottom, of.against.codecs, baseline)
-    estimate = paired_ratio(top[codec], bottom[other]) if other else None
+    # On the wire a figure, such as a hit rate, may be 0.
+    divide = ratio if of.against.operations[0].startswith(PREFIX) else paired_ratio
+    estimate = divide(top[codec], bottom[other]) if other else None
     if not other or not estimate or not estimate.n:
         return None
     said = verdict(estimate, control, LESS, MORE)
     if of.saved:
-        ends = paired_difference(bottom[other], top[codec])
-        estimate = Estimate(of.saved * ends.value, of.saved * ends.low, of.saved * ends.high, ends.n)
+        sides = (bottom[other], top[codec]) if of.saved > 0 else (top[codec], bottom[other])
+        value, low, high, n = paired_difference(*sides)
+        estimate = Estimate(abs(of.saved) * value, abs(of.saved) * low, abs(of.saved) * high, n)
     return Found(codec, estimate, said)
 
 

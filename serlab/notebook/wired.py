@@ -1,4 +1,4 @@
-"""Rows of a run on the wire: parts that are missing come from the stored run; what they say of a small cache.
+"""Rows of a run on the wire: parts that are missing come from the stored run; what they say of a small cache, of reuse.
 
 A user's traffic cannot take every experiment. What is said of a cache stands in two notebooks, from the same rows in
 the same words.
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from serlab.notebook.claims import Claim, compare_arms, most_among
 from serlab.report.units import three_digits
 from serlab.report.wire import PREFIX
-from serlab.report.wirearms import Arms
+from serlab.report.wirearms import Arms, wire_arms
 from serlab.report.wirecache import baseline_of, mean_costs
+from serlab.report.wirepooling import COUNT, EXPERIMENT, FRESH, SHARE, VARIANTS, pairs_of, ways_of, workloads_of
 from serlab.results import load_results
 from serlab.stats import ZSTD
 
@@ -52,10 +54,13 @@ def with_part(rows: pd.DataFrame, other: pd.DataFrame, name: str) -> pd.DataFram
     return pd.concat([rows, sizes, part], ignore_index=True)
 
 
-def small_cache(cache: Arms, store: str, capacity: str, model_ns: float) -> tuple[pd.DataFrame, str]:
+def small_cache(
+    rows: pd.DataFrame, cache: Arms, store: str, capacity: str, model_ns: float
+) -> tuple[pd.DataFrame, str]:
     """Tell how to keep answers in a cache that has no room for all of them.
 
     Args:
+        rows: the tidy table of the run.
         cache: the experiment `cache`.
         store: memory, lmdb or redis.
         capacity: of the bytes that all answers take as the baseline, as the rows name it: "10%".
@@ -65,6 +70,8 @@ def small_cache(cache: Arms, store: str, capacity: str, model_ns: float) -> tupl
         What a request costs on average (`mean_costs`), and what that says.
     """
     base, table = baseline_of(cache), mean_costs(cache, store, capacity, model_ns)
+    arms = {str(name): f"{name} hits/capacity={capacity}" for name in table.index}
+    hits = {name: compare_arms(rows, cache, arm, metric="hit-rate") for name, arm in arms.items()}
     cheaper = table[table["verdict"] == "less"]
     if cheaper.empty:
         said = f"No way to keep the answers makes a request measurably cheaper than `{base}`."
@@ -75,16 +82,50 @@ def small_cache(cache: Arms, store: str, capacity: str, model_ns: float) -> tupl
         )
         said = (
             f"A request costs least with `{first}`: {ratio} [{low}, {high}] of its cost with `{base}`. "
-            f"It hits {table['hit_share'][first]:.0%}, `{base}` {table['hit_share'][base]:.0%}."
+            f"It hits {hits[first]:.0%}, `{base}` {hits[base]:.0%}."
         )
-    return table, f"{said} {compression_said(table['hit_share'], base)}"
+    packed = arms.get(base + ZSTD)
+    if packed is None:
+        return table, f"{said} Compressed answers are not measured in this run."
+    best = most_among(hit for name, hit in hits.items() if not name.endswith(ZSTD))
+    against = compare_arms(rows, cache, packed, arms[best.codec], "hit-rate")
+    return table, (
+        f"{said} Compressed, `{base}` hits {hits[base + ZSTD]:.0%}, "
+        f"{against.words('less than', 'more than', 'as often as')} {best:codec}, the best without compression "
+        f"({best:.0%})."
+    )
 
 
-def compression_said(hits: "pd.Series[float]", base: str) -> str:
-    """Set the baseline's answers, compressed, against the codec that hits most without compression."""
-    if base + ZSTD not in hits.index:
-        return "Compressed answers are not measured in this run."
-    plain = hits[[not str(name).endswith(ZSTD) for name in hits.index]]
-    best, own = str(plain.idxmax()), hits[base + ZSTD]
-    word = "more than" if own > plain[best] else "less than" if own < plain[best] else "as often as"
-    return f"Compressed, `{base}` hits {own:.0%}, {word} `{best}`, the best without compression ({plain[best]:.0%})."
+def reuse_claims(rows: pd.DataFrame) -> dict[str, list[Claim]]:
+    """Claim how each variant of reuse stands to a fresh object, by pair, for the smallest and the largest messages.
+
+    Args:
+        rows: the tidy table of a run with the experiment `pooling`.
+
+    Returns:
+        Variant → its claims; without the variants that were not measured.
+    """
+    found: dict[str, list[Claim]] = {}
+    for workload in workloads_of(rows):
+        arms = wire_arms(rows, EXPERIMENT, workload)
+        for variant in VARIANTS:
+            claims = [compare_arms(rows, arms, f"{variant} {pair}", f"{FRESH} {pair}") for pair in pairs_of(arms)]
+            found.setdefault(variant, []).extend(claim for claim in claims if claim.workloads)
+    return {variant: claims for variant, claims in found.items() if claims}
+
+
+def sharing_claims(rows: pd.DataFrame) -> dict[str, tuple[Claim, Claim]]:
+    """Claim what each way to share takes, and how that stands to the plain way.
+
+    Args:
+        rows: the tidy table of a run with the parts `share` and `count` of the experiment `pooling`.
+
+    Returns:
+        The name of each way that is not the plain one → its time and its ratio.
+    """
+    return {
+        label: (compare_arms(rows, arms, way), compare_arms(rows, arms, way, plain))
+        for arms in (wire_arms(rows, f"{EXPERIMENT}/{part}") for part in (SHARE, COUNT))
+        for label, way, plain in ways_of(arms)
+        if way != plain
+    }

@@ -1,6 +1,6 @@
 """What reuse gains and sharing costs, from the experiment `pooling` on the wire, as tables that are easy to read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -70,18 +70,6 @@ def pooling_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table[[name for name in columns if name in table.columns]]
 
 
-def tally(rows: pd.DataFrame) -> Mapping[str, Mapping[str, Any]]:
-    """Count how often each variant is faster than a fresh object, ties with it, or is slower.
-
-    Returns:
-        Variant → faster, tie, slower, of (all of them), and the lowest and the highest ratio.
-    """
-    found: dict[str, list[Versus]] = {variant: [] for variant in VARIANTS}
-    for _, _, variant, one in pooled(rows):
-        found[variant].append(one)
-    return {variant: counted(all_of) for variant, all_of in found.items() if all_of}
-
-
 def growth_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Tabulate by how much a process grows with each protobuf message that is parsed.
 
@@ -111,14 +99,6 @@ def growth_is(fresh: Estimate, kept: Estimate, released: Estimate) -> str:
     return LEAKS if released.high > LEAK_SHARE * kept.value else GROWS
 
 
-def counted(found: list[Versus]) -> dict[str, Any]:
-    """Count verdicts."""
-    words = [TIME_WORDS.get(one.verdict, one.verdict) for one in found]
-    ratios = [one.ratio.value for one in found]
-    counts = {word: words.count(word) for word in ("faster", "tie", "slower")}
-    return {**counts, "of": len(found), "low": min(ratios), "high": max(ratios)}
-
-
 def sharing_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Tabulate what sharing costs, under the conditions with the most threads and tasks.
 
@@ -135,15 +115,21 @@ def sharing_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def records_of(arms: Arms) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give the rows of one part of the experiment."""
+    for label, way, base in ways_of(arms):
+        found = arms.versus(way, base)
+        value, low, high, _ = found.ratio
+        record = {"time_ns": arms.value(way), "ratio": value, "ratio_low": low}
+        said = "baseline" if way == base else TIME_WORDS.get(found.verdict, found.verdict)
+        yield label, record | {"ratio_high": high, "verdict": said}
+
+
+def ways_of(arms: Arms) -> Iterator[tuple[str, str, str]]:
+    """Give each way to share with its name for people, its arm, and the arm of the plain way."""
+    what = "count by " if arms.experiment.endswith(COUNT) else ""
     for conditions in crowded(arms):
         base = next(name for name in (FREE, COUNTER) if name in arms.codecs(conditions))
         for way in arms.codecs(conditions):
-            found = arms.versus(f"{way} {conditions}", f"{base} {conditions}")
-            value, low, high, _ = found.ratio
-            record = {"time_ns": arms.value(f"{way} {conditions}"), "ratio": value, "ratio_low": low}
-            what = "count by " if arms.experiment.endswith(COUNT) else ""
-            said = "baseline" if way == base else TIME_WORDS.get(found.verdict, found.verdict)
-            yield f"{what}{way}, {conditions.replace('=', ' ')}", record | {"ratio_high": high, "verdict": said}
+            yield f"{what}{way}, {conditions.replace('=', ' ')}", f"{way} {conditions}", f"{base} {conditions}"
 
 
 def crowded(arms: Arms) -> list[str]:
