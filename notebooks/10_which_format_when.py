@@ -167,7 +167,7 @@ final.assign(otherwise=[what_would_change(decisions[name])[0] for name in final.
 shares = {name: one.latency_share.baseline_share for name, one in decisions.items() if one.latency_share}
 highest = max(shares, key=shares.get, default="")
 say(
-    f"**Stay with orjson at {len(stays)} of {len(decisions)} boundaries; change at {len(changes)}.**"
+    f"**Stay with what there is at {len(stays)} of {len(decisions)} boundaries; change at {len(changes)}.**"
     + (
         f" The share of the latency that is codec and wire is largest at `{highest}`, {percent(shares[highest])}"
         + (" (one that changes)" if highest in changes else "")

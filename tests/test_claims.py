@@ -28,7 +28,8 @@ from serlab.stats import Estimate, median_of, paired_ratio, verdict
 from tests.claimrows import OUTCOMES, made, write_run
 from tests.conftest import ROOT
 
-CLAIMING = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.py")) if "claims import" in path.read_text()]
+SOURCES = {path.stem: path.read_text() for path in sorted((ROOT / "notebooks").glob("[0-9]*.py"))}
+CLAIMING = [name for name, text in SOURCES.items() if "claims import" in text or "small_cache" in text]
 
 
 class Shared(dict[str, Any]):
@@ -39,11 +40,12 @@ class Shared(dict[str, Any]):
 
 
 class Told(NamedTuple):
-    """What a notebook said, the claims in it, and the rows that it read."""
+    """What a notebook said, the claims in it, the rows that it could read, and its variables."""
 
     text: str
     printed: list[Printed]
     rows: pd.DataFrame
+    names: dict[str, Any]
 
 
 @pytest.fixture(scope="module", params=OUTCOMES)
@@ -64,8 +66,9 @@ def tell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             patch.setattr(notebook, "say", lambda *sentences: said.extend(sentences))
             for figure in (one for one in figures.__all__ if one.endswith("_figure")):
                 patch.setattr(figures, figure, lambda *args, **settings: None)
-            exec(compile(source, name, "exec"), {"__name__": name})
-        return Told("\n".join(said), list(claims.PRINTED), rows)
+            names: dict[str, Any] = {"__name__": name}
+            exec(compile(source, name, "exec"), names)
+        return Told("\n".join(said), list(claims.PRINTED), rows, names)
 
     return told
 
@@ -204,7 +207,59 @@ def turns(claim: Claim, spec: str) -> bool:
 
 def test_notebooks_whose_sentences_rest_on_rows_claim_them() -> None:
     """A notebook that claims nothing would not be checked."""
-    assert {name[:2] for name in CLAIMING} >= {"01", "02", "03", "04", "05", "06", "11", "12"}
+    assert {name[:2] for name in CLAIMING} >= {"01", "02", "03", "04", "05", "06", "10", "11", "12"}
+
+
+def is_plain(decision: Any) -> bool:
+    """Tell whether a decision is on the time of one workload, on an uncompressed wire."""
+    scenario = decision.scenario
+    workloads = [name for message in scenario.messages.values() for name in message.workloads]
+    return scenario.objective == "time" and scenario.wire.compression == "none" and len(workloads) == 1
+
+
+def cost_ratios(rows: pd.DataFrame, decision: Any) -> dict[str, Estimate]:
+    """Compute what each codec that may be used costs against the baseline, and the baseline's second arm (A/A)."""
+    message, wire, base = *decision.scenario.messages.values(), decision.scenario.wire, decision.order.baseline
+    own = rows[rows["workload"].isin(list(message.workloads))]
+    size = own[(own["operation"] == "size") & (own["metric"] == "raw")].groupby("codec")["value"].mean()
+    time = own[own["metric"] == "time"].pivot_table(index="process", columns=["codec", "operation"], values="value")
+    codecs = [one.codec for one in decision.order.standings if not one.barred and one.to_baseline.n]
+    costs = {
+        codec: sum(count * time[codec, operation] for operation, count in message.operations.items())
+        + wire.crossings * size[codec.removesuffix(" (A/A)")] * 8e9 / wire.bandwidth_bit_per_s
+        for codec in (*codecs, f"{base} (A/A)")
+    }
+    return {codec: paired_ratio(dict(cost.dropna()), dict(costs[base].dropna())) for codec, cost in costs.items()}
+
+
+def is_carried(rows: pd.DataFrame, text: str, name: str, decision: Any) -> bool:
+    """Tell whether rows carry a decision: the cheapest, its cost, whether that is a tie, and what is said of it."""
+    order, base = decision.order, decision.order.baseline
+    ratios = cost_ratios(rows, decision)
+    control = ratios.pop(f"{base} (A/A)")
+    cheapest = min(ratios, key=lambda codec: ratios[codec].value)
+    is_cheaper = verdict(ratios[cheapest], control, "less", "more") == "less"
+    changes = decision.recommended != base
+    return (
+        ratios[order.leader].value == pytest.approx(order.of(order.leader).to_baseline.value, rel=0.01)
+        and ratios[order.leader].value <= 1.01 * ratios[cheapest].value
+        and (base not in order.tied) == is_cheaper
+        and (f"**{name}** (use {decision.recommended})" in text) == changes
+        and (is_cheaper or not changes)
+    )
+
+
+def test_what_is_decided_follows_from_the_rows(tell: Callable[[str], Told]) -> None:
+    """Where one workload crosses a boundary uncompressed; with the winner's figure turned round it does not."""
+    told = tell("10_which_format_when")
+    rows, found = told.names["rows"], {name: one for name, one in told.names["decisions"].items() if is_plain(one)}
+    assert found
+    for name, one in found.items():
+        assert is_carried(rows, told.text, name, one)
+        ratios, leader = cost_ratios(rows, one), one.order.leader
+        by = (1.1 * max(ratio.value for ratio in ratios.values()) / ratios[leader].value) ** 2
+        turned = rows.assign(value=rows["value"].where(rows["codec"] != leader, rows["value"] * by))
+        assert not is_carried(turned, told.text, name, one)
 
 
 TIMES = {"orjson": [10.0, 12.0, 11.0], "msgpack": [5.0, 6.0, 5.5], "json": [30.0, 36.0, 33.0]}
