@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 pytest_plugins = ["tests.skips"]
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE_S = 120.0
+"""How long a test waits for an event, or for a moment at which the machine is free enough to show a fact."""
 CODECS = '''
 import os, signal, time
 from dataclasses import replace
@@ -131,6 +134,13 @@ def plugin_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     points = "".join(f"{name} = planted_codecs:{name}\n" for name in names)
     (info / "entry_points.txt").write_text(f"[serlab.codecs]\n{points}")
     return home
+
+
+def moments(seconds: float = PATIENCE_S) -> Iterator[float]:
+    """Give the time again and again, until patience is at an end."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds:
+        yield time.monotonic()
 
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
@@ -19,27 +20,18 @@ from serlab.measure import lag, pace, throughput, ticker
 from serlab.measure.arms import Arm, batch, calibrate
 from serlab.measure.crew import Crew, Order
 from serlab.measure.effort import EFFORTS
-from serlab.measure.gil import HOLDS, IDLE, RELEASES
+from serlab.measure.gil import HOLDS, IDLE, RELEASES, floor
 from serlab.measure.load import bind, load_messages
 from serlab.measure.options import Options
 from serlab.measure.pace import LOAD_PARTS, LOAD_WORKLOADS, TICK_NS, usable_cores
 from serlab.measure.plan import make_plan
 from serlab.measure.window import Team, Work, rate_per_s
 from serlab.results import Row
-from tests.conftest import Run
+from tests.conftest import PATIENCE_S, Run, moments
 from tests.test_cli import wait_for_lines
 
 MS = 1_000_000
-PATIENCE_S = 120.0
-"""How long a test waits for a moment at which the machine is free enough to show a fact."""
 BUFFER = bytes(1 << 19)
-
-
-def moments() -> Iterator[float]:
-    """Give the time again and again, until patience is at an end."""
-    begin = time.monotonic()
-    while time.monotonic() - begin < PATIENCE_S:
-        yield time.monotonic()
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +42,10 @@ def crew() -> Iterator[Crew]:
         yield crew
 
 
-def rate(crew: Crew, codec: str, processes: int = 1, threads: int = 0) -> float:
-    """Measure one window of 30 ms in which all were at work."""
+def rate(crew: Crew, codec: str, processes: int = 1, threads: int = 0, window_ns: int = 30 * MS) -> float:
+    """Measure one window in which all were at work."""
     for _ in moments():
-        found = rate_per_s(crew.run(Order(codec, "decode", 1, threads, 30 * MS), processes), 1)
+        found = rate_per_s(crew.run(Order(codec, "decode", 1, threads, window_ns), processes), 1)
         if found is not None:
             return found
     raise AssertionError(f"{processes} processes were never at work at the same time")
@@ -85,17 +77,41 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
 def test_floors_show_who_releases_the_lock(crew: Crew) -> None:
     """Over two threads, hashing does more than 1.4 times the work where two processes do; a Python loop does not.
 
-    All are taken at their best, since a busy machine only makes them worse.
+    All are taken at their best, since a busy machine only makes them worse; the windows are short, so that some fall
+    between two turns of whoever else is at work.
     """
     best: dict[tuple[str, int, int], float] = {}
-    for _ in moments():
+    for _ in moments(5 * PATIENCE_S):
         for way in ((name, *spread) for name in (RELEASES, HOLDS) for spread in ((1, 1), (1, 2), (1, 0), (2, 0))):
-            best[way] = max(best.get(way, 0.0), rate(crew, *way))
+            best[way] = max(best.get(way, 0.0), rate(crew, *way, window_ns=5 * MS))
         given = [best[name, 2, 0] / best[name, 1, 0] for name in (RELEASES, HOLDS)]
         scaling = {name: best[name, 1, 2] / best[name, 1, 1] for name in (RELEASES, HOLDS)}
         if min(given) > 1.6 and scaling[RELEASES] > 1.4 and scaling[HOLDS] < 1.25:
             return
     pytest.fail(f"two processes gave {given} times the work of one, two threads {scaling}")
+
+
+def test_floors_hold_the_lock_or_let_others_work() -> None:
+    """Where threads are never made to give it up, another one runs during a hash, and not during a Python loop."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        assert any(runs_beside(*floor(RELEASES, 20 * MS)) for _ in moments())
+        assert not any(runs_beside(*floor(HOLDS, 20 * MS)) for _ in range(5))
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def runs_beside(call: Callable[[Any], None], item: Any) -> bool:
+    """Tell whether a thread that was just told to begin has begun when a call of some time has returned."""
+    told, begun = Lock(), Event()
+    with told:
+        thread = Thread(target=lambda: (told.acquire(), begun.set()))
+        thread.start()
+    call(item)
+    found = begun.is_set()
+    thread.join()
+    return found
 
 
 def test_rates_agree_with_times(crew: Crew) -> None:
@@ -235,11 +251,10 @@ def test_the_command_can_be_stopped_reported_and_leaves_nobody(serlab: Run, tmp_
     command = [program, "throughput", "--quick", "--workload", "chat-turn", "--codec", "orjson"]
     process = subprocess.Popen([*command, "--operation", "decode", "-o", "out"], cwd=tmp_path, stderr=subprocess.PIPE)
     wait_for_lines(tmp_path / "out/journal.jsonl", 2)
-    family = descendants(process.pid)
-    for _ in moments():
-        if len(family) > usable_cores():
-            break
-        family = descendants(process.pid)
+    # Between two cells there is no worker.
+    while len(family := descendants(process.pid)) <= usable_cores():
+        assert process.poll() is None, "the command ended before it had a worker and a crew"
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     for pid in family:

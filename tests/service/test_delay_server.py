@@ -17,11 +17,14 @@ from serlab.errors import ServiceError
 from serlab.service.delay import Relay, delayed
 from serlab.service.delayprocess import Route, spawned_relays
 from serlab.service.relayed import HELD_BYTES
-from tests.service.helpers import bounded, until
+from tests.conftest import moments
+from tests.service.helpers import HANG_S, bounded, until
 from tests.service.test_process_server import dies
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+STILL = 20
+"""Looks at a relay, each two of its delays after the other, in which nothing has moved."""
 
 
 @asynccontextmanager
@@ -85,7 +88,7 @@ def echo_address() -> Iterator[str]:
 def connect(address: str) -> socket.socket:
     """Connect without waiting to fill packets."""
     host, port = address.split(":")
-    connection = socket.create_connection((host, int(port)), 10)
+    connection = socket.create_connection((host, int(port)), HANG_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
@@ -102,30 +105,40 @@ def round_trips(connection: socket.socket, times: int) -> list[float]:
 
 
 def test_delay_is_at_least_the_round_trip_and_hardly_more() -> None:
-    """A first byte takes two round trips, since the connection is open after one; the others take one."""
+    """A first byte takes two round trips, since the connection is open after one; the others take one.
+
+    What the relay adds to that is judged by the one without a delay, both at their best: a busy machine only makes
+    them worse.
+    """
     stated = (0.0, 0.0025, 0.02)
+    firsts, others = ({each: float("inf") for each in stated} for _ in range(2))
     with echo_address() as address, spawned_relays([Route(address, each) for each in stated]) as relays:
-        for round_trip_s, relay in zip(stated, relays.addresses, strict=True):
-            firsts, others = [], []
-            for _ in range(5):
+        for rounds, _ in enumerate(moments(), 1):
+            for round_trip_s, relay in zip(stated, relays.addresses, strict=True):
                 began = time.perf_counter()
                 with connect(relay) as connection:
                     round_trips(connection, 1)
-                    firsts.append(time.perf_counter() - began)
-                    others.extend(round_trips(connection, 3))
-            assert 2 * round_trip_s <= min(firsts) < 2 * round_trip_s + 0.003
-            assert round_trip_s <= min(others) < round_trip_s + 0.002
-        assert {(each.connections, each.to_server, each.to_client) for each in relays.counts()} == {(5, 20, 20)}
+                    firsts[round_trip_s] = min(firsts[round_trip_s], time.perf_counter() - began)
+                    others[round_trip_s] = min(others[round_trip_s], *round_trips(connection, 3))
+            more = [(firsts[each] - firsts[0.0] - 2 * each, others[each] - others[0.0] - each) for each in stated]
+            if rounds >= 5 and all(first < 0.003 and other < 0.002 for first, other in more):
+                break
+        assert all(first < 0.003 and other < 0.002 for first, other in more), more
+        assert all(firsts[each] >= 2 * each and others[each] >= each for each in stated)
+        counts = {(each.connections, each.to_server, each.to_client) for each in relays.counts()}
+        assert counts == {(rounds, 4 * rounds, 4 * rounds)}
 
 
 def test_client_that_waits_finds_its_connection_open() -> None:
-    """What is sent a round trip after connecting is late by one round trip only."""
+    """What is sent a round trip after connecting is late by one round trip only; a busy machine makes it later."""
     with echo_address() as address, spawned_relays([Route(address, 0.04)]) as relays:
-        found = []
-        for _ in range(3):
+        found = [float("inf")]
+        for _ in moments():
             with connect(relays.addresses[0]) as connection:
                 time.sleep(0.05)
                 found += round_trips(connection, 1)
+            if min(found) < 0.06:
+                break
         assert 0.04 <= min(found) < 0.06
 
 
@@ -182,10 +195,12 @@ def test_slow_reader_holds_the_sender_back() -> None:
         gate = asyncio.Event()
         async with through(0.01, swallow) as (relay, (reader, writer)):
             writer.write(bytes(10 * HELD_BYTES))
-            # The kernel's buffers take some of it, so it may fill up more than once.
-            seen: list[int] = []
-            await until(lambda: seen.append(held(relay)), 0.5)
-            assert max(seen) <= HELD_BYTES + (1 << 18)
+            # The kernel's buffers take some of it, so it may fill up more than once, until nothing moves any more.
+            seen: list[tuple[int, int]] = []
+            while len(seen) < STILL or len(set(seen[-STILL:])) > 1 or not seen[-1][0]:
+                await asyncio.sleep(0.01)
+                seen.append((relay.to_server, held(relay)))
+            assert max(most for _, most in seen) <= HELD_BYTES + (1 << 18)
             assert held(relay) > HELD_BYTES // 2 and relay.to_server < 10 * HELD_BYTES
             gate.set()
             writer.write_eof()

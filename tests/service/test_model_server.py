@@ -12,7 +12,10 @@ from serlab.service.batcher import Batcher
 from serlab.service.faults import NO_FAULT
 from serlab.service.latency import Pace
 from serlab.service.stats import Stats
-from tests.service.helpers import HELLO, bounded, request, until
+from tests.service.helpers import HELLO, bounded, leaping, request, until
+
+CLOCK_S = 0.001
+"""A loop's timers may be early by the clock's step, and rounded."""
 
 
 def test_pace_is_the_first_token_and_then_one_step_each() -> None:
@@ -21,13 +24,30 @@ def test_pace_is_the_first_token_and_then_one_step_each() -> None:
     async def work() -> None:
         latency = Latency(first_token_s=0.1, token_s=0.02)
         for whole in (False, True):
-            began, pace = time.monotonic(), Pace(latency)
+            began, pace = now_s(), Pace(latency)
             if whole:
                 await pace.all(6)
             else:
                 for _ in range(6):
                     await pace.next()
-            assert 0.195 < time.monotonic() - began < 0.6
+            assert now_s() - began == pytest.approx(0.1 + 5 * 0.02)
+
+    leaping(work())
+
+
+def now_s() -> float:
+    """Read the clock of the loop."""
+    return asyncio.get_running_loop().time()
+
+
+def test_pace_waits_by_the_clock() -> None:
+    """In a loop of every day: not a token comes before it is due."""
+
+    async def work() -> None:
+        began, pace = time.monotonic(), Pace(Latency(first_token_s=0.1, token_s=0.02))
+        for token in range(6):
+            await pace.next()
+            assert time.monotonic() - began > 0.1 + token * 0.02 - CLOCK_S
 
     bounded(work())
 
@@ -36,32 +56,35 @@ def test_late_token_does_not_delay_those_after_it() -> None:
     """Due times are fixed at the start."""
 
     async def work() -> None:
-        began, pace = time.monotonic(), Pace(Latency(token_s=0.02))
+        began, pace = now_s(), Pace(Latency(token_s=0.02))
         await pace.next()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.15)
         for _ in range(10):
             await pace.next()
-        assert time.monotonic() - began < 0.35
+        assert now_s() - began == pytest.approx(10 * 0.02)
 
-    bounded(work())
+    leaping(work())
 
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_busy_model_holds_the_loop_up_and_a_sleeping_one_does_not(busy: bool) -> None:
     """That is what sleeping hides."""
 
-    async def work() -> float:
-        async def lag() -> float:
-            worst, last = 0.0, time.monotonic()
-            for _ in range(20):
+    async def work() -> int:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
                 await asyncio.sleep(0.005)
-                worst, last = max(worst, time.monotonic() - last - 0.005), time.monotonic()
-            return worst
+                turns += 1
 
-        pace = Pace(Latency(first_token_s=0.1, token_s=0.1, busy=busy))
-        return (await asyncio.gather(lag(), pace.all(2)))[0]
+        beside = asyncio.create_task(others())
+        await Pace(Latency(first_token_s=0.2, busy=busy)).next()
+        beside.cancel()
+        return turns
 
-    assert (bounded(work()) > 0.08) is busy
+    assert leaping(work()) in (range(2) if busy else range(38, 41))
 
 
 def test_batch_takes_what_waits_and_a_plus_b_times_n_seconds() -> None:
@@ -70,14 +93,14 @@ def test_batch_takes_what_waits_and_a_plus_b_times_n_seconds() -> None:
     async def work() -> None:
         stats = Stats()
         batcher = Batcher(Latency(batch_base_s=0.1, batch_item_s=0.02, batch_limit=3), stats)
-        began = time.monotonic()
+        began = now_s()
         first = asyncio.create_task(batcher.serve(1))
-        await asyncio.sleep(0.02)
+        assert await until(lambda: stats.batches == 1)
         await asyncio.gather(first, *(batcher.serve(1) for _ in range(3)))
         assert (stats.batches, stats.items, stats.waiting) == (2, 4, 0)
-        assert 0.275 < time.monotonic() - began < 0.6
+        assert now_s() - began == pytest.approx((0.1 + 0.02) + (0.1 + 3 * 0.02))
 
-    bounded(work())
+    leaping(work())
 
 
 def test_batches_keep_the_order_and_the_limit() -> None:

@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from serlab.service import Faults, Settings, running
-from tests.service.helpers import CHAT, bounded, client, trust
+from tests.service.helpers import CHAT, HANG_S, bounded, client, trust
 
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
 MESSAGES: Any = CHAT["messages"]
@@ -15,7 +15,7 @@ MESSAGES: Any = CHAT["messages"]
 
 def official(server: Any, **options: Any) -> openai.AsyncOpenAI:
     """Make the official client for a server."""
-    settings = {"base_url": f"{server.addresses.http}/v1", "api_key": "none", "max_retries": 0, "timeout": 20}
+    settings = {"base_url": f"{server.addresses.http}/v1", "api_key": "none", "max_retries": 0, "timeout": HANG_S}
     return openai.AsyncOpenAI(**(settings | options))
 
 

@@ -1,6 +1,7 @@
 """Limits of time: each phase by its name, and a deadline that travels."""
 
 import asyncio
+import signal
 import socket
 import sys
 import time
@@ -26,12 +27,15 @@ from serlab.service.clients import (
 )
 from serlab.service.deadlines import DEADLINE_HEADER
 from tests.service.clienthelpers import PROMPT, messages, opened
-from tests.service.helpers import CHAT, PATH, asking, bounded, client, until
+from tests.service.helpers import CHAT, HANG_S, PATH, asking, bounded, client, until
 
 ARMS = ("http", "httpx2", "http2", "grpc")
 LONG = from_document("GenerateRequest", {"model": "m", "prompt": "once"})
-SLOW_START = Settings(latency=Latency(first_token_s=5))
-SLOW_TOKENS = Settings(latency=Latency(token_s=0.05), tokens=400)
+SLOW_START = Settings(latency=Latency(first_token_s=HANG_S))
+SLOW_TOKENS = Settings(latency=Latency(token_s=0.05), tokens=20_000)
+"""Neither comes to an end by itself before a test is given up, so what ends it is the limit."""
+LATER_S = 60.0
+"""A limit of another phase, which must not be what ends the call."""
 
 
 def within(**seconds: float) -> ClientSettings:
@@ -54,9 +58,12 @@ def test_first_byte_that_does_not_come(arm: str, streams: bool) -> None:
     """The phase is named, and the server's work stops."""
 
     async def work() -> None:
-        async with running(SLOW_START) as server, opened(arm, server.addresses, within(first_byte_s=0.2)) as transport:
+        async with (
+            running(SLOW_START) as server,
+            opened(arm, server.addresses, within(first_byte_s=0.2, total_s=LATER_S)) as transport,
+        ):
             phase, took_s = await phase_of(transport, streams)
-            assert phase == "first byte" and 0.19 < took_s < 1
+            assert phase == "first byte" and took_s > 0.19
             assert await until(lambda: server.stats.active == 0) and server.stats.cancelled == 1
 
     bounded(work())
@@ -67,20 +74,22 @@ def test_silence_between_tokens(arm: str) -> None:
     """A stall in the middle of a stream; tokens that keep coming are no silence."""
 
     async def work() -> None:
-        faults = Faults(stall=1, stall_s=5)
+        faults = Faults(stall=1, stall_s=HANG_S)
         settings = replace(SLOW_TOKENS, tokens=10, faults=faults)
         async with (
             running(settings) as server,
-            opened(arm, server.addresses, within(between_tokens_s=0.3)) as transport,
+            opened(arm, server.addresses, within(between_tokens_s=0.3, total_s=LATER_S)) as transport,
         ):
             phase, took_s = await phase_of(transport, True)
-            assert phase == "between tokens" and 0.3 < took_s < 2
+            assert phase == "between tokens" and took_s > 0.3
             assert await until(lambda: server.stats.active == 0)
         async with (
-            running(SLOW_TOKENS) as server,
-            opened(arm, server.addresses, within(between_tokens_s=0.3)) as transport,
+            running(Settings(latency=Latency(token_s=0.3))) as server,
+            opened(arm, server.addresses, within(between_tokens_s=2.0)) as transport,
         ):
+            began = time.monotonic()
             assert len(await messages(Client(transport, "GenerateRequest", "protobuf"), PROMPT)) == 10
+            assert time.monotonic() - began > 2.0
 
     bounded(work())
 
@@ -91,9 +100,12 @@ def test_total_time(arm: str, streams: bool) -> None:
     """However steadily the tokens come."""
 
     async def work() -> None:
-        async with running(SLOW_TOKENS) as server, opened(arm, server.addresses, within(total_s=0.4)) as transport:
+        async with (
+            running(SLOW_TOKENS) as server,
+            opened(arm, server.addresses, within(total_s=0.4, first_byte_s=LATER_S)) as transport,
+        ):
             phase, took_s = await phase_of(transport, streams)
-            assert phase == "total" and 0.39 < took_s < 1.2
+            assert phase == "total" and took_s > 0.39
             assert await until(lambda: server.stats.active == 0) and server.stats.expired == 0
 
     bounded(work())
@@ -107,9 +119,9 @@ def test_handshake_that_is_not_answered_is_the_connect_phase(arm: str) -> None:
         async with silent() as port, running() as server:
             names = {"https": f"https://127.0.0.1:{port}", "grpc": f"127.0.0.1:{port}", "grpcs": f"127.0.0.1:{port}"}
             addresses = replace(server.addresses, **names)
-            async with opened(arm, addresses, within(connect_s=0.3, total_s=5)) as transport:
+            async with opened(arm, addresses, within(connect_s=0.3, total_s=LATER_S)) as transport:
                 phase, took_s = await phase_of(transport, False)
-                assert phase == "connect" and 0.29 < took_s < 1.5
+                assert phase == "connect" and took_s > 0.29
 
     bounded(work())
 
@@ -169,7 +181,7 @@ def test_deadline_ends_a_call_on_both_sides(arm: str, streams: bool) -> None:
     async def work() -> None:
         async with running(SLOW_TOKENS) as server, opened(arm, server.addresses) as transport:
             phase, took_s = await phase_of(transport, streams, Deadline.after(0.4))
-            assert phase == "deadline" and 0.38 < took_s < 1.2
+            assert phase == "deadline" and took_s > 0.38
             assert await until(lambda: server.stats.active == 0) and server.stats.completed == 0
 
     bounded(work())
@@ -183,7 +195,7 @@ def test_server_stops_at_the_deadline_although_the_client_stays(streams: bool, p
     async def work() -> None:
         options = {"http1": protocol == "http1", "http2": protocol == "http2"}
         async with running(SLOW_TOKENS) as server, client(server, **options) as http:
-            asked = {"json": asking(stream=streams), "headers": {DEADLINE_HEADER: "300"}}
+            asked = {"json": asking(stream=streams), "headers": {DEADLINE_HEADER: "1000"}}
             began = time.monotonic()
             if streams:
                 with pytest.raises(httpx2.RemoteProtocolError):
@@ -191,7 +203,7 @@ def test_server_stops_at_the_deadline_although_the_client_stays(streams: bool, p
             else:
                 answer = await http.post(PATH, **asked)
                 assert answer.status_code == 504 and answer.json()["error"]["code"] == "deadline_exceeded"
-            assert 0.28 < time.monotonic() - began < 1
+            assert time.monotonic() - began > 0.98
             assert await until(lambda: server.stats.active == 0)
             assert (server.stats.expired, server.stats.cancelled, server.stats.completed) == (1, 1, 0)
 
@@ -202,14 +214,13 @@ def test_server_stops_at_the_deadline_although_the_client_stays(streams: bool, p
 def test_server_stops_at_the_deadline_of_a_grpc_client_that_stands_still(method: str) -> None:
     """A process that is stopped can neither cancel nor close."""
     code = f"""
-import os, signal, sys, threading, grpc
+import sys, grpc
 from serlab.generated import llm_pb2
 name = "Generate" if {method!r} == "unary_unary" else "GenerateStream"
 channel = grpc.insecure_channel(sys.argv[1])
 call = channel.{method}("/serlab.LLMService/" + name)
 data = llm_pb2.GenerateRequest(model="m").SerializeToString()
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGSTOP)).start()
-list(call(data, timeout=0.8))
+list(call(data, timeout=4))
 """
 
     async def work() -> None:
@@ -217,8 +228,9 @@ list(call(data, timeout=0.8))
             arguments = (sys.executable, "-c", code, server.addresses.grpc)
             process = await asyncio.create_subprocess_exec(*arguments)
             try:
-                assert await until(lambda: server.stats.active == 1, 10)
-                assert await until(lambda: server.stats.active == 0, 3)
+                assert await until(lambda: server.stats.active == 1)
+                process.send_signal(signal.SIGSTOP)
+                assert await until(lambda: server.stats.active == 0)
                 assert (server.stats.expired, server.stats.cancelled, server.stats.completed) == (1, 1, 0)
                 assert process.returncode is None
             finally:
@@ -247,7 +259,7 @@ def test_waiting_for_a_batch_ends_with_the_deadline() -> None:
     """Nothing is computed for it later."""
 
     async def work() -> None:
-        settings = Settings(latency=Latency(batch_base_s=0.5, batch_limit=1))
+        settings = Settings(latency=Latency(batch_base_s=3, batch_limit=1))
         async with running(settings) as server, opened("http", server.addresses) as transport:
             asker = Client(transport, "GenerateRequest")
             first = asyncio.create_task(asker.call(PROMPT))
@@ -276,8 +288,10 @@ def test_deadline_that_is_no_number_is_refused(header: str) -> None:
 def test_deadline_loses_time_on_its_way_and_gains_none() -> None:
     """What a second hop reads is what is left at the first, to the millisecond."""
     deadline = Deadline.after(10)
+    sent_s = time.monotonic()
     read = Deadline.read(deadline.header())
-    assert read is not None and -0.001 <= deadline.left_s() - read.left_s() <= 0.001
+    on_its_way_s = time.monotonic() - sent_s
+    assert read is not None and -0.001 <= read.at_s - deadline.at_s <= 0.001 + on_its_way_s
     assert Deadline.read("") is None and Deadline(0.0).header() == "0"
 
 

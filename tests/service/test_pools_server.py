@@ -185,7 +185,7 @@ def test_threads_never_share_an_object(kind: Any) -> None:
     pool, barrier, before = kind(Tool), Barrier(4), sys.getswitchinterval()
 
     def use(me: int) -> int:
-        barrier.wait(10)
+        barrier.wait(300)
         wrong = 0
         for _ in range(3_000):
             with pool.lease() as tool:
@@ -210,7 +210,7 @@ def test_no_number_is_given_twice(counter: Any) -> None:
     numbers, barrier, before = counter(5), Barrier(4), sys.getswitchinterval()
 
     def take(_: int) -> list[int]:
-        barrier.wait(10)
+        barrier.wait(300)
         return [numbers.next() for _ in range(5_000)]
 
     sys.setswitchinterval(1e-6)

@@ -6,65 +6,95 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from serlab.service import Settings, spawned
-from tests.conftest import Run
-from tests.service.helpers import CHAT, PATH, trust
+from tests.conftest import Run, moments
+from tests.service.helpers import CHAT, HANG_S, PATH, trust
 
 STREAM = {**CHAT, "stream": True}
 COMMAND = str(Path(sys.executable).with_name("serlab"))
 
 
-def dies(pid: int, seconds: float = 5.0) -> bool:
-    """Tell whether a process ends in time."""
-    for _ in range(int(seconds / 0.02)):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+def dies(pid: int) -> bool:
+    """Tell whether a process ends."""
+    for _ in moments():
+        if gone(pid):
             return True
         time.sleep(0.02)
     return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
-    """It prints where it listens, answers, and ends within a second with status 0 and its folder gone."""
-    options = ["--json", "--seed", "3", "--tokens", "5", "--token-ms", "1"]
-    with subprocess.Popen([COMMAND, "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+def gone(pid: int) -> bool:
+    """Tell whether there is no such process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@contextmanager
+def command(*options: str) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
+    """Run the command for a block; give its process and where it listens."""
+    arguments = [COMMAND, "serve", "--json", *options]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
-            assert process.stdout is not None and process.stderr is not None
-            found = json.loads(process.stdout.readline())
-            assert httpx2.post(found["http"] + PATH, json=CHAT, trust_env=False).status_code == 200
-            began = time.monotonic()
-            process.send_signal(number)
-            assert process.wait(5) == 0 and time.monotonic() - began < 1
-            assert process.stderr.read() == b"" and not Path(found["ca_file"]).exists()
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
         finally:
             process.kill()
+
+
+def stopping_s(process: "subprocess.Popen[bytes]", number: signal.Signals) -> float:
+    """Tell the command to stop; give the seconds until it has, which it does without a complaint."""
+    assert process.stderr is not None
+    began = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(HANG_S) == 0
+    took_s = time.monotonic() - began
+    assert process.stderr.read() == b""
+    return took_s
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
+    """It prints where it listens, answers, and ends with status 0 and its folder gone.
+
+    That takes less than a second where the machine is free for one.
+    """
+    for _ in moments():
+        with command("--seed", "3", "--tokens", "5", "--token-ms", "1") as (process, found):
+            assert httpx2.post(found["http"] + PATH, json=CHAT, trust_env=False, timeout=HANG_S).status_code == 200
+            took_s = stopping_s(process, number)
+            assert not Path(found["ca_file"]).exists()
+        if took_s < 1:
+            return
+    pytest.fail(f"stopping took {took_s} s")
 
 
 def test_command_stops_within_a_second_of_a_reader_that_takes_nothing() -> None:
     """The connection is full and stays so; the server does not wait for it."""
-    options = ["--json", "--tokens", "1000000", "--host", "::1"]
-    with subprocess.Popen([COMMAND, "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None and process.stderr is not None
-            found = json.loads(process.stdout.readline())
-            with httpx2.Client(trust_env=False) as http, http.stream("POST", found["http"] + PATH, json=STREAM):
-                made = [-1, 0]
-                while made[-1] != made[-2]:
-                    time.sleep(0.3)
-                    made.append(httpx2.get(found["http"] + "/stats", trust_env=False).json()["tokens"])
-                began = time.monotonic()
-                process.terminate()
-                assert process.wait(5) == 0 and time.monotonic() - began < 1 and made[-1] > 0
-            assert process.stderr.read() == b""
-        finally:
-            process.kill()
+    for _ in moments():
+        with (
+            command("--tokens", "1000000", "--host", "::1") as (process, found),
+            httpx2.Client(trust_env=False, timeout=HANG_S) as http,
+            http.stream("POST", found["http"] + PATH, json=STREAM),
+        ):
+            made = [0]
+            while not made[-1] or len(made) < 3 or made[-1] != made[-3]:
+                time.sleep(0.3)
+                made.append(httpx2.get(found["http"] + "/stats", trust_env=False, timeout=HANG_S).json()["tokens"])
+            took_s = stopping_s(process, signal.SIGTERM)
+        if took_s < 1:
+            return
+    pytest.fail(f"stopping took {took_s} s")
 
 
 def test_command_prints_addresses_for_people() -> None:
@@ -73,7 +103,7 @@ def test_command_prints_addresses_for_people() -> None:
         assert process.stdout is not None
         names = [process.stdout.readline().split()[0] for _ in range(5)]
         process.terminate()
-        assert names == ["http", "https", "grpc", "grpcs", "ca_file"] and process.wait(5) == 0
+        assert names == ["http", "https", "grpc", "grpcs", "ca_file"] and process.wait(HANG_S) == 0
 
 
 @pytest.mark.parametrize(
@@ -89,14 +119,14 @@ def test_command_prints_addresses_for_people() -> None:
 )
 def test_wrong_option_is_one_clear_line(serlab: Run, options: list[str], text: str) -> None:
     """And status 2."""
-    done = serlab("serve", *options, timeout=30)
+    done = serlab("serve", *options)
     assert done.returncode == 2 and text in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_port_in_use_is_one_clear_line(serlab: Run) -> None:
     """No traceback."""
     with spawned() as addresses:
-        done = serlab("serve", "--http-port", addresses.http.rpartition(":")[2], timeout=30)
+        done = serlab("serve", "--http-port", addresses.http.rpartition(":")[2])
     assert done.returncode == 2 and "choose another" in done.stderr and done.stderr.count("\n") == 1
 
 
@@ -104,9 +134,11 @@ def test_child_is_another_process_that_ends_with_the_block() -> None:
     """Ready when it is given, on every address; gone afterwards."""
     with spawned(Settings(tokens=3)) as addresses:
         assert addresses.pid != os.getpid()
-        answer = httpx2.post(addresses.https + PATH, json=CHAT, verify=trust(addresses), trust_env=False)
+        answer = httpx2.post(
+            addresses.https + PATH, json=CHAT, verify=trust(addresses), trust_env=False, timeout=HANG_S
+        )
         assert answer.json()["usage"]["completion_tokens"] == 3
-    assert dies(addresses.pid, 1)
+    assert gone(addresses.pid)
 
 
 def test_child_dies_with_its_parent() -> None:
@@ -116,7 +148,7 @@ import time
 from serlab.service import spawned
 with spawned() as addresses:
     print(addresses.pid, flush=True)
-    time.sleep(60)
+    time.sleep(1000)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None

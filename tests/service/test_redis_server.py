@@ -1,18 +1,25 @@
 """The cache in Redis: a real server on loopback."""
 
 import asyncio
-import time
+from typing import Any
 from urllib.parse import urlparse
 
 import pytest
 
 from serlab.errors import MissingPackageError, ServiceError
+from serlab.service.cache import Cache
 from serlab.service.cache.redisserver import free_port, redis_server
 from serlab.service.cache.redisstore import CONNECTIONS, RedisBackend
-from tests.service.cachehelpers import answer, cache_on, needs_redis
-from tests.service.helpers import HELLO, bounded
+from tests.conftest import PATIENCE_S
+from tests.service.cachehelpers import Clock, answer, cache_on, needs_redis
+from tests.service.helpers import HELLO, bounded, until
 
 pytestmark = needs_redis
+
+
+def backend_at(url: str, **options: Any) -> RedisBackend:
+    """Make a backend that is patient with a busy machine."""
+    return RedisBackend(url, **({"timeout_s": PATIENCE_S} | options))
 
 
 def port_of(url: str) -> int:
@@ -24,7 +31,7 @@ def test_an_answer_comes_back_and_two_clients_share_it() -> None:
     """That is what Redis is for."""
 
     async def use(url: str) -> None:
-        first, second = cache_on(RedisBackend(url)), cache_on(RedisBackend(url))
+        first, second = cache_on(backend_at(url)), cache_on(backend_at(url))
         key = first.key(HELLO)
         assert await second.get(key) is None
         await first.put(key, answer())
@@ -44,7 +51,7 @@ def test_redis_stopped_and_restarted_is_misses_and_no_errors() -> None:
     port = free_port()
 
     async def use() -> None:
-        cache = cache_on(RedisBackend(f"redis://127.0.0.1:{port}", rest_s=0.05, timeout_s=5))
+        cache = cache_on(backend_at(f"redis://127.0.0.1:{port}", rest_s=0.05))
         key = cache.key(HELLO)
         for round_ in range(3):
             with redis_server(port=port):
@@ -66,51 +73,56 @@ def test_many_requests_at_once_outlive_a_restart() -> None:
     """Tasks that are in the middle of a call when the server goes get misses; afterwards they hit again."""
     port = free_port()
 
-    async def ask(cache: object, text: str, until: float) -> int:
-        hits, key = 0, cache.key({"text": text})  # type: ignore[attr-defined]
-        while time.monotonic() < until:
-            found = await cache.get(key)  # type: ignore[attr-defined]
+    async def ask(cache: Cache, text: str, enough: asyncio.Event) -> None:
+        key = cache.key({"text": text})
+        while not enough.is_set():
+            found = await cache.get(key)
             assert found in (None, answer(text))
-            hits += found is not None
             if found is None:
-                await cache.put(key, answer(text))  # type: ignore[attr-defined]
+                await cache.put(key, answer(text))
                 await asyncio.sleep(0.005)
-        return hits
 
     async def use() -> None:
-        cache = cache_on(RedisBackend(f"redis://127.0.0.1:{port}", rest_s=0.02))
-        asking = []
+        cache, enough = cache_on(backend_at(f"redis://127.0.0.1:{port}", rest_s=0.02)), asyncio.Event()
         with redis_server(port=port):
-            asking = [asyncio.create_task(ask(cache, str(i), time.monotonic() + 1.2)) for i in range(8)]
-            await asyncio.sleep(0.3)
-            before = cache.stats.hits
-        await asyncio.sleep(0.1)
+            asking = [asyncio.create_task(ask(cache, str(i), enough)) for i in range(8)]
+            assert await until(lambda: cache.stats.hits > 100)
+        missed = cache.stats.misses
+        assert await until(lambda: cache.stats.misses > missed + 8 and cache.counts()["failed"] > 8)
+        hit = cache.stats.hits
         with redis_server(port=port):
+            assert await until(lambda: cache.stats.hits > hit + 100)
+            enough.set()
             await asyncio.gather(*asking)
-        assert before > 0 and cache.stats.hits > before and cache.stats.misses > 8
-        assert cache.stats.corrupt == 0 and cache.counts()["failed"] > 0
+        assert cache.stats.corrupt == 0
         await cache.close()
 
     bounded(use())
 
 
 def test_a_server_that_does_not_answer_costs_little_time() -> None:
-    """One that accepts and says nothing, as over a broken network: the first request waits, the others do not."""
+    """One that accepts and says nothing, as over a broken network: until it has rested, only the first waits."""
+    asked = []
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(100):
-            continue
+        while data := await reader.read(1000):
+            asked.append(data)
         writer.close()
 
     async def use() -> None:
         silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
         port = silent.sockets[0].getsockname()[1]
-        cache = cache_on(RedisBackend(f"redis://127.0.0.1:{port}", timeout_s=0.05, rest_s=5))
-        start = time.monotonic()
-        for _ in range(100):
+        clock = Clock()
+        cache = cache_on(backend_at(f"redis://127.0.0.1:{port}", timeout_s=0.5, rest_s=5, clock=clock))
+        assert await cache.get(cache.key(HELLO)) is None
+        assert await until(lambda: asked)
+        before = len(asked)
+        for _ in range(99):
             assert await cache.get(cache.key(HELLO)) is None
-        assert time.monotonic() - start < 2
-        assert cache.counts()["failed"] == 100
+        assert cache.counts()["failed"] == 100 and len(asked) == before
+        clock.now += 5
+        assert await cache.get(cache.key(HELLO)) is None
+        assert await until(lambda: len(asked) > before)
         await cache.close()
         silent.close()
         await asyncio.sleep(0.01)
@@ -122,7 +134,7 @@ def test_a_burst_of_requests_is_no_failure() -> None:
     """Whoever finds all connections taken waits for one; no more are opened than the bound."""
 
     async def use(url: str) -> None:
-        backend = RedisBackend(url, timeout_s=5)
+        backend = backend_at(url)
         await backend.put(b"k" * 32, b"value")
         assert await asyncio.gather(*(backend.get(b"k" * 32) for _ in range(1_000))) == [b"value"] * 1_000
         assert backend.stats.failed == 0
@@ -137,7 +149,7 @@ def test_a_cancelled_call_does_not_spoil_the_next_ones() -> None:
     """Its answer must not be read as another's."""
 
     async def use(url: str) -> None:
-        cache = cache_on(RedisBackend(url))
+        cache = cache_on(backend_at(url))
         keys = [cache.key({"i": i}) for i in range(20)]
         for i, key in enumerate(keys):
             await cache.put(key, answer(str(i)))
@@ -159,7 +171,7 @@ def test_damage_in_redis_is_a_counted_miss() -> None:
     """Somebody else wrote there, even another type of value."""
 
     async def use(url: str) -> None:
-        backend = RedisBackend(url)
+        backend = backend_at(url)
         cache = cache_on(backend)
         key = cache.key(HELLO)
         await backend.client.set(backend.prefix + key, b"rubbish")
@@ -176,7 +188,7 @@ def test_the_bound_is_the_servers_and_evictions_are_counted() -> None:
     """A server with room for few answers evicts, and the newest are there."""
 
     async def use(url: str) -> None:
-        cache = cache_on(RedisBackend(url))
+        cache = cache_on(backend_at(url))
         for i in range(600):
             await cache.put(cache.key({"i": i}), answer("x" * 10_000))
         assert await cache.get(cache.key({"i": 599})) == answer("x" * 10_000)
@@ -192,13 +204,14 @@ def test_redis_forgets_an_answer_when_its_time_is_over() -> None:
     """The server does it, so nobody needs to ask for it."""
 
     async def use(url: str) -> None:
-        backend = RedisBackend(url)
-        cache = cache_on(backend, ttl_s=0.5)
+        backend = backend_at(url)
+        cache = cache_on(backend, ttl_s=3)
         key = cache.key(HELLO)
         await cache.put(key, answer())
         assert await cache.get(key) == answer()
-        await asyncio.sleep(0.7)
-        assert await backend.client.exists(backend.prefix + key) == 0
+        assert 0 < await backend.client.pttl(backend.prefix + key) <= 3000
+        while await backend.client.exists(backend.prefix + key):
+            await asyncio.sleep(0.05)
         assert await cache.get(key) is None
         await cache.close()
 
