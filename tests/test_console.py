@@ -70,8 +70,10 @@ def test_the_console_prints_every_text_as_it_is_and_nothing_in_it_acts(width: in
         assert "[head]" in out.getvalue() and "[title]" in out.getvalue()
 
 
-def test_progress_prints_a_name_with_brackets_as_it_is() -> None:
+def test_progress_prints_a_name_with_brackets_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A corpus may be named so."""
+    # A terminal that can redraw a line, whatever this one is.
+    monkeypatch.setenv("TERM", "xterm")
     out = io.StringIO()
     progress = bar(Shown(file=out, width=120, force_terminal=True))
     progress.add_task("time/[/nope] [prod].jsonl/0", total=2, left="")
