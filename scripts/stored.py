@@ -31,7 +31,7 @@ from serlab.results import ENVIRONMENT, PARQUET, is_finished, load_results, writ
 
 STORED, PICTURE = ROOT / "notebooks/stored", ROOT / "docs/page.png"
 WORK, PUBLISHED = ROOT / "results/stored", ROOT / "results/published"
-SCRIPTS = (ROOT / "scripts/stored.py", ROOT / "scripts/noise.py")
+SCRIPTS = tuple(ROOT / f"scripts/{name}.py" for name in ("stored", "attempts", "quiet", "noise"))
 PARTS = ("compare", "wire", "noise", "readme", "notebooks", "page")
 NOISE_REPEATS, NOISE_MINUTES = 10, 6
 WIDTH, HEIGHT = 1280, 810

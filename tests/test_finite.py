@@ -1,6 +1,7 @@
 """Non-finite numbers: refused by JSON, carried by the others; what is known to be finite is not looked at again."""
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterator
 from copy import copy
 from typing import Any, get_type_hints
@@ -101,6 +102,37 @@ def test_json_refuses_what_was_made_by_hand(codec: str, number: float) -> None:
             open_codec(codec, ChatRequest).encode(message)
     with pytest.raises(EncodeError, match=r"NaN|not JSON compliant"):
         open_codec(codec, "document").encode({"a": [None, number]})
+
+
+@pytest.mark.parametrize("codec", JSON)
+def test_json_refuses_numbers_of_other_types_and_containers(codec: str) -> None:
+    """What the libraries write as they write JSON's own: numpy's numbers, subclasses, tuples, arrays anywhere."""
+    for value in (
+        np.float64("nan"),
+        np.float32("inf"),
+        OrderedDict(a=NON_FINITE[0]),
+        (NON_FINITE[1],),
+        np.array([np.nan]),
+    ):
+        by_hand, sealed = ChatRequest(metadata=value), from_document(ChatRequest, {})
+        sealed.metadata = [value]
+        for message in (by_hand, sealed):
+            with pytest.raises(EncodeError):
+                open_codec(codec, ChatRequest).encode(message)
+    for document in ({"metadata": OrderedDict(a=NON_FINITE[0])}, {"metadata": {"a": np.array([np.inf])}}):
+        with pytest.raises(EncodeError):
+            open_codec(codec, ChatRequest).encode(from_document(ChatRequest, document))
+
+
+def test_value_that_holds_itself_ends() -> None:
+    """In a refusal, not in a walk without end."""
+    loop: dict[str, Any] = {}
+    loop["a"] = [loop, loop]
+    message = from_document(ChatRequest, {"metadata": loop})
+    message.metadata = loop
+    for name in NAMES:
+        with pytest.raises(EncodeError):
+            open_codec(name, ChatRequest).encode(message)
 
 
 def test_number_set_inside_a_struct_breaks_the_seal_of_its_message() -> None:

@@ -4,8 +4,8 @@
 - A body with fields that the types do not know is read a second time as plain values, to fill `extra`.
 - JSON: NaN and infinities, which msgspec writes as null, are refused as `orjson` refuses them; so are lone surrogates.
   Integers of any size are exact.
-- JSON: bytes become base64 text and object keys that are not strings become strings without notice; no document has
-  either.
+- JSON: bytes become base64 text, and in a message made by hand object keys that are not strings become strings, without
+  notice.
 - An Encoder and a Decoder are kept. `encode_into` a kept buffer is no faster, since the bytes are then copied out.
 - Variants `msgspec-json-fresh` and `msgspec-msgpack-fresh`: the module's functions, which keep nothing.
 - MessagePack: integers beyond 64 bits and lone surrogates are refused; NaN, infinities and bytes are kept.

@@ -135,14 +135,14 @@ class Tally:
 
     Attributes:
         outcomes: codec → outcome → bodies.
-        first: codec → the first body that did not come back equal, and why.
+        first: codec and outcome → the first body that did not come back equal, and why.
         bodies: how many there are.
         groups: the codecs that refused or changed a body → what became of such bodies.
     """
 
     def __init__(self) -> None:
         self.outcomes: dict[str, Counter[str]] = {}
-        self.first: dict[str, str] = {}
+        self.first: dict[tuple[str, str], str] = {}
         self.bodies = 0
         self.groups: dict[frozenset[str], Group] = {}
 
@@ -152,7 +152,7 @@ class Tally:
         for codec, outcome in outcomes.items():
             self.outcomes.setdefault(codec, Counter())[outcome.outcome] += 1
             if outcome.outcome != "equal":
-                self.first.setdefault(codec, f"{body.file}:{body.line}: {outcome.reason}")
+                self.first.setdefault((codec, outcome.outcome), f"{body.file}:{body.line}: {outcome.reason}")
         failing = frozenset(name for name, one in outcomes.items() if one.outcome in ("refused", "changed"))
         group = self.groups.setdefault(failing, Group())
         if failing:
@@ -248,4 +248,4 @@ def tell(job: dict[str, Any], codec: str, tally: Tally, emit: Emit) -> None:
     counts = tally.outcomes[codec]
     bad = why_unmeasured(counts) or "refused"
     text = f"{counts[bad]} of {tally.bodies} bodies {bad.replace('_', ' ')}"
-    emit(finding(job, codec, bad, f"{text}, first {tally.first[codec]}"))
+    emit(finding(job, codec, bad, f"{text}, first {tally.first[codec, bad]}"))

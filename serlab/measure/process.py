@@ -74,6 +74,7 @@ def run_worker(
             pulse = Pulse(process.pid, mark)
             for line in lines(process, silence_s, pulse.changed):
                 pulse.started = True
+                pulse.changed()
                 sent = parse(line, at)
                 at = sent.get("at", at)
                 finished = finished or "done" in sent
@@ -148,7 +149,7 @@ class Pulse:
         self.pid = pid
         self.mark = mark
         self.started = False
-        self.seen: tuple[bytes, int] = (b"", 0)
+        self.seen = (read_beat(mark), cpu_ticks(pid))
 
     def changed(self) -> bool:
         """Tell whether it has gone on since this was asked last."""

@@ -5,9 +5,8 @@ is both the conversion and the check. Only a document that does not convert is w
 goes to `extra` under its JSON Pointer, the rest converts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
-from math import isfinite
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -45,8 +44,8 @@ KINDS = (*MESSAGE_TYPES, "document")
 NOT_JSON = (bytes, bytearray, memoryview)
 """What msgspec would turn into text without notice; left as it is, a format carries it or refuses it."""
 
-SCALARS = frozenset({str, int, bool, type(None), *NOT_JSON, np.ndarray})
-"""What a document may hold beside floats, lists and objects."""
+SCALARS = (str, int, type(None), *NOT_JSON)
+"""What a document may hold beside floats, arrays, lists and objects."""
 
 STRINGS = frozenset({str})
 
@@ -81,7 +80,7 @@ def from_document(kind: str | type, document: Any) -> Any:
 
     Raises:
         DocumentError: the document is nested too deep to be walked, or holds what is no JSON value: a key that is not a
-            string, a date, a set. Formats would refuse it, or each change it in another way.
+            string, a date, a tuple, or itself. Formats would refuse it, or each change it in another way.
     """
     all_finite = inspect(document)
     message = converter(kind if isinstance(kind, str) else kind.__name__)(document)
@@ -96,35 +95,42 @@ def inspect(document: Any) -> bool:
     Raises:
         DocumentError: it holds what is no JSON value.
     """
-    all_finite, waiting = True, [document]
+    all_finite, waiting, seen = True, [document], set[int]()
     while waiting:
         value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += value.values()
-            if not STRINGS.issuperset(map(type, value)):
+        if isinstance(value, dict | list):
+            if id(value) in seen:
+                continue  # It stands in several places, or in itself, which no format writes.
+            seen.add(id(value))
+            waiting += value.values() if isinstance(value, dict) else value
+            if isinstance(value, dict) and not all_text(value):
                 raise foreign(document)
-        elif isinstance(value, list):
-            waiting += value
-        elif type(value) is float:
-            all_finite = all_finite and isfinite(value)
-        elif type(value) not in SCALARS:
+        elif isinstance(value, float | np.ndarray):
+            all_finite = all_finite and finite.is_finite(value)
+        elif not isinstance(value, SCALARS):
             raise foreign(document)
     return all_finite
 
 
+def all_text(keys: Iterable[Any]) -> bool:
+    """Tell whether keys are strings, most of which are no subclass of them."""
+    return STRINGS.issuperset(map(type, keys)) or all(isinstance(key, str) for key in keys)
+
+
 def foreign(document: Any) -> DocumentError:
     """Say where a document holds what is no JSON value."""
-    waiting = [("", document)]
+    waiting, seen = [("", document)], set[int]()
     while waiting:
         pointer, value = waiting.pop()
-        keys = value if isinstance(value, dict) else ()
-        for key in keys:
-            if type(key) is not str:
-                return DocumentError(f"{pointer}: expected keys that are strings, got {type(key).__name__} {key!r}")
         if isinstance(value, dict | list):
+            for key in value if isinstance(value, dict) else ():
+                if not isinstance(key, str):
+                    return DocumentError(f"{pointer}: expected keys that are strings, got {type(key).__name__} {key!r}")
             items = value.items() if isinstance(value, dict) else enumerate(value)
-            waiting += [(f"{pointer}/{token(str(key))}", item) for key, item in items]
-        elif type(value) not in {float, *SCALARS}:
+            if id(value) not in seen:
+                seen.add(id(value))
+                waiting += [(f"{pointer}/{token(str(key))}", item) for key, item in items]
+        elif not isinstance(value, (float, np.ndarray, *SCALARS)):
             break
     return DocumentError(f"{pointer}: expected a JSON value, got a {type(value).__name__}; convert it before")
 
