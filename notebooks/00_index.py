@@ -161,7 +161,7 @@ say(
 
 # %%
 same = time[time["verdict"] == "A/A"]["ratio"]
-off = (same - 1).abs()
+off = same.where(same > 1, 1 / same) - 1
 say(
     f"orjson against itself, {len(same)} times: off by {off.median():.1%} at the median, {off.max():.1%} at the most. "
     f"{(time['verdict'] == 'tie').sum()} of {time['verdict'].isin(['tie', 'faster', 'slower']).sum()} comparisons tie."

@@ -51,8 +51,8 @@ say(
 #
 # A fresh process measures all codecs of one workload in short batches, in random order, so that a busy neighbour meets
 # all of them alike. It gives one ratio; the figure is the median over processes, with an interval that resamples the
-# processes. Each codec has shown before that it gives every message back equal. `08_how_noisy_is_this_machine` tests
-# this method itself.
+# processes. Each codec has shown before that it gives the messages that are timed back equal.
+# `08_how_noisy_is_this_machine` tests this method itself.
 #
 # ## Result
 #

@@ -148,7 +148,7 @@ def reserved(room) -> str:
     """Say what the room beside a result tells of how it was made."""
     double = room.count((2.0, inf))
     if room.most().value < 1.1:
-        return "So no codec here keeps room that it does not use."
+        return "So it keeps hardly any room that it does not use."
     if not double.value:
         return "No more than a buffer has left that doubles whenever it is full."
     return (

@@ -4,6 +4,7 @@
     wire       the run on the wire                                      → notebooks/stored/wire
     noise      one ratio, measured again and again on a busy machine    → notebooks/stored/noise.csv
     readme     the table and the plot of README.md
+    decide     the example in docs/decide.md
     notebooks  executed on these runs
     page       the picture of the page                                  → docs/page.png
 
@@ -14,6 +15,7 @@ What is finished is kept in results/stored until all of it is published, so that
 
 import argparse
 import hashlib
+import os
 import shutil
 import signal
 import subprocess
@@ -29,10 +31,11 @@ from serlab.measure.effort import OPERATIONS
 from serlab.page import write_page
 from serlab.results import ENVIRONMENT, PARQUET, is_finished, load_results, write_atomically
 
-STORED, PICTURE = ROOT / "notebooks/stored", ROOT / "docs/page.png"
+STORED, PICTURE, EXAMPLE = ROOT / "notebooks/stored", ROOT / "docs/page.png", ROOT / "docs/decide.md"
+EXAMPLE_MARK, EXAMPLE_END = "<!-- example: written by scripts/stored.py -->", "<!-- end of example -->"
 WORK, PUBLISHED = ROOT / "results/stored", ROOT / "results/published"
 SCRIPTS = tuple(ROOT / f"scripts/{name}.py" for name in ("stored", "attempts", "quiet", "noise"))
-PARTS = ("compare", "wire", "noise", "readme", "notebooks", "page")
+PARTS = ("compare", "wire", "noise", "readme", "decide", "notebooks", "page")
 NOISE_REPEATS, NOISE_MINUTES = 10, 6
 WIDTH, HEIGHT = 1280, 810
 """Of the picture, in pixels."""
@@ -61,6 +64,7 @@ def main(parts: Sequence[str]) -> int:
         **{name: partial(measure, job, work) for name, job in JOBS.items()},
         "noise": lambda: measure_noise(work / "noise.csv"),
         "readme": lambda: write_readme(STORED),
+        "decide": lambda: write_example(STORED, EXAMPLE),
         "notebooks": execute_notebooks,
         "page": lambda: write_picture(STORED, work / "page", PICTURE),
     }
@@ -116,6 +120,18 @@ def write_readme(run: Path) -> bool:
     """Put the run's table and plot into the README."""
     readme.main(run)
     return True
+
+
+def write_example(run: Path, page: Path) -> bool:
+    """Put what `serlab decide` answers into its page, between the two marks."""
+    asked = ["decide", str(run.relative_to(ROOT)), "--scenario", "streaming-hop", "--bandwidth", "140Mbit"]
+    command = [sys.executable, "-m", "serlab", *asked]
+    answer = subprocess.run(command, cwd=ROOT, env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True)
+    head, _, rest = page.read_text().partition(EXAMPLE_MARK)
+    _, _, tail = rest.partition(EXAMPLE_END)
+    lines = "\n".join(line.rstrip() for line in answer.stdout.strip().splitlines())
+    write_atomically(page, f"{head}{EXAMPLE_MARK}\n```text\n{lines}\n```\n{EXAMPLE_END}{tail}".encode())
+    return answer.returncode == 0
 
 
 def execute_notebooks() -> bool:

@@ -183,6 +183,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for name, value in {
         "WORK": steps["work"], "PUBLISHED": steps["published"], "STORED": tmp_path / "stored", "JOBS": jobs,
         "measure": measure, "measure_noise": measure_noise, "write_readme": lambda _: step("readme"),
+        "write_example": lambda *_: step("decide"),
         "execute_notebooks": lambda: step("notebooks"), "write_picture": lambda *_: step("page"),
     }.items():  # fmt: skip
         monkeypatch.setattr(stored, name, value)
@@ -210,6 +211,18 @@ def test_part_that_fails_later_keeps_the_runs(project: dict[str, Any]) -> None:
     project["fails"] = "notebooks"
     assert stored.main(stored.PARTS) == 1 and project["taken"][-1] == "notebooks"
     assert is_finished(stored.STORED) and len(list(project["work"].glob("*/compare-1"))) == 1
+
+
+def test_example_is_the_answer_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its marks, and nothing else of the page is touched."""
+    monkeypatch.setattr(stored, "ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{stored.EXAMPLE_MARK}\nold\n{stored.EXAMPLE_END}\nafter\n")
+    monkeypatch.setenv("PYTHONPATH", str(Path(stored.__file__).parents[1]))
+    assert stored.write_example(pagerows.write(tmp_path / "run"), page)
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert "Which format for the chunks of a streamed answer" in text and "--scenario" not in text
 
 
 def test_one_part_can_be_made_alone(project: dict[str, Any]) -> None:
