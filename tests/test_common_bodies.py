@@ -189,3 +189,13 @@ def test_an_older_run_keeps_its_meaning() -> None:
     rows += [Row("r", "json", "3", "w", "ChatRequest", "size", name, "bytes", 0, 9) for name in ("raw", "gzip", "zstd")]
     summary = build_tables(pd.DataFrame(rows))["summary"].set_index("codec")
     assert summary.loc["orjson", "parity"] == "1 of 200 refused" and summary.loc["orjson"].isna()["raw_bytes"]
+
+
+def test_finding_names_the_first_body_of_its_own_outcome() -> None:
+    """Not one that was refused before another was changed."""
+    tally, sent = bodies.Tally(), list[dict[str, Any]]()
+    for number, outcome in enumerate(["refused", *["equal"] * 198, "changed"], 1):
+        item = bodies.Item("f", number, "document", {}, {}, "")
+        tally.add(item, {"orjson": bodies.Outcome(outcome, f"was {outcome}", b"{}")}, False)
+    bodies.tell({"workload": "w"}, "orjson", tally, sent.append)
+    assert [one["finding"]["reason"] for one in sent] == ["1 of 200 bodies changed, first f:200: was changed"]

@@ -224,6 +224,8 @@ def test_a_batch_is_a_sign_of_life_and_a_processor_only_before_the_first_record(
     with shared_mark() as descriptor:
         pulse, mark = Pulse(os.getpid(), descriptor), open_mark(descriptor)
         assert pulse.changed() and pulse.changed()
+        monkeypatch.setattr("serlab.measure.process.cpu_ticks", lambda pid: 7)
+        assert not Pulse(os.getpid(), descriptor).changed()
         pulse.started = True
         pulse.changed()
         assert not pulse.changed()
