@@ -17,6 +17,7 @@ Source: RFC 8259; the OpenAI Batch API guide; the WHATWG standard, server-sent e
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,9 @@ RAISED_BY = "--max-body-mb raises the limit"
 MAX_LEVELS = 500
 """Levels of arrays and objects in a line: half of Python's recursion limit, so that whoever walks a body has room for
 it, in a worker as well as deep inside of another program; no API answers with a tenth of them."""
+
+LONG_INTEGER = "Exceeds the limit"
+"""How Python begins to say that an integer has more digits than it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,4 +296,7 @@ def parse_slowly(file: str, number: int, data: bytes) -> Any:
         what = error.msg.removesuffix(" at")
         raise CorpusError(file, number, f"not JSON: {what} at column {error.colno}") from error
     except ValueError as error:
+        if str(error).startswith(LONG_INTEGER):
+            most = f"{sys.get_int_max_str_digits():,} digits"
+            raise CorpusError(file, number, f"not read: a number of more than {most}") from error
         raise CorpusError(file, number, f"not JSON: {error}") from error

@@ -77,6 +77,7 @@ HOSTILE = {
     b"\xff\xfe{\x00}\x00": "not UTF-8",
     b"[" * 100_000: "nested too deep",
     b'{"a":' * 100_000 + b"1" + b"}" * 100_000: "nested too deep",
+    b'{"a": ' + b"7" * 5_000 + b"}": "not read: a number of more than 4,300 digits",
     b"{} {}": "not JSON: Extra data",
     b"'single'": "not JSON",
     b'{"a": 1,}': "not JSON",
