@@ -32,7 +32,7 @@ from serlab.hints import Hints, OnHint, is_log
 from serlab.messages.exact import loads_exactly
 from serlab.recognise import is_open, recognise
 from serlab.spread import Spread
-from serlab.streams import MAX_LINE, numbered_lines
+from serlab.streams import MAX_LINE, Origin, numbered_lines
 
 OnError = Callable[[CorpusError], None]
 Lines = Iterator[tuple[int, bytes]]
@@ -89,7 +89,7 @@ def read(
         strict: raise at the first line that cannot be read.
         on_error: called with each such line otherwise.
         on_hint: called at the end with what the file looks like, where that is not bodies.
-        name: of the file in bodies and errors; its path if it is empty.
+        name: of the file in bodies and errors, where that is a copy of what came through a pipe; else its path.
         longest: bytes that a line may have; 0 means `serlab.streams.MAX_LINE`.
 
     Yields:
@@ -98,9 +98,10 @@ def read(
     Raises:
         CorpusError: the file cannot be opened or decompressed; with `strict`, a line cannot be read.
     """
-    reader = Reader(name or str(path), fail if strict else on_error or ignore)
+    origin = Origin(str(path), name or str(path))
+    reader = Reader(origin, fail if strict else on_error or ignore)
     try:
-        yield from reader.bodies(numbered(str(path), reader, longest))
+        yield from reader.bodies(numbered(origin, reader, longest))
     except CorpusError as error:
         raise CorpusError(reader.file, error.line, error.reason) from error
     if on_hint:
@@ -117,9 +118,9 @@ def ignore(error: CorpusError) -> None:
     """Go on; the caller did not ask to hear of lines that cannot be read."""
 
 
-def numbered(path: str, reader: "Reader", longest: int) -> Lines:
+def numbered(origin: Origin, reader: "Reader", longest: int) -> Lines:
     """Yield a file's lines and report those that are too long."""
-    for number, line in numbered_lines(path, longest) if longest else numbered_lines(path):
+    for number, line in numbered_lines(origin, longest) if longest else numbered_lines(origin):
         if line is None:
             most = f"{longest or MAX_LINE:,}"
             reader.cannot_read(number, f"longer than {most} bytes; expected one message in a line ({RAISED_BY})")
@@ -131,14 +132,15 @@ class Reader:
     """Reads the lines of one file, and remembers what tells the kind of the next.
 
     Args:
-        file: as the user named it.
+        origin: the file.
         report: receives each line that cannot be read.
     """
 
-    def __init__(self, file: str, report: OnError) -> None:
-        self.file = file
+    def __init__(self, origin: Origin, report: OnError) -> None:
+        self.origin = origin
+        self.file = origin.name
         self.report = report
-        self.hints = Hints(file)
+        self.hints = Hints(origin)
         self.results = ""
         """The kind of the batch results so far."""
 
@@ -148,7 +150,7 @@ class Reader:
 
     def bodies(self, lines: Lines) -> Iterator[Body]:
         """Yield the bodies of a file's lines: events of SSE, and what each line between them holds."""
-        spread = Spread(self.file, self.report, at_once=self.report is fail)
+        spread = Spread(self.origin, self.report, at_once=self.report is fail)
         yield from self.bodies_of(sse.events(spread.single_lines(lines)))
         spread.tell()
 

@@ -11,9 +11,7 @@ from typing import Any
 from serlab import sse
 from serlab.envelopes import as_json
 from serlab.recognise import is_turns, recognise
-
-STDIN = "stdin"
-"""How standard input is named to people."""
+from serlab.streams import Origin
 
 OnHint = Callable[[str], None]
 
@@ -46,11 +44,11 @@ class Hints:
     """Gathers what a file looks like.
 
     Args:
-        file: as the user named it.
+        origin: the file.
     """
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
         self.logs = self.lists = 0
         self.first_log = self.first_list = 0
         self.filters: dict[str, None] = {}
@@ -70,27 +68,26 @@ class Hints:
     def lines(self) -> Iterator[str]:
         """Yield the hints, one for each thing that was seen."""
         if self.logs:
-            filter_ = f"({', '.join(self.filters)}) | select(. and . != {{}})" if self.filters else "."
+            found = f"({', '.join(self.filters)}) | select(. and . != {{}})" if self.filters else "."
+            command = jq(self.origin, f"objects | {found}")
             what = "1 line looks" if self.logs == 1 else f"{self.logs:,} lines look"
             yield (
-                f"{self.file}: {what} like a log with the bodies inside, line {self.first_log} first; measured "
-                f"as they stand, they are not what was sent. To take the bodies out: {jq(self.file, filter_)}"
+                f"{self.origin.name}: {what} like a log with the bodies inside, line {self.first_log} first; measured "
+                f"as they stand, they are not what was sent. To take the bodies out: {command}"
             )
         if self.lists:
             what = "1 line is an array" if self.lists == 1 else f"{self.lists:,} lines are arrays"
             yield (
-                f"{self.file}: {what} of objects, line {self.first_list} first; each is measured as one document. "
-                f"If the objects are the bodies: {jq(self.file, ITEMS)}"
+                f"{self.origin.name}: {what} of objects, line {self.first_list} first; each is measured as one "
+                f"document. If the objects are the bodies: {jq(self.origin, ITEMS)}"
             )
 
 
-def jq(file: str, filter_: str) -> str:
+def jq(origin: Origin, filter_: str) -> str:
     """Write the command that takes bodies out of a file."""
-    # What came through a pipe is not there any more.
-    name = "" if file == STDIN else f" {shlex.quote(file)}"
-    packed = {".gz": "gzip", ".zst": "zstd"}.get("." + file.rpartition(".")[2])
-    command = f"jq -c {shlex.quote(filter_)}"
-    return f"{packed} -dc{name} | {command} > bodies.jsonl" if packed else f"{command}{name} > bodies.jsonl"
+    sender, command = origin.sender(), f"jq -c {shlex.quote(filter_)}"
+    command = f"{sender} | {command}" if sender else f"{command} {shlex.quote(origin.name)}"
+    return f"{command} > bodies.jsonl"
 
 
 def is_log(value: Any, kind: str) -> bool:
@@ -139,11 +136,11 @@ def bodies_inside(value: Any) -> Iterator[str]:
             path, held = f"({path} | fromjson?)", inner
         is_stream = type(held) is str and sse.is_stream(held)
         if is_stream or (type(held) is dict and depth and is_sure_body(held)):
-            yield f"{path}?"
+            yield path
         elif type(held) is dict and depth < DEEPEST:
             waiting += [(path + step(name), inner, depth + 1) for name, inner in held.items() if is_held(inner)]
         elif type(held) is list and held and depth < DEEPEST and type(held[0]) is dict:
-            waiting.append((f"{path}[]", held[0], depth + 1))
+            waiting.append((f"{path}[]?", held[0], depth + 1))
 
 
 def is_held(value: Any) -> bool:
@@ -152,8 +149,8 @@ def is_held(value: Any) -> bool:
 
 
 def step(name: str) -> str:
-    """Write one step of a jq path."""
-    return f".{name}" if name.isascii() and name.isidentifier() else f".{json.dumps(name)}"
+    """Write one step of a jq path, which gives nothing where another line has no object."""
+    return f".{name}?" if name.isascii() and name.isidentifier() else f".{json.dumps(name)}?"
 
 
 def is_sure_body(value: dict[str, Any]) -> bool:
@@ -172,7 +169,7 @@ def log_filters(value: dict[str, Any]) -> list[str]:
 
 def own_request(value: dict[str, Any]) -> str:
     """Write the jq filter that puts a request together from the fields of a log; "" where there are none."""
-    settings = next((f" + .{name}" for name in SETTINGS if type(value.get(name)) is dict), "")
+    settings = next((f" + (.{name} | objects // {{}})" for name in SETTINGS if type(value.get(name)) is dict), "")
     for name, condition in OWN.items():
         if name in value and recognise({"model": "m", **value}) != "document":
             return f"(select(.{name} | {condition}) | {{model, {name}}}{settings})"

@@ -10,6 +10,7 @@ import io
 import shlex
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -51,6 +52,34 @@ ZSTD = Packing(
 )
 PACKINGS = {".gz": GZIP, ".zst": ZSTD}
 
+
+@dataclass(slots=True)
+class Origin:
+    """Where lines come from, for who reads them and for who is told how to.
+
+    Attributes:
+        path: of the file that is read.
+        name: what people are told; where it is not the path, the bytes came through a pipe and are a copy's.
+        packing: how they are compressed, known once the file was opened.
+    """
+
+    path: str
+    name: str
+    packing: Packing | None = None
+
+    @property
+    def is_pipe(self) -> bool:
+        """Tell what cannot be read again by its name."""
+        return self.name != self.path
+
+    def sender(self) -> str:
+        """Write the shell command that sends what is read into the next; "" where that may read the file itself."""
+        unpack = f"{self.packing.name} -dc" if self.packing else ""
+        if self.is_pipe:
+            return f"… | {unpack}" if unpack else "…"
+        return f"{unpack} {shlex.quote(self.name)}" if unpack else ""
+
+
 UTF_16 = "iconv -f UTF-16{} -t UTF-8 {{file}} > {{stem}}.jsonl"
 FOREIGN = {
     b"\xff\xfe\x00\x00": ("UTF-32 text", "iconv -f UTF-32 -t UTF-8 {file} > {stem}.jsonl"),
@@ -77,31 +106,37 @@ FOREIGN = {
 """First bytes → the format that begins so, no line of which is JSON in UTF-8, and the remedy."""
 
 
-def open_stream(file: str) -> IO[bytes]:
+SEEKING = ("unzip", "7z")
+"""Commands that read from a file alone."""
+
+
+def open_stream(origin: Origin) -> IO[bytes]:
     """Open a file for reading bytes, decompressed.
 
     Args:
-        file: its path; gzip and zstd are told by the first bytes, and expected where the name ends in `.gz` or `.zst`.
+        origin: gzip and zstd are told by the first bytes, and expected where the name ends in `.gz` or `.zst`; receives
+            which it is.
 
     Raises:
         OSError: the file cannot be opened, or holds another format, which the text names with the remedy.
     """
-    raw = Path(file).open("rb")  # noqa: SIM115, the caller closes the stream, and so this
+    raw = Path(origin.path).open("rb")  # noqa: SIM115, the caller closes the stream, and so this
     try:
         head = raw.peek(HEAD)[:HEAD]
-        named = PACKINGS.get(Path(file).suffix)
+        named = PACKINGS.get(Path(origin.path).suffix)
         packing = next((one for one in PACKINGS.values() if head.startswith(one.magics)), None)
         if named and head and not packing:
             raise OSError(f"expected {named.name}, as the name says; got bytes that begin otherwise")
+        origin.packing = packing
         stream = raw if packing is None else io.BufferedReader(Parts(raw, packing))
-        refuse_foreign(file, stream.peek(HEAD)[:HEAD], packing)
+        refuse_foreign(origin, stream.peek(HEAD)[:HEAD])
     except BaseException:
         raw.close()
         raise
     return stream
 
 
-def refuse_foreign(file: str, head: bytes, packing: Packing | None) -> None:
+def refuse_foreign(origin: Origin, head: bytes) -> None:
     """Refuse a format that is no text in UTF-8 at all, once instead of line by line.
 
     Raises:
@@ -115,11 +150,21 @@ def refuse_foreign(file: str, head: bytes, packing: Packing | None) -> None:
         found = None if even == odd else ("UTF-16 text", UTF_16.format("LE" if even else "BE"))
     if found is not None:
         what, remedy = found
-        stem = Path(file).name.partition(".")[0] or "bodies"
-        unpacked = f"{packing.name} -dc {shlex.quote(file)} | " if packing and remedy.startswith("iconv") else ""
-        given = "-" if unpacked else shlex.quote(file)
-        text = unpacked + remedy.format(file=given, stem=shlex.quote(f"{stem}-utf8"))
-        raise OSError(f"expected JSON lines in UTF-8, got {what} by its first bytes; {text}")
+        raise OSError(f"expected JSON lines in UTF-8, got {what} by its first bytes; {remedy_for(origin, remedy)}")
+
+
+def remedy_for(origin: Origin, remedy: str) -> str:
+    """Write a remedy for one file, or for what comes through a pipe."""
+    stem = "" if origin.is_pipe else Path(origin.name).name.partition(".")[0]
+    sender, file = origin.sender(), shlex.quote(origin.name)
+    if sender and remedy.startswith(SEEKING):
+        file = "bodies.archive"
+        remedy = f"{sender} > {file} && {remedy}"
+    elif sender and "{file}" in remedy:
+        # A filter reads what is sent to it where it is given no file; tar asks for the mark of it.
+        file = "-"
+        remedy = f"{sender} | {remedy.replace(' {file}', '') if 'tar ' not in remedy else remedy}"
+    return remedy.format(file=file, stem=shlex.quote(f"{stem or 'bodies'}-utf8"))
 
 
 class Parts(io.RawIOBase):
@@ -184,11 +229,11 @@ class Parts(io.RawIOBase):
             raise EOFError(f"the file ends inside a {name}; it was cut short")
 
 
-def numbered_lines(file: str, longest: int = 0) -> Iterator[tuple[int, bytes | None]]:
+def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, bytes | None]]:
     """Give a file's lines as they are read, each with its number from 1 and its line end.
 
     Args:
-        file: its path; gzip and zstd are decompressed, a byte-order mark is left out.
+        origin: the file; gzip and zstd are decompressed, a byte-order mark is left out.
         longest: bytes that a line may have; 0 means `MAX_LINE`.
 
     Yields:
@@ -199,7 +244,7 @@ def numbered_lines(file: str, longest: int = 0) -> Iterator[tuple[int, bytes | N
     """
     number, longest = 0, longest or MAX_LINE
     try:
-        with open_stream(file) as stream:
+        with open_stream(origin) as stream:
             while line := stream.readline(longest):
                 number += 1
                 yield number, whole(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, stream, longest)
@@ -208,7 +253,7 @@ def numbered_lines(file: str, longest: int = 0) -> Iterator[tuple[int, bytes | N
     except FAILURES as error:
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         place = f" after line {number}" if number else ""
-        raise CorpusError(file, 0, f"cannot be read{place}: {text}") from error
+        raise CorpusError(origin.name, 0, f"cannot be read{place}: {text}") from error
 
 
 def whole(line: bytes, stream: IO[bytes], longest: int) -> bytes | None:

@@ -1,7 +1,9 @@
 """Corpora as they are given: files, pipes, standard input, and the names that they get."""
 
 import gc
+import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -46,6 +48,31 @@ def test_pipe_is_copied_once_and_the_copy_goes_with_its_holder(tmp_path: Path) -
     del held
     gc.collect()
     assert not copy.exists()
+
+
+PACKED = {
+    "xz": (lzma.compress(line(CHAT)), "; … | xz -dc | serlab check --corpus -"),
+    "utf-16": (line(CHAT).decode().encode("utf-16"), "; … | iconv -f UTF-16 -t UTF-8 > bodies-utf8.jsonl"),
+    "zip": (b"PK\x03\x04" + bytes(30), "; … > bodies.archive && unzip -p bodies.archive | serlab check --corpus -"),
+    "gzipped-xz": (gzip.compress(lzma.compress(line(CHAT))), "; … | gzip -dc | xz -dc | serlab check --corpus -"),
+    "array": (json.dumps([CHAT], indent=1).encode(), ": … | jq -c '.[]' > bodies.jsonl"),
+    "gzipped-array": (
+        gzip.compress(json.dumps([CHAT], indent=1).encode()),
+        ": … | gzip -dc | jq -c '.[]' > bodies.jsonl",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "remedy"), PACKED.values(), ids=PACKED)
+def test_remedy_for_a_pipe_names_no_file(tmp_path: Path, data: bytes, remedy: str) -> None:
+    """Neither the copy, which is gone by then, nor the pipe, which is empty."""
+    writer = fifo(tmp_path / "pipe", data)
+    held = given(str(tmp_path / "pipe"))
+    writer.join()
+    with pytest.raises(CorpusError) as caught:
+        list(read(held.path, name=held.file, strict=True))
+    assert caught.value.file == held.file
+    assert caught.value.reason.endswith(remedy)
 
 
 def test_file_is_not_copied(tmp_path: Path) -> None:
@@ -132,6 +159,8 @@ def test_names_of_corpora_are_unique_and_can_be_shown(tmp_path: Path) -> None:
     assert [one.file for one in names.values()] == files
     assert not {*names} & {*workloads.names()} and all(name.isprintable() for name in names)
     assert [*names][3:5] == ["a/x.jsonl", "b/x.jsonl"]
+    woman = "\U0001f469\u200d\U0001f4bb"
+    assert [*named([Given(woman, woman)])] == [woman]
     assert [*names][-1] == "pipe" and [*names][-2] == "x.jsonl:ChatRequest (file)"
 
 

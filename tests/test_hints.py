@@ -1,5 +1,6 @@
 """Files that hold no bodies, or hold them in something else: one hint or one error, with a jq filter that works."""
 
+import gzip
 import json
 import re
 import shutil
@@ -68,6 +69,31 @@ def test_log_with_bodies_inside_is_hinted_at_once(tmp_path: Path, lines: list[An
         assert sorted(kinds(read_bytes(tmp_path, done.stdout, "bodies.jsonl")[0])) == sorted(found)
 
 
+@pytest.mark.parametrize("lines", [one[0] for one in LOGS.values()], ids=LOGS)
+def test_filter_passes_over_lines_of_another_shape(tmp_path: Path, lines: list[Any]) -> None:
+    """Other values than objects, and objects with a text or a number where this log has an object."""
+    names = {name for one in lines for name in one}
+    others = [[1], ["x"], "x", 1, None, *({name: held} for name in names for held in ("x", 1, ["x"], {"body": 1}))]
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"".join(map(line, [*lines, *others])))
+    filter_ = filter_of(hints_of(path)[1][0])
+    assert filter_.startswith("objects | ")
+    if shutil.which("jq"):
+        done = subprocess.run(["jq", "-c", filter_, path], capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("name", ["c.jsonl", "c.jsonl.gz"])
+def test_packing_in_a_recipe_is_told_by_the_first_bytes(tmp_path: Path, name: str) -> None:
+    """Whatever the file's name; where jq is there, the recipe gives the bodies."""
+    (tmp_path / name).write_bytes(gzip.compress(line([{"contents": []}])))
+    recipe = hints_of(tmp_path / name)[1][0].partition("are the bodies: ")[2]
+    assert recipe.startswith(f"gzip -dc {tmp_path / name} | jq -c ")
+    if shutil.which("jq"):
+        subprocess.run(recipe, shell=True, cwd=tmp_path, check=True)
+        assert json.loads((tmp_path / "bodies.jsonl").read_text()) == {"contents": []}
+
+
 NO_LOGS: dict[str, Any] = {
     "request-with-metadata": {**CHAT, "metadata": {"trace_id": "t"}, "user": "u"},
     "tool-use": {
@@ -131,10 +157,34 @@ def test_long_value_over_several_lines_is_passed_over(tmp_path: Path) -> None:
     assert [(error.line, error.reason.split(" are ")[0]) for error in errors] == [(2, "lines 2 to 200,003")]
 
 
-def test_value_over_several_lines_may_be_cut_by_the_end_of_the_file(tmp_path: Path) -> None:
-    """Still one error."""
-    bodies, errors = read_bytes(tmp_path, json.dumps([CHAT, CHAT], indent=2).encode()[:-30])
-    assert (bodies, len(errors)) == ([], 1)
+@pytest.mark.parametrize("times", [2, 20_000])
+def test_value_over_several_lines_may_be_cut_by_the_end_of_the_file(tmp_path: Path, times: int) -> None:
+    """Still one error, without a filter, which would fail there as well; a whole value before it has its own."""
+    cut = json.dumps([CHAT] * times, indent=2).encode()[:-30]
+    bodies, errors = read_bytes(tmp_path, json.dumps(CHAT, indent=2).encode() + b"\n" + cut)
+    assert bodies == []
+    assert [error.line for error in errors] == [1, 10]
+    assert errors[0].reason.startswith("lines 1 to 9 are one JSON value; ")
+    last = 9 + len(cut.splitlines())
+    assert errors[1].reason == f"the file ends inside a value that begins here; lines 10 to {last:,} belong to it"
+
+
+def test_bodies_in_a_value_that_the_file_ends_inside_are_read(tmp_path: Path) -> None:
+    """Where they are lines of their own, as after any other damaged line."""
+    bodies, errors = read_bytes(tmp_path, b"[\n" + b'{"request":[1,\n' + line(CHAT) + b',{"a":\n')
+    assert [(body.line, body.kind) for body in bodies] == [(3, "ChatRequest")]
+    assert [error.line for error in errors] == [1]
+    assert errors[0].reason.endswith("belong to it; 1 of the lines after it is a body and is read")
+
+
+@pytest.mark.parametrize("size", [1, 2 << 20], ids=["short", "long"])
+def test_blank_lines_make_no_value_over_several_lines(tmp_path: Path, size: int) -> None:
+    """A damaged line, a whole one of any size and blank ones are as without the blank ones."""
+    data = b'{"request":[1,\n' + line({**CHAT, "user": "x" * size})
+    for end in (b"", b"\n\n\n", b"\n" + line(ANSWER)):
+        bodies, errors = read_bytes(tmp_path, data + end)
+        assert kinds(bodies) == ["ChatRequest", *(["ChatResponse"] if b"{" in end else [])]
+        assert [error.line for error in errors] == [1]
 
 
 @pytest.mark.parametrize("damaged", [b"{", b'{"a": [1,', b'[{"a": 1},', b'{"a":', b'{"a": "x'])

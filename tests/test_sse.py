@@ -57,7 +57,7 @@ def test_raw_sse_file_is_read_event_by_event(monkeypatch: pytest.MonkeyPatch) ->
     """The first body is there before the second event was read."""
     taken: list[int] = []
 
-    def lines(_: str) -> Iterator[tuple[int, bytes]]:
+    def lines(_: object) -> Iterator[tuple[int, bytes]]:
         for number, text in enumerate(EVENTS.splitlines(keepends=True), 1):
             taken.append(number)
             yield number, text.encode()

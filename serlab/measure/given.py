@@ -18,8 +18,11 @@ from typing import IO
 
 from serlab import workloads
 from serlab.errors import CorpusError
-from serlab.hints import STDIN
 from serlab.messages import KINDS
+from serlab.visible import visible
+
+STDIN = "stdin"
+"""How standard input is named to people."""
 
 STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")
@@ -94,17 +97,17 @@ def named(corpora: Iterable[Given]) -> dict[str, Given]:
     """Name each corpus by its file's name, or by its path where two have the same.
 
     Returns:
-        Name → corpus. A name has no line ends or other characters that cannot be shown, and is none of a built-in
+        Name → corpus. A name has no line ends or other characters that act, and is none of a built-in
         workload or of the messages of one kind in another corpus.
     """
     listed = list(corpora)
     bases = Counter(base_of(one) for one in listed)
     found: dict[str, Given] = {}
     for one in listed:
-        name = printable(base_of(one) if bases[base_of(one)] == 1 else one.file)
+        name = visible(base_of(one) if bases[base_of(one)] == 1 else one.file)
         if name in workloads.names() or name.rpartition(":")[2] in KINDS:
             name = f"{name} (file)"
-        same = sum(printable(other.file) == printable(one.file) for other in found.values()) + 1
+        same = sum(visible(other.file) == visible(one.file) for other in found.values()) + 1
         found[name if name not in found else f"{name} ({same})"] = one
     return found
 
@@ -112,8 +115,3 @@ def named(corpora: Iterable[Given]) -> dict[str, Given]:
 def base_of(corpus: Given) -> str:
     """Give the name of a corpus's file; an open file has only a number, which changes from run to run."""
     return "pipe" if corpus.file.startswith(DESCRIPTORS) else Path(corpus.file).name
-
-
-def printable(name: str) -> str:
-    """Write characters that cannot be shown as escapes, as in a string of Python."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
