@@ -66,7 +66,9 @@ def say(text: str) -> None:
 
 def run_serlab(arguments: Sequence[str]) -> int:
     """Run serlab of this checkout."""
-    return subprocess.run([sys.executable, "-m", "serlab", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL).returncode
+    # A run records its command, which is published: no folder of this machine stands in it.
+    command = [sys.executable, "-m", "serlab", *(argument.removeprefix(f"{ROOT}/") for argument in arguments)]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL).returncode
 
 
 def attempts_at(
