@@ -237,7 +237,7 @@ def test_missing_browser_is_said_before_anything_is_measured(
     """With the way to do without."""
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert stored.main(stored.PARTS) == 2 and not project["taken"]
-    assert "--only compare,wire,noise,readme,notebooks" in capsys.readouterr().err
+    assert "--only compare,wire,noise,readme,decide,notebooks" in capsys.readouterr().err
 
 
 def test_unknown_part_is_refused() -> None:

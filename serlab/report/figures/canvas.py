@@ -62,7 +62,9 @@ class Picture(Figure):
         buffer = io.BytesIO()
         metadata = {"Date": None} if suffix == "svg" else {"Software": None}
         with style():
-            self.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata)
+            # Notebooks keep their pictures, so a PNG is packed as small as its pixels allow.
+            packing: Any = {"pil_kwargs": {"optimize": True}} if suffix == "png" else {}
+            self.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata, **packing)
         return buffer.getvalue()
 
     def _repr_png_(self) -> bytes:

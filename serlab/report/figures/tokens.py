@@ -38,7 +38,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
         raise missing("bytes and time of a token", "the experiment stream", rows, "serlab wire stream")
     arms = wire_arms(rows, STREAM, workload)
     points = points_of(stream_forms(arms))
-    figure, panels = sheet(1, 1, [4.4], width=7.9)
+    figure, panels = sheet(1, 1, [3.8], width=7.5)
     axis = panels[0][0]
     axis.set_title(arms.workload)
     axis.set_xscale("log")
