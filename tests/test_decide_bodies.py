@@ -164,7 +164,7 @@ def test_remedies_keep_the_corpora_of_the_run() -> None:
 
 def test_the_page_names_corpora_without_their_folders() -> None:
     """It is sent to people who need not know where they lie."""
-    run = untyped({"encode", "decode"}, "/home/somebody/")
+    run = untyped({"encode", "decode"}, "/data/somebody/")
     found = {one["scenario"]["name"]: one for one in answers(run, boundaries())}
     assert "--corpus other.jsonl" in found["streaming-hop"]["verdict"]
     assert "somebody" not in str(found) and found["service-hop"]["answered"]
