@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 MIB = 2**20
 
+FLAT = 32 * MIB
+"""Bytes that a message may become whatever its length, so that short ones of an odd make are not refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -18,12 +21,27 @@ class Limits:
         max_items: arrays, objects, tables and texts; numbers are none. A million is FlatBuffers' own default.
         max_materialized_bytes: what the decoded message may take, roughly: bytes that are pointed at several times
             count each time, so that a small message cannot grow without end.
+        max_amplification: bytes that each byte of the message may become, beside a flat `FLAT`. Honest messages stay
+            far below: text becomes 1 to 4 bytes a byte, a token id in MessagePack up to 13, a short object 10 to 30;
+            what becomes more is built of empty objects, or of values that stand where they do not belong, and costs
+            whoever reads it much more than whoever sent it. A format whose objects are shorter than JSON's is allowed a
+            multiple, see `allowance`.
     """
 
     max_bytes: int = 64 * MIB
     max_depth: int | None = None
     max_items: int = 1_000_000
     max_materialized_bytes: int = 256 * MIB
+    max_amplification: int = 40
+
+    def allowance(self, length: int, factor: int = 1) -> int:
+        """Give the bytes that a message may become.
+
+        Args:
+            length: of the message, in bytes.
+            factor: how many times as much as JSON the format may grow; 3 for protobuf, whose messages may be 2 bytes.
+        """
+        return min(self.max_amplification * factor * length + FLAT, self.max_materialized_bytes)
 
 
 DEFAULT_LIMITS = Limits()
@@ -39,7 +57,7 @@ def limits_for(max_body_mb: int) -> Limits:
     grown = max(max_body_mb / MAX_BODY_MB, 1.0)
     default = DEFAULT_LIMITS
     items, size = round(default.max_items * grown), round(default.max_materialized_bytes * grown)
-    return Limits(max_body_mb * MIB, default.max_depth, items, size)
+    return Limits(max_body_mb * MIB, default.max_depth, items, size, default.max_amplification)
 
 
 def longest_line(max_body_mb: int) -> int:
@@ -47,5 +65,5 @@ def longest_line(max_body_mb: int) -> int:
     return 4 * max(max_body_mb, MAX_BODY_MB) * MIB
 
 
-UNLIMITED = Limits(2**63, None, 2**63, 2**63)
+UNLIMITED = Limits(2**63, None, 2**63, 2**63, 2**63)
 """For bytes that one's own program wrote."""
