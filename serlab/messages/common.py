@@ -175,7 +175,7 @@ class Logprobs(Part):
     text_offset: Opt[Json] = UNSET
 
 
-AnyLogprobs = Logprobs | Annotated[list[Any] | Float | bool, "json"]
+AnyLogprobs = Logprobs | Annotated[list[Any] | Int | Float | bool, "json"]
 """Log probabilities; a list or one number from some servers."""
 
 AnyError = str | ErrorBody | Annotated[list[Any] | Int | bool, "json"]

@@ -6,9 +6,10 @@ goes to `extra` under its JSON Pointer, the rest converts.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
-from types import UnionType
-from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from types import GenericAlias, UnionType
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import numpy as np
@@ -48,6 +49,22 @@ SCALARS = (str, int, type(None), *NOT_JSON)
 """What a document may hold beside floats, arrays, lists and objects."""
 
 STRINGS = frozenset({str})
+
+MANY = 64
+"""Elements that are no objects in a list of objects: from so many on it is left over whole. A struct, a pointer and an
+entry for each would be some 600 bytes for one byte of MessagePack (CPython 3.11)."""
+
+PIECES = 2048
+"""Fields and elements of one list that are left over one by one, which takes some 10 µs each: where there are more, the
+list is left over whole."""
+
+BLOCK = 256
+"""Elements that are converted at a time in a list that does not fit whole; those among which all fit cost little."""
+
+MISFIT: Any = object()
+"""What stands for a value that does not convert."""
+
+P = TypeVar("P", bound=Part)
 
 DOES_NOT_FIT = (msgspec.ValidationError, UnicodeEncodeError)
 """What msgspec raises on a value of another type, and on an object key with a lone surrogate."""
@@ -177,7 +194,7 @@ def fit(type_: type[Message], document: Any) -> Message:
     if type(document) is not dict:
         return type_(extra={"": document})
     try:
-        message = msgspec.convert(keep_fitting(type_, document, "", extra), type_)
+        message = keep_fitting(type_, document, "", extra)
     except RecursionError as error:
         raise too_deep(type_.__name__) from error
     set_field(message, "extra", extra)
@@ -225,43 +242,95 @@ def union_arms(hint: Any) -> tuple[Any, ...]:
     return (hint,)
 
 
-def keep_fitting(struct: type[Part], document: dict[str, Any], pointer: str, extra: dict[str, Any]) -> dict[str, Any]:
-    """Copy the fields that fit the struct; put the others into `extra`."""
+def keep_fitting(struct: type[P], document: dict[str, Any], pointer: str, extra: dict[str, Any]) -> P:
+    """Make a struct of the fields that fit; put the others into `extra`."""
+    return keep_fields(struct, document, pointer, Left(extra))
+
+
+@dataclass(slots=True)
+class Left:
+    """What is left over, and how many pieces were looked at one by one for it."""
+
+    extra: dict[str, Any]
+    pieces: int = 0
+
+
+def keep_fields(struct: type[P], document: dict[str, Any], pointer: str, left: Left) -> P:
+    """Make a struct of the fields that fit."""
     kept: dict[str, Any] = {}
     fields = fields_of(struct)
     for name, value in document.items():
         here = f"{pointer}/{token(name)}"
         field = fields.get(name) if type(name) is str else None
-        if field is None:
-            extra[here] = value
-        elif field.struct and type(value) is dict:
-            kept[name] = keep_fitting(field.struct, value, here, extra)
-        elif field.items and type(value) is list:
-            kept[name] = [keep_item(field, item, f"{here}/{i}", extra) for i, item in enumerate(value)]
-        elif accepts(field.type, value):
-            kept[name] = value
+        fitting = MISFIT if field is None else converted(field.type, value)
+        if fitting is MISFIT and field is not None:
+            fitting = keep_inside(field, value, here, left)
+        if fitting is not MISFIT:
+            kept[name] = fitting
         else:
-            extra[here] = value
+            left.extra[here] = value
+            left.pieces += 1
+    # Each value was converted to its field's type, so that the struct need not be.
+    return struct(**kept)
+
+
+def keep_inside(field: Field, value: Any, pointer: str, left: Left) -> Any:
+    """Keep what fits inside of an object, or of a list of them, that does not fit whole; `MISFIT` if it is neither."""
+    if field.struct and type(value) is dict:
+        return keep_fields(field.struct, value, pointer, left)
+    if not field.items or type(value) is not list:
+        return MISFIT
+    own = Left({})
+    kept = keep_items(field, field.items, value, pointer, own)
+    left.pieces += own.pieces
+    if kept is not MISFIT:
+        left.extra |= own.extra
     return kept
 
 
-def keep_item(field: Field, value: Any, pointer: str, extra: dict[str, Any]) -> Any:
-    """Keep one element of a list of structs; one that does not fit leaves an empty struct in its place."""
-    if type(value) is dict and field.items:
-        return keep_fitting(field.items, value, pointer, extra)
-    if accepts(field.item_type, value):
-        return value
-    extra[pointer] = value
-    return {}
+def keep_items(field: Field, struct: type[Part], values: list[Any], pointer: str, left: Left) -> Any:
+    """Keep the elements of a list of structs that fit.
+
+    Args:
+        field: the list's field.
+        struct: the struct in it.
+        values: the list; it does not fit whole.
+        pointer: where it stands.
+        left: what is left over of this list alone.
+
+    Returns:
+        The list, an empty struct in the place of each element that is left over; `MISFIT` where these are `MANY`, or
+        more than `PIECES` were looked at: then the list is left over whole, whatever else the document holds.
+    """
+    kept: list[Any] = []
+    strangers = 0
+    for start in range(0, len(values), BLOCK):
+        block = values[start : start + BLOCK]
+        fitting = converted(GenericAlias(list, (field.item_type,)), block)
+        if fitting is not MISFIT:
+            kept += fitting
+            continue
+        for i, value in enumerate(block, start):
+            item = converted(field.item_type, value)
+            if item is MISFIT and type(value) is dict:
+                item = keep_fields(struct, value, f"{pointer}/{i}", left)
+            elif item is MISFIT:
+                left.extra[f"{pointer}/{i}"] = value
+                left.pieces += 1
+                strangers += 1
+                item = struct()
+            if strangers == MANY or left.pieces > PIECES:
+                return MISFIT
+            kept.append(item)
+    return kept
 
 
-def accepts(hint: Any, value: Any) -> bool:
-    """Tell whether a value converts to a field's type."""
+def converted(hint: Any, value: Any) -> Any:
+    """Convert a value to a field's type; `MISFIT` if it is of another."""
     try:
-        msgspec.convert(value, hint)
+        return msgspec.convert(value, hint)
     except DOES_NOT_FIT:
-        return False
-    return True
+        return MISFIT
 
 
 def to_document(message: Any) -> Any:
