@@ -124,7 +124,7 @@ class Maker:
             return self.marked(marks[0]) if marks else self.arm(inner)
         if len(union_arms(hint)) > 1:
             return st.one_of(*map(self.arm, union_arms(hint)))
-        if hint is Any:
+        if hint in (Any, object):
             return self.json
         if hint is type(None):
             return st.none()

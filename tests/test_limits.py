@@ -11,7 +11,7 @@ import pytest
 
 from serlab import build
 from serlab.codecs import codec_names, jsontext, open_codec
-from serlab.codecs.guard import PACE, suspect_json, suspect_msgpack, suspect_protobuf
+from serlab.codecs.guard import PACE, suspect_protobuf
 from serlab.codecs.scans import scan_json, scan_msgpack, scan_protobuf
 from serlab.errors import DecodeError
 from serlab.generated import llm_pb2

@@ -7,12 +7,14 @@ from typing import Any
 from serlab.codecs.base import Route, set_model
 from serlab.codecs.vectors import replace_vectors, vector_document
 from serlab.messages import to_document
-from serlab.messages.documents import converter
+from serlab.messages.documents import Look, converter
 
 Stage = Callable[[Any], Any]
 
 
-def document_stages(kind: str, write: Stage, read: Stage | None, sealing: bool = False) -> tuple[Stage, Stage]:
+def document_stages(
+    kind: str, write: Stage, read: Stage | None, sealing: bool = False, look: Look | None = None
+) -> tuple[Stage, Stage]:
     """Give a format's populate and convert.
 
     Args:
@@ -20,23 +22,25 @@ def document_stages(kind: str, write: Stage, read: Stage | None, sealing: bool =
         write: array → what stands in the document.
         read: its inverse, where that is not a list of numbers.
         sealing: see `serlab.messages.documents.converter`.
+        look: likewise.
 
     Returns:
         populate (message → document) and convert (document → message).
     """
     if kind != "EmbeddingResponse":
-        return to_document, converter(kind, sealing)
-    return partial(vector_document, write=write, read=read), partial(read_vectors, read=read)
+        return to_document, converter(kind, sealing, look)
+    convert = converter("EmbeddingResponse", look=look)
+    return partial(vector_document, write=write, read=read), partial(read_vectors, convert, read)
 
 
-def read_vectors(document: Any, read: Stage | None) -> Any:
+def read_vectors(convert: Stage, read: Stage | None, document: Any) -> Any:
     """Convert a response whose vectors a variant wrote in its own form."""
     if read is not None:
         replace_vectors(document, read)
         if type(document) is dict and hasattr(document.get("embedding"), "tolist"):
             # The one place whose type admits a list and no array.
             document["embedding"] = document["embedding"].tolist()
-    return converter("EmbeddingResponse")(document)
+    return convert(document)
 
 
 def document_reroute(

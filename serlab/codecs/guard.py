@@ -1,14 +1,13 @@
 """Limits for every codec: what bytes from a stranger may make a decoder do.
 
 The length of a message settles almost all of them: from so few bytes nothing grows beyond the limits. Only longer
-messages, and those of which `max_depth` was asked, are looked at before the decoder runs: by a scan that is given up
-where it gets on too slowly, which settles messages that are long because of pictures or vectors; then by counts at C
-speed, which settle much text; and only what is left by an exact scan to the end.
+messages, and those of which `max_depth` was asked, are looked at before the decoder runs: by counts at C speed, which
+settle text and pictures, and what these leave open by an exact scan.
 
-That costs decode up to 20 % of its time on long chats, and most where the decoder has least to do: 27 to 60 % on a
-picture of 4 MB in JSON, 65 % on 400 vectors in protobuf (old and new decode in turns in one process).
+That costs decode most where the decoder has least to do. Old and new decode in turns in one process: MEASURE
 
 - Items are arrays, objects and texts; numbers are none, packed or not, but take memory.
+- What the types make of a message counts too: the widest struct of its kind for each object.
 - JSON text inside protobuf and FlatBuffers is held to the default limits when it is read.
 - FlatBuffers checks its own limits while it verifies. The variants that verify nothing, and other packages' codecs,
   have `max_bytes` only.
@@ -16,38 +15,54 @@ picture of 4 MB in JSON, 65 % on 400 vectors in protobuf (old and new decode in 
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from math import isqrt
 
 import numpy as np
 
 from serlab.codecs.base import Codec
 from serlab.codecs.scans import (
     BYTE_GROWTH,
-    DICT,
+    FIELD,
+    FIRST_KEY,
+    KEY,
+    LIST,
     MESSAGE,
     NUMBER,
+    OBJECT,
+    PLACE,
     STRING,
     TEXT_GROWTH,
     UNFINISHED,
+    UNKNOWN_KEY,
+    UNTYPED,
+    Grown,
     Scan,
+    costs_of,
+    limit_passed,
     scan_json,
     scan_msgpack,
     scan_protobuf,
+    walk_msgpack,
 )
 from serlab.errors import DecodeError
-from serlab.limits import DEFAULT_LIMITS, Limits
+from serlab.limits import DEFAULT_LIMITS, FLAT, MIB, Limits
+from serlab.messages import MESSAGE_TYPES
+from serlab.messages.base import Part
+from serlab.messages.documents import fields_of
 
-EMPTY = 500
-"""Bytes that an empty object becomes at most: a dict without keys, and a struct."""
+STRUCT, STRUCT_FIELD = 16, 8
+"""Bytes of a struct, and of each of its fields."""
 
-JSON_GROWTH = EMPTY // 3
-"""Bytes that one byte becomes at most in JSON, where an empty object in a list takes three bytes."""
-
-PACKED_GROWTH = EMPTY
-"""The same for MessagePack, where an empty map takes one."""
+VECTOR = 600
+"""What an array counts more in a response with vectors: numpy's array takes 200 bytes, and 5 µs as long as 400 more."""
 
 FIELD_GROWTH = MESSAGE // 2
-"""The same for protobuf, whose smallest message takes two, and the library's own object beside the struct."""
+"""Bytes that one byte becomes at most in protobuf, whose smallest message takes two: the library's own object, and the
+struct."""
+
+PROTOBUF = 3
+"""How many times as much as JSON protobuf may grow."""
 
 PACE = 512
 """Bytes that a step of the first scan passes at least, so that it costs little where it settles nothing."""
@@ -58,8 +73,19 @@ CHUNK = 2**16
 LONG_FIELD = 64
 """A field of protobuf from this length on takes so many bytes itself, and its length is no byte below."""
 
-Suspect = Callable[[bytes, Limits], bool]
-"""(data, limits) → whether only an exact scan can settle it."""
+RESERVED = 3000
+"""Bytes of MessagePack in which arrays that claim too much do no harm: msgpack-python makes room for what each claims,
+8 bytes for each byte of the message, and goes 1,024 levels deep."""
+
+MOST_RESERVED = 24 * MIB
+"""Bytes for which such arrays may make it make room."""
+
+HARMLESS = 48_000
+"""Bytes of MessagePack in which equal hashes do no harm: keys that have them take 14 bytes, and 3,400 of them 0.1 s."""
+
+
+Settle = Callable[[bytes, Limits], str]
+"""(data, limits) → the name of the limit that is passed, or "", in the cheapest way that settles it."""
 
 
 def guarded(codec: Codec, module: str, limits: Limits) -> Codec:
@@ -73,54 +99,95 @@ def guarded(codec: Codec, module: str, limits: Limits) -> Codec:
     Returns:
         The same codec, whose `decode`, `open` and `relay` refuse what is beyond them.
     """
+    grown = grown_of(codec.message)
     if module == "protobuf":
         from serlab.generated import llm_pb2
 
-        scan: Scan = partial(scan_protobuf, getattr(llm_pb2, codec.message).DESCRIPTOR)
-        return bind(codec, limits, settled_length(limits, 2, FIELD_GROWTH), suspect_protobuf, scan)
-    if module in ("json", "orjson", "msgpack", "msgspec"):
-        if "msgpack" in codec.name:
-            return bind(codec, limits, settled_length(limits, 1, PACKED_GROWTH), suspect_msgpack, scan_msgpack)
-        return bind(codec, limits, settled_length(limits, 2, JSON_GROWTH), suspect_json, scan_json)
-    return bind(codec, limits, limits.max_bytes, always, nothing)
+        descriptor = getattr(llm_pb2, codec.message).DESCRIPTOR
+        settled = settled_length(limits, 2, FIELD_GROWTH, PROTOBUF)
+        return bind(codec, limits, settled, partial(settle_protobuf, partial(scan_protobuf, descriptor)))
+    if module in ("msgpack", "msgspec") and "msgpack" in codec.name:
+        settled = settled_length(limits, 1, max(grown.object, grown.array) + PLACE)
+        if module == "msgpack":
+            return bind(codec, limits, min(settled, RESERVED), partial(settle_reserving, grown, settled))
+        return bind(codec, limits, min(settled, HARMLESS), partial(settle_any_keys, grown))
+    if module in ("json", "orjson", "msgspec"):
+        growth = (max(grown.object, grown.array) + PLACE) // 3 + 1 + TEXT_GROWTH
+        return bind(codec, limits, settled_length(limits, 2, growth), partial(settle_json, grown))
+    return bind(codec, limits, limits.max_bytes, settled_always)
 
 
-def bind(codec: Codec, limits: Limits, settled: int, suspect: Suspect, scan: Scan) -> Codec:
+def bind(codec: Codec, limits: Limits, settled: int, settle: Settle) -> Codec:
     """Give the codec the length that settles everything, and the check for what is longer."""
-    check = partial(check_message, codec.name, limits, suspect, scan)
+    check = partial(check_message, codec.name, limits, settle)
     return replace(codec, settled_bytes=min(settled, limits.max_bytes), guard=check)
 
 
-def settled_length(limits: Limits, item_bytes: int, growth: int) -> int:
+@cache
+def grown_of(kind: str) -> Grown:
+    """Tell what the empty objects and arrays of a kind of message become."""
+    type_ = MESSAGE_TYPES.get(kind)
+    if type_ is None:
+        return UNTYPED
+    widest = max((len(struct.__struct_fields__) for struct in listed_structs(type_)), default=0)
+    struct = STRUCT + STRUCT_FIELD * widest if widest else 0
+    return Grown(OBJECT + struct, LIST + (VECTOR if kind == "EmbeddingResponse" else 0))
+
+
+def listed_structs(type_: type[Part], listed: bool = False) -> Iterator[type[Part]]:
+    """Give the structs that a message may hold any number of: those in lists, and what these hold."""
+    for field in fields_of(type_).values():
+        for struct, in_list in ((field.struct, listed), (field.items, True)):
+            if struct is not None:
+                yield from [struct] if in_list else []
+                yield from listed_structs(struct, in_list)
+
+
+def settled_length(limits: Limits, item_bytes: int, growth: int, factor: int = 1) -> int:
     """Give the length up to which a message cannot go beyond a limit.
 
     Args:
         limits: the bounds.
         item_bytes: what an item takes at least.
         growth: bytes in memory per byte, at most.
+        factor: as in `Limits.allowance`.
     """
     settled = min(item_bytes * limits.max_items, limits.max_materialized_bytes // growth)
+    if (excess := growth - factor * limits.max_amplification) > 0:
+        settled = min(settled, FLAT // excess)
     return settled if limits.max_depth is None else min(settled, limits.max_depth)
 
 
-def always(data: bytes, limits: Limits) -> bool:
-    """Suspect every message that is longer than what its length settles."""
-    return True
+def settle_protobuf(scan: Scan, data: bytes, limits: Limits) -> str:
+    """Count protobuf: in steps while they get on fast, then what may begin a field, then to the end."""
+    own = replace(limits, max_materialized_bytes=limits.allowance(len(data), PROTOBUF))
+    passed = scan(data, own) if limits.max_depth is not None else scan(data, own, PACE)
+    if passed is UNFINISHED:
+        passed = scan(data, own) if suspect_protobuf(data, own) else ""
+    if passed == "max_materialized_bytes" and own != limits:
+        return "max_amplification"
+    return passed or ""
 
 
-def nothing(data: bytes, limits: Limits, pace: int = 0) -> str:
-    """Find nothing: the codec checks for itself, or nothing is known of its format."""
-    return ""
+def suspect_protobuf(data: bytes, limits: Limits) -> bool:
+    """Bound protobuf's items and memory by counts of what may begin a short field of some length."""
+    short = 0
+    for marks in chunks(data, overlap=1):
+        lengths = marks[1:]
+        # A tag of this wire type, then a short length, the rest of a longer tag, or a length of several bytes.
+        short += count(((marks[:-1] & 7) == 2) & ((lengths < LONG_FIELD) | (lengths >= 0x80)))
+    fields = short + len(data) // LONG_FIELD
+    size = fields * MESSAGE + len(data) * BYTE_GROWTH
+    return fields > limits.max_items or size > limits.max_materialized_bytes
 
 
-def check_message(name: str, limits: Limits, suspect: Suspect, scan: Scan, data: bytes) -> None:
+def check_message(name: str, limits: Limits, settle: Settle, data: bytes) -> None:
     """Refuse a message that is beyond a limit.
 
     Args:
         name: the codec's name.
         limits: the bounds.
-        suspect: the cheap bounds.
-        scan: the exact count.
+        settle: finds the limit.
         data: one message, no length prefix.
 
     Raises:
@@ -129,26 +196,18 @@ def check_message(name: str, limits: Limits, suspect: Suspect, scan: Scan, data:
     if len(data) > limits.max_bytes:
         raise beyond(name, "max_bytes", limits, f"{len(data):,}")
     plain = data if type(data) is bytes else bytes(data)
-    if passed := first_beyond(plain, limits, suspect, scan):
+    if passed := settle(plain, limits):
         raise beyond(name, passed, limits, f"more in {len(data):,} bytes")
-
-
-def first_beyond(data: bytes, limits: Limits, suspect: Suspect, scan: Scan) -> str | None:
-    """Name the limit that a message is beyond, "" for none, in the cheapest way that settles it."""
-    if limits.max_depth is not None:
-        return scan(data, limits)
-    passed = scan(data, limits, PACE)
-    if passed is not UNFINISHED:
-        return passed
-    return scan(data, limits) if suspect(data, limits) else ""
 
 
 def beyond(name: str, limit: str, limits: Limits, got: str) -> DecodeError:
     """Make the error that names a limit and how to raise it."""
-    most = getattr(limits, limit)
+    most = f"{getattr(limits, limit):,}"
+    if limit == "max_amplification":
+        most += f" bytes in memory for each of its own beside {FLAT // MIB} MiB"
     remedy = f"if the sender is trusted, raise it with open_codec(…, limits=Limits({limit}=…))"
     remedy += "" if limit == "max_depth" else ", in a measurement with --max-body-mb"
-    return DecodeError(f"{name}: limit {limit}: expected at most {most:,}, got {got}; {remedy}")
+    return DecodeError(f"{name}: limit {limit}: expected at most {most}, got {got}; {remedy}")
 
 
 def check_text(text: str | bytes) -> None:
@@ -161,7 +220,12 @@ def check_text(text: str | bytes) -> None:
         DecodeError: it would.
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    check_message("JSON text in a message", DEFAULT_LIMITS, suspect_json, scan_json, data)
+    check_message("JSON text in a message", DEFAULT_LIMITS, partial(settle_json, UNTYPED), data)
+
+
+def settled_always(data: bytes, limits: Limits) -> str:
+    """Find nothing: the codec checks for itself, or nothing is known of its format."""
+    return ""
 
 
 def chunks(data: bytes, overlap: int = 0) -> Iterator[np.ndarray]:
@@ -175,8 +239,15 @@ def count(matches: np.ndarray) -> int:
     return int(np.count_nonzero(matches))
 
 
-def suspect_json(data: bytes, limits: Limits) -> bool:
-    """Bound JSON's items and memory by counts of its marks, which also count those inside of text."""
+def settle_json(grown: Grown, data: bytes, limits: Limits) -> str:
+    """Count JSON: the brackets and quotes first, which also stand inside of strings, for what only these bound."""
+    return scan_json(data, limits, grown) if suspect_json(grown, data, limits) else ""
+
+
+def suspect_json(grown: Grown, data: bytes, limits: Limits) -> bool:
+    """Tell whether JSON may be beyond a limit by its brackets and quotes; the rest counts as numbers of one digit."""
+    if limits.max_depth is not None:
+        return True
     groups = quotes = 0
     for marks in chunks(data):
         # One bit tells [ from {.
@@ -184,47 +255,88 @@ def suspect_json(data: bytes, limits: Limits) -> bool:
         quotes += count(marks == 0x22)
     # Rounded up: a text that does not end counts.
     strings = (quotes + 1) // 2
-    items = groups + strings
-    if not beyond_bounds(limits, items, groups * DICT, len(data)):
-        return False
-    # Pictures are text. Every number follows an opening or a comma, or the colon behind the key that does.
-    numbers = groups + sum(count(marks == 0x2C) for marks in chunks(data)) + 1
-    size = groups * DICT + strings * STRING + numbers * NUMBER + len(data) * TEXT_GROWTH
-    return items > limits.max_items or size > limits.max_materialized_bytes
+    size = groups * max(grown.object + FIRST_KEY, grown.array) + strings * (STRING + KEY + PLACE)
+    size += len(data) * (TEXT_GROWTH + 1 + (PLACE + NUMBER) // 2)
+    return limit_passed(limits, len(data), groups + strings, size) != ""
 
 
-def suspect_msgpack(data: bytes, limits: Limits) -> bool:
-    """Bound MessagePack's items and memory by counts of heads, which also count such bytes inside of values."""
-    groups = texts = 0
-    for marks in chunks(data):
-        groups += count((marks ^ 0x80) < 0x20) + count((marks & 0xFC) == 0xDC)
-        # Numbers that stand between these heads are counted as well.
-        texts += count((marks - 0xA0) < 0x40) if len(data) > limits.max_items else 0
-    return beyond_bounds(limits, min(groups + texts, len(data)), groups * DICT, len(data))
+def settle_msgpack(grown: Grown, data: bytes, limits: Limits) -> str:
+    """Count MessagePack: the bytes above ASCII first, then all as if each were a head, then its values one by one."""
+    exact = limits.max_depth is not None or suspect_msgpack(grown, data, limits, high_bytes(data))
+    return scan_msgpack(data, limits, grown) if exact else ""
 
 
-def suspect_protobuf(data: bytes, limits: Limits) -> bool:
-    """Bound protobuf's items and memory by counts of what may begin a short field of some length."""
-    short = 0
-    for marks in chunks(data, overlap=1):
-        lengths = marks[1:]
-        # A tag of this wire type, then a short length, the rest of a longer tag, or a length of several bytes.
-        short += count(((marks[:-1] & 7) == 2) & ((lengths < LONG_FIELD) | (lengths >= 0x80)))
-    fields = short + len(data) // LONG_FIELD
-    return beyond_bounds(limits, fields, fields * MESSAGE, len(data))
-
-
-def beyond_bounds(limits: Limits, items: int, size: int, length: int) -> bool:
-    """Tell whether bounds leave it open if a message is beyond a limit.
+def settle_reserving(grown: Grown, settled: int, data: bytes, limits: Limits) -> str:
+    """Count MessagePack for msgpack-python, which makes room for as many elements as an array claims to have.
 
     Args:
-        limits: the limits.
-        items: at most so many.
-        size: bytes that its arrays, objects and tables take at most; any byte may also be text or a number.
-        length: of the message.
+        grown: what the kind of message becomes.
+        settled: the length from which on it is to be counted in any case.
+        data: one message.
+        limits: the bounds.
     """
-    return items > limits.max_items or size + length * BYTE_GROWTH > limits.max_materialized_bytes
+    if len(data) > settled:
+        passed = settle_msgpack(grown, data, limits)
+        if passed or limits.max_depth is not None:
+            return passed
+    if 0xDC not in data and 0xDD not in data:
+        return ""
+    claiming = sum(count((marks & 0xFE) == 0xDC) for marks in chunks(data))
+    return scan_msgpack(data, limits, grown) if claiming * 8 * len(data) > MOST_RESERVED else ""
 
 
-SETTLED_TEXT = settled_length(DEFAULT_LIMITS, 2, JSON_GROWTH)
+def settle_any_keys(grown: Grown, data: bytes, limits: Limits) -> str:
+    """Count MessagePack for msgspec, which takes any key in a free-form value.
+
+    Raises:
+        DocumentError: there are keys that are arrays.
+    """
+    from serlab.codecs.keys import check_array_keys
+
+    high, most = high_bytes(data), most_arrays(len(data))
+    if limits.max_depth is not None or high > most or suspect_msgpack(grown, data, limits, high):
+        passed, arrays = walk_msgpack(data, limits, grown)
+        if not passed and arrays > most:
+            check_array_keys(data)
+        return scan_msgpack(data, limits, grown) if limits.max_depth is not None else passed
+    return ""
+
+
+def most_arrays(length: int) -> int:
+    """Give the arrays that a message of a length may have until it is looked at for keys.
+
+    So many would take 0.1 s, and 20 ns for each byte, if all were keys of one hash: n of them take n² × 9 ns.
+    """
+    return isqrt(11_000_000 + 2 * length)
+
+
+def high_bytes(data: bytes) -> int:
+    """Count the bytes that are no ASCII, which text in ASCII and its numbers have none of."""
+    return sum(count(marks.view(np.int8) < 0) for marks in chunks(data))
+
+
+def suspect_msgpack(grown: Grown, data: bytes, limits: Limits, high: int) -> bool:
+    """Tell whether MessagePack may be beyond a limit if each of its bytes were a head.
+
+    Args:
+        grown: what the kind of message becomes.
+        data: one message.
+        limits: the bounds.
+        high: its bytes that are no ASCII.
+    """
+    costs = costs_of(grown)
+    dearest = max(cost % FIELD for cost in costs) + KEY + UNKNOWN_KEY
+    length = len(data) * (PLACE + TEXT_GROWTH)
+    if not limit_passed(limits, len(data), high, high * dearest + length):
+        return False
+    found = np.add.reduce([np.bincount(marks, minlength=256) for marks in chunks(data)]).tolist()
+    counted = sum(times * (cost % FIELD**2) for times, cost in zip(found, costs, strict=True))
+    items, size = divmod(counted, FIELD)
+    if found[0xDE] + found[0xDF]:
+        # Each text may be a key of a large map.
+        size += items * (KEY + UNKNOWN_KEY)
+    return limit_passed(limits, len(data), items, size + length) != ""
+
+
+SETTLED_TEXT = settled_length(DEFAULT_LIMITS, 2, (LIST + PLACE) // 3 + 1 + TEXT_GROWTH)
 """JSON text of up to this length grows beyond no default limit, in bytes and in characters."""

@@ -1,8 +1,8 @@
 """MessagePack by msgpack-python.
 
 - Integers beyond 64 bits and lone surrogates are refused; NaN and infinities are kept.
-- Object keys that are not strings are refused when they are read. Extension types, which JSON has not, are read as
-  the library's objects; such a message has no document.
+- Object keys that are not strings are refused when they are read, and so are extension types, which JSON has not; see
+  `serlab.codecs.keys`.
 - Each thread keeps a Packer: a short message is written in 0.9 × the time of `packb`, which makes one for each message;
   from 60 kB on there is no difference. A Packer writes into one buffer, and msgpack does not promise that threads may
   share it; the look-up of the thread's own costs 60 ns of 800.
@@ -21,6 +21,7 @@ import msgpack
 from serlab.codecs import vectors
 from serlab.codecs.base import REFUSALS, Codec
 from serlab.codecs.documents import document_reroute, document_stages
+from serlab.codecs.keys import checked, text_keys
 
 
 class Kept(threading.local):
@@ -44,10 +45,10 @@ def keeping() -> Callable[[Any], bytes]:
 def make(name: str, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     write, read = (vectors.to_bin, vectors.from_bin) if name.endswith("-bin") else (vectors.plain, None)
-    populate, convert = document_stages(kind, write, read)
+    populate, convert = document_stages(kind, write, read, look=text_keys)
     version = ".".join(map(str, msgpack.version))
     refusals = (*REFUSALS, msgpack.UnpackException)
     write_all = msgpack.packb if name.endswith("-fresh") else keeping()
-    reroute = document_reroute(msgpack.unpackb, write_all)
+    reroute = document_reroute(lambda data: checked(msgpack.unpackb(data)), write_all)
     stages = (populate, write_all, msgpack.unpackb, convert)
     return Codec(name, kind, version, *stages, refusals=refusals, reroute=reroute)

@@ -8,7 +8,8 @@
   notice.
 - An Encoder and a Decoder are kept. `encode_into` a kept buffer is no faster, since the bytes are then copied out.
 - Variants `msgspec-json-fresh` and `msgspec-msgpack-fresh`: the module's functions, which keep nothing.
-- MessagePack: integers beyond 64 bits and lone surrogates are refused; NaN, infinities and bytes are kept.
+- MessagePack: integers beyond 64 bits and lone surrogates are refused, and so are object keys that are not strings and
+  extension types, see `serlab.codecs.keys`; NaN, infinities and bytes are kept.
 
 Source: msgspec's documentation.
 """
@@ -23,6 +24,7 @@ from serlab.codecs import vectors
 from serlab.codecs.base import Codec
 from serlab.codecs.documents import document_stages
 from serlab.codecs.jsontext import check_of
+from serlab.codecs.keys import checked, text_keys
 from serlab.messages import finite, message_type, to_document
 from serlab.messages.base import NO_EXTRA
 from serlab.messages.documents import converter
@@ -39,26 +41,29 @@ def make(name: str, kind: str) -> Codec:
         return make_variant(name, kind, protocol, check)
     encode, decode = tools(name, kind, protocol)
     if kind == "document":
-        return Codec(name, kind, msgspec.__version__, same_object, encode, decode, same_object, check=check)
+        convert = same_object if json else checked
+        return Codec(name, kind, msgspec.__version__, same_object, encode, decode, convert, check=check)
     convert = pack_vectors if kind == "EmbeddingResponse" else same_object
     # msgspec's JSON refuses numbers beyond the range of a double, so that what it has read may be sealed.
-    read = partial(read_sealed if json else read_typed, converter(kind, sealing=json), decode, protocol.decode)
+    convert_untyped = converter(kind, sealing=json, look=None if json else text_keys)
+    read = partial(read_sealed if json else read_typed, convert_untyped, decode, protocol.decode)
     return Codec(name, kind, msgspec.__version__, without_extra, encode, read, convert, check=check)
 
 
 def tools(name: str, kind: str, protocol: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """Give encode and decode to the kind's type, of objects that are kept or, for the variant, of the module."""
     type_ = Any if kind == "document" else message_type(kind)
+    look: dict[str, Any] = {"dec_hook": text_keys} if protocol is msgspec.msgpack else {}
     if name.endswith("-fresh"):
-        return partial(protocol.encode, enc_hook=vectors.plain), partial(protocol.decode, type=type_)
-    return protocol.Encoder(enc_hook=vectors.plain).encode, protocol.Decoder(type_).decode
+        return partial(protocol.encode, enc_hook=vectors.plain), partial(protocol.decode, type=type_, **look)
+    return protocol.Encoder(enc_hook=vectors.plain).encode, protocol.Decoder(type_, **look).decode
 
 
 def make_variant(name: str, kind: str, protocol: Any, check: Callable[[Any], None] | None) -> Codec:
     """Bind a variant with vectors in another form: through the document."""
     base64 = protocol is msgspec.json
     forms = (vectors.to_base64, vectors.from_base64) if base64 else (vectors.to_bin, vectors.from_bin)
-    populate, convert = document_stages(kind, *forms)
+    populate, convert = document_stages(kind, forms[0], forms[1], look=None if base64 else text_keys)
     return Codec(name, kind, msgspec.__version__, populate, protocol.encode, protocol.decode, convert, check=check)
 
 

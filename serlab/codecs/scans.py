@@ -1,35 +1,45 @@
-"""What a message would become, counted on its bytes: exact scans, iterative.
+"""What a message would become, counted on its bytes.
 
-A scan stops at the first limit that is passed, or where it gets on too slowly: MessagePack and protobuf say how long a
-text is and are passed through fast where they hold a few large things, such as pictures and vectors. Malformed bytes
-end it quietly: they are the decoder's to refuse.
+JSON is counted by its marks outside of strings; MessagePack is stepped through, long texts and rows of numbers in one
+step each. A scan stops at the first limit that is passed. Malformed bytes are the decoder's to refuse, but what it
+builds before it finds them is counted.
 
 Source: RFC 8259; the MessagePack specification; the protobuf encoding guide.
 """
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from serlab.limits import Limits
 
-LIST, DICT, STRING, NUMBER, MESSAGE = 88, 700, 100, 40, 700
-"""Bytes that one value takes in CPython 3.11, with its place in what holds it; text comes on top of a string's.
+STRING, NUMBER, MESSAGE = 64, 32, 700
+"""Bytes that one value takes in CPython 3.11, without its place in what holds it; text comes on top of a string's.
 
-An object is counted as a dict with one key and the widest struct that the types have inside of a message.
+An integer below 257 takes none: Python has it once for all.
 """
+
+OBJECT, FIRST_KEY, KEY = 64, 120, 50
+"""Bytes of an empty dict, of its first key, and of each further one; a key is a string besides."""
+
+MANY_KEYS, UNKNOWN_KEY = 1000, 180
+"""A map of so many keys is no object of a message: each may be left over, with a pointer and an entry of its own."""
+
+LIST, PLACE = 128, 16
+"""Bytes of an empty list and of each place in one, both twice: a typed message copies the lists of a document."""
+
+BYTES = 160
+"""What bytes take more than text: variants make arrays of them."""
 
 TEXT_GROWTH = 4
 """Bytes that one byte of text becomes at most: one wide character widens a whole string."""
 
 BYTE_GROWTH = 32
-"""Bytes that one byte of text and numbers becomes at most, places in lists and maps included. The worst are maps with
-keys of three characters; shorter texts and integers below 257 are objects that Python has once for all.
-"""
+"""Bytes that one byte of packed numbers becomes at most in protobuf."""
 
 UNFINISHED = None
 """What a scan gives that was too slow."""
@@ -37,13 +47,18 @@ UNFINISHED = None
 FREE_STEPS = 256
 """Steps that a scan has before its pace counts."""
 
-TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
-"""JSON's strings and brackets. A string without an end reaches to the end: looking on inside would be quadratic."""
+PIECE = 2**17
+"""Bytes that are counted at a time."""
 
-SHORT = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8, 0xCA: 4, 0xCB: 8}
-"""MessagePack's numbers: the bytes after the head."""
+MARKS, DIGITS = b'"[]{},:', b"0123456789"
+ALL = bytes(range(256))
+NO_MARK, NO_NUMBER = ALL.translate(None, MARKS), ALL.translate(None, MARKS + DIGITS + b"+-.eE")
 
-FIXED_EXT = {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
+FLOATS, INTEGERS = {0xCA: 5, 0xCB: 9}, {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
+WIDE = FLOATS | INTEGERS
+"""MessagePack's numbers with a head: the bytes they take."""
+
+FIXED_EXT = {0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18}
 SIZED = {0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0), 0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0)}
 SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
 """Text, bytes and extensions: (width of the length, bytes between it and the content)."""
@@ -51,44 +66,91 @@ SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
 GROUPS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 """Arrays and maps: (width of the count, values per element)."""
 
-RUNS = {0xCA: np.dtype([("head", "u1"), ("value", "u4")]), 0xCB: np.dtype([("head", "u1"), ("value", "u8")])}
-"""MessagePack's floats, as they stand in a row."""
+ROW = 16
+"""Elements of an array from which on it is worth a look whether they are alike."""
 
-SHORT_RUN = 16
-"""Elements of an array from which on it is worth a look whether they are all floats."""
+SMALL = re.compile(rb"[\x00-\x7f\xc0\xc2\xc3\xe0-\xff]*")
+"""A row of numbers, booleans and nulls of one byte."""
+
+JUMP = 2**62
+"""A step that leaves the loop: what follows the head has to be read."""
+
+FIELD = 2**48
+"""Several counts are kept in one integer, one addition for each value: bytes, then items, then arrays."""
 
 Scan = Callable[..., str | None]
-"""(data, limits, pace) → the name of the limit that is passed, "" if there is none, or `UNFINISHED`."""
+"""(data, limits) → the name of the limit that is passed, or "" if there is none."""
 
 
-def scan_json(data: bytes, limits: Limits, pace: int = 0) -> str | None:
-    """Count JSON's arrays, objects and strings; numbers are not items, but take memory.
+class Grown(NamedTuple):
+    """What the empty groups of one kind of message become.
+
+    Attributes:
+        object: bytes of an empty object: a dict, and the widest struct that its place may have.
+        array: bytes of an empty array.
+    """
+
+    object: int = OBJECT
+    array: int = LIST
+
+
+UNTYPED = Grown()
+
+
+def limit_passed(limits: Limits, length: int, items: int, size: int, depth: int = 0) -> str:
+    """Name the first limit that a message of a length passes, "" if there is none."""
+    if limits.max_depth is not None and depth > limits.max_depth:
+        return "max_depth"
+    if items > limits.max_items:
+        return "max_items"
+    if size > limits.max_materialized_bytes:
+        return "max_materialized_bytes"
+    return "max_amplification" if size > limits.allowance(length) else ""
+
+
+SIZES = ("max_materialized_bytes", "max_amplification")
+"""The limits of what a message becomes."""
+
+
+def scan_json(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> str:
+    """Count JSON's arrays, objects, strings and numbers; numbers are no items.
 
     Args:
         data: one message, no length prefix.
         limits: the bounds.
-        pace: with any it is not begun, since JSON has no lengths: every byte must be looked at.
+        grown: what the kind of message becomes.
 
     Returns:
-        The name of the first limit that is passed, or ""; or `UNFINISHED`.
+        The name of the first limit that is passed, or "".
     """
-    if pace:
-        return UNFINISHED
-    data = in_utf8(data)
-    depth = items = size = end = 0
-    for token in TOKEN.finditer(data):
-        # What is between tokens are numbers, and the commas of all elements.
-        start, before = token.start(), end
-        end = token.end()
-        size += NUMBER * data.count(b",", before, start)
-        mark = data[start]
-        if mark in b"]}":
-            depth -= 1
-        elif mark == 0x22:
-            items, size = items + 1, size + STRING + TEXT_GROWTH * (end - start)
-        else:
-            depth, items, size = depth + 1, items + 1, size + (DICT if mark == 0x7B else LIST)
-        if passed := first_passed(limits, depth, items, size):
+    passed = count_json(data, limits, grown, NO_MARK)
+    # Numbers of one and two digits take no memory, but it takes time to tell them from others.
+    return count_json(data, limits, grown, NO_NUMBER) if passed in SIZES else passed
+
+
+def count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> str:
+    """Count as `scan_json` does; `dropped` are the bytes outside of strings that are not looked at."""
+    length, data = len(data), in_utf8(data)
+    items = depth = deepest = 0
+    size = len(data) * text_growth(data)
+    for marks in marks_outside(data, dropped):
+        objects, arrays, colons = marks.count(b"{"), marks.count(b"["), marks.count(b":")
+        strings, commas = (marks.count(b'"') + 1) // 2, marks.count(b",")
+        empty, bare = marks.count(b"{}"), marks.count(b"[]")
+        filled = objects - empty
+        items += objects + arrays + strings
+        # A comma, and the opening of what is not empty, precede a key or an element; a colon comes behind each key.
+        places = max(0, commas + filled + arrays - bare - colons)
+        numbers = max(0, commas + colons + 1 - strings - empty - bare)
+        if dropped is NO_NUMBER:
+            numbers = max(0, numbers - short_numbers(marks))
+        size += objects * grown.object + filled * FIRST_KEY + max(0, colons - filled) * KEY
+        size += arrays * grown.array + strings * STRING + places * PLACE + numbers * NUMBER
+        if limits.max_depth is not None:
+            levels = levels_of(marks)
+            deepest = max(deepest, depth + int(levels.max(initial=0)))
+            depth += int(levels[-1]) if levels.size else 0
+        if passed := limit_passed(limits, length, items, size, deepest):
             return passed
     return ""
 
@@ -100,6 +162,218 @@ def in_utf8(data: bytes) -> bytes:
     return data
 
 
+def text_growth(data: bytes) -> int:
+    """Bound what a byte of JSON becomes as text: in the value, and in the string that the standard library reads."""
+    if any(lead in data for lead in range(0xF0, 0xF5)) or b"\\ud" in data or b"\\uD" in data:
+        return TEXT_GROWTH + 1
+    return 1 if data.isascii() and b"\\u" not in data else 3
+
+
+def marks_outside(data: bytes, dropped: bytes) -> Iterator[bytes]:
+    """Give the marks of JSON, piece by piece: quotes, and what stands outside of strings."""
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    inside = 0
+    for start in range(0, len(data), PIECE):
+        piece = data[start : start + PIECE]
+        if b'"' not in piece:
+            if not inside:
+                yield piece.translate(None, dropped)
+            continue
+        marks = np.frombuffer(piece.translate(None, dropped), np.uint8)
+        quotes = marks == 0x22
+        within = np.bitwise_xor.accumulate(quotes.view(np.uint8)) ^ inside
+        inside = int(within[-1])
+        yield marks[quotes | (within == 0)].tobytes()
+
+
+def short_numbers(marks: bytes) -> int:
+    """Count the numbers of one and two digits among marks and numbers."""
+    codes = np.frombuffer(marks, np.uint8)
+    digits = (codes - 0x30) < 10
+    ends = (codes == 0x2C) | (codes == 0x5B) | (codes == 0x5D) | (codes == 0x3A) | (codes == 0x7D)
+    one = np.count_nonzero(ends[:-2] & digits[1:-1] & ends[2:])
+    return int(one + np.count_nonzero(ends[:-3] & digits[1:-2] & digits[2:-1] & ends[3:]))
+
+
+def levels_of(marks: bytes) -> np.ndarray:
+    """Give the depth after each mark, from that before the first."""
+    codes = np.frombuffer(marks, np.uint8) | 32
+    return np.cumsum((codes == 0x7B).astype(np.int32) - (codes == 0x7D), dtype=np.int32)
+
+
+def scan_msgpack(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> str:
+    """Count MessagePack's arrays, maps, texts, bytes and numbers; see `scan_json`.
+
+    Args:
+        data: one message, no length prefix.
+        limits: the bounds.
+        grown: what the kind of message becomes.
+
+    Returns:
+        The name of the first limit that is passed, or "".
+    """
+    passed, _ = walk_msgpack(data, limits, grown)
+    if passed or limits.max_depth is None:
+        return passed
+    return "max_depth" if deeper(data, limits.max_depth) else ""
+
+
+def walk_msgpack(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> tuple[str, int]:
+    """Step through MessagePack.
+
+    Returns:
+        The first limit that is passed, or ""; and the arrays up to there that are not empty.
+    """
+    costs, place, end, counted = costs_of(grown), 0, len(data), 0
+    while place < end:
+        stop = min(place + PIECE, end)
+        while place < stop:
+            head = data[place]
+            counted += costs[head]
+            place += STEPS[head]
+        if place >= JUMP:
+            place, more = long_value(data, place - JUMP, grown)
+            counted += more
+        arrays, rest = divmod(counted, FIELD * FIELD)
+        items, size = divmod(rest, FIELD)
+        if passed := limit_passed(limits, end, items, size):
+            return passed, arrays
+    return "", counted // (FIELD * FIELD)
+
+
+def step_of(head: int) -> int:
+    """Give the bytes of what begins with a head, up to the next one; `JUMP` where these have to be read."""
+    if head in SIZED or head in GROUPS:
+        return JUMP
+    return 1 + (head & 31) if 0xA0 <= head <= 0xBF else (WIDE | FIXED_EXT).get(head, 1)
+
+
+STEPS = tuple(map(step_of, range(256)))
+
+
+@cache
+def costs_of(grown: Grown) -> tuple[int, ...]:
+    """Give what each head counts; for those that `JUMP` only what is not read behind them."""
+    costs = [NUMBER if head in WIDE or head >= 0xE0 else 0 for head in range(256)]
+    for head in range(0x80, 0xC0):
+        if head < 0x90:
+            costs[head] = FIELD + map_size(head & 15, grown)
+        elif head < 0xA0:
+            costs[head] = FIELD + array_size(head & 15, grown)
+        else:
+            costs[head] = FIELD + STRING + (head & 31)
+    for head in (*SIZED, *FIXED_EXT):
+        costs[head] = FIELD + STRING + (0 if head >= 0xD9 else BYTES)
+    for head in GROUPS:
+        costs[head] = FIELD
+    return tuple(costs)
+
+
+def map_size(keys: int, grown: Grown) -> int:
+    """Give the bytes of a map without its keys' text and its values."""
+    size = grown.object + (FIRST_KEY + (keys - 1) * KEY if keys else 0)
+    return size + (keys * UNKNOWN_KEY if keys >= MANY_KEYS else 0)
+
+
+def array_size(elements: int, grown: Grown) -> int:
+    """Give the bytes of an array without its elements; it counts as an array unless it is empty."""
+    return grown.array + elements * PLACE + (FIELD * FIELD if elements else 0)
+
+
+def long_value(data: bytes, place: int, grown: Grown) -> tuple[int, int]:
+    """Step over a long text, or into an array or a map and past the numbers that it begins with.
+
+    Returns:
+        The next head's place, and what is counted beside the head's own cost.
+    """
+    head = data[place]
+    width, factor = SIZED[head] if head in SIZED else GROUPS[head]
+    start = place + 1 + width
+    # What is cut off counts as far as there are bytes.
+    number = min(int.from_bytes(data[place + 1 : start]), max(0, len(data) - start))
+    if head in SIZED:
+        text = data[start : start + number] if 0xD9 <= head <= 0xDB else b""
+        return start + factor + number, len(text) * wideness(text) if text else number
+    if factor == 2:
+        return start, map_size(number, grown)
+    counted = array_size(number, grown)
+    left = number
+    while left >= ROW:
+        numbers, after, wide = row_at(data, start, left)
+        counted, start, left = counted + wide * NUMBER, after, left - numbers
+        if numbers < ROW:
+            break
+    return start, counted
+
+
+def wideness(text: bytes) -> int:
+    """Give the bytes that a byte of a text becomes at most."""
+    if text.isascii():
+        return 1
+    return TEXT_GROWTH if any(lead in text for lead in range(0xF0, 0xF5)) else 2
+
+
+def row_at(data: bytes, place: int, most: int) -> tuple[int, int, int]:
+    """Step over numbers of one kind that stand in a row, as in a vector, without a look at each in Python.
+
+    Args:
+        data: the whole message.
+        place: where the first one would begin.
+        most: how many there may be.
+
+    Returns:
+        How many there are, the place behind them, and how many of them take memory.
+    """
+    head = data[place] if place < len(data) else 0xC1
+    most = min(most, PIECE)
+    width = WIDE.get(head)
+    if width is None:
+        match = SMALL.match(data, place, place + most)
+        after = match.end() if match else place
+        row = np.frombuffer(data, np.uint8, after - place, place)
+        return after - place, after, int(np.count_nonzero(row >= 0xE0))
+    most = min(most, (len(data) - place) // width)
+    heads = np.frombuffer(data, np.uint8, most * width, place)[::width] == head
+    numbers = most if heads.all() else int(heads.argmin())
+    return numbers, place + numbers * width, numbers
+
+
+def deeper(data: bytes, most: int) -> bool:
+    """Tell whether MessagePack has more levels of arrays and maps."""
+    place, end, left = 0, len(data), [1]
+    while left and place < end:
+        if not left[-1]:
+            left.pop()
+            continue
+        head = data[place]
+        if left[-1] >= ROW and (head in WIDE or STEPS[head] == 1):
+            numbers, place, _ = row_at(data, place, left[-1])
+            left[-1] -= numbers
+            if numbers >= ROW:
+                continue
+            if not left[-1] or place >= end:
+                continue
+            head = data[place]
+        left[-1] -= 1
+        if head in GROUPS:
+            width, factor = GROUPS[head]
+            values, place = int.from_bytes(data[place + 1 : place + 1 + width]) * factor, place + 1 + width
+        elif 0x80 <= head < 0xA0:
+            values, place = (head & 15) * (2 if head < 0x90 else 1), place + 1
+        elif head in SIZED:
+            width, more = SIZED[head]
+            place += 1 + width + more + int.from_bytes(data[place + 1 : place + 1 + width])
+            continue
+        else:
+            place += STEPS[head]
+            continue
+        left.append(values)
+        if len(left) - 1 > most:
+            return True
+    return False
+
+
 def first_passed(limits: Limits, depth: int, items: int, size: int) -> str:
     """Name the first limit that is passed, "" if none is."""
     if limits.max_depth is not None and depth > limits.max_depth:
@@ -107,95 +381,6 @@ def first_passed(limits: Limits, depth: int, items: int, size: int) -> str:
     if items > limits.max_items:
         return "max_items"
     return "max_materialized_bytes" if size > limits.max_materialized_bytes else ""
-
-
-def scan_msgpack(data: bytes, limits: Limits, pace: int = 0) -> str | None:
-    """Count MessagePack's arrays, maps, texts and bytes; see `scan_json`.
-
-    Args:
-        data: one message, no length prefix.
-        limits: the bounds.
-        pace: give up where a step passes fewer bytes at the average; 0 goes on to the end.
-
-    Returns:
-        The name of the first limit that is passed, or ""; or `UNFINISHED`.
-    """
-    place, end, items, size, left, steps = 0, len(data), 0, 0, [1], 0
-    while left and place < end:
-        steps += 1
-        if pace and steps > FREE_STEPS + place // pace:
-            return UNFINISHED
-        if not left[-1]:
-            left.pop()
-            continue
-        left[-1] -= 1
-        head = data[place]
-        start = place
-        values, place = msgpack_value(data, head, place + 1)
-        if values >= 0:
-            floats = floats_at(data, place, values) if values >= SHORT_RUN else 0
-            place += floats * (SHORT[data[place]] + 1) if floats else 0
-            size += floats * NUMBER
-            left.append(values - floats)
-        if values == SCALAR:
-            size += NUMBER
-            continue
-        items += 1
-        if values == TEXT:
-            size += STRING + TEXT_GROWTH * (place - start)
-        else:
-            size += LIST if 0x90 <= head <= 0x9F or head in (0xDC, 0xDD) else DICT
-        if passed := first_passed(limits, len(left) - 1, items, size):
-            return passed
-    return ""
-
-
-def floats_at(data: bytes, place: int, values: int) -> int:
-    """Count the floats of one width that stand in a row, as in a vector, without a look at each in Python.
-
-    Args:
-        data: the whole message.
-        place: where the first value begins.
-        values: how many there may be.
-    """
-    run = RUNS.get(data[place]) if place < len(data) else None
-    if run is None:
-        return 0
-    most = min(values, (len(data) - place) // run.itemsize)
-    heads = np.frombuffer(data, run, most, place)["head"] == data[place]
-    return int(heads.argmin()) if not heads.all() else most
-
-
-SCALAR, TEXT = -1, -2
-"""What is no array and no map."""
-
-
-def msgpack_value(data: bytes, head: int, place: int) -> tuple[int, int]:
-    """Step over one head and what belongs to it.
-
-    Args:
-        data: the whole message.
-        head: the value's first byte.
-        place: the byte after it.
-
-    Returns:
-        How many values follow in an array or a map, or `SCALAR` or `TEXT`; and the next value's place.
-    """
-    if head < 0x80 or head >= 0xE0:
-        return SCALAR, place
-    if head < 0xA0:
-        return (head & 15) * (2 if head < 0x90 else 1), place
-    if head < 0xC0:
-        return TEXT, place + (head & 31)
-    if head in GROUPS:
-        width, factor = GROUPS[head]
-        return int.from_bytes(data[place : place + width]) * factor, place + width
-    if head in SIZED:
-        width, more = SIZED[head]
-        return TEXT, place + width + more + int.from_bytes(data[place : place + width])
-    if head in FIXED_EXT:
-        return TEXT, place + FIXED_EXT[head]
-    return SCALAR, place + SHORT.get(head, 0)
 
 
 def scan_protobuf(descriptor: Any, data: bytes, limits: Limits, pace: int = 0) -> str | None:

@@ -8,7 +8,7 @@ left over, a field also takes the other JSON types: `Text`, `Label`, `Count`, `T
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, Union
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -29,41 +29,52 @@ Float = Annotated[float, Meta(ge=-1.7976931348623157e308, le=1.7976931348623157e
 Number = Int | Float
 """A JSON number; `1` and `1.0` stay different."""
 
-Json = Annotated[Any, "json"]
+if TYPE_CHECKING:
+    Free: TypeAlias = Any
+    Item: TypeAlias = Any
+else:
+    Free = object
+    Inner = str | int | float | bool | list[Free] | dict[str, Free] | None
+    Item = str | int | float | bool | list[Inner] | dict[str, Free] | None
+"""Any JSON value, and any in a list. For `object` msgspec asks the `dec_hook` that a format may have, for `Any` it does
+not; numbers and text in a list, of which there may be many, need not be looked at one by one.
+"""
+
+Json = Annotated[Free, "json"]
 """Any JSON value: a JSON Schema, metadata, provider settings. Schema codecs carry it as JSON text."""
 
-Text = str | Annotated[int | float | bool | list[Any] | dict[str, Any], "json"]
+Text = str | Annotated[int | float | bool | list[Item] | dict[str, Free], "json"]
 """Text, or whatever a server sends in its place. Schema codecs carry what is no string as JSON text."""
 
-Label = str | Annotated[Int | Float | bool | dict[str, Any], "json"]
+Label = str | Annotated[Int | Float | bool | dict[str, Free], "json"]
 """An id or a name, which some servers send as a number or an object."""
 
 Count = Int | Annotated[Float | str, "json"]
 """An integer, which some servers send as `12.0` or `"12"`."""
 
-Bare = str | int | float | bool | list[Any] | None
+Bare = str | int | float | bool | list[Item] | None
 """What may stand in a list of objects beside them."""
 
-Texts = Annotated[list[str | int | float | bool | list[Any] | dict[str, Any] | None], "strs"]
+Texts = Annotated[list[Item], "strs"]
 """A list of strings; where something else is in it, schema codecs carry it as JSON text."""
 
 Bytes = Annotated[list[Int | None], "bytes"]
 """A token's UTF-8 bytes, as the API lists them: integers 0 to 255; schema codecs carry others as JSON text."""
 
-Tokens = Annotated[list[Int | list[Any] | None], "tokens"]
+Tokens = Annotated[list[Int | list[Item] | None], "tokens"]
 """Token ids; packed 32-bit integers in the binary formats, JSON text where they are wider or nested."""
 
-Prompt = Annotated[str | list[Any] | dict[str, Any], "prompt"]
+Prompt = Annotated[str | list[Item] | dict[str, Free], "prompt"]
 """A string, a list of strings, token ids, or a list of token-id lists; packed as such in the binary formats."""
 
-Vector = Annotated[Any, "vector"]
+Vector = Annotated[Free, "vector"]
 """An embedding: numpy float32 where every value is exactly float32, float64 or int64 where not; a list where integers
 and floats are mixed; a string where the API sent base64."""
 
-Vectors = Annotated[list[Any], "vectors"]
+Vectors = Annotated[list[Free], "vectors"]
 """A list of `Vector`."""
 
-OneVector = Annotated[str | list[Any], "vector"]
+OneVector = Annotated[str | list[Item], "vector"]
 """A `Vector` in a field that may hold an object instead."""
 
 Never = Annotated[Mapping[str, Any], Meta(min_length=1, max_length=0)]
@@ -119,7 +130,9 @@ __all__ = [
     "Bytes",
     "Count",
     "Float",
+    "Free",
     "Int",
+    "Item",
     "Json",
     "Label",
     "Message",

@@ -4,9 +4,9 @@ Source: the OpenAI API reference (chat completions) and what compatible provider
 DeepSeek, Gemini, Groq, Mistral, OpenRouter, Perplexity, SGLang, Together, vLLM, xAI, Z.ai, LiteLLM.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from serlab.messages.base import UNSET, Count, Int, Json, Label, Message, Number, Opt, Part, Text, Texts, Tokens
+from serlab.messages.base import UNSET, Count, Int, Item, Json, Label, Message, Number, Opt, Part, Text, Texts, Tokens
 from serlab.messages.common import (
     AnyError,
     AnyLogprobs,
@@ -34,7 +34,7 @@ class ChatChoice(Part):
     seed: Opt[Json] = UNSET
     matched_stop: Opt[str | Int] = UNSET
     token_ids: Opt[Tokens] = UNSET
-    error: Opt[ErrorBody | Annotated[str | list[Any] | Int | bool, "json"]] = UNSET
+    error: Opt[ErrorBody | Annotated[str | list[Item] | Int | bool, "json"]] = UNSET
     delta: Opt[ChatDelta] = UNSET
     text: Opt[Text] = UNSET
     prompt_token_ids: Opt[Tokens] = UNSET

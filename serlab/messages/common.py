@@ -1,8 +1,23 @@
 """Parts that several messages share: usage, errors, filter results, log probabilities."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from serlab.messages.base import UNSET, Bytes, Count, Float, Int, Json, Number, Opt, Part, Text, Texts, Tokens
+from serlab.messages.base import (
+    UNSET,
+    Bytes,
+    Count,
+    Float,
+    Free,
+    Int,
+    Item,
+    Json,
+    Number,
+    Opt,
+    Part,
+    Text,
+    Texts,
+    Tokens,
+)
 
 
 class TokenDetails(Part):
@@ -44,7 +59,7 @@ class Usage(Part):
     total_tokens: Opt[Count] = UNSET
     prompt_tokens_details: Opt[TokenDetails] = UNSET
     completion_tokens_details: Opt[TokenDetails] = UNSET
-    cost: Opt[Number | str | dict[str, Any]] = UNSET
+    cost: Opt[Number | str | dict[str, Free]] = UNSET
     cost_details: Opt[CostDetails] = UNSET
     is_byok: Opt[bool] = UNSET
     prompt_cache_hit_tokens: Opt[Int] = UNSET
@@ -175,10 +190,10 @@ class Logprobs(Part):
     text_offset: Opt[Json] = UNSET
 
 
-AnyLogprobs = Logprobs | Annotated[list[Any] | Int | Float | bool, "json"]
+AnyLogprobs = Logprobs | Annotated[list[Item] | Int | Float | bool, "json"]
 """Log probabilities; a list or one number from some servers."""
 
-AnyError = str | ErrorBody | Annotated[list[Any] | Int | bool, "json"]
+AnyError = str | ErrorBody | Annotated[list[Item] | Int | bool, "json"]
 """An error as text, as an object, or as a list of them."""
 
 

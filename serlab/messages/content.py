@@ -4,11 +4,11 @@ Source: the OpenAI API reference (chat completions) and what compatible provider
 DeepSeek, Gemini, Groq, Mistral, OpenRouter, Perplexity, SGLang, Together, vLLM, xAI, Z.ai, LiteLLM.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from serlab.messages.base import UNSET, Bare, Count, Int, Json, Label, Number, Opt, Part, Text
+from serlab.messages.base import UNSET, Bare, Count, Free, Int, Json, Label, Number, Opt, Part, Text
 
-NotText = Annotated[dict[str, Any] | int | float | bool, "json"]
+NotText = Annotated[dict[str, Free] | int | float | bool, "json"]
 """What some servers send where text or a list of parts belongs."""
 
 

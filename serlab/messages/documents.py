@@ -7,7 +7,7 @@ goes to `extra` under its JSON Pointer, the rest converts.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from types import GenericAlias, UnionType
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -65,6 +65,9 @@ MISFIT: Any = object()
 """What stands for a value that does not convert."""
 
 P = TypeVar("P", bound=Part)
+
+Look = Callable[[Any, Any], Any]
+"""(type, value) → the value, or `DocumentError`."""
 
 DOES_NOT_FIT = (msgspec.ValidationError, UnicodeEncodeError)
 """What msgspec raises on a value of another type, and on an object key with a lone surrogate."""
@@ -153,25 +156,28 @@ def foreign(document: Any) -> DocumentError:
 
 
 @cache
-def converter(kind: str, sealing: bool = False) -> Callable[[Any], Any]:
+def converter(kind: str, sealing: bool = False, look: Look | None = None) -> Callable[[Any], Any]:
     """Give `from_document` for one kind, without looking anything up at each call, or for non-finite numbers.
 
     Args:
         kind: a message type's name, or "document".
         sealing: seal the message, since a JSON parser has read the document that refuses non-finite numbers.
+        look: refuses a free-form value that is not JSON's, where the document's format has others; as msgspec's
+            `dec_hook`. What it refuses in one place, or a document that does not fit, is given to it whole.
 
     Raises:
         UnknownNameError: there is no such kind.
     """
     if kind == "document":
-        return same_object
-    type_, strict = message_type(kind), msgspec.convert
+        return same_object if look is None else partial(look, Any)
+    type_ = message_type(kind)
+    strict = msgspec.convert if look is None else partial(msgspec.convert, dec_hook=look)
 
     def convert(document: Any) -> Any:
         try:
             message = strict(document, type_)
         except DOES_NOT_FIT:
-            message = fit(type_, document)
+            message = fit(type_, document if look is None else look(Any, document))
         except RecursionError as error:
             raise too_deep(kind) from error
         if sealing:

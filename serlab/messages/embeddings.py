@@ -11,6 +11,7 @@ from serlab.messages.base import (
     UNSET,
     Count,
     Int,
+    Item,
     Json,
     Label,
     Message,
@@ -85,7 +86,7 @@ class EmbeddingRequest(Message):
     max_tokens: Opt[Int] = UNSET
     # Gemini
     requests: Opt[list[EmbedContent]] = UNSET
-    content: Opt[TextContent | Annotated[str | list[Any], "json"]] = UNSET
+    content: Opt[TextContent | Annotated[str | list[Item], "json"]] = UNSET
     taskType: Opt[str] = UNSET
     title: Opt[str] = UNSET
     outputDimensionality: Opt[Int] = UNSET
