@@ -39,6 +39,7 @@ from serlab.codecs.scans import (
     Grown,
     Scan,
     costs_of,
+    deeper,
     limit_passed,
     scan_json,
     scan_msgpack,
@@ -51,8 +52,8 @@ from serlab.messages import MESSAGE_TYPES
 from serlab.messages.base import Part
 from serlab.messages.documents import fields_of
 
-STRUCT, STRUCT_FIELD = 16, 8
-"""Bytes of a struct, and of each of its fields."""
+STRUCT, STRUCT_FIELD = 64, 8
+"""Bytes of a struct with what memory is lost around it, and of each of its fields."""
 
 VECTOR = 600
 """What an array counts more in a response with vectors: numpy's array takes 200 bytes, and 5 µs as long as 400 more."""
@@ -296,9 +297,11 @@ def settle_any_keys(grown: Grown, data: bytes, limits: Limits) -> str:
     high, most = high_bytes(data), most_arrays(len(data))
     if limits.max_depth is not None or high > most or suspect_msgpack(grown, data, limits, high):
         passed, arrays = walk_msgpack(data, limits, grown)
-        if not passed and arrays > most:
+        if not passed and limits.max_depth is not None and deeper(data, limits.max_depth):
+            return "max_depth"
+        if not passed and arrays > most and len(data) > HARMLESS:
             check_array_keys(data)
-        return scan_msgpack(data, limits, grown) if limits.max_depth is not None else passed
+        return passed
     return ""
 
 
