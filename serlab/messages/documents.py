@@ -170,12 +170,11 @@ def converter(kind: str, sealing: bool = False, look: Look | None = None) -> Cal
     """
     if kind == "document":
         return same_object if look is None else partial(look, Any)
-    type_ = message_type(kind)
-    strict = msgspec.convert if look is None else partial(msgspec.convert, dec_hook=look)
+    type_, strict = message_type(kind), msgspec.convert
 
     def convert(document: Any) -> Any:
         try:
-            message = strict(document, type_)
+            message = strict(document, type_) if look is None else strict(document, type_, dec_hook=look)
         except DOES_NOT_FIT:
             message = fit(type_, document if look is None else look(Any, document))
         except RecursionError as error:
