@@ -264,3 +264,15 @@ def test_document_is_accepted_by_all_codecs_or_by_none(name: str, count: int, mo
             accepted.add(None)
     assert len(accepted) == 1 and False not in accepted
     assert most < 256 or accepted == {True}
+
+
+@pytest.mark.parametrize("codec", ["json", "json-fresh"])
+def test_long_text_with_a_few_wide_characters_is_read_as_it_is(codec: str) -> None:
+    """In pieces that end within a character, next to escapes and to other characters."""
+    document = [("a" * 99_991 + '\U0001f600é\\"\\u0041\U0010ffff') * 90, "\U00010000"]
+    bound = open_codec(codec, "document")
+    data = bound.encode(document)
+    assert len(data) > 2**23
+    assert bound.decode(data) == document
+    with pytest.raises(DecodeError):
+        bound.decode(data.replace(b"\xf0\x90\x80\x80", b"\xf0\x80\x80\x80"))

@@ -13,7 +13,7 @@ Source: RFC 8259.
 
 import json
 import platform
-from functools import partial
+import re
 from typing import Any, NoReturn
 
 from serlab.codecs import vectors
@@ -29,6 +29,10 @@ def refuse(literal: str) -> NoReturn:
 COMPACT: Any = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
 ESCAPED: Any = {**COMPACT, "ensure_ascii": True}
 encode, encode_escaped = json.JSONEncoder(**COMPACT).encode, json.JSONEncoder(**ESCAPED).encode
+LONG = 2**23
+"""Bytes from which on it matters how wide the text is that JSON is read from."""
+
+PIECE, WIDE = 2**20, re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
 decode = json.JSONDecoder(parse_constant=refuse).decode
 
 
@@ -52,10 +56,38 @@ def serialize_fresh(document: Any) -> bytes:
 
 def deserialize(data: bytes) -> Any:
     """Read JSON in any of the encodings that `json.loads` tells apart."""
+    if len(data) > LONG:
+        data = narrow(data)
     return decode(data.decode(json.detect_encoding(data), "surrogatepass"))
 
 
-deserialize_fresh = partial(json.loads, parse_constant=refuse)
+def deserialize_fresh(data: bytes) -> Any:
+    """Read JSON with a decoder of its own."""
+    return json.loads(data if len(data) <= LONG else narrow(data), parse_constant=refuse)
+
+
+def narrow(data: bytes) -> bytes:
+    """Escape characters beyond 16 bits where they are few: one makes each character of the whole text take 4 bytes.
+
+    Piece by piece, since `sub` keeps a list of what it has found.
+    """
+    wide = sum(data.count(lead) for lead in range(0xF0, 0xF5))
+    if not 0 < wide < len(data) // 12 or json.detect_encoding(data) != "utf-8":
+        return data
+    parts, start = [], 0
+    while start < len(data):
+        end = start + PIECE
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end += 1
+        parts.append(WIDE.sub(escaped, data[start:end]))
+        start = end
+    return b"".join(parts)
+
+
+def escaped(match: re.Match[bytes]) -> bytes:
+    """Write one character as JSON's two escapes."""
+    code = ord(match[0].decode())
+    return b"\\u%04x\\u%04x" % (0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF))
 
 
 def make(name: str, kind: str) -> Codec:

@@ -17,7 +17,7 @@ import numpy as np
 
 from serlab.limits import Limits
 
-STRING, NUMBER, MESSAGE = 64, 32, 700
+STRING, NUMBER, MESSAGE = 64, 33, 700
 """Bytes that one value takes in CPython 3.11, without its place in what holds it; text comes on top of a string's.
 
 An integer below 257 takes none: Python has it once for all.
@@ -29,7 +29,7 @@ OBJECT, FIRST_KEY, KEY = 64, 120, 50
 MANY_KEYS, UNKNOWN_KEY = 1000, 180
 """A map of so many keys is no object of a message: each may be left over, with a pointer and an entry of its own."""
 
-LIST, PLACE = 160, 16
+LIST, PLACE = 160, 18
 """Bytes of an empty list and of each place in one, both twice: a typed message copies the lists of a document."""
 
 BYTES = 160
