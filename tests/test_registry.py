@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from serlab import codecs
-from serlab.codecs import codec_info, codec_names, open_codec
-from serlab.errors import MissingPackageError, NoSchemaError, UnknownNameError
+from serlab.codecs import codec_info, codec_names, open_codec, orjson
+from serlab.errors import DecodeError, MissingPackageError, NoSchemaError, UnknownNameError
+from serlab.limits import Limits
 from serlab.messages import KINDS, ChatRequest
 
 FIVE = ["json", "orjson", "msgpack", "protobuf", "flatbuffers"]
@@ -121,6 +122,33 @@ def test_other_packages_codec_is_opened_like_a_built_in(tmp_path: Path) -> None:
     code += "from serlab import ChatRequest\nprint(codec.decode(codec.encode(ChatRequest(model='m'))).model)"
     done = run(code, tmp_path)
     assert done.stdout == "acme-json|acme|2.5|pip install acme\nm\n", done.stderr
+
+
+def test_other_packages_codec_is_for_strangers_bytes_only_where_it_says_so(tmp_path: Path) -> None:
+    """Under a group of its own; one that says nothing is not trusted with them, and is opened all the same."""
+    points = "quiet = acme:make\nsafe = acme:make\n[serlab.codecs.verifying]\nsafe = acme:make"
+    distribution(tmp_path, "acme", points)
+    code = "from serlab.codecs import *\nprint(*[codec_info(name).verifies for name in ('quiet', 'safe')])\n"
+    code += (
+        "print(*verifying_codecs()[-2:])\nopened = [open_codec(name, 'ChatRequest') for name in ('safe', 'quiet')]\n"
+    )
+    code += "print(decode_untrusted(opened[0], b'{\"model\":\"m\"}').model)\ndecode_untrusted(opened[1], b'{}')"
+    done = run(code, tmp_path)
+    assert done.stdout == "False True\nmsgspec-msgpack-fresh safe\nm\n", done.stderr
+    assert "UnknownNameError: no codec that verifies what it reads named 'quiet'" in done.stderr
+
+
+def test_bytes_from_strangers_need_a_codec_that_verifies_and_has_limits() -> None:
+    """All built-in ones verify but two; a codec that its module made has no limits yet."""
+    assert {*codecs.BUILT_IN} - {*codecs.verifying_codecs()} == {"flatbuffers-official", "flatbuffers-unverified"}
+    assert [name for name in codecs.BUILT_IN if codec_info(name).verifies] == [*codecs.verifying_codecs()]
+    with pytest.raises(UnknownNameError, match="no codec that verifies what it reads named 'flatbuffers-unverified'"):
+        codecs.decode_untrusted(open_codec("flatbuffers-unverified", "ChatRequest"), b"")
+    with pytest.raises(DecodeError, match="make it by open_codec"):
+        codecs.decode_untrusted(orjson.make("orjson", "ChatRequest"), b"{}")
+    small = open_codec("orjson", "ChatRequest", Limits(max_bytes=10))
+    with pytest.raises(DecodeError, match="limit max_bytes"):
+        codecs.decode_untrusted(small, b'{"model":"m"}')
 
 
 @pytest.mark.parametrize("name", ["orjson", "twice"])

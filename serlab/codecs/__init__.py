@@ -3,20 +3,27 @@
 The registry is two tables: what is built in, and what other packages bring under the entry-point group
 `serlab.codecs` (name → a function `make(name, kind) -> Codec`). A codec's module, and so its library, is imported when
 it is opened.
+
+Bytes from a stranger come in through `decode_untrusted` and nowhere else: requests, streams and answers of every
+transport, cached answers, lines of a corpus. It takes only codecs that verify what they read. Another package says so
+of its codec by naming it a second time, under the entry-point group `serlab.codecs.verifying`.
 """
 
 import platform
 from functools import cache
 from importlib import import_module, metadata
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from serlab.codecs.base import Codec
+from serlab.codecs.base import Codec, unguarded
 from serlab.codecs.guard import guarded
-from serlab.errors import DuplicateNameError, MissingPackageError, NoSchemaError, UnknownNameError
+from serlab.errors import DecodeError, DuplicateNameError, MissingPackageError, NoSchemaError, UnknownNameError
 from serlab.limits import DEFAULT_LIMITS, Limits
 from serlab.messages import KINDS
 
-GROUP = "serlab.codecs"
+GROUP, VERIFYING = "serlab.codecs", "serlab.codecs.verifying"
+
+SHOWN = 40
+"""Characters of a name from outside that an error repeats."""
 
 
 class CodecInfo(NamedTuple):
@@ -30,6 +37,7 @@ class CodecInfo(NamedTuple):
         schema: whether it needs a schema, and so cannot carry the kind `document`.
         lazy: whether `open` gives a view.
         description: one line.
+        verifies: whether it may be given bytes from strangers: it checks all that it reads.
     """
 
     name: str
@@ -39,6 +47,7 @@ class CodecInfo(NamedTuple):
     schema: bool
     lazy: bool
     description: str
+    verifies: bool
 
 
 class Entry(NamedTuple):
@@ -49,6 +58,7 @@ class Entry(NamedTuple):
     schema: bool
     lazy: bool
     description: str
+    verifies: bool = True
 
 
 BUILT_IN: dict[str, Entry] = {
@@ -59,8 +69,8 @@ BUILT_IN: dict[str, Entry] = {
     "flatbuffers": Entry("flatbuffers", "serlab", True, True, "FlatBuffers, verified, schemas/llm.fbs"),
     "msgspec-json": Entry("msgspec", "msgspec", False, False, "JSON by msgspec, typed"),
     "msgspec-msgpack": Entry("msgspec", "msgspec", False, False, "MessagePack by msgspec, typed"),
-    "flatbuffers-official": Entry("flatofficial", "flatbuffers", True, True, "FlatBuffers by Google's Builder"),
-    "flatbuffers-unverified": Entry("flatbuffers", "serlab", True, True, "flatbuffers without its verifier"),
+    "flatbuffers-official": Entry("flatofficial", "flatbuffers", True, True, "FlatBuffers by Google's Builder", False),
+    "flatbuffers-unverified": Entry("flatbuffers", "serlab", True, True, "flatbuffers without its verifier", False),
     "json-base64": Entry("json", "", False, False, "json with vectors as base64"),
     "orjson-base64": Entry("orjson", "orjson", False, False, "orjson with vectors as base64"),
     "msgspec-json-base64": Entry("msgspec", "msgspec", False, False, "msgspec-json with vectors as base64"),
@@ -93,6 +103,13 @@ def codec_names() -> list[str]:
     return [*BUILT_IN, *sorted(plugins())]
 
 
+@cache
+def verifying_codecs() -> tuple[str, ...]:
+    """List the codecs that may be given bytes from strangers, in the order of `codec_names()`."""
+    declared = {point.name for point in metadata.entry_points(group=VERIFYING)}
+    return tuple(name for name in codec_names() if (BUILT_IN[name].verifies if name in BUILT_IN else name in declared))
+
+
 def codec_info(name: str) -> CodecInfo:
     """Tell what a codec is; its library need not be installed.
 
@@ -105,13 +122,14 @@ def codec_info(name: str) -> CodecInfo:
     if name in plugins():
         point = plugins()[name]
         package = point.dist.name if point.dist else point.module
-        return CodecInfo(name, package, installed(package), f"pip install {package}", False, False, point.value)
+        install, verifies = f"pip install {package}", name in verifying_codecs()
+        return CodecInfo(name, package, installed(package), install, False, False, point.value, verifies)
     if name not in BUILT_IN:
         raise UnknownNameError.of("codec", name, codec_names())
     entry = BUILT_IN[name]
     install = f"pip install {entry.package}" if entry.package else ""
     version = installed(entry.package)
-    return CodecInfo(name, entry.package, version, install, entry.schema, entry.lazy, entry.description)
+    return CodecInfo(name, entry.package, version, install, *entry[2:])
 
 
 def installed(package: str) -> str:
@@ -161,9 +179,37 @@ def bind(name: str, kind: str, limits: Limits) -> Codec:
     return guarded(codec, module, limits)
 
 
+def check_verifies(name: str) -> None:
+    """See that a codec may be given bytes from strangers.
+
+    Raises:
+        UnknownNameError: it may not, or there is none of that name.
+    """
+    if name not in verifying_codecs():
+        raise UnknownNameError.of("codec that verifies what it reads", name[:SHOWN], verifying_codecs())
+
+
+def decode_untrusted(codec: Codec, data: bytes) -> Any:
+    """Decode bytes from a stranger: the one way in.
+
+    Args:
+        codec: from `open_codec`, with the limits that the stranger is held to.
+        data: one message, no length prefix.
+
+    Raises:
+        DecodeError: the bytes are not one whole message of this format, or beyond a limit; or the codec has no limits.
+        UnknownNameError: the codec does not verify what it reads.
+    """
+    if codec.name not in verifying_codecs():
+        check_verifies(codec.name)
+    if codec.guard is unguarded:
+        raise DecodeError(f"{codec.name}: expected a codec with limits, got one without; make it by open_codec")
+    return codec.decode(data)
+
+
 def module_of(name: str) -> str:
     """Name the module of a built-in codec."""
     return f"{__name__}.{BUILT_IN[name].module}"
 
 
-__all__ = ["Codec", "CodecInfo", "codec_info", "codec_names", "open_codec"]
+__all__ = ["Codec", "CodecInfo", "codec_info", "codec_names", "decode_untrusted", "open_codec", "verifying_codecs"]

@@ -18,7 +18,8 @@ from typing import Any
 
 import msgspec
 
-from serlab.codecs import open_codec
+from serlab import codecs
+from serlab.codecs import check_verifies, open_codec
 from serlab.errors import DecodeError, ServiceError
 from serlab.messages import UNSET
 from serlab.service.caller import Answer, Chunk
@@ -44,7 +45,7 @@ class Client:
         headers: to send along with every call.
 
     Raises:
-        UnknownNameError: there is no such codec.
+        UnknownNameError: there is no such codec, or it does not verify what it reads: an answer is a stranger's bytes.
         ServiceError: there is no such kind or form, or gRPC with another codec.
     """
 
@@ -62,6 +63,7 @@ class Client:
         kinds = PATHS[self.path]
         if transport.messages and codec != "protobuf":
             raise ServiceError(f"gRPC: expected the codec protobuf, got {codec}; use HTTP for the others")
+        check_verifies(codec)
         self.content = content_for(codec)
         self.form = form or (EVENTS if self.content.media == "application/json" else FRAMES)
         if self.form not in UNWRAPPERS or (self.form in (EVENTS, LINES) and self.content.media != "application/json"):
@@ -91,7 +93,7 @@ class Client:
         payload = self.payload(self.request.encode(streaming(request, False)), deadline)
         reply = await self.transport.call(payload)
         try:
-            return Answer(self.whole.decode(reply.data), began, reply.first_ns, reply.ended_ns)
+            return Answer(codecs.decode_untrusted(self.whole, reply.data), began, reply.first_ns, reply.ended_ns)
         except DecodeError as error:
             raise BrokenError(str(error), self.path, True) from error
 
@@ -110,7 +112,7 @@ class Client:
             async with aclosing(self.transport.stream(payload)) as pieces:
                 async for data, time_ns in pieces:
                     for message in unwrapper.feed(data):
-                        yield Chunk(self.piece.decode(message), time_ns)
+                        yield Chunk(codecs.decode_untrusted(self.piece, message), time_ns)
             unwrapper.close()
         except DecodeError as error:
             raise BrokenError(str(error), self.path, True) from error

@@ -4,8 +4,8 @@
     gRPC  /serlab.Echo/Echo    bytes; the same in the metadata x-serlab-content and x-serlab-kind
 
 The server decodes the message and encodes it again. As `application/octet-stream` the bytes come back as they are:
-that is what the transport costs alone. gRPC carries bytes here, not messages of a schema, so that every codec can go
-its way.
+that is what the transport costs alone. gRPC carries bytes here, not messages of a schema, so that every codec that
+verifies what it reads can go its way.
 """
 
 import asyncio
@@ -14,10 +14,11 @@ from typing import Any
 
 import grpc
 
-from serlab.codecs import open_codec
-from serlab.errors import SerlabError
+from serlab import codecs
+from serlab.codecs import check_verifies, open_codec
 from serlab.service.client import content_for
 from serlab.service.negotiate import content_of
+from serlab.service.refusals import one_line, refusal_for
 from serlab.service.transport import Payload, Transport
 
 ECHO_PATH = "/echo"
@@ -39,8 +40,8 @@ def returned(content: str, kind: str, data: bytes) -> bytes:
     """
     if content == BYTES:
         return data
-    codec = open_codec(content_of(content).codec, kind)
-    return codec.encode(codec.decode(data))
+    codec = open_codec(content_of(content).codec, kind[:40])
+    return codec.encode(codecs.decode_untrusted(codec, data))
 
 
 async def echo_over_grpc(data: bytes, context: Any) -> bytes:
@@ -48,8 +49,10 @@ async def echo_over_grpc(data: bytes, context: Any) -> bytes:
     told = dict(context.invocation_metadata() or ())
     try:
         return returned(str(told.get(CONTENT_HEADER, BYTES)), str(told.get(KIND_HEADER, "")), data)
-    except SerlabError as error:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    except Exception as error:
+        refusal = refusal_for(error)
+        code = grpc.StatusCode.INVALID_ARGUMENT if refusal.status < 500 else grpc.StatusCode.INTERNAL
+        await context.abort(code, one_line(str(refusal)))
         raise
 
 
@@ -67,10 +70,11 @@ class Echo:
         codec: a codec's name.
 
     Raises:
-        UnknownNameError: there is no such codec or kind.
+        UnknownNameError: there is no such codec or kind, or the codec does not verify what it reads.
     """
 
     def __init__(self, transport: Transport, kind: str, codec: str) -> None:
+        check_verifies(codec)
         self.transport, self.kind = transport, kind
         self.codec = open_codec(codec, kind)
         self.content = content_for(codec).header()
@@ -87,7 +91,7 @@ class Echo:
             CallError: nothing did.
             SerlabError: the codec cannot carry the message.
         """
-        return self.codec.decode(await self.coded(self.codec.encode(message)))
+        return codecs.decode_untrusted(self.codec, await self.coded(self.codec.encode(message)))
 
     async def coded(self, data: bytes) -> bytes:
         """Send a message that is encoded already, and leave the answer encoded: the server still does its part."""
@@ -102,4 +106,4 @@ class Echo:
     async def call_in_thread(self, message: Any) -> Any:
         """Send a message and get it back, with the codec's work in another thread."""
         data = await asyncio.to_thread(self.codec.encode, message)
-        return await asyncio.to_thread(self.codec.decode, await self.coded(data))
+        return await asyncio.to_thread(codecs.decode_untrusted, self.codec, await self.coded(data))

@@ -5,7 +5,6 @@ from typing import Any
 import grpc
 
 from serlab.errors import ServiceError
-from serlab.generated import llm_pb2_grpc
 from serlab.service.echo import grpc_handler
 from serlab.service.engine import Engine
 from serlab.service.grpcserver import Service
@@ -17,6 +16,8 @@ OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_BODY_BYTES),
     ("grpc.max_send_message_length", MAX_BODY_BYTES),
+    # None but identity: a message is unpacked before its length is looked at, and 64 kB of gzip may be 64 MB of zeros.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
 ]
 
 
@@ -30,8 +31,7 @@ async def start_grpc(engine: Engine, settings: Settings, certificates: Certifica
         ServiceError: a port cannot be had.
     """
     server = grpc.aio.server(options=OPTIONS)
-    llm_pb2_grpc.add_LLMServiceServicer_to_server(Service(engine), server)
-    server.add_generic_rpc_handlers((grpc_handler(),))
+    server.add_generic_rpc_handlers((Service(engine).handler(), grpc_handler()))
     pair = (certificates.key.read_bytes(), certificates.chain.read_bytes())
     credentials = grpc.ssl_server_credentials([pair])
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -1,5 +1,9 @@
 """The gRPC half: `LLMService` of schemas/llm.proto on grpc.aio, over the same engine.
 
+Requests are taken as bytes and go in as those of HTTP do, so that the same limits hold and what is no message has the
+same words: grpc's own deserializer would build the whole of a message before anybody can look at it, and call its
+failure UNKNOWN.
+
 A client's cancellation cancels the coroutine that answers it. A fault comes as the status that gRPC has for it:
 INTERNAL, RESOURCE_EXHAUSTED (with `grpc-retry-pushback-ms`), UNAVAILABLE for a cut. `x-serlab-fault` is metadata here.
 
@@ -13,14 +17,16 @@ from typing import Any
 
 import grpc
 
+from serlab import codecs
 from serlab.codecs import Codec, open_codec
-from serlab.errors import DecodeError, EncodeError, ServiceError, UnknownNameError
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
-from serlab.service.refusals import Refusal
+from serlab.service.refusals import Cut, one_line, refusal_for
 
+SERVICE = "serlab.LLMService"
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     500: grpc.StatusCode.INTERNAL,
 }
@@ -38,85 +44,80 @@ class Service:
         kinds = ("ChatRequest", "ChatChunk", "GenerateRequest", "GenerateResponse")
         self.codecs: dict[str, Codec] = {kind: open_codec("protobuf", kind) for kind in kinds}
 
-    async def Generate(self, request: Any, context: Any) -> Any:
+    def handler(self) -> Any:
+        """Give what a gRPC server needs to answer; bytes go in and out, for no serializer is named."""
+        handlers = {
+            "Generate": grpc.unary_unary_rpc_method_handler(self.Generate),
+            "GenerateStream": grpc.unary_stream_rpc_method_handler(self.GenerateStream),
+            "Chat": grpc.stream_stream_rpc_method_handler(self.Chat),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+    async def Generate(self, request: bytes, context: Any) -> Any:
         """Answer a prompt with one message."""
         try:
-            message = self.read("GenerateRequest", request)
+            message = codecs.decode_untrusted(self.codecs["GenerateRequest"], request)
             fault = self.admit(message, context)
             answer = await self.engine.answer(message, fault)
             if fault.kind == "cut":
                 raise self.engine.cut()
-            return self.codecs["GenerateResponse"].populate(answer)
-        except ServiceError as error:
-            await self.refuse(context, error)
+            return self.codecs["GenerateResponse"].encode(answer)
         except asyncio.CancelledError:
             self.left(context)
             raise
+        except Exception as error:
+            await self.refuse(context, error)
 
-    async def GenerateStream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
+    async def GenerateStream(self, request: bytes, context: Any) -> AsyncGenerator[bytes, None]:
         """Answer a prompt token by token."""
         async with aclosing(self.pieces("GenerateRequest", "GenerateResponse", request, context)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
+    async def Chat(self, requests: AsyncIterator[bytes], context: Any) -> AsyncGenerator[bytes, None]:
         """Answer each request of a stream with its chunks, one request after another."""
         async for request in requests:
             async with aclosing(self.pieces("ChatRequest", "ChatChunk", request, context)) as pieces:
                 async for piece in pieces:
                     yield piece
 
-    async def pieces(self, asked: str, answered: str, request: Any, context: Any) -> AsyncGenerator[Any, None]:
+    async def pieces(self, asked: str, answered: str, request: bytes, context: Any) -> AsyncGenerator[bytes, None]:
         """Answer one request piece by piece."""
-        populate = self.codecs[answered].populate
+        encode = self.codecs[answered].encode
         try:
-            message = self.read(asked, request)
+            message = codecs.decode_untrusted(self.codecs[asked], request)
             fault = self.admit(message, context)
             async with aclosing(self.engine.pieces(message, fault)) as pieces:
                 async for piece in pieces:
-                    yield populate(piece)
-        except ServiceError as error:
-            await self.refuse(context, error)
+                    yield encode(piece)
         except asyncio.CancelledError:
             self.left(context)
             raise
+        except Exception as error:
+            await self.refuse(context, error)
 
     def left(self, context: Any) -> None:
         """Count a call that was cancelled, by gRPC itself, because its deadline passed."""
         left_s = context.time_remaining()
         self.engine.stats.expired += left_s is not None and left_s <= 0
 
-    def read(self, kind: str, request: Any) -> Any:
-        """Turn the stub's object into a message.
-
-        Raises:
-            Refusal: it is none.
-        """
-        codec = self.codecs[kind]
-        refusals: tuple[type[Exception], ...] = (DecodeError, EncodeError, *codec.refused_by())
-        try:
-            return codec.convert(request)
-        except refusals as error:
-            raise Refusal(400, f"expected a {kind}: {error}") from error
-
     def admit(self, message: Any, context: Any) -> Fault:
         """Let a request in, with the fault that its metadata ask for.
 
         Raises:
             Refusal: it is not let in.
+            UnknownNameError: there is no such fault.
         """
         forced = dict(context.invocation_metadata() or ()).get("x-serlab-fault", "")
-        try:
-            return self.engine.admit(message, str(forced))
-        except UnknownNameError as error:
-            raise Refusal(400, str(error)) from error
+        return self.engine.admit(message, str(forced))
 
-    async def refuse(self, context: Any, error: ServiceError) -> None:
+    async def refuse(self, context: Any, error: Exception) -> None:
         """End a call with the status for an error; raises gRPC's own exception."""
-        if not isinstance(error, Refusal):
+        if isinstance(error, Cut):
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
             return
         self.engine.stats.refused += 1
-        wait_ms = error.headers.get("retry-after-ms")
+        refusal = refusal_for(error)
+        wait_ms = refusal.headers.get("retry-after-ms")
         trailing = (("grpc-retry-pushback-ms", wait_ms),) if wait_ms else ()
-        await context.abort(CODES.get(error.status, grpc.StatusCode.UNKNOWN), str(error), trailing)
+        await context.abort(CODES.get(refusal.status, grpc.StatusCode.UNKNOWN), one_line(str(refusal)), trailing)

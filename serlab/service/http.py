@@ -14,7 +14,6 @@ whatever the codec, in the API's shape.
 """
 
 import asyncio
-import logging
 from functools import partial
 from typing import Any
 
@@ -25,24 +24,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from serlab import codecs
 from serlab.codecs import open_codec
-from serlab.errors import DecodeError, EncodeError, UnknownNameError
 from serlab.service.calls import GONE, Calls
 from serlab.service.deadlines import DEADLINE_HEADER, Deadline, before
 from serlab.service.departures import Tracked, while_connected
-from serlab.service.echo import ECHO_PATH, KIND_HEADER, returned
+from serlab.service.echo import BYTES, ECHO_PATH, KIND_HEADER, returned
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.negotiate import answer_content, content_of
 from serlab.service.paths import CALLS_PATH, PATHS
 from serlab.service.receiving import body_of
-from serlab.service.refusals import Departed, Refusal
+from serlab.service.refusals import BAD_BODY, Departed, Refusal, refusal_for
 from serlab.service.sending import streamed, whole
 from serlab.service.shaping import Shape
 from serlab.workloads.chat import CREATED
 
-LOG = logging.getLogger("serlab.service")
-REFUSALS = (Refusal, DecodeError, EncodeError, UnknownNameError, HTTPException, Exception)
+REFUSALS = (Refusal, *BAD_BODY, HTTPException, Exception)
 
 
 def application(engine: Engine) -> Tracked:
@@ -59,7 +57,10 @@ def application(engine: Engine) -> Tracked:
     refusals = dict.fromkeys(REFUSALS, handlers.refused)
     routes.append(Route(f"{CALLS_PATH}{{name}}", handlers.cancel, methods=["DELETE"]))
     gone = dict.fromkeys((Departed, ClientDisconnect), handlers.departed)
-    return Tracked(Starlette(routes=routes, exception_handlers={**refusals, **gone}), calls)
+    app = Starlette(routes=routes, exception_handlers={**refusals, **gone})
+    # A redirect to a path with or without a slash would be built of the request's Host, whatever that holds.
+    app.router.redirect_slashes = False
+    return Tracked(app, calls)
 
 
 class Handlers:
@@ -79,7 +80,7 @@ class Handlers:
         kinds = PATHS[request.scope["path"]]
         deadline, shape = Deadline.read(request.headers.get(DEADLINE_HEADER, "")), Shape.read(request.headers)
         content = content_of(request.headers.get("content-type", ""))
-        message = open_codec(content.codec, kinds.request).decode(await body_of(request))
+        message = codecs.decode_untrusted(open_codec(content.codec, kinds.request), await body_of(request))
         streams = bool(kinds.piece) and message.stream is True
         written = answer_content(request.headers.get("accept", ""), content, streams)
         fault = self.engine.admit(message, request.headers.get("x-serlab-fault", ""))
@@ -109,7 +110,7 @@ class Handlers:
         """Give a message back."""
         content = request.headers.get("content-type", "")
         data = returned(content, request.headers.get(KIND_HEADER, ""), await body_of(request))
-        return Response(data, media_type=content)
+        return Response(data, headers={"content-type": BYTES if content == BYTES else content_of(content).header()})
 
     async def models(self, _: Request) -> Response:
         """List the one model."""
@@ -119,7 +120,7 @@ class Handlers:
     async def refused(self, _: Request, error: Exception) -> Response:
         """Answer with an error."""
         self.engine.stats.refused += 1
-        refusal = refusal_for(error)
+        refusal = said(error) if isinstance(error, HTTPException) else refusal_for(error)
         body = orjson.dumps(refusal.document())
         return Response(body, refusal.status, refusal.headers, media_type="application/json")
 
@@ -128,13 +129,6 @@ class Handlers:
         return Response(status_code=GONE)
 
 
-def refusal_for(error: Exception) -> Refusal:
-    """Turn any error into what the client is told."""
-    if isinstance(error, Refusal):
-        return error
-    if isinstance(error, HTTPException):
-        return Refusal(error.status_code, error.detail, headers=error.headers or {})
-    if isinstance(error, (DecodeError, EncodeError, UnknownNameError)):
-        return Refusal(400, str(error), code="invalid_body")
-    LOG.error("a request failed", exc_info=error)
-    return Refusal(500, "the server made a mistake; see its log", "server_error", "internal_error")
+def said(error: HTTPException) -> Refusal:
+    """Give what starlette says (no such path, no such method) in the API's shape."""
+    return Refusal(error.status_code, error.detail, headers=error.headers or {})

@@ -3,8 +3,10 @@
     application/json         orjson        also json, msgspec-json and the variants, by `; codec=NAME`
     application/msgpack      msgpack       also msgspec-msgpack and the variants
     application/x-protobuf   protobuf
-    application/x-flatbuffers   flatbuffers   also flatbuffers-official and -unverified
-    application/x-serlab; codec=NAME       any codec of the registry, those of other packages too
+    application/x-flatbuffers   flatbuffers
+    application/x-serlab; codec=NAME       any codec that verifies what it reads, those of other packages too
+
+Codecs that trust their bytes (`flatbuffers-official`, `flatbuffers-unverified`) are not offered.
 
 An answer is written as the request says in `Accept`, else as the request itself was. A stream has one of three forms:
 
@@ -15,10 +17,11 @@ An answer is written as the request says in `Accept`, else as the request itself
 Source: RFC 9110, Accept and media types; the HTML standard, server-sent events.
 """
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from serlab.codecs import codec_names
+from serlab.codecs import verifying_codecs
 from serlab.errors import UnknownNameError
 from serlab.service.refusals import Refusal
 
@@ -39,6 +42,15 @@ ALIASES = {
     "application/vnd.google.protobuf": "application/x-protobuf",
     "application/jsonl": LINES,
 }
+
+MOST_HEADER = 1024
+"""Characters of a Content-Type or Accept; a browser sends 150. What is longer is neither parsed nor kept."""
+
+SHOWN = 40
+"""Characters of a header that a refusal repeats."""
+
+WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+"""A qvalue as RFC 9110, section 12.4.2, has it."""
 
 
 class Content(NamedTuple):
@@ -65,9 +77,10 @@ def content_of(header: str) -> Content:
     Raises:
         Refusal: it is not known, or its codec is of another format.
     """
+    check_length("Content-Type", header)
     content = known(header or "application/json")
     if content is None or content.media in (EVENTS, LINES, FRAMES):
-        raise Refusal(415, f"Content-Type: expected one of {', '.join((*FORMATS, ANY_CODEC))}, got {header!r}")
+        raise Refusal(415, f"Content-Type: expected one of {', '.join((*FORMATS, ANY_CODEC))}, got {header[:SHOWN]!r}")
     return content
 
 
@@ -83,6 +96,7 @@ def answer_content(accept: str, request: Content, streams: bool) -> Content:
     Raises:
         Refusal: nothing that is accepted can be given.
     """
+    check_length("Accept", accept)
     for header in preferences(accept):
         if header in ("*/*", "application/*"):
             return stream_of(request) if streams else request
@@ -92,7 +106,13 @@ def answer_content(accept: str, request: Content, streams: bool) -> Content:
         if content is not None and content.media not in (EVENTS, LINES, FRAMES):
             return content
     expected = ", ".join((*FORMATS, ANY_CODEC, *((EVENTS, LINES, FRAMES) if streams else ())))
-    raise Refusal(406, f"Accept: expected one of {expected}, got {accept!r}")
+    raise Refusal(406, f"Accept: expected one of {expected}, got {accept[:SHOWN]!r}")
+
+
+def check_length(name: str, header: str) -> None:
+    """Refuse a header that is longer than any that means something here."""
+    if len(header) > MOST_HEADER:
+        raise Refusal(431, f"{name}: expected at most {MOST_HEADER:,} characters, got {len(header):,}; name one type")
 
 
 def stream_of(content: Content) -> Content:
@@ -109,9 +129,9 @@ def preferences(accept: str) -> list[str]:
 
 
 def weight(part: str) -> float:
-    """Read the q of one part of an Accept header; 0 where it is no number."""
+    """Read the q of one part of an Accept header; 0, which leaves the part out, where it is none."""
     value = parameters(part).get("q", "1")
-    return float(value) if value.replace(".", "", 1).isdigit() else 0.0
+    return float(value) if WEIGHT.fullmatch(value) else 0.0
 
 
 def parameters(header: str) -> dict[str, str]:
@@ -128,13 +148,13 @@ def known(header: str, status: int = 415) -> Content | None:
         status: of the refusal.
 
     Raises:
-        Refusal: the codec is not known, or of another format than the media type.
+        Refusal: the codec is not offered, or of another format than the media type.
     """
     media = header.partition(";")[0].strip().lower()
     media = ALIASES.get(media, media)
     named = parameters(header).get("codec", "")
-    if named and named not in codec_names():
-        raise Refusal(status, str(UnknownNameError.of("codec", named, codec_names())))
+    if named and named not in verifying_codecs():
+        raise Refusal(status, str(UnknownNameError.of("codec offered here", named[:SHOWN], verifying_codecs())))
     formats = {EVENTS: "application/json", LINES: "application/json"}
     if media in (FRAMES, ANY_CODEC):
         return Content(media, named) if named else None

@@ -10,8 +10,12 @@ async def body_of(request: Request) -> bytes:
     """Read a request's body.
 
     Raises:
-        Refusal: it is too long.
+        Refusal: it is too long, or compressed: what it would become is not known beforehand.
     """
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        text = f"Content-Encoding: expected identity or none, got {coding[:40]!r}; send the body as it is"
+        raise Refusal(415, text, headers={"accept-encoding": "identity"})
     parts, size = [], 0
     async for part in request.stream():
         parts.append(part)

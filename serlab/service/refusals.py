@@ -3,11 +3,28 @@
 Source: the OpenAI API reference, error codes; RFC 9110, status codes and Retry-After.
 """
 
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from serlab.errors import ServiceError
+from serlab.errors import (
+    DecodeError,
+    DocumentError,
+    EncodeError,
+    MissingPackageError,
+    NoSchemaError,
+    ServiceError,
+    UnknownNameError,
+)
+
+LOG = logging.getLogger("serlab.service")
+
+BAD_BODY = (DecodeError, EncodeError, DocumentError, NoSchemaError, UnknownNameError)
+"""What a client can bring about: bytes that are no message, or what cannot be answered in the codec it asks for."""
+
+SHOWN = 1000
+"""Characters of a complaint that a client is told."""
 
 
 class Refusal(ServiceError):
@@ -36,7 +53,24 @@ class Refusal(ServiceError):
 
     def document(self) -> dict[str, Any]:
         """Give the body."""
-        return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
+        return {"error": {"message": one_line(str(self)), "type": self.kind, "param": self.param, "code": self.code}}
+
+
+def one_line(text: str) -> str:
+    """Give a complaint as one line that every encoding can carry: a lone surrogate stands as its escape."""
+    return " ".join(text.split())[:SHOWN].encode("utf-8", "backslashreplace").decode()
+
+
+def refusal_for(error: Exception) -> Refusal:
+    """Turn any error into what the client is told; a mistake of the server goes to its log."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, BAD_BODY):
+        return Refusal(400, str(error), code="invalid_body")
+    if isinstance(error, MissingPackageError):
+        return Refusal(415, str(error), code="codec_not_installed")
+    LOG.error("a request failed", exc_info=error)
+    return Refusal(500, "the server made a mistake; see its log", "server_error", "internal_error")
 
 
 class Cut(ServiceError):

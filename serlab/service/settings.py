@@ -4,10 +4,11 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from serlab.errors import ServiceError
+from serlab.limits import DEFAULT_LIMITS
 from serlab.service.faults import Faults
 from serlab.service.latency import Latency
 
-MAX_BODY_BYTES = 1 << 26
+MAX_BODY_BYTES = DEFAULT_LIMITS.max_bytes
 """A longer request is refused; 64 MiB holds an image of 40 MiB as base64."""
 
 

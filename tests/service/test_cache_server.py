@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import zstandard
 
 from serlab import workloads
-from serlab.codecs import codec_names, open_codec
-from serlab.errors import DecodeError, ServiceError
+from serlab.codecs import open_codec, verifying_codecs
+from serlab.errors import DecodeError, ServiceError, UnknownNameError
 from serlab.limits import DEFAULT_LIMITS
 from serlab.service.cache import Bounded, Cache, Compressed, MemoryStore
 from serlab.service.cache.entries import Entry, seal
@@ -31,7 +32,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Bounded]:
     now(made.close())
 
 
-@pytest.mark.parametrize("name", codec_names())
+@pytest.mark.parametrize("name", verifying_codecs())
 def test_an_answer_comes_back_through_every_codec(backend: Bounded, name: str) -> None:
     """As bytes as they were put, and as a message."""
     given = workloads.build("chat-response")[0]
@@ -48,6 +49,13 @@ def test_an_answer_comes_back_through_every_codec(backend: Bounded, name: str) -
     assert cache.counts() == {
         "hits": 2, "misses": 1, "corrupt": 0, "expired": 0, "evicted": 0, "refused": 0, "failed": 0
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("wrapped", [lambda codec: codec, Compressed])
+def test_a_codec_that_trusts_its_bytes_is_refused(backend: Bounded, wrapped: Any) -> None:
+    """What is in a backend, others may have put there."""
+    with pytest.raises(UnknownNameError, match="verifies"):
+        Cache(backend, wrapped(open_codec("flatbuffers-unverified", "ChatResponse")))
 
 
 @pytest.mark.parametrize("name", ["orjson", "protobuf"])

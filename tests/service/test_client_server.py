@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serlab.codecs import BUILT_IN, open_codec
+from serlab.codecs import open_codec, verifying_codecs
 from serlab.errors import ServiceError, UnknownNameError
 from serlab.messages import ChatRequest, from_document
 from serlab.service import Faults, Latency, Settings, running
@@ -29,7 +29,7 @@ def test_every_codec_gets_the_same_answers_over_http(arm: str) -> None:
     async def work() -> None:
         async with running(Settings(tokens=6, dimensions=8)) as server, opened(arm, server.addresses) as transport:
             expected: Any = None
-            for codec in ("orjson", *BUILT_IN):
+            for codec in ("orjson", *verifying_codecs()):
                 found = await everything(transport, codec)
                 expected = expected or found
                 assert found == expected, codec
@@ -196,6 +196,8 @@ def test_what_a_client_cannot_do_is_refused_when_it_is_made() -> None:
                     Client(transport, kind, codec, form)
             with pytest.raises(UnknownNameError):
                 Client(http, "ChatRequest", "orjsn")
+            with pytest.raises(UnknownNameError, match="verifies"):
+                Client(http, "ChatRequest", "flatbuffers-unverified")
             with pytest.raises(UnknownNameError, match="http2"):
                 open_transport("htp2", server.addresses)
             with pytest.raises(ServiceError, match="completions"):

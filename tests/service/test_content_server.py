@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from serlab.codecs import BUILT_IN, open_codec
+from serlab.codecs import codec_names, open_codec, verifying_codecs
 from serlab.frames import FrameDecoder
 from serlab.messages import ChatChunk, ChatRequest, from_document, to_document
 from serlab.service import Settings, engine, receiving, running
@@ -15,7 +15,7 @@ from tests.service.helpers import CHAT, HELLO, PATH, bounded, client, request
 JSON, FRAMES = Content("application/json", "orjson"), "application/x-serlab-frames"
 
 
-@pytest.mark.parametrize("codec", BUILT_IN)
+@pytest.mark.parametrize("codec", verifying_codecs())
 def test_every_codec_gets_the_answer_that_json_gets(codec: str) -> None:
     """Request and answer go in the codec; a streamed answer in frames of it."""
 
@@ -102,7 +102,7 @@ def test_answer_may_have_another_format_than_the_request() -> None:
         ("application/json; charset=utf-8", "orjson"),
         ("application/vnd.msgpack", "msgpack"),
         ("Application/Protobuf", "protobuf"),
-        ('application/x-flatbuffers; codec="flatbuffers-official"', "flatbuffers-official"),
+        ('application/x-flatbuffers; codec="flatbuffers"', "flatbuffers"),
         ("application/msgpack; codec=msgspec-msgpack-bin", "msgspec-msgpack-bin"),
     ],
 )
@@ -119,6 +119,27 @@ def test_unknown_content_type_is_refused(header: str) -> None:
     with pytest.raises(Refusal) as caught:
         content_of(header)
     assert caught.value.status == 415
+
+
+@pytest.mark.parametrize("codec", sorted({*codec_names()} - {*verifying_codecs()}))
+@pytest.mark.parametrize("media", ["application/x-flatbuffers", "application/x-serlab"])
+def test_codec_that_trusts_its_bytes_is_not_offered(media: str, codec: str) -> None:
+    """Neither to read a request nor to write an answer; the refusal lists what there is."""
+
+    async def work() -> None:
+        named = f"{media}; codec={codec}"
+        async with running() as server, client(server) as http:
+            data = open_codec(codec, "ChatRequest").encode(HELLO)
+            for path in (PATH, "/echo"):
+                headers = {"content-type": named, "x-serlab-kind": "ChatRequest"}
+                answer = await http.post(path, content=data, headers=headers)
+                assert answer.status_code == 415
+                assert all(name in answer.json()["error"]["message"] for name in verifying_codecs())
+            accepts = [named, f"application/x-serlab-frames; codec={codec}"]
+            answers = [await http.post(PATH, json=CHAT, headers={"accept": accept}) for accept in accepts]
+            assert [answer.status_code for answer in answers] == [406, 406]
+
+    bounded(work())
 
 
 def test_refusals_over_http_are_json_in_the_apis_shape() -> None:

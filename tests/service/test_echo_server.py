@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from serlab import workloads
-from serlab.codecs import codec_info, codec_names
+from serlab.codecs import codec_info, verifying_codecs
+from serlab.errors import ServiceError
 from serlab.measure.wire import CODECS
 from serlab.service import Addresses, running, spawned
 from serlab.service.clients import RefusedError
@@ -17,7 +18,7 @@ from tests.service.clienthelpers import opened
 from tests.service.experimenthelpers import job_of
 from tests.service.helpers import bounded
 
-INSTALLED = [name for name in codec_names() if codec_info(name).version]
+INSTALLED = [name for name in verifying_codecs() if codec_info(name).version]
 
 
 @pytest.mark.parametrize("arm", transport.TRANSPORTS)
@@ -80,6 +81,17 @@ def test_transport_experiment_gives_each_codec_with_its_bytes_on_every_transport
     sizes = {row["codec"]: row["value"] for row in rows if row["metric"] == "body-bytes"}
     assert len(shares) * 2 == len(rows) - len(sizes) and all(0 <= share < 4 for share in shares)
     assert sizes["protobuf"] < sizes["orjson"] == sizes["orjson (A/A)"]
+
+
+def test_codec_that_trusts_its_bytes_is_left_out_and_told() -> None:
+    """The others are timed; where none is left, the error says what to add."""
+    found: list[dict[str, Any]] = []
+    run(job_of("transport", codecs=("orjson", "flatbuffers-unverified")), found.append)
+    findings = [record["finding"] for record in found if "finding" in record]
+    assert [(one["codec"], one["outcome"]) for one in findings] == [("flatbuffers-unverified", "refused")]
+    assert not any("unverified" in record["row"]["codec"] for record in found if "row" in record)
+    with pytest.raises(ServiceError, match="flatbuffers-official; add orjson"):
+        run(job_of("cache", codecs=("flatbuffers-official",)), found.append)
 
 
 def test_large_messages_are_sent_one_at_a_time() -> None:

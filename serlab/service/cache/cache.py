@@ -20,7 +20,8 @@ from typing import Any
 
 import zstandard
 
-from serlab.codecs import Codec
+from serlab import codecs
+from serlab.codecs import Codec, check_verifies
 from serlab.errors import DecodeError, ServiceError
 from serlab.limits import DEFAULT_LIMITS
 from serlab.service.cache.backend import Backend
@@ -97,7 +98,7 @@ class Compressed:
             plain = self._decompressor.decompress(data, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise DecodeError(f"{self.name}: expected one zstd frame, got {len(data)} other bytes: {error}") from error
-        return self.codec.decode(plain)
+        return codecs.decode_untrusted(self.codec, plain)
 
 
 class Cache:
@@ -113,6 +114,7 @@ class Cache:
 
     Raises:
         ServiceError: the time is below 0.
+        UnknownNameError: the codec does not verify what it reads: what a backend holds, others may have put there.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Cache:
     ) -> None:
         if not ttl_s >= 0:
             raise ServiceError(f"cache: expected a ttl_s of 0 (for ever) or more, got {ttl_s}")
+        check_verifies(plain_codec(codec).name)
         self.backend, self.codec, self.ttl_s, self.clock = backend, codec, ttl_s, clock
         self.ignored = frozenset(ignored)
         self.namespace = "\0".join((namespace, codec.message, codec.name)).encode()
@@ -150,13 +153,23 @@ class Cache:
         """Give an answer; None on a miss."""
         data = await self.find(key)
         try:
-            answer = None if data is None else self.codec.decode(data)
+            answer = None if data is None else self.decode(data)
         except DecodeError:
             # Whole bytes, but of an older version of the schema, or put raw by somebody else.
             answer = None
             await self.corrupt(key)
         self.count(answer is not None)
         return answer
+
+    def decode(self, data: bytes) -> Any:
+        """Decode an answer's bytes, which are a stranger's: whoever may write to the backend has made them.
+
+        Raises:
+            DecodeError: they are none.
+        """
+        return (
+            self.codec.decode(data) if isinstance(self.codec, Compressed) else codecs.decode_untrusted(self.codec, data)
+        )
 
     async def put(self, key: bytes, answer: Any) -> None:
         """Keep an answer.
@@ -206,3 +219,8 @@ class Cache:
     async def close(self) -> None:
         """Close the backend."""
         await self.backend.close()
+
+
+def plain_codec(codec: Codec | Compressed) -> Codec:
+    """Give the codec of what is kept, compressed or not."""
+    return codec.codec if isinstance(codec, Compressed) else codec

@@ -3,12 +3,20 @@
 One module an experiment, each with `run(job, emit)`, called in a fresh worker process; `serlab.measure.wire` names them
 and says what each stands on. Arms are timed side by side in random order, as everywhere in serlab; what differs is that
 an arm here is a whole call to a real server in a process of its own.
+
+The server, its clients and the cache take only codecs that verify what they read, as those of a service must. Another
+that was asked for is left out, and the run says so.
 """
 
 from importlib import import_module
 from typing import Any
 
-from serlab.measure.load import Emit
+from serlab.codecs import verifying_codecs
+from serlab.errors import ServiceError
+from serlab.measure.load import Emit, finding
+
+CODED = ("transport", "loop-stall", "stream", "vectors", "cache")
+"""Experiments that take a run's codecs to a server or a cache; to the others its codecs mean nothing."""
 
 
 def run(job: dict[str, Any], emit: Emit) -> None:
@@ -19,4 +27,23 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         emit: receives rows and findings.
     """
     module = job["experiment"].replace("-", "_")
-    import_module(f"serlab.service.experiments.{module}").run(job, emit)
+    import_module(f"serlab.service.experiments.{module}").run(verified(job, emit), emit)
+
+
+def verified(job: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Leave out the codecs that no server takes, and tell it once a run.
+
+    Raises:
+        ServiceError: none is left.
+    """
+    taken = [name for name in job["codecs"] if name in verifying_codecs()]
+    if job["experiment"] not in CODED or taken == job["codecs"]:
+        return job
+    left = ", ".join(name for name in job["codecs"] if name not in taken)
+    if not taken:
+        raise ServiceError(f"{job['experiment']}: expected a codec that verifies what it reads, got {left}; add orjson")
+    if job["process"] == 0:
+        text = f"{job['experiment']}: left out, as a server takes only codecs that verify what they read"
+        for name in (name for name in job["codecs"] if name not in taken):
+            emit(finding(job, name, "refused", text))
+    return job | {"codecs": taken, "baseline": job["baseline"] if job["baseline"] in taken else taken[0]}
