@@ -17,7 +17,7 @@ from serlab.service.clientsettings import ClientSettings
 from serlab.service.failures import BrokenError, CallTimeoutError, retry_after, said
 from serlab.service.httpheaders import headers_of
 from serlab.service.patience import Patience
-from serlab.service.transport import Payload, Piece, Reply
+from serlab.service.transport import Parts, Payload, Piece, Reply, complaint_of
 
 BROKEN = (aiohttp.ClientError, OSError)
 
@@ -73,11 +73,12 @@ class AiohttpTransport:
         patience = Patience(self.settings.timeouts, payload.deadline, self.where(payload))
         began = perf_counter_ns()
         async with self.answer(payload, patience) as answer:
-            data = await patience.first(guarded(answer.content.readany(), patience, True))
+            parts = Parts(patience.where)
+            parts.add(await patience.first(guarded(answer.content.readany(), patience, True)))
             first = perf_counter_ns()
             if not answer.content.at_eof():
-                data += await patience.rest(guarded(answer.content.read(), patience, True))
-            return Reply(data, began, first, perf_counter_ns())
+                await patience.rest(guarded(gather(answer.content, parts), patience, True))
+            return Reply(parts.whole(), began, first, perf_counter_ns())
 
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""
@@ -100,7 +101,8 @@ class AiohttpTransport:
         answer = await patience.first(guarded(request, patience, False))
         try:
             if answer.status != 200:
-                text = (await patience.rest(guarded(answer.content.read(), patience, True))).decode(errors="replace")
+                data = await patience.rest(guarded(complaint_of(answer.content.iter_any()), patience, True))
+                text = data.decode(errors="replace")
                 raise patience.refused(answer.status, text, retry_after(answer.headers))
             yield answer
         finally:
@@ -115,6 +117,16 @@ class AiohttpTransport:
         await self.session.close()
         # aiohttp closes TLS connections in the loop's next turns.
         await asyncio.sleep(0)
+
+
+async def gather(content: aiohttp.StreamReader, parts: Parts) -> None:
+    """Read a body to its end.
+
+    Raises:
+        BrokenError: it is too long.
+    """
+    while data := await content.readany():
+        parts.add(data)
 
 
 async def guarded(work: Any, patience: Patience, began: bool) -> Any:

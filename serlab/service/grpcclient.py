@@ -71,6 +71,8 @@ class GrpcTransport:
             ("grpc.enable_retries", 0),
             ("grpc.max_receive_message_length", MAX_BODY_BYTES),
             ("grpc.max_send_message_length", MAX_BODY_BYTES),
+            # No compressed answers: they are unpacked before their length is looked at.
+            ("grpc.compression_enabled_algorithms_bitset", 1),
         ]
         if self.credentials is None:
             return grpc.aio.insecure_channel(self.address, options=options)

@@ -47,7 +47,7 @@ class Http2Transport:
 
     async def call(self, payload: Payload) -> Reply:
         """Get a whole answer; see `serlab.service.transport.Transport`."""
-        return await gathered(self.stream(payload))
+        return await gathered(self.stream(payload), self.inner.where(payload))
 
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""

@@ -17,7 +17,7 @@ from serlab.service.failures import BrokenError, CallTimeoutError, retry_after, 
 from serlab.service.httpheaders import headers_of
 from serlab.service.keeping import Keeping
 from serlab.service.patience import Patience
-from serlab.service.transport import Payload, Piece, Reply, gathered
+from serlab.service.transport import Payload, Piece, Reply, complaint_of, gathered
 
 
 class Httpx2Transport:
@@ -69,7 +69,7 @@ class Httpx2Transport:
 
     async def call(self, payload: Payload) -> Reply:
         """Get a whole answer; see `serlab.service.transport.Transport`."""
-        return await gathered(self.stream(payload))
+        return await gathered(self.stream(payload), self.where(payload))
 
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""
@@ -108,7 +108,8 @@ class Httpx2Transport:
         answer = await patience.first(guarded(work, patience, False))
         async with aclosing(answer):
             if answer.status_code != 200:
-                text = (await patience.rest(guarded(answer.aread(), patience, True))).decode(errors="replace")
+                data = await patience.rest(guarded(complaint_of(answer.aiter_raw()), patience, True))
+                text = data.decode(errors="replace")
                 raise patience.refused(answer.status_code, text, retry_after(answer.headers))
             yield answer
 

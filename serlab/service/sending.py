@@ -57,11 +57,13 @@ def streamed(
 
     async def pump(send: Send) -> None:
         count = 0
-        await send(start({"content-type": content.header(), "cache-control": "no-store"}))
         async with aclosing(engine.pieces(message, fault, shape)) as pieces:
             async for piece in pieces:
                 # The server waits here while the reader is behind, and so does the model.
                 data = form.wrap(codec.encode(piece), count)
+                if not count:
+                    # What the codec cannot carry is in the first piece already, and may still be refused.
+                    await send(start({"content-type": content.header(), "cache-control": "no-store"}))
                 await send({"type": "http.response.body", "body": data, "more_body": True})
                 count += 1
         await send({"type": "http.response.body", "body": form.end(count)})

@@ -7,13 +7,21 @@ Times are of `time.perf_counter_ns`, taken when the transport's library hands by
 protocol, TLS and chunks is before, all decoding of messages after.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import NamedTuple, Protocol
 
+from serlab.limits import DEFAULT_LIMITS
 from serlab.service.deadlines import Deadline
+from serlab.service.failures import BrokenError
+
+MOST_ANSWER = DEFAULT_LIMITS.max_bytes
+"""Bytes of a whole answer that are held; what is longer no codec takes. gRPC has the same limit for a message."""
+
+MOST_COMPLAINT = 1 << 16
+"""Bytes of an error's body that are read, as they come: nothing is unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +108,55 @@ class Transport(Protocol):
         ...
 
 
-async def gathered(pieces: AsyncGenerator[Piece, None]) -> Reply:
-    """Make a whole answer of a stream; the call begins now."""
-    began = perf_counter_ns()
+async def gathered(pieces: AsyncGenerator[Piece, None], where: str) -> Reply:
+    """Make a whole answer of a stream; the call begins now.
+
+    Raises:
+        BrokenError: it is longer than `MOST_ANSWER`.
+    """
+    began, first, parts = perf_counter_ns(), 0, Parts(where)
     async with aclosing(pieces):
-        found = [piece async for piece in pieces]
+        async for data, time_ns in pieces:
+            first = first or time_ns
+            parts.add(data)
     ended = perf_counter_ns()
-    first = found[0].time_ns if found else ended
-    return Reply(b"".join(piece.data for piece in found), began, first, ended)
+    return Reply(parts.whole(), began, first or ended, ended)
+
+
+class Parts:
+    """The parts of a whole answer, which are held only as far as somebody would take it.
+
+    Args:
+        where: what was called.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.found: list[bytes] = []
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        """Take the next part.
+
+        Raises:
+            BrokenError: the answer is too long.
+        """
+        self.size += len(data)
+        if self.size > MOST_ANSWER:
+            self.found.clear()
+            raise BrokenError(f"more than {MOST_ANSWER:,} bytes; ask for less, or for a stream", self.where, True)
+        self.found.append(data)
+
+    def whole(self) -> bytes:
+        """Give the answer."""
+        return b"".join(self.found)
+
+
+async def complaint_of(parts: AsyncIterator[bytes]) -> bytes:
+    """Read the beginning of an error's body, and no more than somebody would read."""
+    data = b""
+    async for part in parts:
+        data += part[:MOST_COMPLAINT]
+        if len(data) >= MOST_COMPLAINT:
+            break
+    return data

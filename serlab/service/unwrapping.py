@@ -5,8 +5,15 @@ from typing import Protocol
 
 from serlab.errors import DecodeError
 from serlab.frames import FrameDecoder
+from serlab.limits import DEFAULT_LIMITS
 from serlab.service.negotiate import EVENTS, FRAMES, LINES
-from serlab.sse import DONE, MAX_EVENT, data_of
+from serlab.sse import DONE, data_of
+
+MOST_LINE = DEFAULT_LIMITS.max_bytes + 1024
+"""Bytes of a line or an event that are held: a message that a codec takes, and the name of its field."""
+
+LINE = 64
+"""Bytes that a line of an event takes beside its own."""
 
 
 class Unwrapper(Protocol):
@@ -41,8 +48,8 @@ class LineUnwrapper:
         first, newline, rest = chunk.partition(b"\n")
         self.parts.append(first)
         self.size += len(first)
-        if self.size > MAX_EVENT:
-            raise DecodeError(f"stream: expected lines of at most {MAX_EVENT} bytes, got a longer one")
+        if self.size > MOST_LINE:
+            raise DecodeError(f"stream: expected lines of at most {MOST_LINE:,} bytes, got a longer one")
         if not newline:
             return []
         found = [b"".join(self.parts), *rest.split(b"\n")]
@@ -66,6 +73,7 @@ class EventUnwrapper(LineUnwrapper):
     def __init__(self) -> None:
         super().__init__()
         self.data: list[bytes] = []
+        self.held = 0
         self.done = False
 
     def feed(self, chunk: bytes) -> Iterable[bytes]:
@@ -74,12 +82,21 @@ class EventUnwrapper(LineUnwrapper):
         for line in map(bytes.strip, self.lines(chunk)):
             if line:
                 value = data_of(line)
-                self.data += [value] if value is not None else []
+                self.hold(value)
             elif self.data:
-                event, self.data = b"\n".join(self.data), []
+                event, self.data, self.held = b"\n".join(self.data), [], 0
                 self.done = self.done or event == DONE
                 found += [] if self.done else [event]
         return found
+
+    def hold(self, value: bytes | None) -> None:
+        """Keep a line of an event; a short one takes more than its bytes."""
+        if value is None:
+            return
+        self.data.append(value)
+        self.held += len(value) + LINE
+        if self.held > MOST_LINE + LINE:
+            raise DecodeError(f"stream: expected events of at most {MOST_LINE:,} bytes, got a longer one")
 
     def close(self) -> None:
         """Tell that the stream is at its end; see `Unwrapper`."""
