@@ -25,10 +25,12 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from serlab import sse
+from serlab import codecs, sse
+from serlab.codecs import Codec, open_codec
 from serlab.envelopes import ANSWERS, Found, unwrap
-from serlab.errors import CorpusError
+from serlab.errors import CorpusError, DecodeError
 from serlab.hints import Hints, OnHint, is_log
+from serlab.limits import MIB, limits_for
 from serlab.messages.exact import loads_exactly
 from serlab.recognise import is_open, recognise
 from serlab.spread import Spread
@@ -45,6 +47,9 @@ RAISED_BY = "--max-body-mb raises the limit"
 MAX_LEVELS = 500
 """Levels of arrays and objects in a line: half of Python's recursion limit, so that whoever walks a body has room for
 it, in a worker as well as deep inside of another program; no API answers with a tenth of them."""
+
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading raises beside a limit."""
 
 LONG_INTEGER = "Exceeds the limit"
 """How Python begins to say that an integer has more digits than it reads."""
@@ -99,7 +104,7 @@ def read(
         CorpusError: the file cannot be opened or decompressed; with `strict`, a line cannot be read.
     """
     origin = Origin(str(path), name or str(path))
-    reader = Reader(origin, fail if strict else on_error or ignore)
+    reader = Reader(origin, fail if strict else on_error or ignore, longest)
     try:
         yield from reader.bodies(numbered(origin, reader, longest))
     except CorpusError as error:
@@ -134,9 +139,11 @@ class Reader:
     Args:
         origin: the file.
         report: receives each line that cannot be read.
+        longest: as in `read`; the other limits of a line are in proportion.
     """
 
-    def __init__(self, origin: Origin, report: OnError) -> None:
+    def __init__(self, origin: Origin, report: OnError, longest: int) -> None:
+        self.codec = open_codec("msgspec-json", "document", limits_for(-(-(longest or MAX_LINE) // MIB)))
         self.origin = origin
         self.file = origin.name
         self.report = report
@@ -171,7 +178,7 @@ class Reader:
                     return
             else:
                 try:
-                    document = parse(self.file, number, data)
+                    document = parse(self.file, number, data, self.codec)
                 except CorpusError as error:
                     self.cannot_read(number, f"an SSE event: {error.reason}")
                     continue
@@ -181,7 +188,7 @@ class Reader:
     def bodies_of_line(self, number: int, line: bytes, stream: "Stream") -> Iterator[Body]:
         """Unwrap what one line holds; report it if it is not JSON."""
         try:
-            value = parse(self.file, number, line)
+            value = parse(self.file, number, line, self.codec)
         except CorpusError as error:
             self.report(error)
             return
@@ -196,7 +203,7 @@ class Reader:
             return
         if part.is_text:
             try:
-                document = parse(self.file, number, document.encode("utf-8", "surrogatepass"))
+                document = parse(self.file, number, document.encode("utf-8", "surrogatepass"), self.codec)
             except CorpusError as error:
                 self.cannot_read(number, f"the body inside: {error.reason}")
                 return
@@ -258,15 +265,23 @@ def may_be_chunk(document: Any) -> bool:
     return type(document) is dict and is_open(document, "ChatChunk")
 
 
-def parse(file: str, number: int, data: bytes) -> Any:
+def parse(file: str, number: int, data: bytes, codec: Codec) -> Any:
     """Read one JSON value exactly: integers of any size, lone surrogates, and nothing that JSON does not have.
 
+    Args:
+        file: as the user gave it.
+        number: of the line.
+        data: the line, or a part of it.
+        codec: msgspec's JSON, of documents, with the limits of a line.
+
     Raises:
-        CorpusError: the line is not JSON.
+        CorpusError: the line is not JSON, or beyond a limit.
     """
     try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = codecs.decode_untrusted(codec, data)
+    except DecodeError as error:
+        if not isinstance(error.__cause__, NOT_JSON):
+            raise CorpusError(file, number, f"not read: {error}") from error
         # The standard library reads the rarities that are JSON, and words what is wrong with the rest.
         value = parse_slowly(file, number, data)
     # Few bodies have so many brackets that they need to be walked.

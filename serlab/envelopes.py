@@ -10,10 +10,12 @@ Langfuse and LangSmith log.
 
 import base64
 import binascii
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from serlab import codecs
+from serlab.codecs import open_codec
+from serlab.errors import DecodeError
 from serlab.recognise import recognise
 
 
@@ -176,8 +178,8 @@ def as_json(text: Any) -> Any:
     if type(text) is not str or not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return codecs.decode_untrusted(open_codec("json", "document"), text.encode("utf-8", "surrogatepass"))
+    except DecodeError:
         return None
 
 

@@ -28,10 +28,10 @@ LAYERS: dict[str, set[str]] = {
     "sse": set(),
     "frames": set(),
     "streams": set(),
-    "envelopes": {"recognise"},
+    "envelopes": {"codecs", "recognise"},
     "hints": {"envelopes", "recognise", "sse", "streams"},
     "spread": {"hints", "sse", "streams"},
-    "corpus": {"messages", "recognise", "sse", "streams", "envelopes", "hints", "spread"},
+    "corpus": {"messages", "codecs", "limits", "recognise", "sse", "streams", "envelopes", "hints", "spread"},
     "measure": {
         "messages",
         "codecs",
