@@ -6,7 +6,8 @@ from urllib.parse import urlparse
 
 import pytest
 
-from serlab.errors import MissingPackageError, ServiceError
+from serlab import codecs
+from serlab.errors import DecodeError, MissingPackageError, ServiceError
 from serlab.service.cache import Cache
 from serlab.service.cache.redisserver import free_port, redis_server
 from serlab.service.cache.redisstore import CONNECTIONS, RedisBackend
@@ -41,6 +42,25 @@ def test_an_answer_comes_back_and_two_clients_share_it() -> None:
         assert first.counts()["failed"] == second.counts()["failed"] == 0
         await first.close()
         await second.close()
+
+    with redis_server() as url:
+        bounded(use(url))
+
+
+def test_what_somebody_else_put_there_goes_the_way_of_all_bytes_from_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `decode_untrusted` made to raise, a whole entry is a corrupt one."""
+
+    def refuse(codec: Any, data: bytes) -> Any:
+        raise DecodeError("planted: no message")
+
+    async def use(url: str) -> None:
+        cache = cache_on(backend_at(url))
+        key = cache.key(HELLO)
+        await cache.put(key, answer())
+        monkeypatch.setattr(codecs, "decode_untrusted", refuse)
+        assert await cache.get(key) is None
+        assert (cache.stats.corrupt, cache.stats.hits, cache.counts()["failed"]) == (1, 0, 0)
+        await cache.close()
 
     with redis_server() as url:
         bounded(use(url))
