@@ -1,23 +1,27 @@
 """Any codec on any transport: the answers are the same."""
 
 import asyncio
+import gzip
 import re
 import subprocess
 import sys
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, StreamEnded
 
 from serlab.codecs import open_codec, verifying_codecs
 from serlab.errors import ServiceError, UnknownNameError
 from serlab.messages import ChatRequest, from_document
-from serlab.service import Faults, Latency, Settings, running
+from serlab.service import Addresses, Faults, Latency, Settings, running, transport
 from serlab.service.clients import ARMS, BrokenError, Client, RefusedError, open_transport
 from tests.service.clienthelpers import HTTP_ARMS, PROMPT, messages, opened
-from tests.service.helpers import HELLO, bounded, request
+from tests.service.helpers import HELLO, bounded, request, until
 
 EMBED = from_document("EmbeddingRequest", {"model": "e", "input": ["a", "b"]})
 
@@ -204,6 +208,79 @@ def test_what_a_client_cannot_do_is_refused_when_it_is_made() -> None:
                 await Client(grpc, "ChatRequest", "protobuf").call(HELLO)
             with pytest.raises(ServiceError, match="none"):
                 await messages(Client(http, "EmbeddingRequest"), EMBED)
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("arm", ["http", "httpx2", "http2"])
+@pytest.mark.parametrize("most", [1000, 3_000_000])
+def test_answer_without_end_is_held_to_a_bound(monkeypatch: pytest.MonkeyPatch, arm: str, most: int) -> None:
+    """The call ends as broken; the connection is left, whatever the server would still send."""
+    monkeypatch.setattr(transport, "MOST_ANSWER", most)
+
+    async def work() -> None:
+        async with running(Settings(tokens=1_000_000)) as server, opened(arm, server.addresses) as way:
+            client = Client(way, "GenerateRequest", "orjson")
+            asked = from_document("GenerateRequest", {"model": "m", "prompt": "once", "stream": True})
+            # What is asked for is a stream that takes hours, and it is read as one answer.
+            with pytest.raises(BrokenError, match=f"more than {most:,} bytes"):
+                await way.call(client.payload(client.request.encode(asked)))
+            assert await until(lambda: server.stats.active == 0)
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("arm", ["http", "httpx2"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_complaint_without_end_is_read_no_further_than_anybody_would(arm: str, packed: bool) -> None:
+    """Nor is it unpacked."""
+    coding = "Content-Encoding: gzip\r\n" if packed else ""
+    head = f"HTTP/1.1 500 Oh\r\n{coding}Transfer-Encoding: chunked\r\n\r\n".encode()
+
+    async def complain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        with suppress(OSError):
+            while not writer.is_closing():
+                writer.write(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
+                await writer.drain()
+
+    async def work() -> None:
+        async with await asyncio.start_server(complain, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with opened(arm, Addresses(url, url, "", "", "", 0)) as way:
+                with pytest.raises(RefusedError, match="x" * 100) as caught:
+                    await Client(way, "GenerateRequest", "orjson").call(PROMPT)
+                assert caught.value.status == 500
+
+    bounded(work())
+
+
+def test_grpc_answer_that_is_packed_is_not_unpacked() -> None:
+    """A server that packs its answers unasked, which grpc's own would not, is refused before anything is unpacked."""
+    body = gzip.compress(bytes(1_000_000))
+
+    async def pack(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = H2Connection(H2Configuration(client_side=False))
+        connection.initiate_connection()
+        while True:
+            writer.write(connection.data_to_send())
+            for event in connection.receive_data(await reader.read(1 << 16)):
+                if isinstance(event, StreamEnded):
+                    head = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-encoding", "gzip")]
+                    connection.send_headers(event.stream_id, head)
+                    connection.send_data(event.stream_id, b"\1" + len(body).to_bytes(4, "big") + body)
+                    connection.send_headers(event.stream_id, [("grpc-status", "0")], end_stream=True)
+                if isinstance(event, ConnectionTerminated):
+                    writer.close()
+                    return
+
+    async def work() -> None:
+        async with await asyncio.start_server(pack, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with opened("grpc", Addresses("", "", f"127.0.0.1:{port}", "", "", 0)) as way:
+                with pytest.raises(RefusedError, match="'gzip' is disabled"):
+                    await Client(way, "GenerateRequest", "protobuf").call(PROMPT)
 
     bounded(work())
 

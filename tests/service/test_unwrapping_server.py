@@ -7,6 +7,7 @@ import pytest
 
 from serlab.errors import DecodeError
 from serlab.frames import encode_frame, end_frame
+from serlab.service import unwrapping
 from serlab.service.negotiate import EVENTS, FRAMES, LINES
 from serlab.service.unwrapping import UNWRAPPERS
 
@@ -62,6 +63,20 @@ def test_frame_that_is_damaged_is_found() -> None:
     data[3000] ^= 1
     with pytest.raises(DecodeError):
         unwrapped(FRAMES, [bytes(data)])
+
+
+@pytest.mark.parametrize(
+    ("form", "piece"),
+    [(LINES, b"x" * 100), (EVENTS, b"data: " + b"x" * 100), (EVENTS, b"data: \n"), (EVENTS, b"data:x\n")],
+)
+def test_message_without_end_is_held_to_a_bound(monkeypatch: pytest.MonkeyPatch, form: str, piece: bytes) -> None:
+    """A line, and an event of ever more lines, empty ones too."""
+    monkeypatch.setattr(unwrapping, "MOST_LINE", 100_000)
+    unwrapper, taken = UNWRAPPERS[form](), 0
+    with pytest.raises(DecodeError, match="at most 100,000 bytes"):
+        while taken < 10_000_000:
+            list(unwrapper.feed(piece))
+            taken += len(piece)
 
 
 def test_event_of_several_lines_is_one_message() -> None:
