@@ -33,7 +33,8 @@ trust. Memory grows with the bytes that have arrived, never with the length that
 payload; see `MAX_BYTES`. Errors of the stream itself (`OSError`, a socket's timeout) pass unchanged.
 
 What it does not do. Damage passes by chance once in 2^64 (a payload), and whoever means harm can compute the checks: a
-frame is no signature. Frames of two streams at the same place are not told apart.
+frame is no signature: unless one has written it oneself, what is in it is a stranger's bytes
+(`serlab.codecs.decode_untrusted`). Frames of two streams at the same place are not told apart.
 
 - `encode_frame`, `frame_parts`, `decode_frame`, `open_frame`: one frame, no stream.
 - `FrameDecoder`: bytes as they come, cut anywhere → payloads; does no input or output, so it fits any event loop.

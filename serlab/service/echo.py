@@ -17,7 +17,7 @@ import grpc
 from serlab import codecs
 from serlab.codecs import check_verifies, open_codec
 from serlab.service.client import content_for
-from serlab.service.negotiate import content_of
+from serlab.service.negotiate import SHOWN, content_of
 from serlab.service.refusals import one_line, refusal_for
 from serlab.service.transport import Payload, Transport
 
@@ -40,7 +40,7 @@ def returned(content: str, kind: str, data: bytes) -> bytes:
     """
     if content == BYTES:
         return data
-    codec = open_codec(content_of(content).codec, kind[:40])
+    codec = open_codec(content_of(content).codec, kind[:SHOWN])
     return codec.encode(codecs.decode_untrusted(codec, data))
 
 

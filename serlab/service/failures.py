@@ -15,6 +15,9 @@ Phase = Literal["connect", "first byte", "between tokens", "total", "deadline"]
 SHOWN = 300
 """Characters of a server's complaint that are repeated."""
 
+LONGEST = 15
+"""Digits of a time that is believed."""
+
 
 class CallError(ServiceError):
     """A call without a whole answer."""
@@ -47,7 +50,7 @@ class RefusedError(CallError):
     """
 
     def __init__(self, status: int, message: str, retry_after_s: float | None, where: str) -> None:
-        super().__init__(f"{where}: expected an answer, got {status}: {message[:SHOWN]}")
+        super().__init__(f"{where}: expected an answer, got {status}: {printable(message)}")
         self.status = status
         self.retry_after_s = retry_after_s
 
@@ -69,8 +72,14 @@ class BrokenError(CallError):
 
 def said(error: BaseException) -> str:
     """Give a library's complaint in one line; many are empty."""
-    text = " ".join(str(error).split())
+    text = printable(str(error))
     return f"{type(error).__name__}: {text}"[:SHOWN] if text else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Give what a server or a library says as one line without control characters, which a terminal would obey."""
+    words = " ".join(text[: 2 * SHOWN].split())
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in words)[:SHOWN]
 
 
 def retry_after(headers: object) -> float | None:
@@ -82,6 +91,7 @@ def retry_after(headers: object) -> float | None:
     get = getattr(headers, "get")  # noqa: B009, the libraries share no type
     for name, scale in (("retry-after-ms", 1000), ("grpc-retry-pushback-ms", 1000), ("retry-after", 1)):
         value = str(get(name) or "")
-        if value.replace(".", "", 1).isdecimal():
+        # Fifteen digits are 30,000 years; more would be read as an infinity.
+        if len(value) <= LONGEST and value.replace(".", "", 1).isdecimal():
             return float(value) / scale
     return None

@@ -21,6 +21,7 @@ from serlab import codecs
 from serlab.codecs import Codec, open_codec
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
+from serlab.service.negotiate import SHOWN
 from serlab.service.refusals import Cut, one_line, refusal_for
 
 SERVICE = "serlab.LLMService"
@@ -109,7 +110,7 @@ class Service:
             UnknownNameError: there is no such fault.
         """
         forced = dict(context.invocation_metadata() or ()).get("x-serlab-fault", "")
-        return self.engine.admit(message, str(forced))
+        return self.engine.admit(message, str(forced)[:SHOWN])
 
     async def refuse(self, context: Any, error: Exception) -> None:
         """End a call with the status for an error; raises gRPC's own exception."""

@@ -32,7 +32,7 @@ from serlab.service.departures import Tracked, while_connected
 from serlab.service.echo import BYTES, ECHO_PATH, KIND_HEADER, returned
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
-from serlab.service.negotiate import answer_content, content_of
+from serlab.service.negotiate import SHOWN, answer_content, content_of
 from serlab.service.paths import CALLS_PATH, PATHS
 from serlab.service.receiving import body_of
 from serlab.service.refusals import BAD_BODY, Departed, Refusal, refusal_for
@@ -83,7 +83,7 @@ class Handlers:
         message = codecs.decode_untrusted(open_codec(content.codec, kinds.request), await body_of(request))
         streams = bool(kinds.piece) and message.stream is True
         written = answer_content(request.headers.get("accept", ""), content, streams)
-        fault = self.engine.admit(message, request.headers.get("x-serlab-fault", ""))
+        fault = self.engine.admit(message, request.headers.get("x-serlab-fault", "")[:SHOWN])
         if streams:
             return streamed(self.engine, message, fault, written, kinds.piece, deadline, shape)
         work = partial(self.work, request, message, fault)
@@ -103,7 +103,7 @@ class Handlers:
         """Stop a call for a client whose protocol or library cannot say that it has left."""
         name = request.path_params["name"]
         if not self.calls.cancel(name):
-            raise Refusal(404, f"no call named {name[:40]} is under way; it has ended, or has not come yet")
+            raise Refusal(404, f"no call named {name[:SHOWN]!r} is under way; it has ended, or has not come yet")
         return Response(status_code=204)
 
     async def echo(self, request: Request) -> Response:

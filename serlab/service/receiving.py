@@ -2,6 +2,7 @@
 
 from starlette.requests import Request
 
+from serlab.service.negotiate import SHOWN
 from serlab.service.refusals import Refusal
 from serlab.service.settings import MAX_BODY_BYTES
 
@@ -14,7 +15,7 @@ async def body_of(request: Request) -> bytes:
     """
     coding = request.headers.get("content-encoding", "identity")
     if coding.strip().lower() != "identity":
-        text = f"Content-Encoding: expected identity or none, got {coding[:40]!r}; send the body as it is"
+        text = f"Content-Encoding: expected identity or none, got {coding[:SHOWN]!r}; send the body as it is"
         raise Refusal(415, text, headers={"accept-encoding": "identity"})
     parts, size = [], 0
     async for part in request.stream():

@@ -20,6 +20,7 @@ from serlab.errors import ServiceError, UnknownNameError
 from serlab.messages import ChatRequest, from_document
 from serlab.service import Addresses, Faults, Latency, Settings, running, transport
 from serlab.service.clients import ARMS, BrokenError, Client, RefusedError, open_transport
+from serlab.service.failures import retry_after
 from tests.service.clienthelpers import HTTP_ARMS, PROMPT, messages, opened
 from tests.service.helpers import HELLO, bounded, request, until
 
@@ -256,6 +257,20 @@ def test_complaint_without_end_is_read_no_further_than_anybody_would(arm: str, p
             await left.wait()
 
     bounded(work())
+
+
+def test_complaint_of_a_server_is_shown_without_what_a_terminal_would_obey() -> None:
+    """Escape sequences, line ends, text that runs backwards."""
+    shown = str(RefusedError(500, "a\x1b]0;b\x07\r\nc\u202ed\ud800" + "e" * 5000, None, "here"))
+    assert shown.isprintable() and len(shown) < 500 and "a\ufffd]0;b\ufffd c\ufffdd\ufffde" in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1.5", 1.5), ("9" * 400, None), ("inf", None), ("-1", None), ("²", None)]
+)
+def test_time_to_come_again_is_a_time(value: str, expected: float | None) -> None:
+    """An endless one would be waited for without end."""
+    assert retry_after({"retry-after": value}) == expected
 
 
 def test_grpc_answer_that_is_packed_is_not_unpacked() -> None:

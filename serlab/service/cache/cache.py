@@ -91,10 +91,9 @@ class Compressed:
             DecodeError: the bytes are not one compressed message, or would be longer than is allowed.
         """
         try:
-            size = zstandard.frame_content_size(data)
-            if size > DEFAULT_LIMITS.max_bytes:
-                limit = f"limit max_bytes: expected at most {DEFAULT_LIMITS.max_bytes:,}, got {size:,} uncompressed"
-                raise DecodeError(f"{self.name}: {limit}")
+            size, most = zstandard.frame_content_size(data), unpacked(len(data))
+            if size > most:
+                raise DecodeError(f"{self.name}: limit max_bytes: expected at most {most:,}, got {size:,} uncompressed")
             plain = self._decompressor.decompress(data, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise DecodeError(f"{self.name}: expected one zstd frame, got {len(data)} other bytes: {error}") from error
@@ -219,6 +218,11 @@ class Cache:
     async def close(self) -> None:
         """Close the backend."""
         await self.backend.close()
+
+
+def unpacked(length: int) -> int:
+    """Give the bytes that compressed ones may become: no more than a message of their length may."""
+    return min(DEFAULT_LIMITS.max_bytes, DEFAULT_LIMITS.allowance(length))
 
 
 def plain_codec(codec: Codec | Compressed) -> Codec:
