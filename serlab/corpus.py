@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from serlab import codecs, sse
-from serlab.codecs import Codec, open_codec
+from serlab.codecs import open_codec
 from serlab.envelopes import ANSWERS, Found, unwrap
 from serlab.errors import CorpusError, DecodeError
 from serlab.hints import Hints, OnHint, is_log
@@ -104,7 +104,7 @@ def read(
         CorpusError: the file cannot be opened or decompressed; with `strict`, a line cannot be read.
     """
     origin = Origin(str(path), name or str(path))
-    reader = Reader(origin, fail if strict else on_error or ignore, longest)
+    reader = Reader(origin, fail if strict else on_error or ignore, longest or MAX_LINE)
     try:
         yield from reader.bodies(numbered(origin, reader, longest))
     except CorpusError as error:
@@ -139,12 +139,12 @@ class Reader:
     Args:
         origin: the file.
         report: receives each line that cannot be read.
-        longest: as in `read`; the other limits of a line are in proportion.
+        longest: bytes that a line may have.
     """
 
-    def __init__(self, origin: Origin, report: OnError, longest: int) -> None:
-        self.codec = open_codec("msgspec-json", "document", limits_for(-(-(longest or MAX_LINE) // MIB)))
+    def __init__(self, origin: Origin, report: OnError, longest: int = MAX_LINE) -> None:
         self.origin = origin
+        self.longest = longest
         self.file = origin.name
         self.report = report
         self.hints = Hints(origin)
@@ -178,7 +178,7 @@ class Reader:
                     return
             else:
                 try:
-                    document = parse(self.file, number, data, self.codec)
+                    document = parse(self.file, number, data, self.longest)
                 except CorpusError as error:
                     self.cannot_read(number, f"an SSE event: {error.reason}")
                     continue
@@ -188,7 +188,7 @@ class Reader:
     def bodies_of_line(self, number: int, line: bytes, stream: "Stream") -> Iterator[Body]:
         """Unwrap what one line holds; report it if it is not JSON."""
         try:
-            value = parse(self.file, number, line, self.codec)
+            value = parse(self.file, number, line, self.longest)
         except CorpusError as error:
             self.report(error)
             return
@@ -203,7 +203,7 @@ class Reader:
             return
         if part.is_text:
             try:
-                document = parse(self.file, number, document.encode("utf-8", "surrogatepass"), self.codec)
+                document = parse(self.file, number, document.encode("utf-8", "surrogatepass"), self.longest)
             except CorpusError as error:
                 self.cannot_read(number, f"the body inside: {error.reason}")
                 return
@@ -265,20 +265,21 @@ def may_be_chunk(document: Any) -> bool:
     return type(document) is dict and is_open(document, "ChatChunk")
 
 
-def parse(file: str, number: int, data: bytes, codec: Codec) -> Any:
+def parse(file: str, number: int, data: bytes, longest: int = MAX_LINE) -> Any:
     """Read one JSON value exactly: integers of any size, lone surrogates, and nothing that JSON does not have.
 
     Args:
-        file: as the user gave it.
+        file: as the user named it.
         number: of the line.
-        data: the line, or a part of it.
-        codec: msgspec's JSON, of documents, with the limits of a line.
+        data: the JSON.
+        longest: bytes that a line may have, by which its values are bounded too.
 
     Raises:
-        CorpusError: the line is not JSON, or beyond a limit.
+        CorpusError: the line is not JSON, or its values would take too much memory.
     """
     try:
-        value = codecs.decode_untrusted(codec, data)
+        limits = limits_for(-(-longest // MIB))
+        value = codecs.decode_untrusted(open_codec("msgspec-json", "document", limits), data)
     except DecodeError as error:
         if not isinstance(error.__cause__, NOT_JSON):
             raise CorpusError(file, number, f"not read: {error}") from error
