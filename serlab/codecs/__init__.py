@@ -10,11 +10,12 @@ of its codec by naming it a second time, under the entry-point group `serlab.cod
 """
 
 import platform
+from dataclasses import replace
 from functools import cache
 from importlib import import_module, metadata
 from typing import Any, NamedTuple
 
-from serlab.codecs.base import Codec, unguarded
+from serlab.codecs.base import Codec
 from serlab.codecs.guard import guarded
 from serlab.errors import DecodeError, DuplicateNameError, MissingPackageError, NoSchemaError, UnknownNameError
 from serlab.limits import DEFAULT_LIMITS, Limits
@@ -176,7 +177,7 @@ def bind(name: str, kind: str, limits: Limits) -> Codec:
         raise MissingPackageError(f"codec {name!r} needs {info.package}: {info.install} ({error})") from error
     module = "" if name in plugins() else BUILT_IN[name].module
     codec: Codec = make(name, kind, limits) if module == "flatbuffers" else make(name, kind)
-    return guarded(codec, module, limits)
+    return replace(guarded(codec, module, limits), verifies=name in verifying_codecs())
 
 
 def check_verifies(name: str) -> None:
@@ -200,9 +201,8 @@ def decode_untrusted(codec: Codec, data: bytes) -> Any:
         DecodeError: the bytes are not one whole message of this format, or beyond a limit; or the codec has no limits.
         UnknownNameError: the codec does not verify what it reads.
     """
-    if codec.name not in verifying_codecs():
+    if not codec.verifies:
         check_verifies(codec.name)
-    if codec.guard is unguarded:
         raise DecodeError(f"{codec.name}: expected a codec with limits, got one without; make it by open_codec")
     return codec.decode(data)
 

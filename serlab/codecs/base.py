@@ -60,6 +60,7 @@ class Codec:
             has long been there, so whoever measures encodes as many first.
         check: message → None, or EncodeError where it holds what the library would change without notice; None where
             there is nothing to look for.
+        verifies: whether it may be given bytes from strangers, within its limits: `open_codec` says so, nobody else.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Codec:
     guard: Callable[[bytes], None] = unguarded
     learns: int = 0
     check: Callable[[Any], None] | None = None
+    verifies: bool = False
 
     def encode(self, message: Any) -> bytes:
         """Turn a message into bytes.
