@@ -17,6 +17,10 @@ STATUSES = {
 }
 """Code → the status of HTTP that means the same; any other is 500."""
 
+TOO_LARGE, OVERSIZE = 413, "message larger than max"
+"""The status of HTTP, and grpc's words, for a message beyond a limit: the code is that of a server which has enough,
+but to come again later is no use."""
+
 SETTLED = (
     grpc.ChannelConnectivity.READY,
     grpc.ChannelConnectivity.TRANSIENT_FAILURE,
@@ -62,4 +66,5 @@ def failure_of(error: Any, patience: Patience, began: bool) -> CallError:
     if error.code() in BROKEN:
         return BrokenError(text, patience.where, began)
     trailing = dict(error.trailing_metadata() or ())
-    return patience.refused(STATUSES.get(error.code(), 500), text, retry_after(trailing))
+    status = TOO_LARGE if OVERSIZE in text else STATUSES.get(error.code(), 500)
+    return patience.refused(status, text, retry_after(trailing))

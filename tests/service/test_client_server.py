@@ -21,6 +21,7 @@ from serlab.messages import ChatRequest, from_document
 from serlab.service import Addresses, Faults, Latency, Settings, running, transport
 from serlab.service.clients import ARMS, BrokenError, Client, RefusedError, open_transport
 from serlab.service.failures import retry_after
+from serlab.service.settings import MAX_BODY_BYTES
 from tests.service.clienthelpers import HTTP_ARMS, PROMPT, messages, opened
 from tests.service.helpers import HELLO, bounded, request, until
 
@@ -255,6 +256,21 @@ def test_complaint_without_end_is_read_no_further_than_anybody_would(arm: str, p
                     await Client(way, "GenerateRequest", "orjson").call(PROMPT)
                 assert caught.value.status == 500
             await left.wait()
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_message_that_is_too_large_for_grpc_is_no_rate_limit(streams: bool) -> None:
+    """As over HTTP, the status says that coming again is no use."""
+    asked = from_document("GenerateRequest", {"model": "m", "prompt": "x" * MAX_BODY_BYTES})
+
+    async def work() -> None:
+        async with running() as server, opened("grpc", server.addresses) as way:
+            client = Client(way, "GenerateRequest", "protobuf")
+            with pytest.raises(RefusedError, match="larger than max") as caught:
+                await (messages(client, asked) if streams else client.call(asked))
+            assert caught.value.status == 413
 
     bounded(work())
 
