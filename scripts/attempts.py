@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from scripts import quiet
+from serlab.folders import write_atomically
 from serlab.report import build_tables
-from serlab.results import ENVIRONMENT, PARQUET, is_finished, load_environment, load_results, write_atomically
+from serlab.results import ENVIRONMENT, PARQUET, is_finished, load_environment, load_results
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_ATTEMPTS = 3

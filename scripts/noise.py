@@ -31,7 +31,7 @@ from typing import NamedTuple
 import pyperf
 
 import serlab
-from serlab.results import write_atomically
+from serlab.folders import write_atomically
 from serlab.stats import Estimate, paired_ratio
 
 CODECS = ("msgpack", "orjson")

@@ -138,6 +138,6 @@ def print_scenarios(as_json: bool) -> None:
 
 def write_record(path: Path, decision: "Decision") -> None:
     """Write a decision record."""
-    from serlab.results import write_atomically
+    from serlab.folders import write_atomically
 
     write_atomically(path, visible(decision.to_markdown(), keep="\n").encode())

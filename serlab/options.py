@@ -21,7 +21,10 @@ Seed = Annotated[int, typer.Option("--seed", help="Of workloads, samples and the
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first corpus line that cannot be read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
 MaxBodyMb = Annotated[
-    int, typer.Option("--max-body-mb", metavar="MIB", min=1, help="Length of a body that is taken; a line: 4 times.")
+    int,
+    typer.Option(
+        "--max-body-mb", metavar="MIB", min=1, max=1 << 20, help="Length of a body that is taken; a line: 4 times."
+    ),
 ]
 Gc = Annotated[str, typer.Option("--gc", metavar="frozen|on", help="Python's collector while timing.")]
 Pin = Annotated[bool, typer.Option("--pin", help="Keep each timing worker on one processor.")]

@@ -57,8 +57,8 @@ def export(
     ] = None,
 ) -> None:
     """Write one table of a results folder, or a part of it, for a paper, a page or a spreadsheet."""
+    from serlab.folders import write_atomically
     from serlab.report.selection import export_table
-    from serlab.results import write_atomically
 
     if standalone and format_ != "tex":
         raise typer.BadParameter(f"--standalone is for --format tex, got {format_}")

@@ -11,65 +11,32 @@ DIR/report.html        the page: the answer, a calculator, figures and tables
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import pandas as pd
 
 from serlab.errors import ResultsError
+from serlab.folders import REMEDY, appending, inside, read_inside, write_inside
+from serlab.records import Batches, Environment, Texts, misfit, read_json
+from serlab.rows import FORMAT, PARQUET, Row, other_format, read_table, unusable
 from serlab.visible import visible
+
+__all__ = [
+    "COMPRESSION", "ENVIRONMENT", "FORMAT", "MACHINE", "PARQUET", "Finished", "Journal", "Row", "frame", "is_finished",
+    "load_environment", "load_findings", "load_results", "no_results", "other_format", "unfinished", "write_results",
+]  # fmt: skip
 
 JOURNAL = "journal.jsonl"
 ENVIRONMENT = "environment.json"
-PARQUET = "results.parquet"
-FORMAT = 1
-"""Version of the folder's format, as `format` in the environment; a folder without one is of the first. It goes up
-when an older serlab could no longer read what a newer one writes."""
 KEYS = ("run", "versions")
 """What every environment record has."""
 MACHINE = ("cpu", "cores", "os", "python", "processes")
 """What it tells besides of where and how a run was made, for the captions of tables and for comparing runs."""
 COMPRESSION = ("gzip", "gunzip", "zstd", "unzstd")
 """Operations on a codec's bytes, which are no work of the codec's own."""
-REMEDY = "make room or choose another folder"
-
-
-class Row(NamedTuple):
-    """One figure.
-
-    Attributes:
-        run: the run's id.
-        codec: the codec's name; the baseline's second arm, the floors and the arms of another environment bear names
-            of their own.
-        codec_version: its library's version.
-        workload: a built-in workload or a corpus file.
-        message: the kind of message.
-        operation: encode, decode, open, read-one, a step of the access curve, relay, stream, a stage, one of
-            `COMPRESSION`, size or parity; under load with how, as in `encode/threads=2`; `wire/EXPERIMENT/…` for what
-            was measured on a whole call, where `codec` is the arm and `serlab.measure.wire.METRICS` has the metrics.
-        metric: time, time-paired and time-again (where two environments are paired), raw, gzip, zstd, allocations,
-            bytes, peak, growth, retained, rate, byte-rate, lag-p50, lag-p99, lag-max, lag-rate, equal, refused,
-            changed, no_schema, failed; and common, the bodies that the codec's figures are over, where some codec
-            with figures refused one.
-        unit: of the value.
-        process: the worker's number, from 0.
-        value: the figure.
-    """
-
-    run: str
-    codec: str
-    codec_version: str
-    workload: str
-    message: str
-    operation: str
-    metric: str
-    unit: str
-    process: int
-    value: float
-
-
-TEXTS = [name for name, kind in Row.__annotations__.items() if kind is str]
+RECORD_BYTES = 1 << 24
+"""Bytes of the environment record."""
 
 
 class Finished(NamedTuple):
@@ -91,6 +58,16 @@ class Finished(NamedTuple):
     left_out: dict[str, list[int]] = {}  # noqa: RUF012 - nobody fills it
 
 
+class Line(TypedDict):
+    """A line of the journal."""
+
+    key: str
+    rows: list[Row]
+    findings: list[Texts]
+    pyperf: list[Batches]
+    left_out: NotRequired[dict[str, list[int]]]
+
+
 class Journal:
     """The growing file of finished cells; a cell is there whole or not at all.
 
@@ -102,9 +79,9 @@ class Journal:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / JOURNAL
-        self.cells = {cell.key: cell for cell in read_journal(self.path)}
-        drop_torn_line(self.path)
+        self.directory = directory
+        self.cells = {cell.key: cell for cell in read_journal(directory)}
+        drop_torn_line(directory)
 
     def append(self, cell: Finished) -> None:
         """Write a finished cell and wait until it is on the disk.
@@ -114,13 +91,14 @@ class Journal:
         """
         line = json.dumps(cell._asdict()).encode() + b"\n"
         try:
-            with self.path.open("ab") as file:
+            with appending(self.directory, JOURNAL) as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise ResultsError(
-                f"{self.path}: cannot be written: {error.strerror}; {REMEDY}; a run goes on with --resume"
+                f"{self.directory / JOURNAL}: cannot be written: {error.strerror}; {REMEDY}; a run goes on with "
+                "--resume"
             ) from error
         self.cells[cell.key] = cell
 
@@ -129,54 +107,44 @@ class Journal:
         return {number for cell in self.cells.values() for number in cell.left_out.get(workload, ())}
 
 
-def read_journal(path: Path) -> Iterator[Finished]:
+def read_journal(directory: Path) -> Iterator[Finished]:
     """Read the finished cells; a last line that a kill cut short is passed over.
 
     Raises:
         ResultsError: another line is damaged.
     """
+    path = inside(directory, JOURNAL)
     if not path.exists():
         return
-    lines = path.read_bytes().split(b"\n")
+    lines = read_inside(directory, JOURNAL).split(b"\n")
     for number, line in enumerate(lines[:-1], 1):
         try:
-            value = json.loads(line)
-            rows = [Row(*row) for row in value["rows"]]
-            yield Finished(value["key"], rows, value["findings"], value["pyperf"], value.get("left_out", {}))
-        except (ValueError, KeyError, TypeError) as error:
+            yield finished(read_json(line))
+        except ValueError as error:
             raise ResultsError(f"{path}:{number}: damaged, {error}; start a new run in another folder") from error
 
 
-def drop_torn_line(path: Path) -> None:
-    """Cut off what a kill left of an unfinished line, so that the next one starts afresh."""
-    if path.exists():
-        data = path.read_bytes()
-        if not data.endswith(b"\n"):
-            os.truncate(path, data.rfind(b"\n") + 1)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or, after a failure, as it was.
-
-    A link stays one, and what is no regular file (a pipe, a device) is written to, not replaced.
+def finished(value: Any) -> Finished:
+    """Make a finished cell of a line's JSON values.
 
     Raises:
-        ResultsError: the disk is full or the folder cannot be written.
+        ValueError: it is none; the text names the place.
     """
-    target = Path(os.path.realpath(path))
-    # Not `with_name`: the current folder has none, and would be no OSError.
-    temporary = target.parent / f".{target.name}.part"
-    try:
-        if target.exists() and not target.is_file() and not target.is_dir():
-            target.write_bytes(data)
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ResultsError(f"{path}: cannot be written: {error.strerror}; {REMEDY}") from error
+    if wrong := misfit(value, Line):
+        raise ValueError(wrong)
+    rows = [Row(*row) for row in value["rows"]]
+    if wrong := next((wrong for row in rows if (wrong := unusable(row))), ""):
+        raise ValueError(wrong)
+    return Finished(value["key"], rows, value["findings"], value["pyperf"], value.get("left_out", {}))
+
+
+def drop_torn_line(directory: Path) -> None:
+    """Cut off what a kill left of an unfinished line, so that the next one starts afresh."""
+    if (directory / JOURNAL).exists():
+        with appending(directory, JOURNAL) as file:
+            data = file.read()
+            if not data.endswith(b"\n"):
+                file.truncate(data.rfind(b"\n") + 1)
 
 
 def frame(rows: Iterable[Row]) -> pd.DataFrame:
@@ -201,8 +169,7 @@ def write_results(directory: Path, cells: Iterable[Finished]) -> pd.DataFrame:
         ResultsError: the disk is full or the folder cannot be written.
     """
     table = frame(row for cell in cells for row in cell.rows)
-    buffer = table.to_parquet(index=False)
-    write_atomically(directory / PARQUET, buffer)
+    write_inside(directory, PARQUET, table.to_parquet(index=False))
     return table
 
 
@@ -221,47 +188,16 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     folder = Path(directory)
     if (folder / ENVIRONMENT).exists():
         load_environment(folder)
-    try:
-        table = pd.read_parquet(folder / PARQUET) if (folder / PARQUET).exists() else None
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{folder / PARQUET}: damaged: {error}") from error
-    if table is not None:
-        return checked(folder, table)
+    if inside(folder, PARQUET).exists():
+        return read_table(folder)
     if not (folder / JOURNAL).exists():
         raise no_results(folder, PARQUET)
-    return frame(row for cell in read_journal(folder / JOURNAL) for row in cell.rows)
-
-
-def checked(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """Refuse a table that is not one of rows.
-
-    Raises:
-        ResultsError: a column is missing, or holds what it cannot.
-    """
-    if missing := [name for name in Row._fields if name not in table.columns]:
-        raise other_format(
-            folder, f"{PARQUET} with the columns of format {FORMAT}", f"one without {', '.join(missing)}"
-        )
-    for name, column in table[[*Row._fields]].items():
-        fits = pd.api.types.is_string_dtype if name in TEXTS else pd.api.types.is_numeric_dtype
-        if not fits(column):
-            what = "texts" if name in TEXTS else "numbers"
-            raise other_format(folder, f"{PARQUET} with {what} in the column {name}", str(column.dtype))
-    return shown(table)
-
-
-def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the rows with names that can be shown anywhere: a codec or a workload may bear any other."""
-    for name in TEXTS:
-        found = {one: visible(one) for one in table[name].unique() if isinstance(one, str)}
-        if any(before != after for before, after in found.items()):
-            table[name] = table[name].map(found)
-    return table
+    return frame(row for cell in read_journal(folder) for row in cell.rows)
 
 
 def load_findings(directory: str | Path) -> list[dict[str, Any]]:
     """Read what a run found amiss: bodies refused or changed, corpus lines that cannot be read, workers that died."""
-    cells = read_journal(Path(directory) / JOURNAL)
+    cells = read_journal(Path(directory))
     return [finding for cell in cells for finding in cell.findings]
 
 
@@ -277,11 +213,13 @@ def load_environment(directory: str | Path, needed: Iterable[str] = ()) -> dict[
     """
     path = Path(directory) / ENVIRONMENT
     try:
-        record = json.loads(path.read_bytes())
+        record = read_json(read_inside(directory, ENVIRONMENT, RECORD_BYTES))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise no_results(Path(directory), ENVIRONMENT) from error
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from error
+    except ResultsError:
+        raise
     except ValueError as error:
         raise ResultsError(f"{path}: damaged: {error}") from error
     return checked_record(Path(directory), record, (*KEYS, *needed))
@@ -305,15 +243,9 @@ def checked_record(folder: Path, record: Any, keys: Iterable[str]) -> dict[str, 
         )
     if not isinstance(record["versions"], dict):
         raise other_format(folder, f"{ENVIRONMENT} with an object of versions", type(record["versions"]).__name__)
+    if wrong := misfit(record, Environment):
+        raise ResultsError(f"{folder / ENVIRONMENT}: {wrong}; expected what `serlab compare` writes there")
     return record
-
-
-def other_format(folder: Path, expected: str, got: str) -> ResultsError:
-    """Say that a results folder is not of the format that this serlab reads."""
-    return ResultsError(
-        f"{folder}: a results folder of another version: expected {expected}, got {got}; read it with the serlab that "
-        "wrote it, or measure again with `serlab compare -o DIR`"
-    )
 
 
 def no_results(folder: Path, name: str) -> ResultsError:

@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def run(
     try:
         table = run_plan(plan, directory, resume, console(stderr=True))
     except KeyboardInterrupt:
-        again = f"serlab {sys.argv[1]} --resume -o {shlex.quote(str(directory))}"
+        again = shlex.join(["serlab", sys.argv[1], "--resume", "-o", str(directory), *outside(options)])
         print(f"\nserlab: stopped; what is measured is kept, go on with: {visible(again)}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     # An answer takes sizes and times; of a run without them `serlab report` writes a page all the same.
@@ -123,16 +124,44 @@ def choose_folder(output: Path | None, resume: bool) -> Path:
 
 
 def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any:
-    """Give a stopped run's own options, where the command line names none."""
+    """Give a stopped run's own options, where the command line names none but files and the other environment.
+
+    What a folder says is read, never opened or run: it may come from somebody else. So corpora and the environment to
+    compare with are those of the command line.
+
+    Raises:
+        ResultsError: the run had a corpus or another environment, and the command line names none.
+    """
     from serlab.measure.options import Options
     from serlab.results import ENVIRONMENT, load_environment, other_format
 
-    if given != Options(parts=parts) or not (directory / ENVIRONMENT).exists():
+    if replace(given, corpora=(), base="") != Options(parts=parts) or not (directory / ENVIRONMENT).exists():
         return given
     record = load_environment(directory).get("options")
     if not isinstance(record, dict):
         raise other_format(directory, f"{ENVIRONMENT} with the options of the run", "one without them")
-    return Options.from_record(record)
+    try:
+        options = Options.from_record(record)
+    except ResultsError as error:
+        raise ResultsError(f"{directory / ENVIRONMENT}: {error}; give the options of the run again") from error
+    if lacking := outside(options, given):
+        raise ResultsError(
+            f"{directory}: was made with {shlex.join(lacking)}, which is not taken from a folder, since that would "
+            "open or run what its author names; give it again beside --resume, by your own name for it"
+        )
+    return replace(options, corpora=given.corpora, base=given.base)
+
+
+def outside(options: Any, given: Any = None) -> list[str]:
+    """List the options that name files and programs.
+
+    Args:
+        options: of a run.
+        given: leave out what these name as well.
+    """
+    named = [word for corpus in options.corpora for word in ("--corpus", corpus)]
+    found = [] if given and given.corpora else named
+    return found + (["--base", options.base] if options.base and not (given and given.base) else [])
 
 
 def print_sizes(

@@ -9,6 +9,7 @@ import pytest
 
 from serlab.decide.run import read_run
 from serlab.errors import ResultsError
+from serlab.folders import write_atomically
 from serlab.measure.options import Options
 from serlab.page import write_page
 from serlab.report import write_tables
@@ -20,7 +21,6 @@ from serlab.results import (
     load_environment,
     load_results,
     unfinished,
-    write_atomically,
     write_results,
 )
 from serlab.running import recorded_options
@@ -127,7 +127,7 @@ def test_a_folder_without_a_key_or_a_column_is_named(tmp_path: Path) -> None:
     table = load_results(path).assign(novel=1)
     for bad, said in (
         (table.drop(columns=["codec_version"]), "columns of format 1, got one without codec_version"),
-        (table.assign(value="x"), "numbers in the column value, got str"),
+        (table.assign(value="x"), "numbers in the column value, got (large_)?string"),
         (table.assign(codec=1), "texts in the column codec, got int64"),
     ):
         bad.to_parquet(path / "results.parquet")

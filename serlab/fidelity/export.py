@@ -12,8 +12,8 @@ import pandas as pd
 from serlab.codecs import codec_info
 from serlab.fidelity.cells import KEPT, LOSES, MISREADS, MISSING, NO_CASE, READS, REFUSED, REFUSES, Cell, EvolutionCell
 from serlab.fidelity.changes import ALLOWED
+from serlab.folders import write_inside
 from serlab.report import FORMATS
-from serlab.results import write_atomically
 
 TIDY = ("csv", "json")
 NO_DETAIL = {KEPT, READS, NO_CASE, REFUSED, REFUSES, MISSING}
@@ -45,10 +45,8 @@ def write_matrices(directory: Path, fidelity: Sequence[Cell], evolution: Sequenc
     for name, cells in (("fidelity", fidelity), ("evolution", evolution)):
         tidy, wide = tidy_table(cells), wide_table(cells)
         for suffix, write in FORMATS.items():
-            path = directory / f"{name}.{suffix}"
             text = write(tidy if suffix in TIDY else wide, f"{TITLES[name]}. {versions}", None)
-            write_atomically(path, text.encode())
-            written.append(path)
+            written.append(write_inside(directory, f"{name}.{suffix}", text.encode()))
     return written
 
 

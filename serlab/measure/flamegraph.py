@@ -8,20 +8,23 @@ Source: memray's documentation, "Flame Graph Reporter".
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import memray
 
 from serlab.errors import ResultsError
+from serlab.folders import write_inside
 
 
-def write_flamegraph(call: Callable[[Any], Any], items: Iterable[Any], path: Path) -> None:
+def write_flamegraph(call: Callable[[Any], Any], items: Iterable[Any], folder: Path, name: str) -> None:
     """Trace an operation and write its flame graph.
 
     Args:
         call: what is traced.
         items: its arguments, one per call.
-        path: an .html file, which loads nothing from elsewhere; its folder is made.
+        folder: the results folder.
+        name: of an .html file in it, which loads nothing from elsewhere.
 
     Raises:
         ResultsError: memray cannot write it.
@@ -29,14 +32,12 @@ def write_flamegraph(call: Callable[[Any], Any], items: Iterable[Any], path: Pat
     # Brings memray's terminal programs along, which only this needs.
     from memray.commands import main as memray_command
 
-    capture = path.with_suffix(".bin")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with TemporaryDirectory(prefix="serlab-") as temporary:
+        # Elsewhere first: memray would write through a link that the folder came with.
+        capture, graph = Path(temporary, "trace.bin"), Path(temporary, "graph.html")
         with memray.Tracker(capture, trace_python_allocators=True):
             for item in items:
                 call(item)
-        status = memray_command(["flamegraph", "--no-web", "--force", "--output", str(path), str(capture)])
-    finally:
-        capture.unlink(missing_ok=True)
-    if status:
-        raise ResultsError(f"{path}: memray flamegraph ended with status {status}")
+        if status := memray_command(["flamegraph", "--no-web", "--output", str(graph), str(capture)]):
+            raise ResultsError(f"{folder / name}: memray flamegraph ended with status {status}")
+        write_inside(folder, name, graph.read_bytes())

@@ -24,6 +24,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from serlab.codecs.base import reason
+from serlab.folders import file_name
 from serlab.measure.flamegraph import write_flamegraph
 from serlab.measure.load import Bound, Emit, bind, finding, limits_of, load_messages, row
 from serlab.measure.parity import check
@@ -95,8 +96,8 @@ def measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: P
         for metric, value in figures.items():
             emit(row(job, name, operation, metric, UNITS[metric], value))
         if job["flamegraph"]:
-            path = Path(job["folder"], "flamegraphs", f"{job['workload']}-{name}-{operation}".replace("/", "_"))
-            write_flamegraph(call, items * passes, path.with_name(f"{path.name}.html"))
+            graph = "-".join(map(file_name, (job["workload"], name, operation)))
+            write_flamegraph(call, items * passes, Path(job["folder"]), f"flamegraphs/{graph}.html")
 
 
 def operations_of(bound: Bound, messages: list[Any]) -> dict[str, tuple[Callable[[Any], Any], list[Any]]]:

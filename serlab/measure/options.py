@@ -1,9 +1,13 @@
 """What the user asks a run for."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from serlab.errors import ResultsError
 from serlab.limits import MAX_BODY_MB
+from serlab.records import misfit
 
 PARTS = ("size", "memory", "time")
 VARIANTS = ("json-base64", "orjson-base64", "msgspec-json-base64", "msgpack-bin", "msgspec-msgpack-bin")
@@ -14,6 +18,12 @@ FRESH = ("json-fresh", "msgpack-fresh", "msgspec-json-fresh", "msgspec-msgpack-f
 stream the codec that keeps its encoder takes 0.65 (json), 0.8 to 0.9 (msgspec) and 0.94 (msgpack) of their time to
 encode, on 90 kB as much.
 """
+
+MOST_BODY_MB = 1 << 20
+"""MiB of a body: more than any machine's memory."""
+BOUNDS = {"max_body_mb": (1, MOST_BODY_MB), "memory_limit_mb": (0, 1 << 40), "batch_ms": (0, 1e6)}
+BOUNDS |= {"time_limit_s": (0, 1e9)}
+"""What a number of a folder's record must lie between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +70,15 @@ class Options:
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Options":
-        """Read the options that `asdict` wrote into a run's environment; a key of another serlab is passed over."""
-        known = {one.name for one in fields(cls)}
-        values: dict[str, Any] = {key: record[key] for key in known & record.keys()}
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        return cls(**values)
+        """Read the options that `asdict` wrote into a run's environment; a key of another serlab is passed over.
+
+        Raises:
+            ResultsError: an option is of another type, or none that a run takes.
+        """
+        if wrong := misfit(record, cls):
+            raise ResultsError(f"options: {wrong}")
+        options = msgspec.convert(record, cls)
+        for name, (low, high) in BOUNDS.items():
+            if not low <= getattr(options, name) <= high:
+                raise ResultsError(f"options.{name}: expected {low:,} to {high:,}, got {getattr(options, name)!r:.40}")
+        return options

@@ -209,6 +209,7 @@ def make_plan(options: Options) -> Plan:
     """
     check_names("operation", options.operations, OPERATIONS)
     check_names("gc", (options.gc,), GC)
+    check_names("effort", (options.effort,), EFFORTS)
     check_names("workload", options.workloads, workloads.names())
     wire.chosen(options.experiments)
     codecs = chosen_codecs(options.codecs)

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from serlab.errors import ResultsError
+from serlab.folders import appending, write_inside
 from serlab.measure.base import base_of
 from serlab.measure.environment import differences, environment
 from serlab.measure.load import version_of
@@ -24,7 +25,7 @@ from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.suites import write_suites
 from serlab.measure.wire import WIRE
 from serlab.outcomes import why_unmeasured
-from serlab.results import ENVIRONMENT, Finished, Journal, Row, load_environment, write_atomically, write_results
+from serlab.results import ENVIRONMENT, Finished, Journal, Row, load_environment, write_results
 from serlab.stats import BASE
 
 Progress = Callable[[Cell], None]
@@ -73,7 +74,7 @@ def locked(directory: Path) -> Iterator[None]:
     """Keep two runs from writing into one folder."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with (directory / LOCK).open("w") as lock:
+        with appending(directory, LOCK) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
     except BlockingIOError as error:
@@ -89,7 +90,7 @@ def begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
     refuse_folder(directory, resume)
     record = environment(plan)
     if not resume:
-        write_atomically(directory / ENVIRONMENT, json.dumps(record, indent=1).encode())
+        write_inside(directory, ENVIRONMENT, json.dumps(record, indent=1).encode())
         return record
     old = load_environment(directory)
     found = differences(old, record)

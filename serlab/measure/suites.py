@@ -12,8 +12,10 @@ from typing import Any
 
 import pyperf
 
+from serlab.errors import ResultsError
+from serlab.folders import file_name, write_inside
 from serlab.measure.load import version_of
-from serlab.results import Finished, write_atomically
+from serlab.results import Finished
 from serlab.stats import BASE, CONTROL
 
 FOLDER = "pyperf"
@@ -35,24 +37,32 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
     runs: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         for batches in cell.pyperf:
-            runs[batches["codec"]][batches["name"]].append(run_of(batches))
-    written = []
+            runs[batches["codec"]][batches["name"]].append(run_of(batches, directory))
+    written, taken = [], set[str]()
     for codec, benchmarks in sorted(runs.items()):
         name = codec.replace(BASE, "-base").replace(CONTROL, "-control").replace(": ", "-")
-        path = directory / FOLDER / f"{name}.json"
+        taken.add(name := file_name(name, taken))
         suite = pyperf.BenchmarkSuite([pyperf.Benchmark(benchmark) for benchmark in benchmarks.values()])
-        write_atomically(path, suite_bytes(suite))
-        written.append(path)
+        written.append(write_inside(directory, f"{FOLDER}/{name}.json", suite_bytes(suite)))
     return written
 
 
-def run_of(batches: dict[str, Any]) -> Any:
-    """Make a pyperf run of one worker's batches."""
+def run_of(batches: dict[str, Any], directory: Path) -> Any:
+    """Make a pyperf run of one worker's batches.
+
+    Raises:
+        ResultsError: pyperf does not take them; no worker sends such.
+    """
     loops, items = batches["loops"]
     metadata = {**batches["metadata"], "name": batches["name"], "unit": "second", "loops": loops, "inner_loops": items}
     if "codec_version" not in metadata:
         metadata["codec_version"] = version_of(batches["codec"]) or "unknown"
-    return pyperf.Run([value / 1e9 for value in batches["values"]], metadata=metadata, collect_metadata=False)
+    try:
+        return pyperf.Run([value / 1e9 for value in batches["values"]], metadata=metadata, collect_metadata=False)
+    except (ValueError, TypeError) as error:
+        raise ResultsError(
+            f"{directory}: its journal holds times that pyperf does not take: {error}; start a new run elsewhere"
+        ) from error
 
 
 def suite_bytes(suite: Any) -> bytes:

@@ -19,6 +19,7 @@ import pandas as pd
 
 from serlab.decide.decision import plain
 from serlab.decide.run import Run, read_run
+from serlab.folders import write_inside
 from serlab.page import charts, sections, wire
 from serlab.page.answers import answers, boundaries
 from serlab.page.data import calculator, looks, tables
@@ -28,7 +29,6 @@ from serlab.report.export import caption_of
 from serlab.report.figures.data import names_of
 from serlab.report.paired import own
 from serlab.report.tables import baseline_of, common_lines
-from serlab.results import write_atomically
 from serlab.visible import visible
 
 PAGE = "report.html"
@@ -52,9 +52,7 @@ def write_page(directory: str | Path, scenarios: Sequence[str | Path] = ()) -> P
         ScenarioError: a scenario cannot be read.
         UnknownNameError: there is no scenario of that name.
     """
-    path = Path(directory) / PAGE
-    write_atomically(path, page_of(read_run(directory), scenarios).encode())
-    return path
+    return write_inside(directory, PAGE, page_of(read_run(directory), scenarios).encode())
 
 
 def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:

@@ -12,13 +12,14 @@ from typing import Any
 
 import pandas as pd
 
+from serlab.folders import write_inside
 from serlab.report.cells import is_number, lines, readable
 from serlab.report.latex import NOTHING, to_tex
 from serlab.report.load import TITLES as LOAD_TITLES
 from serlab.report.tables import build_tables, without_figures
 from serlab.report.webpage import to_html
 from serlab.report.wire import TITLE as WIRE_TITLE
-from serlab.results import MACHINE, load_environment, load_results, write_atomically
+from serlab.results import MACHINE, load_environment, load_results
 from serlab.visible import visible
 
 TITLES = {
@@ -56,9 +57,8 @@ def write_tables(directory: str | Path) -> list[Path]:
     for name, table in build_tables(rows).items():
         caption = titled(name, environment) + (f" Of this run {reason}." if reason else "")
         for suffix, write in FORMATS.items():
-            path = folder / "tables" / f"{name}.{suffix}"
-            write_atomically(path, write(table, caption, None).encode())
-            written.append(path)
+            text = write(table, caption, None)
+            written.append(write_inside(folder, f"tables/{name}.{suffix}", text.encode()))
     return written
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from serlab.errors import MissingPackageError, UnknownNameError
+from serlab.folders import write_atomically
 from serlab.report.units import SIZE, TIME, three_digits
-from serlab.results import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

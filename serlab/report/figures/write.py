@@ -1,6 +1,5 @@
 """All figures that a results folder has the rows for, as files."""
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,13 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from serlab.errors import NotMeasuredError, UnknownNameError
+from serlab.folders import file_name, write_inside
 from serlab.report.figures.access import access_figure
 from serlab.report.figures.calls import call_figure
 from serlab.report.figures.crossover import crossover_figure
 from serlab.report.figures.data import names_of
 from serlab.report.figures.hits import hit_figure
 from serlab.report.figures.lag import lag_figure
-from serlab.report.figures.look import FORMATS, save
+from serlab.report.figures.look import FORMATS
 from serlab.report.figures.memory import memory_figure
 from serlab.report.figures.noise import noise_figure
 from serlab.report.figures.pareto import pareto_figure
@@ -63,7 +63,7 @@ def write_figures(directory: str | Path) -> Iterator[Path]:
     for name, figure in figures_of(rows):
         for suffix in FORMATS:
             count += 1
-            yield save(figure, folder / FOLDER / f"{name}.{suffix}")
+            yield write_inside(folder, f"{FOLDER}/{name}.{suffix}", figure.data(suffix))
     if not count:
         if reason := without_figures(rows):
             raise NotMeasuredError(f"{folder}: nothing to draw, {reason}; `serlab check` lists the bodies")
@@ -94,15 +94,3 @@ def drawn_if_there(
     except (NotMeasuredError, UnknownNameError):  # A workload may be known to the wire alone, or to all but the wire.
         return
     yield name, figure
-
-
-def file_name(workload: str, taken: set[str]) -> str:
-    """Make a file name of a workload's, which may be a corpus with any characters; the second of a name gets a 2."""
-    plain = re.sub(r"[^\w.-]+", "-", workload).strip("-.") or "workload"
-    number = next(n for n in range(1, len(taken) + 2) if numbered(plain, n) not in taken)
-    return numbered(plain, number)
-
-
-def numbered(name: str, number: int) -> str:
-    """Add a number from the second on."""
-    return name if number == 1 else f"{name}-{number}"
