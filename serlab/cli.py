@@ -6,7 +6,7 @@ that became worse at the gate); 2 usage, or input that cannot be used; 130 inter
 
 import json
 import sys
-from errno import ENOSPC
+from errno import ENOMEM, ENOSPC
 from typing import Annotated, Any
 
 import typer
@@ -47,10 +47,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+UNMAPPED = "failed to map segment"
+"""How the linker says that there is no memory left to load a library into."""
+SHORT = "out of memory; allow more (ulimit -v), or name smaller corpora or fewer workloads"
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Tell an error that lack of memory caused, behind what libraries made of it."""
+    while error is not None:
+        if isinstance(error, MemoryError) or UNMAPPED in str(error) or getattr(error, "errno", 0) == ENOMEM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
 
 def main() -> None:
     """Run the command; an error that serlab raises on purpose is one line and status 2."""
-    settle()
+    if not settle():
+        complain("the output cannot be written: standard output is closed; send it to /dev/null to have none")
+        sys.exit(USAGE)
     try:
         try:
             app()
@@ -68,9 +83,17 @@ def main() -> None:
         # Whoever read our output has enough; Python must not complain when it flushes at exit.
         sys.stdout = None
         sys.exit(INTERRUPTED)
-    except OSError as error:
-        if error.errno != ENOSPC:
+    except (MemoryError, ImportError, SystemError) as error:
+        if not is_out_of_memory(error):
             raise
+        complain(SHORT)
+        sys.exit(USAGE)
+    except OSError as error:
+        if error.errno not in (ENOMEM, ENOSPC):
+            raise
+        if error.errno == ENOMEM:
+            complain(SHORT)
+            sys.exit(USAGE)
         sys.stdout = None
         complain("the output cannot be written: the disk is full; make room or choose another place")
         sys.exit(USAGE)

@@ -59,8 +59,22 @@ def complain(text: str) -> None:
     print(f"serlab: {visible(text)}", file=sys.stderr)
 
 
-def settle() -> None:
-    """Make this process print on what it has: any encoding, and a width that tables can be laid out for."""
+def settle() -> bool:
+    """Make this process print on what it has: any encoding, and a width that tables can be laid out for.
+
+    Returns:
+        Whether there is a standard output. What is closed of the standard streams is opened on nothing: else the next
+        file that is opened would take its number, and with it what a child prints.
+    """
+    is_open = sys.stdout is not None
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     codecs.register_error(HANDLER, stand_in)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -68,6 +82,7 @@ def settle() -> None:
     columns = os.environ.get("COLUMNS", "")
     if not (columns.isascii() and columns.isdigit() and int(columns) >= FEWEST_COLUMNS):
         os.environ.pop("COLUMNS", None)
+    return is_open
 
 
 def stand_in(error: UnicodeError) -> tuple[str, int]:

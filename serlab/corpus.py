@@ -8,8 +8,9 @@ A line holds one of
 - a JSON string with a whole SSE body: each event is a body, `[DONE]` ends it;
 - a line of raw SSE, one stream or several.
 
-gzip and zstd are read as they stream; no file is held whole. A line that is none of these, or that has more than
-`MAX_LEVELS` levels, is reported with file, line and reason, and the rest is read. A line that looks like a log with
+gzip and zstd are read as they stream; no file is held whole. A line that is none of these, that has more than
+`MAX_LEVELS` levels, that is longer than a message or would take too much memory as values, is reported with file, line
+and reason, and the rest is read. A line that looks like a log with
 bodies inside is a document, and a hint says so.
 Of a duplicate key the last value wins, as in every parser here.
 
@@ -34,15 +35,14 @@ from serlab.limits import MIB, limits_for
 from serlab.messages.exact import loads_exactly
 from serlab.recognise import is_open, recognise
 from serlab.spread import Spread
-from serlab.streams import MAX_LINE, Origin, numbered_lines
+from serlab.streams import MAX_LINE, RAISED_BY, Origin, numbered_lines
+from serlab.weight import PER_BYTE, is_heavy, weight
 
 OnError = Callable[[CorpusError], None]
 Lines = Iterator[tuple[int, bytes]]
 
 MOST_HELD = 16
 """Events at the start of a stream that wait for the first whose kind is told by its shape."""
-
-RAISED_BY = "--max-body-mb raises the limit"
 
 MAX_LEVELS = 500
 """Levels of arrays and objects in a line: half of Python's recursion limit, so that whoever walks a body has room for
@@ -126,9 +126,8 @@ def ignore(error: CorpusError) -> None:
 def numbered(origin: Origin, reader: "Reader", longest: int) -> Lines:
     """Yield a file's lines and report those that are too long."""
     for number, line in numbered_lines(origin, longest) if longest else numbered_lines(origin):
-        if line is None:
-            most = f"{longest or MAX_LINE:,}"
-            reader.cannot_read(number, f"longer than {most} bytes; expected one message in a line ({RAISED_BY})")
+        if isinstance(line, str):
+            reader.cannot_read(number, line)
         else:
             yield number, line
 
@@ -277,6 +276,9 @@ def parse(file: str, number: int, data: bytes, longest: int = MAX_LINE) -> Any:
     Raises:
         CorpusError: the line is not JSON, or its values would take too much memory.
     """
+    if is_heavy(data, longest):
+        most, got = PER_BYTE * longest >> 20, weight(data) >> 20
+        raise CorpusError(file, number, f"not read: its values take about {got:,} MiB, at most {most:,} ({RAISED_BY})")
     try:
         limits = limits_for(-(-longest // MIB))
         value = codecs.decode_untrusted(open_codec("msgspec-json", "document", limits), data)

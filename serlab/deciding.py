@@ -11,6 +11,7 @@ import typer
 
 from serlab.console import console
 from serlab.errors import ScenarioError
+from serlab.folders import agreeing
 from serlab.options import AsJson
 from serlab.visible import visible
 
@@ -64,13 +65,14 @@ def decide(
     if adr is not None and len(scenario or ()) != 1:
         raise typer.BadParameter("--adr writes one decision: expected one --scenario")
     overrides = given(bandwidth, compression, model_latency, tokens_per_s, setting or [])
-    if not scenario:
-        overview(directory, overrides, as_json)
-        return
-    found = decisions(directory, scenario, overrides)
-    if adr is not None:
-        write_record(adr, found[0])
-    print_decisions(found, as_json)
+    with agreeing(directory):
+        if not scenario:
+            overview(directory, overrides, as_json)
+            return
+        found = decisions(directory, scenario, overrides)
+        if adr is not None:
+            write_record(adr, found[0])
+        print_decisions(found, as_json)
 
 
 def print_decisions(found: "list[Decision]", as_json: bool) -> None:

@@ -17,6 +17,8 @@ from serlab import codecs
 from serlab.codecs import open_codec
 from serlab.errors import DecodeError
 from serlab.recognise import recognise
+from serlab.streams import MAX_LINE
+from serlab.weight import is_heavy
 
 
 class Found(NamedTuple):
@@ -153,7 +155,8 @@ def body_inside(side: Any, hint: str) -> list[Found]:
         return [] if held is None or held.value == "" else [held]
     if side is None:
         return []
-    return [Found(side, hint, is_text=type(as_json(side)) in (dict, list))]
+    # What is too much to be read is reported by whoever reads it, as a text.
+    return [Found(side, hint, is_text=is_too_much(side) or type(as_json(side)) in (dict, list))]
 
 
 def text_inside(held: Any, hint: str) -> Found:
@@ -174,13 +177,18 @@ def decoded(text: str) -> str:
 
 
 def as_json(text: Any) -> Any:
-    """Read the JSON text of an object or an array; None for anything else."""
-    if type(text) is not str or not text.lstrip().startswith(("{", "[")):
+    """Read the JSON text of an object or an array; None for anything else, and for what would fill the memory."""
+    if type(text) is not str or not text.lstrip().startswith(("{", "[")) or is_too_much(text):
         return None
     try:
         return codecs.decode_untrusted(open_codec("json", "document"), text.encode("utf-8", "surrogatepass"))
     except DecodeError:
         return None
+
+
+def is_too_much(text: Any) -> bool:
+    """Tell the JSON text of an object or an array whose values would fill the memory."""
+    return type(text) is str and is_heavy(text, MAX_LINE) and text.lstrip().startswith(("{", "["))
 
 
 def is_http(value: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from serlab.errors import ResultsError
+from serlab.errors import ResultsError, SerlabError
 
 REMEDY = "make room or choose another folder"
 MOST_BYTES = 1 << 30
@@ -152,6 +152,29 @@ def replace(path: Path, data: bytes) -> None:
 def cannot_write(path: Path, error: OSError) -> ResultsError:
     """Say that a file cannot be written."""
     return ResultsError(f"{path}: cannot be written: {error.strerror}; {REMEDY}")
+
+
+@contextmanager
+def agreeing(*folders: object) -> Iterator[None]:
+    """Turn what rows that contradict each other lead to into one error: each is right by itself, some lack the others.
+
+    Args:
+        folders: whose rows are worked with.
+
+    Raises:
+        ResultsError: in place of an error of Python's own, which stays its cause.
+    """
+    try:
+        yield
+    except SerlabError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        named = " and ".join(map(str, folders))
+        what = f"{type(error).__name__}: {error}"
+        raise ResultsError(
+            f"{named}: rows that no run writes together ({what:.200}); measure again with `serlab compare -o DIR`, or "
+            "if serlab wrote them, report it"
+        ) from error
 
 
 def file_name(name: str, taken: Collection[str] = ()) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from serlab.console import console
+from serlab.folders import agreeing
 from serlab.visible import visible
 
 AsJson = Annotated[bool, typer.Option("--json", help="For a program to read.")]
@@ -26,7 +27,8 @@ def diff(
     from serlab.verdicts import compare_runs
     from serlab.verdicts.show import show_diff
 
-    found = compare_runs(old, new)
+    with agreeing(old, new):
+        found = compare_runs(old, new)
     print(dump(found.to_dict())) if as_json else show_diff(console(), found)
 
 
@@ -47,7 +49,8 @@ def gate(
 
     if len(directories) > 2:
         raise typer.BadParameter("expected BASE and HEAD, or one folder")
-    found = judge(directories, tuple(allow or ()))
+    with agreeing(*directories):
+        found = judge(directories, tuple(allow or ()))
     lines = (
         [dump(found.to_dict())]
         if as_json

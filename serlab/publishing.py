@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from serlab.console import console, is_unicode, literal
+from serlab.folders import agreeing
 from serlab.running import FINDING, show_page, split
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")]
@@ -29,10 +30,12 @@ def report(directory: Folder, scenario: Scenarios = None) -> None:
     from serlab.results import is_finished, load_findings, load_results
     from serlab.terminal import is_amiss, show_summary
 
-    written = write_tables(directory)
-    page = write_page(directory, scenario or ())
-    where, rows, findings = console(), load_results(directory), load_findings(directory)
-    show_summary(where, rows, findings)
+    where = console()
+    with agreeing(directory):
+        written = write_tables(directory)
+        page = write_page(directory, scenario or ())
+        rows, findings = load_results(directory), load_findings(directory)
+        show_summary(where, rows, findings)
     if not is_finished(directory):
         stopped = f"This run was stopped: what it has measured is shown; go on with --resume -o {directory}"
         where.print(literal(stopped), soft_wrap=True)
@@ -62,7 +65,8 @@ def export(
 
     if standalone and format_ != "tex":
         raise typer.BadParameter(f"--standalone is for --format tex, got {format_}")
-    text, caption = export_table(directory, table, format_, selections or (), split(columns), standalone)
+    with agreeing(directory):
+        text, caption = export_table(directory, table, format_, selections or (), split(columns), standalone)
     if caption_file is not None:
         write_atomically(caption_file, f"{caption}\n".encode())
     if output is None:
@@ -82,5 +86,6 @@ def figures(directory: Folder) -> None:
     """Draw what a results folder holds, as DIR/figures/*.png and *.svg; needs the extra `notebooks`."""
     from serlab.report.figures import write_figures
 
-    count = sum(1 for _ in write_figures(directory))
+    with agreeing(directory):
+        count = sum(1 for _ in write_figures(directory))
     console().print(literal(f"{count} files in {directory / 'figures'}"), soft_wrap=True)

@@ -5,19 +5,20 @@ place, so that whoever reads a record need not look. What serlab does not know o
 """
 
 import json
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 
 Number = int | float
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 Texts = dict[str, str]
 
 
 class Effort(TypedDict, total=False):
     """How much was measured, as far as it is read again."""
 
-    processes: int
-    rounds: int
+    processes: Count
+    rounds: Count
     operations: list[str]
 
 
@@ -66,8 +67,8 @@ class Environment(TypedDict, total=False):
     format: int
     run: str
     cpu: str
-    cores: int
-    memory_bytes: Number
+    cores: Count
+    memory_bytes: Count
     os: str
     python: str
     versions: Texts
@@ -77,7 +78,7 @@ class Environment(TypedDict, total=False):
     gc: str
     effort: Effort
     seed: int
-    processes: int
+    processes: Count
     command: list[str]
     options: Options
     plan: Plan
@@ -92,7 +93,7 @@ class Batches(TypedDict):
 
     codec: str
     name: str
-    loops: tuple[int, int]
+    loops: tuple[Count, Count]
     values: list[float]
     metadata: dict[str, Any]
 

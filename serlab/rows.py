@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
@@ -131,8 +132,8 @@ def values_of(path: Path, name: str, column: Any) -> Any:
             raise ResultsError(f"{path}: expected the number of a process in each row")
         return found.astype("int64")
     values = found.astype("float64")
-    if values.isin([float("inf"), float("-inf")]).any():
-        raise ResultsError(f"{path}: expected finite figures in the column {name}, got an infinite one")
+    if not np.isfinite(values).all():
+        raise ResultsError(f"{path}: expected a finite figure in each row, got one that is none")
     return values
 
 
@@ -140,17 +141,17 @@ def unusable(row: Row) -> str:
     """Say what of a row no run writes; "" where it can be worked with."""
     if not 0 <= row.process < MOST_PROCESSES:
         return f"expected the number of a process, got {row.process}"
-    if is_infinite(row.value):
+    if not is_finite(row.value):
         return "expected a finite value"
     return next((f"expected a short {name}" for name in TEXTS if len(getattr(row, name)) > LONGEST_TEXT), "")
 
 
-def is_infinite(value: float) -> bool:
-    """Tell a figure that no measurement gives; JSON may hold a whole number that is larger than any float."""
+def is_finite(value: float) -> bool:
+    """Tell a figure; JSON may hold a whole number that is larger than any float."""
     try:
-        return math.isinf(value)
+        return math.isfinite(value)
     except OverflowError:
-        return True
+        return False
 
 
 def other_format(folder: Path, expected: str, got: str) -> ResultsError:

@@ -13,7 +13,8 @@ from itertools import islice
 from serlab import sse
 from serlab.errors import CorpusError
 from serlab.hints import ITEMS, jq
-from serlab.streams import Origin
+from serlab.streams import MAX_LINE, Origin
+from serlab.weight import is_heavy
 
 Numbered = tuple[int, bytes]
 
@@ -148,7 +149,9 @@ def end_of_value(ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int
 
 
 def lines_of_value(text: bytes) -> int:
-    """Count the lines of the JSON value that a text begins with; 1 if it is none."""
+    """Count the lines of the JSON value that a text begins with; 1 if it is none, or too much to be read."""
+    if is_heavy(text, MAX_LINE):
+        return 1
     try:
         decoded = text.decode()
         _, end = json.JSONDecoder().raw_decode(decoded, len(decoded) - len(decoded.lstrip()))

@@ -26,6 +26,9 @@ FIELD = re.compile(rb"(?:data|event|id|retry)[ \t]*(?::|$)|:")
 OUTSIDE = (b"{", b"[", b'"')
 """How a line of JSON begins that no event is made of; the rare others are looked at more closely."""
 
+LINE = re.compile(rb"[^\r\n]+(?:\r\n?|\n)?|[\r\n]+")
+"""A line with its end, or an end that follows another with all that follow it: a blank line is as good as many."""
+
 DATA = re.compile(rb"^\s*data\s?:", re.MULTILINE)
 TRUNCATED = "Input data was truncated"
 """How msgspec calls JSON that is right as far as it goes."""
@@ -77,7 +80,7 @@ def events(lines: Iterable[tuple[int, bytes]]) -> Iterator[Event]:
         if not data and whole.startswith(OUTSIDE):
             yield Event(number, whole, is_field=False)
             continue
-        for line in map(bytes.strip, whole.splitlines()):
+        for line in map(bytes.strip, split(whole)):
             value, stray = data_of(line), is_stray(line)
             goes_on = stray and goes_on_after(data, size)
             if (
@@ -95,6 +98,13 @@ def events(lines: Iterable[tuple[int, bytes]]) -> Iterator[Event]:
                 size += len(part)
     if data:
         yield Event(start, b"\n".join(data))
+
+
+def split(whole: bytes) -> Iterable[bytes]:
+    """Split at line ends; a long text bit by bit, since a list of its lines may be many times as large."""
+    if len(whole) < MOST_CUT:
+        return whole.splitlines()
+    return (found[0] for found in LINE.finditer(whole))
 
 
 def is_stray(line: bytes) -> bool:

@@ -25,6 +25,13 @@ PIECE = 1 << 10
 MAX_LINE = 1 << 28
 """Bytes in one line; a longer one is no message, and would be held whole."""
 
+EASY, MOST_UNPACKED = 1 << 25, 200
+"""Bytes of a line that any number of compressed bytes may expand to, and how many times as long as those a longer line
+may be: no message compresses so well, and a file that does would fill the memory. Bodies of text compress 3 to 20
+times, those that repeat one picture thousands of times, and are not so long."""
+
+RAISED_BY = "--max-body-mb raises the limit"
+
 FAILURES = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 """What reading a file raises when it is missing, damaged or cut short."""
 
@@ -178,6 +185,7 @@ class Parts(io.RawIOBase):
 
     Attributes:
         trailing: what follows the last part and is none, as words; "" while there is nothing such.
+        taken: compressed bytes that were read so far.
     """
 
     def __init__(self, raw: IO[bytes], packing: Packing) -> None:
@@ -186,6 +194,7 @@ class Parts(io.RawIOBase):
         self._pieces = self._decompressed()
         self._rest = memoryview(b"")
         self.trailing = ""
+        self.taken = 0
 
     def readable(self) -> bool:
         """Tell that this is a stream to read from."""
@@ -215,6 +224,7 @@ class Parts(io.RawIOBase):
         """Yield what the parts hold, piece by piece; end where something else follows."""
         part, name = None, self._packing.part
         while piece := self._raw.read(PIECE):
+            self.taken += len(piece)
             while piece:
                 if part is None and not (piece := piece.lstrip(b"\0")):
                     break
@@ -229,7 +239,7 @@ class Parts(io.RawIOBase):
             raise EOFError(f"the file ends inside a {name}; it was cut short")
 
 
-def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, bytes | None]]:
+def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, bytes | str]]:
     """Give a file's lines as they are read, each with its number from 1 and its line end.
 
     Args:
@@ -237,7 +247,7 @@ def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, byte
         longest: bytes that a line may have; 0 means `MAX_LINE`.
 
     Yields:
-        Number and line; None instead of a line that is longer.
+        Number and line; the reason instead of a line that is too long.
 
     Raises:
         CorpusError: the file cannot be opened, or cannot be read to its end.
@@ -245,9 +255,18 @@ def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, byte
     number, longest = 0, longest or MAX_LINE
     try:
         with open_stream(origin) as stream:
-            while line := stream.readline(longest):
+            packed = getattr(stream, "raw", None) if origin.packing else None
+            taken = 0
+            while line := stream.readline(min(longest, EASY)):
                 number += 1
-                yield number, whole(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, stream, longest)
+                found = whole(line, stream, longest, packed, taken)
+                taken = packed.taken if packed else 0
+                if number == 1 and isinstance(found, bytes):
+                    found = found.removeprefix(b"\xef\xbb\xbf")
+                # A long line is held here no longer than by the reader, or there would be two of them.
+                del line
+                yield number, found
+                del found
             if trailing := getattr(getattr(stream, "raw", None), "trailing", ""):
                 raise OSError(trailing)
     except FAILURES as error:
@@ -256,10 +275,38 @@ def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, byte
         raise CorpusError(origin.name, 0, f"cannot be read{place}: {text}") from error
 
 
-def whole(line: bytes, stream: IO[bytes], longest: int) -> bytes | None:
-    """Give a line back, or None after reading past the rest of one that is too long."""
-    if len(line) < longest or line.endswith(b"\n"):
+def whole(line: bytes, stream: IO[bytes], longest: int, packed: Parts | None, taken: int) -> bytes | str:
+    """Give a line with its rest; the reason, after reading past it, where it is too long.
+
+    Args:
+        line: its first `EASY` bytes.
+        stream: holds the rest.
+        longest: bytes that it may have.
+        packed: the compressed file; None for one that is not compressed.
+        taken: compressed bytes that were read before the line.
+    """
+    if line.endswith(b"\n") or len(line) < min(longest, EASY):
         return line
+    parts, size = [line], len(line)
+    while size < longest:
+        if packed and size > MOST_UNPACKED * (packed.taken - taken + PIECE):
+            pass_over(stream)
+            return (
+                f"unpacks from {packed.taken - taken:,} bytes to more than {size:,}, which no message does; if it is "
+                "one, unpack the file and name that"
+            )
+        part = stream.readline(min(longest - size, EASY))
+        parts.append(part)
+        size += len(part)
+        if not part or part.endswith(b"\n"):
+            return b"".join(parts)
+    if not parts[-1].endswith(b"\n"):
+        pass_over(stream)
+        return f"longer than {longest:,} bytes; expected one message in a line ({RAISED_BY})"
+    return b"".join(parts)
+
+
+def pass_over(stream: IO[bytes]) -> None:
+    """Read to the end of a line and keep nothing."""
     while (part := stream.readline(1 << 20)) and not part.endswith(b"\n"):
         pass
-    return None

@@ -159,7 +159,7 @@ def test_a_run_says_what_was_refused_and_over_what_its_figures_are(serlab: Run, 
     (tmp_path / "stopped" / PARQUET).unlink()
     first = (tmp_path / "stopped" / JOURNAL).read_bytes().split(b"\n")[0]
     (tmp_path / "stopped" / JOURNAL).write_bytes(first + b"\n")
-    assert serlab("compare", "--resume", "-o", "stopped").returncode == 1
+    assert serlab("compare", "--resume", "--corpus", "my.jsonl", "-o", "stopped").returncode == 1
     assert len(load_results(tmp_path / "stopped")) == len(load_results(tmp_path / "out"))
     assert {one["part"] for one in load_findings(tmp_path / "stopped")} == {"parity"}
 

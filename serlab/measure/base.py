@@ -80,7 +80,8 @@ def base_of(place: str) -> Base:
         InterpreterError: there is no Python, or its serlab is too old, or a library that serlab needs is missing.
     """
     executable = python_in(place)
-    bare = {name: value for name, value in os.environ.items() if name not in VARIABLES} | {"PYTHONHASHSEED": "0"}
+    bare = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    bare |= {"PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1"}
     interpreter = Interpreter(executable, bare)
     status, found = ask(interpreter)
     if status and UNINSTALLED in found:

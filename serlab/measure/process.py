@@ -115,11 +115,13 @@ def started(
 
 
 def environment() -> dict[str, str]:
-    """Fix the hash seed, and let the worker find the package that this process runs."""
-    given = {**os.environ, "PYTHONHASHSEED": "0"}
+    """Fix the hash seed, and let the worker find the package that this process runs, and nothing where it stands."""
+    given = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1"}
+    # An empty entry is the current folder.
+    given["PYTHONPATH"] = os.pathsep.join(filter(None, given.get("PYTHONPATH", "").split(os.pathsep)))
     home = str(Path(serlab.__path__[0]).parent)
     if home != sysconfig.get_paths()["purelib"]:
-        given["PYTHONPATH"] = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
+        given["PYTHONPATH"] = os.pathsep.join(filter(None, [home, given["PYTHONPATH"]]))
     return given
 
 

@@ -80,7 +80,8 @@ def lag_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     for workload, operation, way, arms in groups(rows, "lag-p99"):
         place = {"workload": workload, "operation": operation, "way": way}
         for codec in sorted(arms, key=lambda codec: (is_floor(codec), middle(arms[codec]))):
-            figures = {name: middle(other[name][workload, operation, way][codec]) for name in METRICS[2:]}
+            of = {name: found.get((workload, operation, way), {}) for name, found in other.items()}
+            figures = {name: middle(of[name].get(codec, {})) for name in METRICS[2:]}
             named = {f"{name.replace('-', '_')}_ns": figures[name] for name in METRICS[2:5]}
             record = {**place, "codec": codec, **named, "rate_per_s": figures["lag-rate"]}
             records.append(record | ratio_columns(arms, codec, baseline, more_is_better=False))

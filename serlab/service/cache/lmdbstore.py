@@ -16,6 +16,8 @@ Source: LMDB's own documentation (lmdb.h, caveats); py-lmdb's documentation.
 """
 
 import fcntl
+import os
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,6 +33,35 @@ except ModuleNotFoundError as error:
 MAP_FACTOR, MAP_SPARE = 3, 16 << 20
 """The map is so many times the capacity, and these bytes more: 2 for pages that are half full, 1 for those that wait to
 be used again."""
+
+
+DATA = "data.mdb"
+META = struct.Struct("<16xII16xI92xQQ")
+"""A meta page: its header, magic number, version, address and size of the map, size of a page as the first database's
+padding, the rest of two databases, the last page in use, the number of the transaction."""
+MAGIC = 0xBEEFC0DE
+
+
+def fill_up(file: Path) -> None:
+    """Give a file that was cut short its length back, as a hole.
+
+    A page that is mapped and lies beyond the end of the file kills the process by SIGBUS. A hole reads as zeros, which
+    LMDB finds to be no page and reports as damage. A file may be shorter than its meta page says without harm, too, so
+    it cannot be refused for that. Whoever cuts it while it is open still kills the process: LMDB trusts its files.
+
+    Source: LMDB's mdb.c, MDB_meta and mdb_env_copyfd0.
+    """
+    if not file.is_file() or (length := file.stat().st_size) < META.size:
+        return
+    with file.open("rb") as read:
+        metas = [META.unpack(read.read(META.size))]
+        size = metas[0][2]
+        read.seek(size)
+        second = read.read(META.size)
+    metas += [META.unpack(second)] if len(second) == META.size else []
+    used = [(one[4], one[3]) for one in metas if one[0] == MAGIC]
+    if used and length < (whole := (max(used)[1] + 1) * size) < 1 << 48:
+        os.truncate(file, whole)
 
 
 class LmdbStore:
@@ -58,6 +89,7 @@ class LmdbStore:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self.guard = stack.enter_context((self.folder / "owner").open("wb"))
                 fcntl.flock(self.guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fill_up(self.folder / DATA)
                 self.environment = lmdb.open(str(self.folder), map_size=size, sync=False, metasync=False)
             except BlockingIOError as error:
                 raise ServiceError(f"cache: {self.folder} is in use; share a Redis, or use another folder") from error

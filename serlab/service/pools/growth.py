@@ -50,7 +50,7 @@ def measured(job: Mapping[str, Any]) -> dict[str, float]:
     Raises:
         WorkerError: the process failed.
     """
-    command = [sys.executable, "-c", CODE, str(Path(serlab.__file__).parents[1])]
+    command = [sys.executable, "-P", "-c", CODE, str(Path(serlab.__file__).parents[1])]
     asked = json.dumps({name: job[name] for name in PASSED})
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
     if done.returncode:
