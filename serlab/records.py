@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypedDict
 
 import msgspec
 
-Number = int | float
+Number = Annotated[float, msgspec.Meta(ge=0, le=1e18)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 Texts = dict[str, str]
 
@@ -123,4 +123,6 @@ def misfit(value: Any, kind: Any) -> str:
         return str(error).replace("`", "").replace("$.", "")
     except RecursionError:
         return "nested too deep"
+    except OverflowError:
+        return "a number that is too large"
     return ""

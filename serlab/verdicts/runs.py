@@ -81,7 +81,7 @@ def named(key: str, run: Run) -> Any:
 
 def differing(key: str, old: Any, new: Any) -> list[str]:
     """Say what a key was and is, if that differs."""
-    return [] if old == new else [f"{key}: {old!r} and {new!r}"]
+    return [] if old == new else [f"{key}: {old!r:.200} and {new!r:.200}"]
 
 
 def version_changes(old: dict[str, Any], new: dict[str, Any]) -> list[Version]:

@@ -18,6 +18,8 @@ Source: LMDB's own documentation (lmdb.h, caveats); py-lmdb's documentation.
 import fcntl
 import os
 import struct
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,16 +42,26 @@ META = struct.Struct("<16xII16xI92xQQ")
 """A meta page: its header, magic number, version, address and size of the map, size of a page as the first database's
 padding, the rest of two databases, the last page in use, the number of the transaction."""
 MAGIC = 0xBEEFC0DE
+LISTING = """
+import lmdb, sys
+with lmdb.open(sys.argv[1], subdir=False, readonly=True, lock=False).begin() as transaction:
+    for key, value in transaction.cursor():
+        pass
+"""
 
 
 def fill_up(file: Path) -> None:
     """Give a file that was cut short its length back, as a hole.
 
-    A page that is mapped and lies beyond the end of the file kills the process by SIGBUS. A hole reads as zeros, which
-    LMDB finds to be no page and reports as damage. A file may be shorter than its meta page says without harm, too, so
-    it cannot be refused for that. Whoever cuts it while it is open still kills the process: LMDB trusts its files.
+    A page that is mapped and lies beyond the end of the file kills the process by SIGBUS. A hole reads as zeros, in
+    which LMDB finds damage, or ends the process on an assertion; so another process looks first whether all can be
+    listed. A file may be shorter than its meta page says without harm, too, so it cannot be refused for that. Whoever
+    cuts it while it is open still kills the process: LMDB trusts its files.
 
-    Source: LMDB's mdb.c, MDB_meta and mdb_env_copyfd0.
+    Raises:
+        lmdb.CorruptedError: what was cut off is missed.
+
+    Source: LMDB's mdb.c, MDB_meta, P_LOOSE and mdb_env_copyfd0.
     """
     if not file.is_file() or (length := file.stat().st_size) < META.size:
         return
@@ -62,6 +74,8 @@ def fill_up(file: Path) -> None:
     used = [(one[4], one[3]) for one in metas if one[0] == MAGIC]
     if used and length < (whole := (max(used)[1] + 1) * size) < 1 << 48:
         os.truncate(file, whole)
+        if subprocess.run([sys.executable, "-P", "-c", LISTING, str(file)], capture_output=True).returncode:
+            raise lmdb.CorruptedError(f"{file} was cut short")
 
 
 class LmdbStore:

@@ -1,0 +1,317 @@
+"""Results folders from strangers: links, pipes, names and values that no run writes."""
+
+import copy
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from serlab.console import Shown
+from serlab.decide import decide
+from serlab.decide.run import read_run
+from serlab.errors import ResultsError, ScenarioError, SerlabError
+from serlab.folders import agreeing, file_name, inside, read_inside, write_inside
+from serlab.measure.options import Options
+from serlab.measure.run import locked
+from serlab.measure.suites import write_suites
+from serlab.notebook import holds
+from serlab.page.sections import environment_rows, title_of
+from serlab.report import write_tables
+from serlab.report.export import caption_of
+from serlab.results import ENVIRONMENT, JOURNAL, PARQUET, Finished, Journal, load_environment, load_results
+from serlab.running import recorded_options
+from serlab.terminal import show_summary
+from serlab.verdicts import compare_runs, judge
+from serlab.verdicts.runs import MACHINE
+from tests.conftest import Run
+from tests.figurerows import rows_of as figure_rows
+from tests.folders import ENVIRONMENT as RECORD
+from tests.folders import paired_rows, rows_of, write
+
+WHOLE = {
+    **RECORD,
+    "memory_bytes": 8,
+    "load_average": [0.5],
+    "gc": "on",
+    "effort": {"rounds": 3, "operations": ["decode"]},
+    "command": ["serlab", "size"],
+    "options": {"corpora": ["a.jsonl"], "workloads": ["w"], "base": ""},
+    "hints": ["h"],
+    "base": {"place": "/x", "versions": {"orjson": "3"}, "codecs": {"json": "1"}},
+    "wire": {"transport": {"question": "q", "conditions": "c"}},
+    "stored": {"busy_cores_before": 0.1},
+    "plan": {"seed": 0, "corpora": {}, "parts": ["size"]},
+    "format": 1,
+}
+ODD = [None, 5, -3, 1.5, float("nan"), float("inf"), 10**3000, "x", "", [], [1], {}, [{"a": [None]}], True, "\x1b{<b>}"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a results folder."""
+    return write(tmp_path / "run", figure_rows())
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """Make a file that belongs to somebody else."""
+    path = tmp_path / "theirs"
+    path.write_bytes(b"theirs")
+    return path
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """List the places of a value's parts."""
+    yield path
+    for step, inner in value.items() if isinstance(value, dict) else enumerate(value) if type(value) is list else ():
+        yield from places(inner, (*path, step))
+
+
+def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """Put another value at a place."""
+    if not path:
+        return new
+    found = copy.deepcopy(value)
+    inner = found
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = new
+    return found
+
+
+def test_a_run_that_had_a_corpus_or_another_environment_goes_on_only_where_they_are_named_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A folder names nothing that is opened or run; its other options are its own."""
+    record = {**RECORD, "options": {"seed": 3, "corpora": ["/etc/passwd"], "base": "./evil"}}
+    (folder / ENVIRONMENT).write_text(json.dumps(record))
+    for given, said in (
+        (Options(), "--corpus /etc/passwd --base ./evil"),
+        (Options(corpora=("mine",)), "made with --base ./evil"),
+        (Options(base="mine"), "made with --corpus /etc/passwd, which"),
+    ):
+        with pytest.raises(ResultsError, match=f"{said}.*give it again beside --resume"):
+            recorded_options(folder, given, Options().parts)
+    mine = recorded_options(folder, Options(corpora=("mine",), base="own"), Options().parts)
+    assert mine == Options(seed=3, corpora=("mine",), base="own")
+
+
+def test_no_python_of_a_folder_is_run(serlab: Run, tmp_path: Path) -> None:
+    """The one that its record names as the other environment."""
+    work = ("--quick", "--workload", "chat-turn", "--codec", "orjson", "--operation", "decode")
+    serlab("time", *work, "--batch-ms", "0.1", "-o", "out")
+    (tmp_path / "out" / PARQUET).unlink()
+    evil = tmp_path / "evil"
+    evil.write_text("#!/bin/sh\ntouch ran\n")
+    evil.chmod(0o755)
+    record = json.loads((tmp_path / "out" / ENVIRONMENT).read_text())
+    record["options"]["base"] = str(evil)
+    (tmp_path / "out" / ENVIRONMENT).write_text(json.dumps(record))
+    done = serlab("time", "--resume", "-o", "out")
+    assert done.returncode == 2 and "is not taken from a folder" in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", [PARQUET, JOURNAL, ENVIRONMENT, ".lock", "report.html", "tables", "tables/size.md"])
+def test_a_link_that_leads_out_of_a_folder_is_refused(folder: Path, outside: Path, name: str) -> None:
+    """Whether something is read through it or written; what it leads to stays as it is."""
+    target = outside.parent / "their folder" if name == "tables" else outside
+    if name == "tables":
+        target.mkdir()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).symlink_to(target)
+    with pytest.raises(ResultsError, match=r"run/.*: a link that leads out of the results folder"):
+        use_all(folder, name)
+    assert outside.read_bytes() == b"theirs" and not any(outside.parent.glob("their folder/*"))
+
+
+def use_all(folder: Path, name: str) -> None:
+    """Read and write what has a name."""
+    if name in (JOURNAL, ".lock"):
+        with locked(folder):
+            Journal(folder).append(Finished("a", [], [], []))
+    elif name == "report.html":
+        write_inside(folder, name, b"page")
+    else:
+        write_tables(folder)
+
+
+def test_what_is_left_of_a_write_is_not_written_through(folder: Path, outside: Path) -> None:
+    """The name beside a file is a link."""
+    (folder / ".page.part").symlink_to(outside)
+    assert write_inside(folder, "page", b"mine").read_bytes() == b"mine" and outside.read_bytes() == b"theirs"
+    assert not (folder / ".page.part").is_symlink()
+
+
+def test_a_link_inside_and_a_folder_that_is_one_are_used(folder: Path, tmp_path: Path) -> None:
+    """Such as a user makes."""
+    (folder / PARQUET).rename(folder / "rows.parquet")
+    (folder / PARQUET).symlink_to("rows.parquet")
+    (tmp_path / "link").symlink_to(folder)
+    assert len(load_results(tmp_path / "link")) and write_tables(tmp_path / "link")
+
+
+def test_a_pipe_and_a_second_name_are_refused(folder: Path, outside: Path) -> None:
+    """Nobody waits for a pipe, and what grows has one name."""
+    (folder / PARQUET).unlink()
+    os.mkfifo(folder / PARQUET)
+    with pytest.raises(ResultsError, match="expected a regular file, got a pipe"):
+        load_results(folder)
+    os.link(outside, folder / JOURNAL)
+    with pytest.raises(ResultsError, match="a hard link"):
+        Journal(folder / ".").append(Finished("a", [], [], []))
+    assert outside.read_bytes() == b"theirs"
+
+
+def test_a_file_that_is_too_large_is_not_read(folder: Path) -> None:
+    """It is one byte longer."""
+    with pytest.raises(ResultsError, match="expected at most 10 bytes"):
+        read_inside(folder, ENVIRONMENT, 10)
+    assert read_inside(folder, ENVIRONMENT) and inside(folder, "none") == folder / "none"
+
+
+def test_names_from_data_are_files_of_their_own(tmp_path: Path) -> None:
+    """A codec of another package may be called anything, and so may a workload."""
+    taken: list[str] = []
+    for name in ("../../up", "/etc/passwd", "..", "", "a/b", "a:b", "a\0b", "\ud83d", "x" * 500, "x" * 501, ".hidden"):
+        taken.append(file_name(name, taken))
+    assert len(set(taken)) == len(taken) and not any("/" in one or one.startswith(".") for one in taken)
+    assert file_name("my-codec_1.2", taken) == "my-codec_1.2" and max(map(len, taken)) < 130
+    batches = {"name": "w/decode", "operation": "decode", "loops": [1, 1], "values": [5.0], "metadata": {}}
+    cells = [Finished(str(i), [], [], [{**batches, "codec": name}]) for i, name in enumerate(("../a", "a", "/a"))]
+    written = write_suites(tmp_path, [cell._replace(pyperf=[versioned(cell.pyperf[0])]) for cell in cells])
+    assert [path.name for path in written] == ["a.json", "a-2.json", "a-3.json"]
+    assert {path.parent for path in written} == {tmp_path / "pyperf"}
+    with pytest.raises(ResultsError, match="pyperf does not take"):
+        write_suites(tmp_path, [cells[0]._replace(pyperf=[versioned({**batches, "codec": "a", "values": [-1.0]})])])
+
+
+def versioned(batches: dict[str, Any]) -> dict[str, Any]:
+    """Say the codec's version, which is looked up otherwise."""
+    return {**batches, "metadata": {"codec_version": "1"}}
+
+
+def test_a_record_of_other_types_gives_one_error_or_an_answer(folder: Path, tmp_path: Path) -> None:
+    """Each value in turn becomes each of another type; whatever passes is written by whoever shows it."""
+    good = write(tmp_path / "good", rows_of("b"))
+    refused = passed = 0
+    for path in places(WHOLE):
+        for odd in ODD:
+            (folder / ENVIRONMENT).write_text(json.dumps(changed(WHOLE, path, odd)))
+            try:
+                record = load_environment(folder, MACHINE)
+                caption_of(record), title_of(record), environment_rows(record), holds(folder, {"parts": ["size"]})
+                compare_runs(good, folder)
+                recorded_options(folder, Options(), Options().parts)
+                passed += 1
+            except ResultsError as error:
+                refused += 1
+                assert len(str(error)) < 2000
+    assert refused > 500 and passed > 50
+    (folder / ENVIRONMENT).write_bytes(b"[" * 100_000)
+    with pytest.raises(ResultsError, match=r"damaged: nested too deep"):
+        load_environment(folder)
+
+
+def test_a_table_of_other_types_gives_one_error_or_an_answer(folder: Path, tmp_path: Path) -> None:
+    """In each column: all values, or one."""
+    good = write(tmp_path / "good", [*figure_rows(), *paired_rows("c", {"json": 1.0})])
+    shutil.copy(good / PARQUET, folder)
+    use(folder, good)
+    table = parquet.read_table(folder / PARQUET, use_threads=False)
+    odd = [None, 5, -3, 2**40, 0, float("nan"), float("inf"), "x", "", "y" * 5000, b"x", [1], {"a": 1}, True]
+    errors = answers = 0
+    for number, name in enumerate(table.column_names):
+        for one in odd:
+            for share in (1, table.num_rows):
+                values = table.column(number).to_pylist()
+                values[::share] = [one] * len(values[::share])
+                try:
+                    column = pa.array(values)
+                except (pa.ArrowInvalid, pa.ArrowTypeError):
+                    continue  # No file can hold such a column.
+                parquet.write_table(table.set_column(number, name, column), folder / PARQUET)
+                try:
+                    use(folder, good)
+                    answers += 1
+                except ResultsError:
+                    errors += 1
+    assert errors > 100 and answers > 20
+
+
+def use(folder: Path, good: Path) -> None:
+    """Do what the commands do with a folder's rows."""
+    console = Shown(file=io.StringIO(), markup=False, emoji=False, highlight=False)
+    with agreeing(folder):
+        rows = load_results(folder)
+        show_summary(console, rows, [])
+        compare_runs(good, folder)
+        judge([good, folder])
+        with suppress(ScenarioError):
+            decide(read_run(folder), "service-hop")
+
+
+def test_rows_that_contradict_each_other_give_one_error() -> None:
+    """With Python's own as its cause; an error of serlab's stays."""
+    with (
+        pytest.raises(ResultsError, match=r"run: rows that no run writes together .KeyError: 'raw'") as caught,
+        agreeing("run"),
+    ):
+        raise KeyError("raw")
+    assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(ScenarioError), agreeing("run"):
+        raise ScenarioError("as it is")
+
+
+def test_a_table_that_grows_when_it_is_read_is_refused(folder: Path) -> None:
+    """A long text stands once in the file and in each of a million rows; more rows than a run has are not read."""
+    table = load_results(folder)
+    many = pd.concat([table.assign(workload="x" * 5000)] * 50)
+    many.to_parquet(folder / PARQUET)
+    with pytest.raises(ResultsError, match="a text of up to 4,096 characters in each workload"):
+        load_results(folder)
+    columns = {name: pa.array(["x"]).dictionary_encode() for name in table.columns[:-2]}
+    columns |= {"process": pa.array([0]), "value": pa.array([1.0])}
+    rows = pa.table({name: column.take(pa.array([0] * 5_000_001)) for name, column in columns.items()})
+    parquet.write_table(rows, folder / PARQUET)
+    with pytest.raises(ResultsError, match="expected at most 5,000,000 rows"):
+        load_results(folder)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "5",
+        '{"key": "a"}',
+        '{"key": "a", "rows": [["r"]], "findings": [], "pyperf": []}',
+        '{"key": "a", "rows": [], "findings": [5], "pyperf": []}',
+        '{"key": "a", "rows": [["r","c","1","w","m","o","x","u",-1,1.0]], "findings": [], "pyperf": []}',
+        '{"key": "a", "rows": [["r","c","1","w","m","o","x","u",0,1e999]], "findings": [], "pyperf": []}',
+        '{"key": "a", "rows": [], "findings": [], "pyperf": [{"codec": "../x"}]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_journal_of_other_types_is_named_by_its_line(tmp_path: Path, line: str) -> None:
+    """Whoever reads it."""
+    (tmp_path / JOURNAL).write_text(f"{line}\n")
+    with pytest.raises(ResultsError, match=rf"{JOURNAL}:1: damaged, .*start a new run"):
+        Journal(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"seed": "x"}, {"max_body_mb": 10**30}, {"time_limit_s": -1}, {"codecs": [5]}])
+def test_options_of_a_record_are_of_their_types(folder: Path, options: dict[str, Any]) -> None:
+    """Or named with their place."""
+    (folder / ENVIRONMENT).write_text(json.dumps({**RECORD, "options": options}))
+    with pytest.raises(ResultsError, match=f"options.*{next(iter(options))}"):
+        recorded_options(folder, Options(), Options().parts)
+    assert issubclass(ResultsError, SerlabError)
