@@ -236,7 +236,7 @@ def checked_record(folder: Path, record: Any, keys: Iterable[str]) -> dict[str, 
     version = record.get("format", FORMAT)
     if type(version) is not int or version != FORMAT:
         writer = f" of serlab {record['serlab']}" if record.get("serlab") else ""
-        raise other_format(folder, f"format {FORMAT}", f"format {version!r}{writer}")
+        raise other_format(folder, f"format {FORMAT}", f"format {version!r:.40}{writer:.40}")
     if missing := [key for key in keys if key not in record]:
         raise other_format(
             folder, f"{ENVIRONMENT} with the keys of format {FORMAT}", f"one without {', '.join(missing)}"

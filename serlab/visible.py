@@ -30,6 +30,11 @@ def visible(text: str, keep: str = "") -> str:
     return "".join(ascii(one)[1:-1] if acts(one) and one not in keep else one for one in text)
 
 
+def inline(text: str) -> str:
+    """Return a text from data for a line of Markdown: no tag begins in it, no link, no picture and no other line."""
+    return visible(text).replace("<", "&lt;").replace("](", "]\\(")
+
+
 def acts(character: str) -> bool:
     """Tell whether a character does something in place of being shown."""
     return unicodedata.category(character) in ACTING and character not in JOINERS

@@ -13,7 +13,7 @@ SMALL = 1 << 20
 """Bytes of text that can do no harm: 90 MiB of empty objects, which are the dearest."""
 PER_BYTE = 2
 """Bytes that the values of a line may take for each that a line may have: 512 MiB with the default limits. The bodies
-of the recorded corpora take 2 to 7 for each that they have, tools 11, small numbers 16."""
+of the recorded corpora take 2 to 7 for each that they have, tools up to 22, small numbers 16."""
 
 
 def weight(text: bytes | str) -> int:

@@ -118,7 +118,7 @@ def test_a_codec_that_is_slower_here_is_found_and_fails_the_gate(
     assert gate.returncode == 1 and "FAIL: agent-request/decode/slow/time slower" in gate.stdout
     assert "version: planted-codecs 0.9 → 1.0" in gate.stdout
     assert serlab("gate", "out", "--allow", "*/decode/slow/time", "--allow", "*/orjson/*").returncode == 0
-    again = serlab("time", "--resume", "-o", "out", plugins=plugin_home)
+    again = serlab("time", "--resume", "--base", str(base), "-o", "out", plugins=plugin_home)
     assert again.returncode == 0 and pd.DataFrame.equals(load_results(out), rows)
 
 

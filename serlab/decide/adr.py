@@ -14,6 +14,7 @@ import pandas as pd
 from serlab.decide.formats import NAMES, Format
 from serlab.decide.text import bandwidth, duration, percent, value_of
 from serlab.report.export import to_markdown
+from serlab.visible import inline
 
 if TYPE_CHECKING:
     from serlab.decide.decision import Decision
@@ -30,9 +31,9 @@ def record(decision: "Decision") -> str:
     """
     sections = {
         "Status": ["Proposed."],
-        "Context": [decision.scenario.question, *context(decision)],
+        "Context": [inline(decision.scenario.question), *context(decision)],
         "Options considered": options(decision),
-        "Decision": [decision.verdict, *bullets(decision.reasons)],
+        "Decision": [inline(decision.verdict), *bullets(decision.reasons)],
         "Consequences": list(bullets(consequences(decision))),
         "Break-even points": [to_markdown(decision.breakeven, caption_of_breakeven())],
         "Sensitivity": [to_markdown(shown(decision.sensitivity), caption_of_sensitivity(decision))],
@@ -40,7 +41,8 @@ def record(decision: "Decision") -> str:
         "Scenario": ["```json", scenario_json(decision), "```"],
     }
     text = "\n\n".join(f"## {title}\n\n" + "\n".join(lines).strip() for title, lines in sections.items())
-    return f"# {decision.recommended or 'No codec'} at the boundary “{decision.scenario.name}”\n\n{text}\n"
+    title = inline(f"{decision.recommended or 'No codec'} at the boundary “{decision.scenario.name}”")
+    return f"# {title}\n\n{text}\n"
 
 
 def scenario_json(decision: "Decision") -> str:
@@ -50,7 +52,7 @@ def scenario_json(decision: "Decision") -> str:
 
 def bullets(lines: list[str]) -> list[str]:
     """Write a list."""
-    return ["", *(f"- {line}" for line in lines)] if lines else []
+    return ["", *(f"- {inline(line)}" for line in lines)] if lines else []
 
 
 def context(decision: "Decision") -> Iterator[str]:

@@ -20,7 +20,7 @@ from serlab.report.tables import build_tables, without_figures
 from serlab.report.webpage import to_html
 from serlab.report.wire import TITLE as WIRE_TITLE
 from serlab.results import MACHINE, load_environment, load_results
-from serlab.visible import visible
+from serlab.visible import inline, visible
 
 TITLES = {
     "size": "Mean bytes per message",
@@ -31,8 +31,8 @@ TITLES = {
     **LOAD_TITLES,
     "wire": WIRE_TITLE,
 }
-FORMULA = re.compile(r"[=+@]|-.*[(|!]", re.DOTALL)
-"""What a spreadsheet computes. A minus begins names and numbers as well; it does harm only before a call or a link."""
+FORMULA = re.compile(r"[=+@\uff1d\uff0b\uff20]|[-\uff0d](?!\d+(\.\d+)?$)")
+"""What a spreadsheet computes, in either width; a minus before digits alone is a number's."""
 Writer = Callable[[pd.DataFrame, str, Sequence[str] | None], str]
 """Table, caption and columns (None: all) → the file's text."""
 
@@ -81,17 +81,17 @@ def caption_of(environment: dict[str, Any]) -> str:
 def to_markdown(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
     """Write GitHub's Markdown."""
     if table.empty:
-        return f"{caption}\n\n{NOTHING}\n"
+        return f"{inline(caption)}\n\n{NOTHING}\n"
     shown = readable(table, columns)
     head = [column.heading for column in shown]
     rule = ["---:" if column.is_number else "---" for column in shown]
     rows = [[escaped(cell) for cell in row] for row in [head, *lines(shown)]]
-    return "\n".join([caption, "", *(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])), ""])
+    return "\n".join([inline(caption), "", *(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])), ""])
 
 
 def escaped(cell: str) -> str:
-    """Keep a cell as it is: a bar would end it, stars and backquotes would vanish, and `<` would begin a tag."""
-    return re.sub(r"[\\|*`]", r"\\\g<0>", cell).replace("<", "&lt;")
+    """Keep a cell as it is: a bar would end it, stars and backquotes would vanish; no tag, no link."""
+    return inline(re.sub(r"[\\|*`]", r"\\\g<0>", cell))
 
 
 def to_csv(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:

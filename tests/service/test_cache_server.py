@@ -1,6 +1,7 @@
 """The cache inside one process: memory and LMDB."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -310,6 +311,34 @@ def test_a_damaged_tree_is_told_at_the_start(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(ServiceError, match="delete it"):
             Bounded(LmdbStore(1 << 20, tmp_path), 1 << 20)
+
+
+@pytest.mark.parametrize("share", [0.999, 0.9, 0.5, 0.1, 0.01, 0.002, 0.0001])
+def test_a_file_that_was_cut_short_kills_nothing(tmp_path: Path, share: float) -> None:
+    """In a process of its own, which a signal would end: an error at the start, or misses; no wrong value."""
+    store = LmdbStore(8 << 20, tmp_path)
+    for number in range(500):
+        store.put(b"%d" % number, bytes([number % 255 + 1]) * 3000, [])
+    store.close()
+    os.truncate(tmp_path / "data.mdb", int((tmp_path / "data.mdb").stat().st_size * share))
+    code = """
+import sys, lmdb
+from pathlib import Path
+from serlab.errors import ServiceError
+from serlab.service.cache.lmdbstore import LmdbStore
+try:
+    store = LmdbStore(8 << 20, Path(sys.argv[1]))
+except ServiceError as error:
+    sys.exit("delete it" not in str(error))
+for number in range(500):
+    try:
+        store.get(b"%d" % number)
+    except store.failures:
+        pass
+len(list(store.sizes()))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("package, module", [("lmdb", "lmdbstore"), ("redis.asyncio", "redisstore")])

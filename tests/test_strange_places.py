@@ -1,0 +1,122 @@
+"""Where the command runs: a folder with modules of a stranger, closed streams, little memory."""
+
+import os
+import subprocess
+import sys
+from errno import ENOMEM
+from pathlib import Path
+
+import pytest
+
+from serlab import cli
+from serlab.measure.process import run_worker
+from serlab.service.process import command_of
+from tests.conftest import ROOT, Run
+
+SERLAB = (sys.executable, "-P", "-m", "serlab")
+TRAP = "import os\nopen(os.environ['TRAPPED'], 'a').write(__name__)\nraise SystemExit(99)\n"
+
+
+@pytest.fixture
+def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a folder whose modules write a file when they are imported; give the file."""
+    for name in ("json", "serlab", "random", "numpy", "asyncio", "msgspec", "orjson", "memray", "pyperf", "lmdb"):
+        (tmp_path / f"{name}.py").write_text(TRAP)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAPPED", str(tmp_path / "trapped"))
+    # As many a shell leaves it: an empty entry, which is the current folder, with another.
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}")
+    return tmp_path / "trapped"
+
+
+def test_a_worker_imports_nothing_from_where_it_stands(trap: Path) -> None:
+    """Nor do the processes that it starts."""
+    job = {"part": "throughput", "unit": "w", "workload": "chat-turn", "kind": "ChatRequest", "documents": None}
+    job |= {"seed": 0, "process": 0, "codecs": ["orjson"], "operations": ["decode"], "baseline": "orjson"}
+    job |= {"effort": {"arm_ns": 1_000_000, "batch_ns": 100_000, "rounds": 3, "processes": 1}, "gc": "frozen"}
+    rows = []  # type: list[object]
+    run_worker(job, rows.append)
+    assert rows and not trap.exists()
+
+
+@pytest.mark.parametrize("module", ["serlab.service.process", "serlab.service.delayprocess"])
+def test_servers_and_relays_import_nothing_from_where_they_stand(
+    trap: Path, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that starts them ends at what it is not told, not at a module of the folder."""
+    monkeypatch.delenv("PYTHONPATH")
+    done = subprocess.run(command_of(module), input=b"\n", capture_output=True, timeout=120)
+    assert done.returncode == 1 and b"DecodeError" in done.stderr and not trap.exists()
+
+
+def test_every_python_that_serlab_starts_has_a_safe_path() -> None:
+    """Whoever adds another is told here."""
+    found = [
+        (path.name, text)
+        for path in (ROOT / "serlab").rglob("*.py")
+        for text in path.read_text().splitlines()
+        if "[sys.executable" in text or "[interpreter.executable" in text
+    ]
+    assert len(found) >= 4 and [one for one in found if '"-P"' not in one[1]] == []
+
+
+def test_a_comparison_imports_nothing_from_where_it_stands(
+    serlab: Run, trap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole of it: parity, memory and time."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    work = ("--quick", "--workload", "chat-turn", "--codec", "orjson", "--operation", "decode", "--batch-ms", "0.1")
+    done = serlab("compare", *work, "-o", "out")
+    assert done.returncode == 0, done.stderr
+    assert not trap.exists()
+
+
+def test_a_closed_output_is_one_line(tmp_path: Path) -> None:
+    """Of the standard streams each; nothing else takes its place."""
+    command = " ".join(SERLAB)
+    run = lambda text: subprocess.run(["sh", "-c", text], capture_output=True, text=True, cwd=tmp_path, timeout=120)  # noqa: E731
+    done = run(f"{command} decide --list >&-")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("serlab: the output cannot be written: standard output is closed")
+    assert done.stderr.count("\n") == 1
+    assert run(f"{command} decide --list 2>&-").stdout == run(f"{command} decide --list <&-").stdout != ""
+    done = run(f"{command} decide nothing 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ImportError("libx.so: failed to map segment from shared object"),
+        OSError(ENOMEM, "Cannot allocate memory"),
+        ImportError("Unable to import required dependency numpy"),
+    ],
+    ids=repr,
+)
+def test_lack_of_memory_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While something is read as well as while a library is loaded, which some say in words of their own."""
+
+    def short() -> None:
+        if "numpy" in str(error):
+            raise error from MemoryError()
+        raise error
+
+    monkeypatch.setattr(cli, "app", short)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.startswith("serlab: out of memory; allow more") and said.count("\n") == 1
+
+
+def test_another_failure_to_import_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no lack of memory."""
+
+    def broken() -> None:
+        raise ImportError("no such name")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(ImportError, match="no such name"):
+        cli.main()
