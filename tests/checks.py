@@ -4,9 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from serlab.codecs import open_codec
+from serlab.codecs import codec_names, open_codec
 from serlab.messages import first_difference, from_document, to_document
 from serlab.messages.base import NO_EXTRA, Part
+
+REFUSES_SURROGATES = {name for name in codec_names() if not name.startswith("json")}
+REFUSES_HUGE = {name for name in codec_names() if name.startswith(("orjson", "msgpack", "msgspec-msgpack"))}
+REFUSES_HUGE |= {"msgspec-json-base64"}
+"""The codecs that document to refuse lone surrogates, and integers of more than 64 bits."""
 
 
 def check_round_trip(codec: str, kind: str, document: Any) -> None:

@@ -62,8 +62,16 @@ def test_integer_field_refuses_what_its_type_cannot_hold(codec: str, number: int
 @pytest.mark.parametrize("codec", SCHEMA)
 @pytest.mark.parametrize(
     "message",
-    [ChatRequest(model=3), ChatRequest(max_tokens=True), ChatRequest(stream=1), ChatRequest(min_tokens=1.0)],
-    ids=["int-for-text", "bool-for-int", "int-for-bool", "float-for-int"],
+    [
+        ChatRequest(model=3),
+        ChatRequest(max_tokens=True),
+        ChatRequest(stream=1),
+        ChatRequest(min_tokens=1.0),
+        ChatRequest(user=2**70),
+        ChatRequest(stop_token_ids=[1.5]),
+        EmbeddingResponse(embedding=5),
+    ],
+    ids=["int-for-text", "bool-for-int", "int-for-bool", "float-for-int", "huge-for-label", "float-for-id", "vector"],
 )
 def test_schema_codec_refuses_a_value_of_another_type(codec: str, message: Any) -> None:
     """Nothing is coerced; a document would have put the value into `extra`."""

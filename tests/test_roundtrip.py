@@ -10,12 +10,9 @@ from serlab.codecs import codec_info, codec_names, open_codec
 from serlab.errors import EncodeError
 from serlab.messages import KINDS, MESSAGE_TYPES, Message, first_difference, from_document, to_document
 from serlab.messages.base import NO_EXTRA
-from tests.checks import check_round_trip
+from tests.checks import REFUSES_HUGE, REFUSES_SURROGATES, check_round_trip
 from tests.strategies import documents
 
-REFUSES_SURROGATES = {name for name in codec_names() if not name.startswith("json")}
-REFUSES_HUGE = {name for name in codec_names() if name.startswith(("orjson", "msgpack", "msgspec-msgpack"))}
-REFUSES_HUGE |= {"msgspec-json-base64"}
 PAIRS = [
     (codec, kind) for codec in codec_names() for kind in KINDS if kind in MESSAGE_TYPES or not codec_info(codec).schema
 ]

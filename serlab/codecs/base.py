@@ -25,13 +25,14 @@ from typing import Any
 
 from serlab.errors import DecodeError, DocumentError, EncodeError
 from serlab.messages import UNSET, kind_of
+from serlab.messages.base import NO_EXTRA
 from serlab.messages.finite import set_field
 
 REFUSALS = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError, MemoryError)
 """What libraries raise on a message or on bytes that they cannot take."""
 
 Route = Callable[[Any, Any], str]
-"""(model, stream) → the model to ask instead; each is UNSET where the message does not have it."""
+"""(model, stream) → the model to ask instead; each is UNSET where the message does not have it as that attribute."""
 
 
 def unguarded(data: bytes) -> None:
@@ -152,14 +153,15 @@ class Codec:
 
         Args:
             data: one message, no length prefix.
-            route: chooses the model by what the message has in `model` and `stream`.
+            route: chooses the model by what the message has in `model` and `stream`, as attributes: a value of another
+                type is in `extra` and stands there as UNSET.
 
         Returns:
-            The message with the chosen model, and everything else as it was.
+            The message with the chosen model, also in place of a value that is no name, and everything else as it was.
 
         Raises:
             DecodeError: the bytes are not one whole message of this format, or beyond a limit.
-            EncodeError: the format cannot carry the chosen model.
+            EncodeError: the format cannot carry the chosen model, or the body is no object, which could have one.
         """
         if self.reroute is None:
             message = self.decode(data)
@@ -184,13 +186,32 @@ class Codec:
 
 
 def set_model(message: Any, route: Route) -> None:
-    """Choose a message's model, or that of a document, and write it there."""
+    """Choose a message's model, or that of a document, and write it there, also in place of a value that is no name.
+
+    Raises:
+        EncodeError: the body is no object, which could have a model.
+    """
     if isinstance(message, dict):
         message["model"] = route(message.get("model", UNSET), message.get("stream", UNSET))
     elif hasattr(message, "model"):
+        if message.extra is not NO_EXTRA:
+            drop_model(message)
         set_field(message, "model", route(message.model, getattr(message, "stream", UNSET)))
     else:
-        raise EncodeError(f"expected a message or an object with a model, got a {type(message).__name__}")
+        raise no_model(message)
+
+
+def drop_model(message: Any) -> None:
+    """Take a model that is no name out of a message's `extra`."""
+    if "" in message.extra:
+        raise no_model(message.extra[""])
+    rest = {pointer: value for pointer, value in message.extra.items() if pointer != "/model"}
+    set_field(message, "extra", rest or NO_EXTRA)
+
+
+def no_model(body: Any) -> EncodeError:
+    """Make the error for a body that is no object."""
+    return EncodeError(f"expected a message or an object with a model, got a {type(body).__name__}")
 
 
 def reason(error: Exception) -> str:

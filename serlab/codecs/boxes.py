@@ -6,6 +6,8 @@ import numpy as np
 
 from serlab.codecs import jsontext
 from serlab.messages.embeddings import Embedding
+from serlab.messages.pointer import brief
+from serlab.messages.vectors import pack_vector
 
 ARRAYS: dict[str, np.dtype[Any]] = {
     "float32s": np.dtype("<f4"),
@@ -40,6 +42,17 @@ def prompt_arm(value: Any) -> tuple[str, Any]:
         if kinds == {list} and all(map(is_tokens, value)):
             return "token_lists", value
     return "json", jsontext.dumps(value)
+
+
+def prompt_of(value: Any) -> Any:
+    """Give back what a Prompt holds as JSON.
+
+    Raises:
+        ValueError: it is no prompt.
+    """
+    if value is not None and type(value) not in (str, list, dict):
+        raise ValueError(f"a prompt: expected text, a list or an object, got {brief(value)}")
+    return value
 
 
 def is_tokens(value: list[Any]) -> bool:
@@ -85,7 +98,7 @@ def vector_of(arm: str, content: Any, integral: Any) -> Any:
     if arm == "base64":
         return content
     if arm == "json":
-        return jsontext.loads(content)
+        return pack_vector(jsontext.loads(content))
     array = np.array(content, dtype=ARRAYS[arm])
     if not len(integral):
         return array

@@ -6,8 +6,8 @@ from typing import Any
 
 from serlab.codecs.base import Route, set_model
 from serlab.codecs.vectors import replace_vectors, vector_document
-from serlab.messages import to_document
-from serlab.messages.documents import Look, converter
+from serlab.messages import UNSET, message_type, to_document
+from serlab.messages.documents import Look, converter, fields_of, union_arms
 
 Stage = Callable[[Any], Any]
 
@@ -44,13 +44,23 @@ def read_vectors(convert: Stage, read: Stage | None, document: Any) -> Any:
 
 
 def document_reroute(
-    deserialize: Callable[[bytes], Any], serialize: Callable[[Any], bytes]
+    kind: str, deserialize: Callable[[bytes], Any], serialize: Callable[[Any], bytes]
 ) -> Callable[[bytes, Route], bytes]:
     """Give a format's `reroute`: the document is changed as it is and never becomes a message."""
+    names, flags = (types_of(kind, field) for field in ("model", "stream"))
 
     def reroute(data: bytes, route: Route) -> bytes:
+        def typed(model: Any, stream: Any) -> str:
+            return route(model if type(model) in names else UNSET, stream if type(stream) in flags else UNSET)
+
         document = deserialize(data)
-        set_model(document, route)
+        set_model(document, route if kind == "document" else typed)
         return serialize(document)
 
     return reroute
+
+
+def types_of(kind: str, name: str) -> frozenset[type]:
+    """List the types that a scalar field takes, none where there is no such field; other values go to `extra`."""
+    field = fields_of(message_type(kind)).get(name) if kind != "document" else None
+    return frozenset(union_arms(field.type)) if field is not None else frozenset()

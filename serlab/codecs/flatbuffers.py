@@ -20,14 +20,17 @@ from importlib.metadata import version
 from struct import error as StructError
 from typing import Any
 
-from serlab.codecs.base import REFUSALS, Codec
+from serlab.codecs import jsontext
+from serlab.codecs.base import REFUSALS, Codec, reason
 from serlab.codecs.flat.readers import read_root, root_of
 from serlab.codecs.flat.shapes import HOT
-from serlab.codecs.flat.view import View, view_class
+from serlab.codecs.flat.view import DAMAGE, View, view_class, view_type
 from serlab.codecs.flat.walk import Walk, wrong
 from serlab.codecs.flat.writer import join, writer
+from serlab.errors import DecodeError
 from serlab.limits import DEFAULT_LIMITS, Limits
 from serlab.messages import message_type
+from serlab.messages.extra import check_extra, legal, once
 
 
 def make(name: str, kind: str, limits: Limits = DEFAULT_LIMITS) -> Codec:
@@ -44,7 +47,7 @@ def make(name: str, kind: str, limits: Limits = DEFAULT_LIMITS) -> Codec:
     view = partial(open_verified, kind, limits) if verified else partial(open_unverified, kind)
     refusals = (*REFUSALS, StructError, BufferError)
     stages = (writer(type_), join, bytes_of, read, view)
-    return Codec(name, kind, version("serlab"), *stages, refusals=refusals, learns=HOT)
+    return Codec(name, kind, version("serlab"), *stages, refusals=refusals, learns=HOT, check=legal)
 
 
 def bytes_of(data: Any) -> bytes:
@@ -60,7 +63,7 @@ def buffer_of(data: Any) -> Any:
 def decode_verified(kind: str, limits: Limits, data: bytes) -> Any:
     """Read a message, checking while reading."""
     check_length(data, limits)
-    return read_root("decode", kind, Walk(data, limits))
+    return legal(read_root("decode", kind, Walk(data, limits)))
 
 
 def decode_unverified(kind: str, data: bytes) -> Any:
@@ -96,7 +99,24 @@ def verify(kind: str, data: Any, limits: Limits = DEFAULT_LIMITS) -> None:
     """
     buffer = buffer_of(data)
     check_length(buffer, limits)
-    read_root("verify", kind, Walk(buffer, limits))
+    entries = read_root("verify", kind, Walk(buffer, limits))
+    if entries:
+        check_entries(open_unverified(kind, buffer), entries)
+
+
+def check_entries(view: View, entries: list[tuple[str, str]]) -> None:
+    """Refuse `extra` that no document is written as; JSON text is read where its value decides.
+
+    Args:
+        view: the message.
+        entries: JSON Pointer and JSON text.
+    """
+    try:
+        check_extra(view, once(entries), view_type, jsontext.loads)
+    except DecodeError:
+        raise
+    except DAMAGE as error:
+        raise wrong(reason(error)) from error
 
 
 def check_length(data: Any, limits: Limits) -> None:

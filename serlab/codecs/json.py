@@ -96,5 +96,5 @@ def make(name: str, kind: str) -> Codec:
     populate, convert = document_stages(kind, write, read)
     fresh = name.endswith("-fresh")
     writer, reader = (serialize_fresh, deserialize_fresh) if fresh else (serialize, deserialize)
-    reroute = document_reroute(reader, writer)
+    reroute = document_reroute(kind, reader, writer)
     return Codec(name, kind, platform.python_version(), populate, writer, reader, convert, reroute=reroute)

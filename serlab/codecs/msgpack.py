@@ -49,6 +49,6 @@ def make(name: str, kind: str) -> Codec:
     version = ".".join(map(str, msgpack.version))
     refusals = (*REFUSALS, msgpack.UnpackException)
     write_all = msgpack.packb if name.endswith("-fresh") else keeping()
-    reroute = document_reroute(lambda data: checked(msgpack.unpackb(data)), write_all)
+    reroute = document_reroute(kind, lambda data: checked(msgpack.unpackb(data)), write_all)
     stages = (populate, write_all, msgpack.unpackb, convert)
     return Codec(name, kind, version, *stages, refusals=refusals, reroute=reroute)

@@ -37,5 +37,5 @@ def make(name: str, kind: str) -> Codec:
     numpy = kind == "EmbeddingResponse" and not base64
     serialize = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY) if numpy else orjson.dumps
     stages = (populate, serialize, orjson.loads, convert)
-    reroute = document_reroute(orjson.loads, orjson.dumps)
+    reroute = document_reroute(kind, orjson.loads, orjson.dumps)
     return Codec(name, kind, orjson.__version__, *stages, check=check_of(kind, base64), reroute=reroute)

@@ -10,7 +10,7 @@ in `nulls`.
 import re
 from collections.abc import Callable
 from functools import cache
-from types import GenericAlias
+from math import isfinite
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -18,7 +18,7 @@ from msgspec import UnsetType
 
 from serlab.codecs import jsontext
 from serlab.errors import EncodeError
-from serlab.messages.base import Part
+from serlab.messages.base import Json, OneVector, Part
 from serlab.messages.documents import NOT_JSON, struct_among, union_arms
 from serlab.messages.pointer import brief
 
@@ -39,7 +39,8 @@ class Arm(NamedTuple):
 
     `kind` is one of str, bool, int, float, json, strs, bytes, tokens, prompt, vector, vectors, struct, structs;
     `name` the schema field; `struct` the type of a struct or of a list's items; `types` the Python types that go to a
-    JSON arm beside others; `items` the type of the items of a list that may hold more than structs.
+    JSON arm beside others; `items` the type of the items of a list that may hold more than structs; `hint` the type of
+    the field, where a stranger's JSON text or box could hold what it does not take.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Arm(NamedTuple):
     struct: type[Part] | None
     types: tuple[type, ...] = ()
     items: Any = None
+    hint: Any = None
 
 
 class PlanField(NamedTuple):
@@ -81,12 +83,20 @@ def plan_field(name: str, hint: Any) -> PlanField:
     names = [schema_name + suffix(kind, [other for other, _ in kinds]) for kind, _ in kinds]
     items = next(filter(None, map(mixed_items, arms)), None)
     planned = [
-        Arm(kind, name_, struct, types_of(arm) if len(arms) > 1 else (), items if kind in ("structs", "json") else None)
+        Arm(
+            kind,
+            name_,
+            struct,
+            types_of(arm) if len(arms) > 1 else (),
+            items if kind in ("structs", "json") else None,
+            hint if (kind == "json" and arm != Json) or arm == OneVector else None,
+        )
         for (kind, struct), name_, arm in zip(kinds, names, arms, strict=True)
     ]
     if not items and not {"strs", "bytes", "tokens"} & {kind for kind, _ in kinds}:
         return PlanField(name, planned[0].name, tuple(planned))
-    spare = next((arm for arm in planned if arm.kind == "json"), Arm("json", f"{schema_name}_json", None, (), items))
+    made = Arm("json", f"{schema_name}_json", None, (), items, hint)
+    spare = next((arm for arm in planned if arm.kind == "json"), made)
     arms_ = planned if spare in planned else [*planned, spare]
     return PlanField(name, planned[0].name, tuple(arms_), spare)
 
@@ -212,20 +222,39 @@ def check_items(arm: Arm, values: list[Any]) -> None:
 
 def json_reader(arm: Arm) -> Callable[[str | bytes], Any]:
     """Give what reads a JSON arm: plain values, or the structs of a list that holds other things beside them."""
-    if arm.items is None:
+    if arm.hint is None:
         return jsontext.loads
-    list_type = GenericAlias(list, (arm.items,))
+    return lambda text: fitting(arm, jsontext.loads(text))
 
-    def read(text: str | bytes) -> Any:
-        value = jsontext.loads(text)
-        if type(value) is not list:
-            return value
-        try:
-            return msgspec.convert(value, list_type)
-        except msgspec.ValidationError as error:
-            raise ValueError(f"{arm.name}: {error}") from error
 
-    return read
+def fitting(arm: Arm, value: Any) -> Any:
+    """Give a value in the form that its field has it in.
+
+    Raises:
+        ValueError: the field does not take it; its place is in `extra`.
+    """
+    if arm.kind != "json":
+        if type(value) in (int, float, bool, dict):
+            raise ValueError(f"{arm.name}: expected a vector, got {brief(value)}")
+        return value
+    try:
+        return msgspec.convert(value, arm.hint)
+    except msgspec.ValidationError as error:
+        if type(value) is float and not isfinite(value):
+            return value  # JSON has none, but this format carries it wherever a float may stand.
+        raise ValueError(f"{arm.name}: {error}") from error
+
+
+def check_taken(arm: Arm, value: Any) -> None:
+    """Check that an arm's field takes a value; another has its place in `extra`, and would not be read back.
+
+    Raises:
+        EncodeError: it does not.
+    """
+    try:
+        fitting(arm, value)
+    except ValueError as error:
+        raise EncodeError(str(error)) from error
 
 
 def json_writer(arm: Arm) -> Callable[[Any], str]:

@@ -44,7 +44,7 @@ def read_prompt(box: Any) -> Any:
         if descriptor.name == "token_lists":
             return [list(one.ids) for one in content]
         if descriptor.name == "json":
-            return jsontext.loads(content)
+            return boxes.prompt_of(jsontext.loads(content))
         return content if descriptor.name == "text" else list(content)
     raise ValueError("a Prompt with nothing in it")
 

@@ -29,6 +29,7 @@ from serlab.codecs.protowriter import Care, shaper
 from serlab.generated import llm_pb2
 from serlab.messages import Message, message_type
 from serlab.messages.documents import NOT_JSON
+from serlab.messages.extra import legal
 from serlab.messages.finite import is_sealed
 
 KEPT = (*NOT_JSON, np.ndarray)
@@ -40,7 +41,7 @@ def make(name: str, kind: str) -> Codec:
     type_, cls = message_type(kind), getattr(llm_pb2, kind)
     stages = (populator(type_, cls), cls.SerializeToString, cls.FromString, reader(type_))
     refusals = (*REFUSALS, LibraryDecodeError, LibraryEncodeError)
-    return Codec(name, kind, google.protobuf.__version__, *stages, refusals=refusals)
+    return Codec(name, kind, google.protobuf.__version__, *stages, refusals=refusals, check=legal)
 
 
 def populator(type_: type[Message], cls: Any) -> Callable[[Any], Any]:

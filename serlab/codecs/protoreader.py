@@ -5,10 +5,11 @@ from functools import cache
 from typing import Any
 
 from serlab.codecs import jsontext, protoboxes
-from serlab.codecs.plan import Arm, json_reader, plan_of
+from serlab.codecs.plan import Arm, fitting, json_reader, plan_of
 from serlab.generated import llm_pb2
 from serlab.messages import Message
 from serlab.messages.base import Part
+from serlab.messages.extra import legal, once
 
 Change = Callable[[Any], Any]
 
@@ -42,7 +43,7 @@ def reader(type_: type[Part]) -> Change:
                 values[empties[number]] = []
         return type_(**values)
 
-    return read
+    return (lambda source: legal(read(source))) if issubclass(type_, Message) else read
 
 
 def change_of(arm: Arm) -> Change | None:
@@ -52,12 +53,15 @@ def change_of(arm: Arm) -> Change | None:
         if arm.kind == "struct":
             return lambda value: reader(struct)(value)
         return lambda items: list(map(reader(struct), items))
-    return json_reader(arm) if arm.kind == "json" else CHANGES.get(arm.kind)
+    if arm.kind == "json":
+        return json_reader(arm)
+    change = CHANGES.get(arm.kind)
+    return change if arm.hint is None or change is None else lambda content: fitting(arm, change(content))
 
 
 def read_extra(items: Any) -> dict[str, Any]:
     """Read the unknown fields."""
-    return {item.pointer: jsontext.loads(item.json) for item in items}
+    return once([(item.pointer, jsontext.loads(item.json)) for item in items])
 
 
 def read_vector(box: Any) -> Any:

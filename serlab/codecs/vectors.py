@@ -14,7 +14,8 @@ import numpy as np
 
 from serlab.errors import EncodeError
 from serlab.messages import EmbeddingResponse
-from serlab.messages.documents import NOT_JSON, with_extra
+from serlab.messages.documents import NOT_JSON
+from serlab.messages.writing import with_extra
 
 DTYPES = {"float32": "<f4", "float64": "<f8", "int64": "<i8"}
 CONTAINERS = {dict, list, bytes, np.ndarray}

@@ -1,4 +1,4 @@
-"""Document ↔ message, lossless.
+"""Document → message, lossless; the way back is in `serlab.messages.writing`.
 
 The types convert strictly and forbid unknown fields, so a document that converts has lost nothing: one C-speed call
 is both the conversion and the check. Only a document that does not convert is walked in Python; what does not fit
@@ -16,13 +16,13 @@ import numpy as np
 
 from serlab.errors import DocumentError, UnknownNameError
 from serlab.messages import finite
-from serlab.messages.base import NO_EXTRA, Message, Part
+from serlab.messages.base import Message, Part
 from serlab.messages.chat import ChatChunk, ChatResponse
 from serlab.messages.chatrequest import ChatRequest
 from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
 from serlab.messages.finite import set_field
 from serlab.messages.generate import GenerateRequest, GenerateResponse
-from serlab.messages.pointer import apply_extra, token
+from serlab.messages.pointer import token
 from serlab.messages.vectors import pack_vectors
 
 MESSAGE_TYPES: dict[str, type[Message]] = {
@@ -336,42 +336,6 @@ def converted(hint: Any, value: Any) -> Any:
         return msgspec.convert(value, hint)
     except DOES_NOT_FIT:
         return MISFIT
-
-
-def to_document(message: Any) -> Any:
-    """Make the document that a message stands for.
-
-    Args:
-        message: a message, or plain JSON values, which are their own document.
-
-    Returns:
-        Plain JSON values in the API's wire shape; vectors as lists of numbers.
-
-    Raises:
-        DocumentError: the message holds what JSON has not or is nested too deep, or its `extra` belongs to another.
-    """
-    if not isinstance(message, Message):
-        return message
-    try:
-        document = msgspec.to_builtins(message, builtin_types=NOT_JSON, enc_hook=plain)
-    except RecursionError as error:
-        raise DocumentError(f"{kind_of(message)}: nested too deep; expected fewer levels") from error
-    return with_extra(message, document)
-
-
-def with_extra(message: Message, document: dict[str, Any]) -> Any:
-    """Put `extra` back where it came from, in place."""
-    if message.extra is NO_EXTRA:
-        return document
-    document.pop("$extra", None)
-    return apply_extra(document, message.extra)
-
-
-def plain(value: Any) -> Any:
-    """Give an array as a list; msgspec asks for this where it meets an unknown type."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    raise DocumentError(f"a message holds a {type(value).__name__}; expected JSON values or a numpy array")
 
 
 def kind_of(message: Any) -> str:

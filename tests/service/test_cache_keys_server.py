@@ -4,12 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from serlab import workloads
 from serlab.codecs import codec_names, open_codec
 from serlab.errors import EncodeError, NoSchemaError
 from serlab.messages import from_document, to_document
 from serlab.service.cache import IGNORED, key_of
+from tests.extras import check_agreement, hostile, is_written
 from tests.service.helpers import CHAT
 
 TOOL = {
@@ -98,6 +100,22 @@ def test_every_codec_brings_the_same_key(name: str, workload: str) -> None:
     codec = open_codec(name, kind)
     for request in requests:
         assert key_of(codec.decode(codec.encode(request))) == key_of(request)
+
+
+@pytest.mark.parametrize("kind", ["ChatRequest", "EmbeddingRequest", "GenerateRequest", "EmbeddingResponse"])
+def test_what_does_not_fit_has_one_key_too(kind: str) -> None:
+    """Whatever codec it came by; one that says two things has none."""
+
+    @given(hostile(kind))
+    def holds(message: Any) -> None:
+        if is_written(message):
+            check_agreement(message, key_of)
+            assert key_of(from_document(kind, to_document(message))) == key_of(message)
+        else:
+            with pytest.raises(EncodeError):
+                key_of(message, ignored=())
+
+    holds()
 
 
 @pytest.mark.parametrize("name", codec_names())

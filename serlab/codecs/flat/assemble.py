@@ -67,8 +67,10 @@ def base_size(info: TableInfo) -> int:
 def result(info: TableInfo, slots: list[Slot], emitted: list[Emitted], mode: Mode) -> list[str]:
     """Generate the lines that make and return the table's value."""
     values = {slot.name: lines.value for slot, lines in zip(slots, emitted, strict=True)}
-    if not mode.value:
-        return [value for slot, value in zip(slots, values.values(), strict=True) if value and slot.kind != "scalar"]
+    if not mode.value and info.name != "Extra":
+        extra = values.pop("extra", "")
+        read = [values[slot.name] for slot in slots if slot.kind != "scalar" and values.get(slot.name)]
+        return [*read, f"return {extra}"] if extra else read
     if info.type is not None:
         named = [
             f"**{values[slot.name]}" if slot.kind == "nulls" else f"{slot.attribute}={values[slot.name]}"
@@ -102,8 +104,10 @@ def source_for_any(name: str, info: TableInfo, mode: Mode) -> str:
         body += ["walk.size -= need", "if walk.size < 0:", "    walk.check()"]
     for slot, lines in parts:
         body += [f"if o_{slot.name}:", f"    {assignment(info, slot, lines.value)}"] if lines.value else []
-    if mode.value:
+    if mode.value or info.name == "Extra":
         body.append(f"return {info.name}(**values)" if info.type is not None else "return box_value(values)")
+    else:
+        body.append("return values.get('extra')")
     return function(name, "places, nulls, size, buf, t, walk", info, body).replace("TABLE", repr(info.name))
 
 

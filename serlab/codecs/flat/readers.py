@@ -19,6 +19,7 @@ from serlab.codecs.flat.tables import Nulls, TableInfo, places_in, tables
 from serlab.codecs.flat.templates import MODES, STRINGS, Mode, dispatchers
 from serlab.codecs.flat.walk import NEW_VTABLE_ITEMS, Read, Walk, bad, bad_end, bad_offset, i32, two_u16, u32
 from serlab.errors import DecodeError
+from serlab.messages.extra import once
 
 MAX_VTABLES = 32
 """Readers compiled for a table. A program that writes with one schema and one library uses few vtables of each."""
@@ -47,7 +48,8 @@ class Readers:
             "u32": u32,
             "reason": reason,
         }
-        helpers |= {"unpack_from": unpack_from, "loads": jsontext.loads, "KNOWN": DecodeError, "OTHER": OTHER}
+        helpers |= {"unpack_from": unpack_from, "loads": jsontext.loads, "once": once}
+        helpers |= {"KNOWN": DecodeError, "OTHER": OTHER}
         self.functions: dict[str, Any] = {**vars(values), **helpers, "PURPOSE": mode.name}
         source = choose(STRINGS, check=mode.check, value=mode.value, any=mode.any)
         define("read_strings", source, self.functions)
@@ -56,6 +58,7 @@ class Readers:
             if info.type is not None:
                 self.functions[info.name] = info.type
             self.functions |= {f"loads_{info.name}_{name}": read for name, read in info.mixed.items()}
+            self.functions |= {f"fit_{info.name}_{name}": fit for name, fit in info.fits.items()}
             for name, source in dispatchers(info, len(tables()), mode).items():
                 self.late(name, source)
 

@@ -5,21 +5,26 @@ Source: the FlatBuffers internals page.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from struct import unpack
 from typing import Any
 
+from serlab.codecs.boxes import prompt_of
 from serlab.codecs.flat.layout import BOXES, Slot, box_slots, slots_of
 from serlab.codecs.flat.walk import wrong
-from serlab.codecs.plan import json_reader, plan_of, structs_of
+from serlab.codecs.plan import fitting, json_reader, plan_of, structs_of
 from serlab.messages import MESSAGE_TYPES
 from serlab.messages.base import Part
 from serlab.messages.embeddings import Embedding
+from serlab.messages.vectors import pack_vector
 
 ARMS: dict[str, tuple[str, ...]] = {
     "Prompt": ("text", "texts", "tokens", "token_lists", "json"),
     "Vector": ("float32s", "float64s", "integers", "base64", "json", "item"),
 }
+BOX_FITS: dict[str, Callable[[Any], Any]] = {"Prompt": prompt_of, "Vector": pack_vector}
+"""What gives the JSON of a box back as a message has it."""
+
 REQUIRED = {"Extra": ("pointer", "json"), "TokenIds": ("ids",)}
 
 
@@ -39,6 +44,7 @@ class TableInfo:
         fields: attribute → its slots, of which at most one may be filled.
         nulls: slot id → the attribute that a null with this id means.
         mixed: slot name → what reads its JSON text, for lists that may hold structs beside other things.
+        fits: slot name → what gives its value back, or refuses what the field does not take.
     """
 
     name: str
@@ -48,6 +54,7 @@ class TableInfo:
     fields: dict[str, tuple[str, ...]]
     nulls: dict[int, str]
     mixed: dict[str, Callable[[str | bytes], Any]]
+    fits: dict[str, Callable[[Any], Any]]
 
 
 @cache
@@ -61,9 +68,12 @@ def tables() -> dict[str, TableInfo]:
         nulls = {ids[field.schema_name]: field.name for field in plan}
         mixed = {arm.name: json_reader(arm) for field in plan for arm in field.arms if arm.items is not None}
         mixed = {name: read for name, read in mixed.items() if any(s.name == name and s.kind == "json" for s in slots)}
-        found[type_.__name__] = TableInfo(type_.__name__, len(found), type_, slots, fields, nulls, mixed)
+        arms = [arm for field in plan for arm in field.arms if arm.hint is not None and arm.name not in mixed]
+        fits: dict[str, Callable[[Any], Any]] = {arm.name: partial(fitting, arm) for arm in arms}
+        found[type_.__name__] = TableInfo(type_.__name__, len(found), type_, slots, fields, nulls, mixed, fits)
     for table in BOXES:
-        found[table] = TableInfo(table, len(found), None, box_slots(table), {}, {}, {})
+        fits = {"json": BOX_FITS[table]} if table in BOX_FITS else {}
+        found[table] = TableInfo(table, len(found), None, box_slots(table), {}, {}, {}, fits)
     return found
 
 

@@ -130,7 +130,8 @@ def dispatchers(info: TableInfo, count: int, mode: Mode) -> dict[str, str]:
     for name, template in ((f"read_{info.name}", ONE), (f"list_{info.name}", MANY)):
         for word, text in words.items():
             template = template.replace(f"{{{word}}}", text)
-        found[name] = choose(template, check=mode.check, value=mode.value)
+        # The verifier gives the entries of `extra` back, which it has read, to be checked against the fields.
+        found[name] = choose(template, check=mode.check, value=mode.value or info.name == "Extra")
     return found
 
 
@@ -194,14 +195,21 @@ def emit(info: TableInfo, slot: Slot, o: str, mode: Mode) -> Emitted:
         text = f'str({content}, "utf-8")' if mode.any else f"{content}.decode()"
         size = f"n_{i} + 56" if slot.kind == "str" else f"weigh_json(bytes({content}))"
         loads = f"loads_{info.name}_{i}" if i in info.mixed else "loads"
-        value = f"{loads}({text})" if slot.kind == "json" and mode.value else text
+        value = fitted(info, slot, f"{loads}({text})") if slot.kind == "json" and mode.value else text
         return Emitted(lines(POINTER, VECTOR, TEXT_END), size, value)
     if slot.kind in ("numbers", "nulls"):
         return emit_numbers(info, slot, lines(POINTER, VECTOR, VECTOR_END), mode)
     call = "read_strings" if slot.kind == "strs" else f"list_{slot.target}"
     call = {"table": f"read_{slot.target}", "extra": "list_Extra"}.get(slot.kind, call)
     value = f"{call}(buf, p_{i}, walk)"
-    return Emitted(lines(POINTER), "56", f"dict({value})" if slot.kind == "extra" and mode.value else value)
+    if slot.kind == "extra" and mode.value:
+        value = f"{'once' if mode.check else 'dict'}({value})"
+    return Emitted(lines(POINTER), "56", fitted(info, slot, value) if mode.value else value)
+
+
+def fitted(info: TableInfo, slot: Slot, value: str) -> str:
+    """Generate the check of a value that its field need not take."""
+    return f"fit_{info.name}_{slot.name}({value})" if slot.name in info.fits else value
 
 
 def emit_numbers(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> Emitted:

@@ -164,6 +164,11 @@ def materialized(value: Any) -> Any:
     return value
 
 
+def view_type(value: Any) -> Any:
+    """Give the type of the struct that a view is of, or that of any other value."""
+    return value._info.type if isinstance(value, View) else type(value)
+
+
 @cache
 def view_class(table: str) -> type[View]:
     """Make the view class of a table: a property for each attribute."""

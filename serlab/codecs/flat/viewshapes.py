@@ -41,7 +41,7 @@ class Shape(dict[str, tuple[int, Read]]):
         for slot in info.slots:
             if slot.name in self.places and slot.kind != "nulls":
                 name = slot.attribute if info.type is not None else slot.name
-                self[name] = self.places[slot.name], reader_of(slot, info, kinds)
+                self[name] = self.places[slot.name], fitting_reader(slot, info, kinds)
 
     def absent(self, buffer: Any, place: int, name: str) -> Any:
         """Tell what a field is that has no value: None where the table lists it as null, else UNSET."""
@@ -110,6 +110,12 @@ def read_text(buffer: Any, slot: int) -> str:
 def read_json(loads: Callable[[str | bytes], Any], buffer: Any, slot: int) -> Any:
     """Read a value that travels as JSON text."""
     return loads(read_text(buffer, slot))
+
+
+def fitting_reader(slot: Slot, info: TableInfo, kinds: Kinds) -> Read:
+    """Choose what reads a slot, and refuses what its field does not take."""
+    read, fit = reader_of(slot, info, kinds), info.fits.get(slot.name)
+    return read if fit is None else lambda buffer, place: fit(read(buffer, place))
 
 
 def reader_of(slot: Slot, info: TableInfo, kinds: Kinds) -> Read:

@@ -35,7 +35,7 @@ from serlab.codecs.flat.embeddings import embeddings_writer
 from serlab.codecs.flat.layout import slots_of
 from serlab.codecs.flat.parts import Out, Seen, Write
 from serlab.codecs.flat.shapes import Shapes
-from serlab.codecs.plan import Arm, PlanField, choose_arm, plan_of, wrong_type
+from serlab.codecs.plan import Arm, PlanField, check_taken, choose_arm, plan_of, wrong_type
 from serlab.errors import EncodeError
 from serlab.messages import UNSET, Message
 from serlab.messages.base import Part
@@ -58,8 +58,8 @@ class Writers:
         self.lock = Lock()
         # Not a subclass of dict: the interpreter looks globals up fast in a plain one only.
         self.functions: dict[str, Any] = {**vars(parts), **vars(boxes), "PURPOSE": "writer", "UNSET": UNSET}
-        self.functions |= {"dump_bytes": dump_any_finite if finite else dump_any, "wrong_type": wrong_type}
-        self.functions["bytes"] = bytes
+        self.functions |= {"dump_bytes": dump_any_finite if finite else dump_any, "bytes": bytes}
+        self.functions |= {"wrong_type": wrong_type, "taken": taken}
         self.functions |= {f"fits_{kind}": fits for kind, fits in FITS.items()}
         self.functions |= {f"put_{format_}": partial(put_integers, format_) for format_ in "iI"}
         self.functions["put_embeddings"] = embeddings_writer()
@@ -168,21 +168,34 @@ def field_lines(table: str, index: int, field: PlanField, bits: dict[str, int], 
     lines = [f"    if m.{field.name} is not UNSET:", f"        v = m.{field.name}"]
     word = "if"
     for kind, arm in by_type.items():
-        bit = spared(arm, field, bits) if careful else str(bits[arm.name])
+        bit = spared(table, index, arm, field, bits) if careful else bit_of(table, index, arm, field, bits)
         lines += [f"        {word} type(v) is {kind.__name__}:", f"            mask |= {bit}"]
         word = "elif"
     lines += [f"        {word} v is None:", f"            mask |= {null}", "        else:"]
     if rest is not None:
-        return [*lines, f"            mask |= {bits[rest.name]}"]
+        return [*lines, f"            mask |= {bit_of(table, index, rest, field, bits)}"]
     return [*lines, f"            raise wrong_type({table}, plan_{table}[{index}], v)"]
 
 
-def spared(arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
+def taken(bit: int, arm: Arm, value: Any) -> int:
+    """Give the bit of an arm whose field takes the value."""
+    check_taken(arm, value)
+    return bit
+
+
+def bit_of(table: str, index: int, arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
+    """Generate the bit of an arm, after a look at the value where that may be none that the field takes."""
+    bit = str(bits[arm.name])
+    return bit if arm.hint is None else f"taken({bit}, plan_{table}[{index}].arms[{field.arms.index(arm)}], v)"
+
+
+def spared(table: str, index: int, arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
     """Generate the bit of a list's arm, or that of its spare arm where it does not fit."""
+    bit = bit_of(table, index, arm, field, bits)
     if field.spare is None or arm.kind not in FITS:
-        return str(bits[arm.name])
+        return bit
     struct = f", {arm.struct.__name__}" if arm.struct is not None else ""
-    return f"{bits[arm.name]} if fits_{arm.kind}(v{struct}) else {bits[field.spare.name]}"
+    return f"{bit} if fits_{arm.kind}(v{struct}) else {bit_of(table, index, field.spare, field, bits)}"
 
 
 def join(pieces: list[Any]) -> bytes:

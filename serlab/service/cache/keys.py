@@ -10,6 +10,8 @@ What counts, and what does not:
 - `IGNORED` names fields that say who asks and how the answer is sent, not what it is. Fields of the root only.
 - The kind of message, the codec of the answer and the caller's namespace count, so that caches may share a backend.
 
+What the types do not take counts where it stands in the document, so that a request has one key, whatever it came as.
+
 The digest is SHA-256, since with a weaker hash a stranger could make a request that gets another's answer.
 
 Source: FIPS 180-4; the MessagePack specification, whose types keep numbers and texts apart.
@@ -53,7 +55,7 @@ def key_of(request: Any, ignored: Collection[str] = IGNORED, namespace: bytes = 
         EncodeError: the request holds what JSON has not.
     """
     kind = kind_of(request).encode()
-    head = b"serlab-cache-1 %d %d " % (len(namespace), len(kind))
+    head = b"serlab-cache-2 %d %d " % (len(namespace), len(kind))
     return sha256(b"".join((head, namespace, kind, canonical(request, ignored)))).digest()
 
 
@@ -65,6 +67,9 @@ def canonical(request: Any, ignored: Collection[str] = IGNORED) -> bytes:
     """
     kept = without(request, ignored)
     try:
+        if isinstance(kept, Message) and kept.extra is not NO_EXTRA:
+            # One form, whichever of its values the types take.
+            kept = to_document(kept)
         return b"m" + pack(kept)
     except (OverflowError, UnicodeEncodeError, RecursionError):
         return b"j" + exotic(kept)

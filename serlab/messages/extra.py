@@ -1,0 +1,253 @@
+"""Which entries `extra` may have.
+
+A message says one thing. So `extra` may hold what `from_document` would write there, and nothing else:
+
+- an unknown field of an object that the message has;
+- a value that its typed field does not take, while that field is absent;
+- an item that a list of objects does not take, while an empty object holds its place; where a list has many of these,
+  or of other entries, the whole list while its field is absent;
+- under the pointer "" a body that is no object, while every field is absent.
+
+Bytes can say more: "/model" beside a filled `model`, a pointer that is no place, one written in another way. Such a
+message has no document, and is refused by each format that has `extra` on the wire.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from msgspec import UNSET
+
+from serlab.errors import DocumentError
+from serlab.messages.base import NO_EXTRA, Part
+from serlab.messages.documents import MANY, MISFIT, PIECES, Field, Left, converted, fields_of, keep_inside
+from serlab.messages.pointer import brief, token, tokens
+
+MOST_DIGITS = 10
+"""Digits of a position in a list; a longer one is beyond any."""
+
+KEPT_PATHS, KEPT_LENGTH = 2048, 200
+"""So many pointers are remembered, of so many characters at most: unknown fields come under the same ones each time."""
+
+
+def legal(message: Any) -> Any:
+    """Give a message back whose `extra` is such as `from_document` writes.
+
+    Raises:
+        DocumentError: it is not; the text names the entry.
+    """
+    if message.extra is not NO_EXTRA:
+        check_extra(message, message.extra)
+    return message
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make `extra` of the entries that bytes hold.
+
+    Raises:
+        DocumentError: two have one pointer.
+    """
+    extra = dict(pairs)
+    if len(extra) < len(pairs):
+        twice = next(pointer for pointer, count in Counter(pointer for pointer, _ in pairs).items() if count > 1)
+        raise DocumentError(f"extra: {brief(twice)}: expected one entry, got several")
+    return extra
+
+
+class Path(NamedTuple):
+    """What a pointer leads to by the types alone.
+
+    Attributes:
+        steps: what leads to the struct or the list that has the entry: an attribute or a position, the type of the
+            struct that is there (None for a list), and the pointer up to it.
+        last: the entry's name, or its position in the list.
+        field: the entry's field, or that of the list; None for an unknown field.
+        lists: the pointers of the lists around the entry.
+    """
+
+    steps: tuple[tuple[str | int, type[Part] | None, str], ...]
+    last: str | int
+    field: Field | None
+    lists: tuple[str, ...]
+
+
+TypeOf = Callable[[Any], Any]
+"""Gives the type of a struct, or of the struct that a view is of; anything for any other value."""
+
+
+def check_extra(
+    root: Any, extra: Mapping[str, Any], type_of: TypeOf = type, load: Callable[[Any], Any] | None = None
+) -> None:
+    """Check that `from_document` would have written these entries beside these fields.
+
+    Args:
+        root: a message, or a view with its attribute names.
+        extra: JSON Pointer → value.
+        type_of: see `TypeOf`.
+        load: makes a value of what stands in `extra`; None where that is the value.
+
+    Raises:
+        DocumentError: it would not; the text names the entry.
+    """
+    type_ = type_of(root)
+    fields = fields_of(type_)
+    strangers: dict[str, int] = {}
+    pieces: dict[str, int] = {}
+    for pointer, value in extra.items():
+        if pointer.rfind("/") == 0 and "~" not in pointer and pointer[1:] not in fields:
+            continue  # An unknown field of the root, as most are.
+        if not pointer:
+            check_body(root, type_, extra, load(value) if load else value)
+            continue
+        path = path_of(type_, pointer) if len(pointer) <= KEPT_LENGTH else find_path(type_, pointer)
+        holder = None if path is None else holder_at(root, path, extra, type_of)
+        if path is None or holder is None:
+            raise nowhere(pointer)
+        if path.field is None:
+            count = 1
+        elif type(path.last) is int:
+            count = check_item(holder, path, pointer, load(value) if load else value, type_of)
+            strangers[path.lists[-1]] = strangers.get(path.lists[-1], 0) + 1
+        else:
+            count = check_field(holder, path, pointer, value, load)
+        for around in path.lists:
+            pieces[around] = pieces.get(around, 0) + count
+    if pieces and (max(pieces.values()) > PIECES or max(strangers.values(), default=0) >= MANY):
+        around = max(pieces, key=lambda around: (strangers.get(around, 0) >= MANY, pieces[around]))
+        got = f"got {pieces[around]} entries for its parts"
+        raise DocumentError(f"extra: {brief(around)}: expected the whole list, {got}")
+
+
+def nowhere(pointer: str) -> DocumentError:
+    """Make the error for an entry that has no place."""
+    return DocumentError(f"extra: nothing in the message holds {brief(pointer)}")
+
+
+def find_path(type_: type[Part], pointer: str) -> Path | None:
+    """Follow a pointer through the types.
+
+    Args:
+        type_: the message's.
+        pointer: an entry's.
+
+    Returns:
+        The path; None where it leads nowhere, or is written in another way than `from_document` writes it.
+    """
+    if pointer[0] != "/":
+        return None
+    *parents, last = pointer.split("/")[1:]
+    steps: list[tuple[str | int, type[Part] | None, str]] = []
+    lists: list[str] = []
+    struct: type[Part] = type_
+    listed: Field | None = None
+    end = 0
+    for part in parents:
+        end += len(part) + 1
+        key = unescaped(part) if listed is None else position(part)
+        field = fields_of(struct).get(key) if isinstance(key, str) else listed
+        inner = None if field is None else field.struct if field is not listed else field.items
+        here = pointer[:end]
+        if field is None or key is None:
+            return None
+        if isinstance(key, str) and field.items is not None:
+            steps.append((key, None, here))
+            lists.append(here)
+            listed = field
+        elif inner is not None:
+            steps.append((key, inner, here))
+            struct, listed = inner, None
+        else:
+            return None
+    key = unescaped(last) if listed is None else position(last)
+    if key is None:
+        return None
+    return Path(tuple(steps), key, listed or fields_of(struct).get(str(key)), tuple(lists))
+
+
+path_of = lru_cache(KEPT_PATHS)(find_path)
+
+
+def unescaped(part: str) -> str | None:
+    """Give the key that a pointer's part stands for; None where `token` writes it in another way."""
+    if "~" not in part:
+        return part
+    name = tokens(f"/{part}")[0]
+    return name if token(name) == part else None
+
+
+def position(part: str) -> int | None:
+    """Give the position that a pointer's part stands for; None where it is none, or written in another way."""
+    if not (part.isascii() and part.isdecimal() and len(part) <= MOST_DIGITS) or (part[0] == "0" and part != "0"):
+        return None
+    return int(part)
+
+
+def holder_at(root: Any, path: Path, extra: Mapping[str, Any], type_of: TypeOf) -> Any:
+    """Find the struct or the list that has an entry; None where there is none, or an entry stands in its place."""
+    here = root
+    for key, struct, pointer in path.steps:
+        if type(key) is int:
+            if key >= len(here) or pointer in extra:
+                return None
+            here = here[key]
+        else:
+            here = getattr(here, str(key))
+        if struct is None:
+            if type(here) is not list and (not isinstance(here, Sequence) or isinstance(here, str)):
+                return None
+        elif type_of(here) is not struct:
+            return None
+    return here
+
+
+def check_body(root: Any, type_: type[Part], extra: Mapping[str, Any], value: Any) -> None:
+    """Check the entry that is the whole body."""
+    if len(extra) > 1 or not is_empty(root, type_):
+        raise DocumentError('extra: "" is the whole body; expected no field and no other entry beside it')
+    if type(value) is dict:
+        raise DocumentError(f'extra: "" is a body that is no object; expected its fields, got {brief(value)}')
+
+
+def check_field(holder: Any, path: Path, pointer: str, value: Any, load: Callable[[Any], Any] | None) -> int:
+    """Check an entry for a field that is absent since its type does not take the value.
+
+    Returns:
+        The pieces that `from_document` counts for it in the lists around it.
+    """
+    assert path.field is not None
+    if getattr(holder, str(path.last)) is not UNSET:
+        raise DocumentError(f"extra: {brief(pointer)}: expected one value, got one in the field and another here")
+    made, left = load(value) if load else value, Left({})
+    if converted(path.field.type, made) is not MISFIT or keep_inside(path.field, made, "", left) is not MISFIT:
+        raise fits(pointer, made)
+    return 1 + left.pieces
+
+
+def check_item(holder: Any, path: Path, pointer: str, value: Any, type_of: TypeOf) -> int:
+    """Check an entry for an item of a list of structs: an empty struct holds its place.
+
+    Returns:
+        The pieces that `from_document` counts for it.
+    """
+    assert path.field is not None
+    at, struct = int(path.last), path.field.items
+    item = holder[at] if at < len(holder) else None
+    if struct is None or type_of(item) is not struct:
+        raise nowhere(pointer)
+    if not is_empty(item, struct):
+        raise DocumentError(f"extra: {brief(pointer)}: expected one value, got a filled item and another one here")
+    if type(value) is dict or converted(path.field.item_type, value) is not MISFIT:
+        raise fits(pointer, value)
+    return 1
+
+
+def fits(pointer: str, value: Any) -> DocumentError:
+    """Make the error for an entry whose value the field takes."""
+    got = f"got {brief(value)}; put it into the field"
+    return DocumentError(f"extra: {brief(pointer)}: expected a value that the field does not take, {got}")
+
+
+def is_empty(struct: Any, type_: type[Part]) -> bool:
+    """Tell whether every field of a struct, or of a view of it, is absent."""
+    return all(getattr(struct, name) is UNSET for name in fields_of(type_))
