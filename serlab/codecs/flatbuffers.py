@@ -24,7 +24,7 @@ from serlab.codecs.base import REFUSALS, Codec
 from serlab.codecs.flat.readers import read_root, root_of
 from serlab.codecs.flat.shapes import HOT
 from serlab.codecs.flat.view import View, view_class
-from serlab.codecs.flat.walk import Walk, wrong
+from serlab.codecs.flat.walk import LARGE, Walk, wrong
 from serlab.codecs.flat.writer import join, writer
 from serlab.limits import DEFAULT_LIMITS, Limits
 from serlab.messages import message_type
@@ -60,7 +60,9 @@ def buffer_of(data: Any) -> Any:
 def decode_verified(kind: str, limits: Limits, data: bytes) -> Any:
     """Read a message, checking while reading."""
     check_length(data, limits)
-    return read_root("decode", kind, Walk(data, limits))
+    if len(data) < LARGE:
+        return read_root("decode", kind, Walk(data, limits))
+    return read_root("large", kind, Walk(memoryview(data), limits))
 
 
 def decode_unverified(kind: str, data: bytes) -> Any:

@@ -210,14 +210,19 @@ def check_items(arm: Arm, values: list[Any]) -> None:
         raise Misfit
 
 
-def json_reader(arm: Arm) -> Callable[[str | bytes], Any]:
-    """Give what reads a JSON arm: plain values, or the structs of a list that holds other things beside them."""
+def json_reader(arm: Arm, loads: Callable[[Any], Any] = jsontext.loads) -> Callable[[Any], Any]:
+    """Give what reads a JSON arm: plain values, or the structs of a list that holds other things beside them.
+
+    Args:
+        arm: a JSON arm.
+        loads: reads the text.
+    """
     if arm.items is None:
-        return jsontext.loads
+        return loads
     list_type = GenericAlias(list, (arm.items,))
 
-    def read(text: str | bytes) -> Any:
-        value = jsontext.loads(text)
+    def read(text: Any) -> Any:
+        value = loads(text)
         if type(value) is not list:
             return value
         try:
