@@ -90,28 +90,40 @@ def loads(text: str | bytes | memoryview) -> Any:
         DecodeError: it would grow beyond the default limits, which hold here whatever the codec was opened with.
         ValueError: it is not JSON.
     """
-    if len(text) > SETTLED_TEXT:
-        check_text(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text))
-    return loads_counted(text)
+    if len(text) > LONG:
+        if len(text) > SETTLED_TEXT:
+            check_text(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text))
+        return loads_long(text)
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return loads_exotic(text)
 
 
 def loads_counted(text: str | bytes | memoryview) -> Any:
     """Read JSON text that was counted together with all others of its message; see `loads`."""
     if len(text) > LONG:
-        # What fails only at its end would otherwise be read twice.
-        if is_exotic(text):
-            return loads_exactly(text if isinstance(text, str) else str(text, "utf-8"), non_finite=True)
-        return msgspec.json.decode(text)
+        return loads_long(text)
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        # Escaped lone surrogates and NaN; only the standard library reads them.
-        return loads_exactly(text if isinstance(text, str) else str(text, "utf-8"), non_finite=True)
+        return loads_exotic(text)
+
+
+def loads_long(text: str | bytes | memoryview) -> Any:
+    """Read long JSON text, and never twice: what fails at its end would take the time of both."""
+    return loads_exotic(text) if is_exotic(text) else msgspec.json.decode(text)
+
+
+def loads_exotic(text: str | bytes | memoryview) -> Any:
+    """Read escaped lone surrogates and NaN, as only the standard library does."""
+    return loads_exactly(text if isinstance(text, str) else str(text, "utf-8"), non_finite=True)
 
 
 def is_exotic(text: str | bytes | memoryview) -> bool:
     """Tell whether JSON text may hold what only the standard library reads; such words in strings count."""
-    return (EXOTIC_TEXT if isinstance(text, str) else EXOTIC).search(text) is not None
+    found = EXOTIC_TEXT.search(text) if isinstance(text, str) else EXOTIC.search(text)
+    return found is not None
 
 
 def check_text(text: bytes) -> None:
@@ -130,7 +142,8 @@ def check_text(text: bytes) -> None:
             return
     limit = "max_items" if items > limits.max_items else "max_materialized_bytes"
     most = getattr(limits, limit)
-    raise DecodeError(f"JSON text in a message: limit {limit}: expected at most {most:,}, got more in {len(text):,} bytes")
+    got = f"more in {len(text):,} bytes"
+    raise DecodeError(f"JSON text in a message: limit {limit}: expected at most {most:,}, got {got}")
 
 
 def refuse_non_finite(message: Any) -> None:

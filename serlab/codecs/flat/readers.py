@@ -17,7 +17,18 @@ from serlab.codecs.flat.assemble import source_for_any, source_for_vtable
 from serlab.codecs.flat.source import choose, define
 from serlab.codecs.flat.tables import Nulls, TableInfo, places_in, tables
 from serlab.codecs.flat.templates import MODES, STRINGS, Mode, dispatchers
-from serlab.codecs.flat.walk import NEW_VTABLE, NEW_VTABLE_ITEMS, Read, Walk, bad, bad_end, bad_offset, i32, two_u16, u32
+from serlab.codecs.flat.walk import (
+    NEW_VTABLE,
+    NEW_VTABLE_ITEMS,
+    Read,
+    Walk,
+    bad,
+    bad_end,
+    bad_offset,
+    i32,
+    two_u16,
+    u32,
+)
 from serlab.errors import DecodeError
 
 MAX_VTABLES = 32
@@ -92,7 +103,7 @@ class Readers:
         return read
 
     def make(self, info: TableInfo, vtable: bytes, walk: Walk) -> Read:
-        """Compile the reader for a vtable, or bind the general one if there are many, of this table or in this message."""
+        """Compile the reader for a vtable, or bind the general one if there are many, of this table or in all."""
         known = self.found[info.name]
         if vtable in known:
             return known[vtable]

@@ -21,7 +21,6 @@ from serlab.codecs.flat.walk import Walk, i32
 from serlab.codecs.flat.writer import join, with_root
 from serlab.limits import UNLIMITED
 
-
 form_of = lru_cache(256)(make_form)
 
 
@@ -70,4 +69,8 @@ def entries_without_model(data: bytes, slot: int) -> list[int]:
     offsets = unpack_from(f"<{count}I", data, start)
     places = [start + 4 * i + offset for i, offset in enumerate(offsets)]
     info = tables()["Extra"]
-    return [place for place in places if read_text(data, place + shape_at(info, data, place, KINDS)["pointer"][0]) != "/model"]
+
+    def pointer(place: int) -> str:
+        return read_text(data, place + shape_at(info, data, place, KINDS)["pointer"][0])
+
+    return [place for place in places if pointer(place) != "/model"]

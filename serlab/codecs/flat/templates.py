@@ -18,6 +18,7 @@ Source: the FlatBuffers internals page; flatbuffers::Verifier.
 
 from typing import NamedTuple
 
+from serlab.codecs import scans
 from serlab.codecs.flat.layout import OFFSETS, SIZES, Slot
 from serlab.codecs.flat.source import choose
 from serlab.codecs.flat.tables import TableInfo
@@ -148,9 +149,9 @@ array beside its numbers. They take less, but these numbers bound the time as we
 SMALL_JSON = 128
 """JSON text of up to this length stays with the most that it may become."""
 
-NUMBER = 40
-"""Bytes of a number in a list: an integer and its place. One in an array takes less, but counts as in JSON, so that
-formats refuse the same messages.
+NUMBER, BYTE = scans.NUMBER + scans.PLACE, scans.PLACE
+"""Bytes of a number and of a byte in a list. One in an array takes less, but counts as in JSON, so that formats refuse
+the same messages.
 """
 
 NULL = 48
@@ -250,6 +251,7 @@ def emit_numbers(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> Emitte
         size = f"{NUMBER} * n_{i} + {ARRAY}"
         value = f"copied(buf, p_{i}, n_{i}, {slot.element!r})"
     elif slot.element == "B":
+        size = f"{BYTE} * n_{i} + 112"
         value = f"list(buf[p_{i}:e_{i}])"
     else:
         value = f"listed(buf, p_{i}, n_{i}, {slot.element!r})"

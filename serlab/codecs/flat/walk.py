@@ -9,7 +9,7 @@ from typing import Any
 
 from serlab.codecs import jsonweight
 from serlab.errors import DecodeError
-from serlab.limits import MIB, Limits
+from serlab.limits import FLAT, MIB, Limits
 
 u32 = Struct("<I").unpack_from
 i32 = Struct("<i").unpack_from
@@ -52,10 +52,8 @@ class Walk:
         items: tables and list elements left, of those allowed.
         allowed: what `items` started from.
         size: bytes left that the message may take.
-        granted: what `size` started from.
         texts: where JSON texts begin that are taken off `size` by their length, for the worst that they may become.
-        rough: those of them that were counted since, with what was taken off for each: marks inside of strings too.
-        json_items: arrays, objects and strings in JSON texts, as far as they were counted.
+        counted: those of them that were counted since.
         compiled: slots of the readers that were compiled for this message.
         readers: (position of a vtable × number of tables + number of the table) → reader.
     """
@@ -64,14 +62,12 @@ class Walk:
         "allowed",
         "buffer",
         "compiled",
+        "counted",
         "depth",
         "end",
-        "granted",
         "items",
-        "json_items",
         "limits",
         "readers",
-        "rough",
         "size",
         "texts",
     )
@@ -83,10 +79,12 @@ class Walk:
         # Each item is pointed at by 4 bytes of its own, unless what holds it is itself pointed at several times. So
         # the length bounds the items, and offsets that share whole trees to make a small buffer vast are noticed soon.
         self.items = self.allowed = min(limits.max_items, self.end // 4 + FREE_ITEMS)
-        self.size = self.granted = limits.allowance(self.end)
+        # `limits.allowance`, in place: the call would cost 1 % of a short message.
+        size, most = limits.max_amplification * self.end + FLAT, limits.max_materialized_bytes
+        self.size = size if size < most else most
         self.texts: list[int] = []
-        self.rough: list[tuple[int, int, int]] = []
-        self.json_items = self.compiled = 0
+        self.compiled = 0
+        self.counted: Counted | None = None
         self.readers: dict[int, Read] = {}
 
     def vtable_at(self, place: int, table: str) -> bytes:
@@ -119,21 +117,27 @@ class Walk:
     def settle(self) -> None:
         """Count the JSON texts that were taken for the worst, and refuse to go on if that does not give enough back."""
         limits = self.limits
-        self.rough += [self.recount(jsonweight.bound, place, None, 0) for place in self.texts]
+        if self.counted is None:
+            self.counted = Counted()
+        counted = self.counted
+        counted.rough += [self.recount(counted, jsonweight.bound, place, None, 0) for place in self.texts]
         self.texts = []
-        if self.size < 0 or self.json_items > limits.max_items:
-            for text in self.rough:
-                self.recount(jsonweight.exact, *text)
-            self.rough = []
-        if self.json_items > limits.max_items:
+        if self.size < 0 or counted.items > limits.max_items:
+            for text in counted.rough:
+                self.recount(counted, jsonweight.exact, *text)
+            counted.rough = []
+        if counted.items > limits.max_items:
             raise wrong(f"limit max_items: expected at most {limits.max_items:,}, got more in its JSON texts")
         if self.size < 0:
             raise wrong(self.too_large())
 
-    def recount(self, weigh: Weigh, place: int, taken: int | None, items: int) -> tuple[int, int, int]:
+    def recount(
+        self, counted: "Counted", weigh: Weigh, place: int, taken: int | None, items: int
+    ) -> tuple[int, int, int]:
         """Take off `size` what a JSON text becomes, and give back what was taken.
 
         Args:
+            counted: where its items are counted.
             weigh: counts it.
             place: where it begins.
             taken: bytes that were taken off for it; None for what its length says.
@@ -149,16 +153,31 @@ class Walk:
         if length > jsonweight.LONG and self.end > LARGE:
             size += (JSON_COPIES[jsonweight.width(text, escapes=True)] - jsonweight.TEXT_GROWTH) * length
         self.size += (worst if taken is None else taken) - size
-        self.json_items += found.items - items
+        counted.items += found.items - items
         return place, size, found.items
 
     def too_large(self) -> str:
         """Name the limit that `size` came from."""
-        limits = self.limits
-        if self.granted == limits.max_materialized_bytes:
-            return f"limit max_materialized_bytes: expected at most {self.granted:,}, got more"
-        most = f"{limits.max_amplification} bytes a byte, {self.granted:,} for {self.end:,}"
+        limits, granted = self.limits, self.limits.allowance(self.end)
+        if granted == limits.max_materialized_bytes:
+            return f"limit max_materialized_bytes: expected at most {granted:,}, got more"
+        most = f"{limits.max_amplification} bytes a byte, {granted:,} for {self.end:,}"
         return f"limit max_amplification: expected at most {most}, got more"
+
+
+class Counted:
+    """The JSON texts of a message that were counted.
+
+    Attributes:
+        items: arrays, objects and strings in them.
+        rough: of each that was counted with the marks inside of its strings, what `Walk.recount` gave.
+    """
+
+    __slots__ = ("items", "rough")
+
+    def __init__(self) -> None:
+        self.items = 0
+        self.rough: list[tuple[int, int, int]] = []
 
 
 def levels(limits: Limits) -> int:
