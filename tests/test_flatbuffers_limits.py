@@ -46,7 +46,7 @@ def test_shared_offsets_cannot_expand_without_end(levels: int, fan: int) -> None
     data = bomb(levels, fan)
     start = time.process_time()
     tracemalloc.start()
-    refused("EmbeddingResponse", data, "limit max_(items|materialized_bytes)")
+    refused("EmbeddingResponse", data, "limit max_(items|amplification)")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert time.process_time() - start < 5

@@ -15,19 +15,22 @@
 Source: the FlatBuffers internals page; flatbuffers::Verifier.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from struct import error as StructError
 from typing import Any
 
 from serlab.codecs import jsontext
-from serlab.codecs.base import REFUSALS, Codec, reason
+from serlab.codecs.base import REFUSALS, Codec, Route, reason, set_model
 from serlab.codecs.flat.readers import read_root, root_of
+from serlab.codecs.flat.relay import with_model
 from serlab.codecs.flat.shapes import HOT
 from serlab.codecs.flat.view import DAMAGE, View, view_class, view_type
-from serlab.codecs.flat.walk import Walk, wrong
+from serlab.codecs.flat.walk import LARGE, Walk, wrong
 from serlab.codecs.flat.writer import join, writer
-from serlab.errors import DecodeError
+from serlab.errors import DecodeError, EncodeError
 from serlab.limits import DEFAULT_LIMITS, Limits
 from serlab.messages import message_type
 from serlab.messages.extra import check_extra, legal, once
@@ -47,7 +50,8 @@ def make(name: str, kind: str, limits: Limits = DEFAULT_LIMITS) -> Codec:
     view = partial(open_verified, kind, limits) if verified else partial(open_unverified, kind)
     refusals = (*REFUSALS, StructError, BufferError)
     stages = (writer(type_), join, bytes_of, read, view)
-    return Codec(name, kind, version("serlab"), *stages, refusals=refusals, learns=HOT, check=legal)
+    codec = Codec(name, kind, version("serlab"), *stages, refusals=refusals, learns=HOT, check=legal)
+    return replace(codec, reroute=partial(relay, kind, read)) if "model" in type_.__struct_fields__ else codec
 
 
 def bytes_of(data: Any) -> bytes:
@@ -56,14 +60,16 @@ def bytes_of(data: Any) -> bytes:
 
 
 def buffer_of(data: Any) -> Any:
-    """Give bytes as they are, and a read-only view of the bytes of any other buffer."""
-    return data if type(data) is bytes else memoryview(data).cast("B").toreadonly()
+    """Give short bytes as they are, and a read-only view of any other buffer, whose parts are then not copied."""
+    return data if type(data) is bytes and len(data) < LARGE else memoryview(data).cast("B").toreadonly()
 
 
 def decode_verified(kind: str, limits: Limits, data: bytes) -> Any:
     """Read a message, checking while reading."""
     check_length(data, limits)
-    return legal(read_root("decode", kind, Walk(data, limits)))
+    if len(data) < LARGE:
+        return legal(read_root("decode", kind, Walk(data, limits)))
+    return legal(read_root("large", kind, Walk(memoryview(data), limits)))
 
 
 def decode_unverified(kind: str, data: bytes) -> Any:
@@ -82,6 +88,30 @@ def open_unverified(kind: str, data: Any) -> View:
     """Give a view over bytes that are known to be good, such as those that `verify` has passed."""
     buffer = buffer_of(data)
     return view_class(kind)(buffer, root_of(buffer, kind))
+
+
+def relay(kind: str, read: Callable[[bytes], Any], data: bytes, route: Route) -> bytes:
+    """Choose a message's model and write it in its place, and nothing else anew.
+
+    Args:
+        kind: the message type's name.
+        read: reads a message.
+        data: one message, no length prefix.
+        route: chooses the model.
+
+    Raises:
+        EncodeError: the chosen model is no text that UTF-8 has.
+    """
+    whole = bytes_of(data)
+    message = read(whole)
+    set_model(message, route)
+    model = message.model
+    # What was read is dropped before the message is copied.
+    del message
+    try:
+        return with_model(kind, whole, model)
+    except (UnicodeEncodeError, AttributeError) as error:
+        raise EncodeError(f"flatbuffers: cannot carry the model {model!r}: {reason(error)}") from error
 
 
 def verify(kind: str, data: Any, limits: Limits = DEFAULT_LIMITS) -> None:

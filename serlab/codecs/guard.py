@@ -8,9 +8,9 @@ That costs decode most where the decoder has least to do: text of 132 kB in one 
 9 µs to be looked at. A message of less than 252 kB in JSON, 48 kB in msgspec's MessagePack and 3 kB in msgpack-python's
 is not looked at at all; these are the lengths for chat requests.
 
-- Items are arrays, objects and texts; numbers are none, packed or not, but take memory.
+- Items are arrays, objects and texts; numbers are none, but take memory, packed ones as many bytes as in JSON.
 - What the types make of a message counts too: the widest struct of its kind for each object.
-- JSON text inside protobuf and FlatBuffers is held to the default limits when it is read.
+- JSON texts inside a protobuf message or a FlatBuffer count together; see `serlab.codecs.jsonweight`.
 - FlatBuffers checks its own limits while it verifies. The variants that verify nothing, and other packages' codecs,
   have `max_bytes` only.
 """
@@ -24,32 +24,27 @@ import numpy as np
 
 from serlab.codecs.base import Codec
 from serlab.codecs.scans import (
-    BYTE_GROWTH,
     FIELD,
     FIRST_KEY,
     KEY,
     LIST,
-    MESSAGE,
     NUMBER,
     OBJECT,
     PLACE,
     STRING,
     TEXT_GROWTH,
-    UNFINISHED,
     UNKNOWN_KEY,
     UNTYPED,
     Grown,
-    Scan,
     costs_of,
     deeper,
     limit_passed,
     scan_json,
     scan_msgpack,
-    scan_protobuf,
     walk_msgpack,
 )
 from serlab.errors import DecodeError
-from serlab.limits import DEFAULT_LIMITS, FLAT, MIB, Limits
+from serlab.limits import FLAT, MIB, Limits
 from serlab.messages import MESSAGE_TYPES
 from serlab.messages.base import Part
 from serlab.messages.documents import fields_of
@@ -60,21 +55,8 @@ STRUCT, STRUCT_FIELD = 64, 8
 VECTOR = 600
 """What an array counts more in a response with vectors: numpy's array takes 200 bytes, and 5 µs as long as 400 more."""
 
-FIELD_GROWTH = MESSAGE // 2
-"""Bytes that one byte becomes at most in protobuf, whose smallest message takes two: the library's own object, and the
-struct."""
-
-PROTOBUF = 3
-"""How many times as much as JSON protobuf may grow."""
-
-PACE = 512
-"""Bytes that a step of the first scan passes at least, so that it costs little where it settles nothing."""
-
 CHUNK = 2**16
 """Bytes that are counted at a time: what numpy makes of them stays in the processor's cache."""
-
-LONG_FIELD = 64
-"""A field of protobuf from this length on takes so many bytes itself, and its length is no byte below."""
 
 RESERVED = 3000
 """Bytes of MessagePack in which arrays that claim too much do no harm: msgpack-python makes room for what each claims,
@@ -104,11 +86,12 @@ def guarded(codec: Codec, module: str, limits: Limits) -> Codec:
     """
     grown = grown_of(codec.message)
     if module == "protobuf":
+        from serlab.codecs import protoscan, protoweights
         from serlab.generated import llm_pb2
 
-        descriptor = getattr(llm_pb2, codec.message).DESCRIPTOR
-        settled = settled_length(limits, 2, FIELD_GROWTH, PROTOBUF)
-        return bind(codec, limits, settled, partial(settle_protobuf, partial(scan_protobuf, descriptor)))
+        type_ = getattr(llm_pb2, codec.message).DESCRIPTOR
+        settled = protoweights.settled_length(type_, limits)
+        return bind(codec, limits, settled, partial(protoscan.scan_protobuf, type_))
     if module in ("msgpack", "msgspec") and "msgpack" in codec.name:
         settled = settled_length(limits, 1, max(grown.object, grown.array) + PLACE)
         if module == "msgpack":
@@ -161,29 +144,6 @@ def settled_length(limits: Limits, item_bytes: int, growth: int, factor: int = 1
     return settled if limits.max_depth is None else min(settled, limits.max_depth)
 
 
-def settle_protobuf(scan: Scan, data: bytes, limits: Limits) -> str:
-    """Count protobuf: in steps while they get on fast, then what may begin a field, then to the end."""
-    own = replace(limits, max_materialized_bytes=limits.allowance(len(data), PROTOBUF))
-    passed = scan(data, own) if limits.max_depth is not None else scan(data, own, PACE)
-    if passed is UNFINISHED:
-        passed = scan(data, own) if suspect_protobuf(data, own) else ""
-    if passed == "max_materialized_bytes" and own != limits:
-        return "max_amplification"
-    return passed or ""
-
-
-def suspect_protobuf(data: bytes, limits: Limits) -> bool:
-    """Bound protobuf's items and memory by counts of what may begin a short field of some length."""
-    short = 0
-    for marks in chunks(data, overlap=1):
-        lengths = marks[1:]
-        # A tag of this wire type, then a short length, the rest of a longer tag, or a length of several bytes.
-        short += count(((marks[:-1] & 7) == 2) & ((lengths < LONG_FIELD) | (lengths >= 0x80)))
-    fields = short + len(data) // LONG_FIELD
-    size = fields * MESSAGE + len(data) * BYTE_GROWTH
-    return fields > limits.max_items or size > limits.max_materialized_bytes
-
-
 def check_message(name: str, limits: Limits, settle: Settle, data: bytes) -> None:
     """Refuse a message that is beyond a limit.
 
@@ -211,19 +171,6 @@ def beyond(name: str, limit: str, limits: Limits, got: str) -> DecodeError:
     remedy = f"if the sender is trusted, raise it with open_codec(…, limits=Limits({limit}=…))"
     remedy += "" if limit == "max_depth" else ", in a measurement with --max-body-mb"
     return DecodeError(f"{name}: limit {limit}: expected at most {most}, got {got}; {remedy}")
-
-
-def check_text(text: str | bytes) -> None:
-    """Refuse JSON text inside a message that would grow beyond the default limits.
-
-    Args:
-        text: one JSON value.
-
-    Raises:
-        DecodeError: it would.
-    """
-    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    check_message("JSON text in a message", DEFAULT_LIMITS, partial(settle_json, UNTYPED), data)
 
 
 def settled_always(data: bytes, limits: Limits) -> str:
@@ -342,7 +289,3 @@ def suspect_msgpack(grown: Grown, data: bytes, limits: Limits, high: int) -> boo
         # Each text may be a key of a large map.
         size += items * (KEY + UNKNOWN_KEY)
     return limit_passed(limits, len(data), items, size + length) != ""
-
-
-SETTLED_TEXT = settled_length(DEFAULT_LIMITS, 2, (LIST + PLACE) // 3 + 1 + TEXT_GROWTH)
-"""JSON text of up to this length grows beyond no default limit, in bytes and in characters."""

@@ -5,16 +5,30 @@ orjson and msgspec write NaN and infinities as `null`, a silent change; the chec
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import orjson
 
-from serlab.codecs.guard import SETTLED_TEXT, check_text
-from serlab.errors import EncodeError
+from serlab.codecs import jsonweight
+from serlab.errors import DecodeError, EncodeError
+from serlab.limits import DEFAULT_LIMITS
 from serlab.messages import finite
 from serlab.messages.exact import loads_exactly
+
+SETTLED_TEXT = min(2 * DEFAULT_LIMITS.max_items, DEFAULT_LIMITS.max_materialized_bytes // jsonweight.WORST)
+"""JSON text of up to this length grows beyond no default limit, in bytes and in characters."""
+
+LONG = 2**18
+"""JSON text from here on is looked through before it is read, for what only the standard library reads."""
+
+EXOTIC_TEXT = re.compile(
+    r"NaN|Infinity|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]", re.DOTALL
+)
+EXOTIC = re.compile(EXOTIC_TEXT.pattern.encode(), re.DOTALL)
+"""Numbers that are not finite, and escapes of lone surrogates."""
 
 NON_FINITE = "the message holds NaN or an infinity; JSON has neither (RFC 8259, section 6)"
 
@@ -66,23 +80,70 @@ def check_keys(value: Any) -> None:
             check_keys(item)
 
 
-def loads(text: str | bytes) -> Any:
+def loads(text: str | bytes | memoryview) -> Any:
     """Read JSON text; integers stay exact at any size.
 
     Args:
-        text: one JSON value, or one with NaN and infinities as `dumps` writes them.
+        text: one JSON value, or one with NaN and infinities as `dumps` writes them; bytes are UTF-8.
 
     Raises:
         DecodeError: it would grow beyond the default limits, which hold here whatever the codec was opened with.
         ValueError: it is not JSON.
     """
-    if len(text) > SETTLED_TEXT:
-        check_text(text)
+    if len(text) > LONG:
+        if len(text) > SETTLED_TEXT:
+            check_text(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text))
+        return loads_long(text)
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        # Escaped lone surrogates and NaN; only the standard library reads them.
-        return loads_exactly(text, non_finite=True)
+        return loads_exotic(text)
+
+
+def loads_counted(text: str | bytes | memoryview) -> Any:
+    """Read JSON text that was counted together with all others of its message; see `loads`."""
+    if len(text) > LONG:
+        return loads_long(text)
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return loads_exotic(text)
+
+
+def loads_long(text: str | bytes | memoryview) -> Any:
+    """Read long JSON text, and never twice: what fails at its end would take the time of both."""
+    return loads_exotic(text) if is_exotic(text) else msgspec.json.decode(text)
+
+
+def loads_exotic(text: str | bytes | memoryview) -> Any:
+    """Read escaped lone surrogates and NaN, as only the standard library does."""
+    return loads_exactly(text if isinstance(text, str) else str(text, "utf-8"), non_finite=True)
+
+
+def is_exotic(text: str | bytes | memoryview) -> bool:
+    """Tell whether JSON text may hold what only the standard library reads; such words in strings count."""
+    found = EXOTIC_TEXT.search(text) if isinstance(text, str) else EXOTIC.search(text)
+    return found is not None
+
+
+def check_text(text: bytes) -> None:
+    """Refuse JSON text that would grow beyond the default limits.
+
+    Args:
+        text: one JSON value.
+
+    Raises:
+        DecodeError: it would.
+    """
+    limits = DEFAULT_LIMITS
+    for weigh in (jsonweight.bound, jsonweight.exact):
+        items, size = weigh(text)
+        if items <= limits.max_items and size <= limits.max_materialized_bytes:
+            return
+    limit = "max_items" if items > limits.max_items else "max_materialized_bytes"
+    most = getattr(limits, limit)
+    got = f"more in {len(text):,} bytes"
+    raise DecodeError(f"JSON text in a message: limit {limit}: expected at most {most:,}, got {got}")
 
 
 def refuse_non_finite(message: Any) -> None:

@@ -220,11 +220,16 @@ def check_items(arm: Arm, values: list[Any]) -> None:
         raise Misfit
 
 
-def json_reader(arm: Arm) -> Callable[[str | bytes], Any]:
-    """Give what reads a JSON arm: plain values, or the structs of a list that holds other things beside them."""
+def json_reader(arm: Arm, loads: Callable[[Any], Any] = jsontext.loads) -> Callable[[Any], Any]:
+    """Give what reads a JSON arm: plain values, or the structs of a list that holds other things beside them.
+
+    Args:
+        arm: a JSON arm.
+        loads: reads the text.
+    """
     if arm.hint is None:
-        return jsontext.loads
-    return lambda text: fitting(arm, jsontext.loads(text))
+        return loads
+    return lambda text: fitting(arm, loads(text))
 
 
 def fitting(arm: Arm, value: Any) -> Any:

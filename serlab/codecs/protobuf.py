@@ -15,6 +15,7 @@ Source: the protobuf encoding guide; the Python generated-code guide.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import google.protobuf
@@ -23,9 +24,10 @@ import numpy as np
 from google.protobuf.message import DecodeError as LibraryDecodeError
 from google.protobuf.message import EncodeError as LibraryEncodeError
 
-from serlab.codecs.base import REFUSALS, Codec
+from serlab.codecs.base import REFUSALS, Codec, Route, reason, set_model
 from serlab.codecs.protoreader import reader
 from serlab.codecs.protowriter import Care, shaper
+from serlab.errors import EncodeError
 from serlab.generated import llm_pb2
 from serlab.messages import Message, message_type
 from serlab.messages.documents import NOT_JSON
@@ -41,7 +43,41 @@ def make(name: str, kind: str) -> Codec:
     type_, cls = message_type(kind), getattr(llm_pb2, kind)
     stages = (populator(type_, cls), cls.SerializeToString, cls.FromString, reader(type_))
     refusals = (*REFUSALS, LibraryDecodeError, LibraryEncodeError)
-    return Codec(name, kind, google.protobuf.__version__, *stages, refusals=refusals, check=legal)
+    reroute = partial(relay, cls, stages[3]) if "model" in type_.__struct_fields__ else None
+    return Codec(name, kind, google.protobuf.__version__, *stages, refusals=refusals, reroute=reroute, check=legal)
+
+
+def relay(cls: Any, convert: Callable[[Any], Any], data: bytes, route: Route) -> bytes:
+    """Choose a message's model and write it into the library's object, so that nothing else is made anew.
+
+    Args:
+        cls: the library's class.
+        convert: makes a message of its object, or refuses what is none.
+        data: one message, no length prefix.
+        route: chooses the model.
+
+    Raises:
+        EncodeError: the chosen model is no text that UTF-8 has.
+    """
+    box = cls.FromString(data)
+    message = convert(box)
+    set_model(message, route)
+    model = message.model
+    # What was read is dropped before the bytes are written.
+    del message
+    try:
+        box.model = model
+    except (TypeError, ValueError) as error:
+        raise EncodeError(f"protobuf: cannot carry the model {model!r}: {reason(error)}") from error
+    number = cls.DESCRIPTOR.fields_by_name["model"].number
+    if number in box.nulls:
+        box.nulls[:] = [null for null in box.nulls if null != number]
+    if any(entry.pointer == "/model" for entry in box.extra):
+        kept = [entry for entry in box.extra if entry.pointer != "/model"]
+        del box.extra[:]
+        box.extra.extend(kept)
+    written: bytes = box.SerializeToString()
+    return written
 
 
 def populator(type_: type[Message], cls: Any) -> Callable[[Any], Any]:

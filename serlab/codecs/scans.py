@@ -4,20 +4,20 @@ JSON is counted by its marks outside of strings; MessagePack is stepped through,
 step each. A scan stops at the first limit that is passed. Malformed bytes are the decoder's to refuse, but what it
 builds before it finds them is counted.
 
-Source: RFC 8259; the MessagePack specification; the protobuf encoding guide.
+Source: RFC 8259; the MessagePack specification.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from serlab.limits import Limits
 
-STRING, NUMBER, MESSAGE = 64, 33, 700
+STRING, NUMBER = 64, 33
 """Bytes that one value takes in CPython 3.11, without its place in what holds it; text comes on top of a string's.
 
 An integer below 257 takes none: Python has it once for all.
@@ -37,15 +37,6 @@ BYTES = 160
 
 TEXT_GROWTH = 4
 """Bytes that one byte of text becomes at most: one wide character widens a whole string."""
-
-BYTE_GROWTH = 32
-"""Bytes that one byte of packed numbers becomes at most in protobuf."""
-
-UNFINISHED = None
-"""What a scan gives that was too slow."""
-
-FREE_STEPS = 256
-"""Steps that a scan has before its pace counts."""
 
 PIECE = 2**17
 """Bytes that are counted at a time."""
@@ -381,91 +372,3 @@ def deeper(data: bytes, most: int) -> bool:
         if len(left) - 1 > most:
             return True
     return False
-
-
-def first_passed(limits: Limits, depth: int, items: int, size: int) -> str:
-    """Name the first limit that is passed, "" if none is."""
-    if limits.max_depth is not None and depth > limits.max_depth:
-        return "max_depth"
-    if items > limits.max_items:
-        return "max_items"
-    return "max_materialized_bytes" if size > limits.max_materialized_bytes else ""
-
-
-def scan_protobuf(descriptor: Any, data: bytes, limits: Limits, pace: int = 0) -> str | None:
-    """Count protobuf's messages, texts and packed vectors; numbers are no items, but take memory.
-
-    Args:
-        descriptor: the message type's descriptor.
-        data: one message, no length prefix.
-        limits: the bounds.
-        pace: give up where a step passes fewer bytes at the average; 0 goes on to the end.
-
-    Returns:
-        The name of the first limit that is passed, or ""; or `UNFINISHED`.
-    """
-    items = size = place = steps = 0
-    stack = [(table_of(descriptor), len(data))]
-    while stack:
-        steps += 1
-        if pace and steps > FREE_STEPS + place // pace:
-            return UNFINISHED
-        table, end = stack[-1]
-        if place >= end:
-            # What runs past its end must not shift what comes after.
-            place = stack.pop()[1]
-            continue
-        key, place = varint(data, place)
-        wire = key & 7
-        if wire == 2:
-            inner, growth = table.get(key >> 3, UNKNOWN)
-            length, place = varint(data, place)
-            items += 1
-            if inner is not None:
-                size += MESSAGE
-                stack.append((table_of(inner), min(place + length, end)))
-            else:
-                size += STRING + length * growth
-                place += length
-        else:
-            size += NUMBER
-            # Groups, which the schema has not, are read as if their marks were not there.
-            place = varint(data, place)[1] if wire == 0 else place + {1: 8, 5: 4}.get(wire, 0)
-        if passed := first_passed(limits, len(stack), items, size):
-            return passed
-    return ""
-
-
-UNKNOWN = (None, TEXT_GROWTH)
-"""A field that the schema has not: its bytes are kept."""
-
-
-@cache
-def table_of(descriptor: Any) -> dict[int, tuple[Any, int]]:
-    """Sort a message type's fields: number → (type of the message in it or None, what a byte in it becomes)."""
-    return {field.number: (field.message_type, growth_of(field)) for field in descriptor.fields}
-
-
-def growth_of(field: Any) -> int:
-    """Bound what a byte of text, bytes or packed numbers becomes."""
-    if field.type in (field.TYPE_STRING, field.TYPE_BYTES):
-        return TEXT_GROWTH
-    if field.type in (field.TYPE_FLOAT, field.TYPE_DOUBLE):
-        # They become an array, by way of one of doubles.
-        return 6
-    return BYTE_GROWTH
-
-
-def varint(data: bytes, place: int) -> tuple[int, int]:
-    """Read a varint; what runs past the end reads as if zeros followed."""
-    if place < len(data) and data[place] < 128:
-        return data[place], place + 1
-    value = shift = 0
-    while place < len(data):
-        byte = data[place]
-        place += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128 or shift > 63:
-            break
-    return value, place

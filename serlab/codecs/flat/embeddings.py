@@ -25,7 +25,7 @@ SOURCE = """\
 def put_embeddings(write, items, out, pos, seen, ndarray=ndarray, FLOAT32=FLOAT32, UNSET=UNSET):
     places = []
     item_vtable = vector_vtable = 0
-    text = None
+    text = NOTHING
     for m in items:
         if type(m) is not Embedding:
             raise TypeError(f"a list of Embedding holds a {type(m).__name__}")
@@ -69,6 +69,8 @@ def embeddings_writer() -> Write:
     pack = Struct(item.format + vector.format.lstrip("<") + "I").pack
     namespace: dict[str, Any] = {"PURPOSE": "writer", "Embedding": Embedding, "ndarray": np.ndarray, "UNSET": UNSET}
     namespace |= {"FLOAT32": FLOAT32, "ITEM": item, "VECTOR": vector, "ZEROS": ZEROS, "pack": pack}
+    # Equal to no value, an absent or a null one included.
+    namespace["NOTHING"] = object()
     namespace |= {"put_vtable": put_vtable, "put_text": put_text, "put_offsets": put_offsets}
     function: Write = define("put_embeddings", source, namespace)
     return function

@@ -17,12 +17,26 @@ from serlab.codecs.flat.assemble import source_for_any, source_for_vtable
 from serlab.codecs.flat.source import choose, define
 from serlab.codecs.flat.tables import Nulls, TableInfo, places_in, tables
 from serlab.codecs.flat.templates import MODES, STRINGS, Mode, dispatchers
-from serlab.codecs.flat.walk import NEW_VTABLE_ITEMS, Read, Walk, bad, bad_end, bad_offset, i32, two_u16, u32
+from serlab.codecs.flat.walk import (
+    NEW_VTABLE,
+    NEW_VTABLE_ITEMS,
+    Read,
+    Walk,
+    bad,
+    bad_end,
+    bad_offset,
+    i32,
+    two_u16,
+    u32,
+)
 from serlab.errors import DecodeError
 from serlab.messages.extra import once
 
 MAX_VTABLES = 32
 """Readers compiled for a table. A program that writes with one schema and one library uses few vtables of each."""
+
+MAX_COMPILED = 400
+"""Slots of the readers that are compiled for one message, at 0.1 ms each; a request with tools has a hundred."""
 
 OTHER = (StructError, LookupError, ValueError, TypeError, OverflowError)
 """What reading damaged bytes may raise, to which the table is added; recursion and memory are not a table's fault."""
@@ -48,8 +62,8 @@ class Readers:
             "u32": u32,
             "reason": reason,
         }
-        helpers |= {"unpack_from": unpack_from, "loads": jsontext.loads, "once": once}
-        helpers |= {"KNOWN": DecodeError, "OTHER": OTHER}
+        helpers |= {"unpack_from": unpack_from, "once": once, "KNOWN": DecodeError, "OTHER": OTHER}
+        helpers["loads"] = jsontext.loads_counted if mode.check else jsontext.loads
         self.functions: dict[str, Any] = {**vars(values), **helpers, "PURPOSE": mode.name}
         source = choose(STRINGS, check=mode.check, value=mode.value, any=mode.any)
         define("read_strings", source, self.functions)
@@ -83,19 +97,22 @@ class Readers:
         read = self.found[info.name].get(vtable)
         if read is None:
             walk.items -= NEW_VTABLE_ITEMS
+            walk.size -= NEW_VTABLE
+            walk.check()
             with self.lock:
-                read = self.make(info, vtable)
+                read = self.make(info, vtable, walk)
         walk.readers[place * len(tables()) + info.index] = read
         return read
 
-    def make(self, info: TableInfo, vtable: bytes) -> Read:
-        """Compile the reader for a vtable, or bind the general one if there are many."""
+    def make(self, info: TableInfo, vtable: bytes, walk: Walk) -> Read:
+        """Compile the reader for a vtable, or bind the general one if there are many, of this table or in all."""
         known = self.found[info.name]
         if vtable in known:
             return known[vtable]
         places, size = places_in(info, vtable), two_u16(vtable)[1]
         nulls = Nulls(info, frozenset(places))
-        if len(known) >= MAX_VTABLES:
+        walk.compiled += len(places)
+        if len(known) >= MAX_VTABLES or walk.compiled > MAX_COMPILED:
             return self.bind_general(info, places, nulls, size)
         name = f"read_{info.name}_{len(known)}"
         # The general reader is compiled under the same lock, so that the names stay apart.
@@ -114,7 +131,7 @@ class Readers:
 
 @cache
 def readers(mode: str) -> Readers:
-    """Give the readers of a mode: decode, verify, trust or copy."""
+    """Give the readers of a mode: decode, verify, trust, copy or large."""
     return Readers(MODES[mode])
 
 
@@ -122,7 +139,7 @@ def read_root(mode: str, table: str, walk: Walk) -> Any:
     """Read a message from its root offset.
 
     Args:
-        mode: decode, verify, trust or copy.
+        mode: decode, verify, trust, copy or large.
         table: the root's table.
         walk: the state of the pass, with the buffer in it.
 

@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 
-JSON_COST = 40
-"""Bytes that a byte of JSON text may become, at worst (`{"":{"":…`: 184 bytes of dict for 5 of text)."""
+from serlab.codecs import jsonweight
+from serlab.limits import MIB
 
-EXACT_FROM = 4096
-"""JSON text from here on is weighed by its brackets and commas, since real text becomes a fifth of the worst."""
-
+WIDEST = 400
+"""Bytes of the widest struct that stands in a list beside other things, which then is JSON text: a part of a turn."""
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "b": np.dtype("i1"),
@@ -82,8 +81,12 @@ def box_value(values: dict[str, Any]) -> Any:
     return next(iter(values.values()))
 
 
-def weigh_json(text: bytes) -> int:
-    """Estimate what JSON text becomes as Python objects, in bytes."""
-    if len(text) < EXACT_FROM:
-        return JSON_COST * len(text)
-    return len(text) + 200 * text.count(b"{") + 64 * text.count(b"[") + 40 * text.count(b",")
+def weigh_mixed(text: Any) -> int:
+    """Count what JSON text becomes whose objects are made into structs.
+
+    Args:
+        text: a part of the buffer.
+    """
+    data = bytes(text)
+    size = jsonweight.bound(data, WIDEST).size
+    return size if size < MIB else jsonweight.exact(data, WIDEST).size

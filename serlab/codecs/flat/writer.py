@@ -237,10 +237,20 @@ def writer(type_: type[Message]) -> Callable[[Any], list[Any]]:
         except MISFIT:
             out = []
             pos = careful[name](message, out, 0, {})
-        # The root's offset, and what brings the whole to a multiple of 8, so that positions from the end are aligned.
-        total = pos + 4 + (pos + 4 & 4)
-        out.append(pack(f"<I{total - pos - 4}x", total - pos))
-        out.reverse()
-        return out
+        return with_root(pos, out)
 
     return pieces
+
+
+def with_root(pos: int, out: Out) -> list[Any]:
+    """Put the root's offset before the pieces, and them in the order of the buffer.
+
+    Args:
+        pos: the root's position.
+        out: the pieces, the last one first.
+    """
+    # Also what brings the whole to a multiple of 8, so that positions from the end are aligned.
+    total = pos + 4 + (pos + 4 & 4)
+    out.append(pack(f"<I{total - pos - 4}x", total - pos))
+    out.reverse()
+    return out
