@@ -107,7 +107,7 @@ def test_a_text_in_csv_is_no_formula_and_nothing_in_it_acts() -> None:
     """A spreadsheet would compute it; the exact text stands in the rows."""
     table = pd.DataFrame({"workload": ["=1+1", "+1", "-1+cmd|x", "@a", "-1, free", "\x1b\n"], "ratio": [-1.5] * 6})
     rows = list(csv.reader(io.StringIO(to_csv(table, "c"))))[1:]
-    assert [row[0] for row in rows] == ["'=1+1", "'+1", "'-1+cmd|x", "'@a", "-1, free", r"\x1b\n"] and rows[0][
+    assert [row[0] for row in rows] == ["'=1+1", "'+1", "'-1+cmd|x", "'@a", "'-1, free", r"\x1b\n"] and rows[0][
         1
     ] == "-1.5"
 
