@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-END_S = 2.0
+END_S = 1.5
 """How long an end in order may take. With what goes on around it, the process has ended within three seconds."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
