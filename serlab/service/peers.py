@@ -155,10 +155,11 @@ class Peers:
             if part is not None and part > 1 and not peer.requests:
                 self.close(descriptor)
             elif part is not None:
-                waiting.append((part, descriptor))
+                # Of those first seen together, the older socket has the lower inode.
+                waiting.append((-part, self.sockets[descriptor].inode, descriptor))
         surplus = len(found) - self.table
         if surplus > 0:
-            for _, descriptor in sorted(waiting, reverse=True)[: surplus + self.table // 16]:
+            for *_, descriptor in sorted(waiting)[: surplus + self.table // 16]:
                 self.close(descriptor)
         self.leave_late(now)
 
