@@ -9,6 +9,7 @@ verifies what it reads can go its way.
 """
 
 import asyncio
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,7 @@ import grpc
 from serlab import codecs
 from serlab.codecs import check_verifies, open_codec
 from serlab.service.client import content_for
+from serlab.service.heavy import Heavy, is_large
 from serlab.service.negotiate import SHOWN, content_of
 from serlab.service.refusals import one_line, refusal_for
 from serlab.service.transport import Payload, Transport
@@ -27,38 +29,46 @@ KIND_HEADER, CONTENT_HEADER = "x-serlab-kind", "x-serlab-content"
 BYTES = "application/octet-stream"
 
 
-def returned(content: str, kind: str, data: bytes) -> bytes:
+async def returned(heavy: Heavy, content: str, kind: str, data: bytes) -> Sequence[bytes]:
     """Decode and encode a message; give bytes that are none back as they are.
 
     Args:
+        heavy: what does it if it is long.
         content: the message's media type, or `BYTES`.
         kind: of the message.
         data: one encoded message.
+
+    Returns:
+        The pieces of the encoded message.
 
     Raises:
         SerlabError: there is no such codec or kind, or the bytes are no message of it.
     """
     if content == BYTES:
-        return data
+        return (data,)
     codec = open_codec(content_of(content).codec, kind[:SHOWN])
-    return codec.encode(codecs.decode_untrusted(codec, data))
+    if is_large(data):
+        return (await heavy.prepared(kind, codec.name, data, kind, codec.name)).pieces
+    return (codec.encode(await heavy.decoded(codec, data)),)
 
 
-async def echo_over_grpc(data: bytes, context: Any) -> bytes:
-    """Answer a call over gRPC."""
-    told = dict(context.invocation_metadata() or ())
-    try:
-        return returned(str(told.get(CONTENT_HEADER, BYTES)), str(told.get(KIND_HEADER, "")), data)
-    except Exception as error:
-        refusal = refusal_for(error)
-        code = grpc.StatusCode.INVALID_ARGUMENT if refusal.status < 500 else grpc.StatusCode.INTERNAL
-        await context.abort(code, one_line(str(refusal)))
-        raise
-
-
-def grpc_handler() -> Any:
+def grpc_handler(heavy: Heavy) -> Any:
     """Give what a gRPC server needs to answer; bytes go in and out, for no serializer is named."""
-    return grpc.method_handlers_generic_handler(SERVICE, {METHOD: grpc.unary_unary_rpc_method_handler(echo_over_grpc)})
+
+    async def echo(data: bytes, context: Any) -> bytes:
+        told = dict(context.invocation_metadata() or ())
+        content, kind = str(told.get(CONTENT_HEADER, BYTES)), str(told.get(KIND_HEADER, ""))
+        try:
+            if is_large(data) and content != BYTES:
+                await heavy.place()
+            return b"".join(await returned(heavy, content, kind, data))
+        except Exception as error:
+            refusal = refusal_for(error)
+            code = grpc.StatusCode.INVALID_ARGUMENT if refusal.status < 500 else grpc.StatusCode.INTERNAL
+            await context.abort(code, one_line(str(refusal)))
+            raise
+
+    return grpc.method_handlers_generic_handler(SERVICE, {METHOD: grpc.unary_unary_rpc_method_handler(echo)})
 
 
 class Echo:

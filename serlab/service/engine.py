@@ -4,35 +4,28 @@ It knows no transport. HTTP and gRPC stand on it, and so can a gateway or a load
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import AsyncGenerator
+from typing import Any
 
-from serlab.messages import ChatRequest, EmbeddingRequest, GenerateRequest
-from serlab.service import completions, replies
+from serlab.messages import EmbeddingRequest
+from serlab.service import completions
 from serlab.service.batcher import Batcher
-from serlab.service.checks import check
+from serlab.service.checks import check, numbers_of
 from serlab.service.faults import Fault
+from serlab.service.forms import FORMS, Form, wants_usage
+from serlab.service.heavy import Heavy
+from serlab.service.jobs import Prepared
 from serlab.service.latency import Pace
+from serlab.service.peers import Peers
 from serlab.service.refusals import Cut, Refusal, injected_error, rate_limited
+from serlab.service.replies import Reply
 from serlab.service.settings import Settings
 from serlab.service.shaping import FULL, Shape
 from serlab.service.stats import Stats
 
+TOGETHER = 64
+"""Pieces that are not waited for, as those of many prompts at once, before the loop serves others."""
 CUT = "an injected fault ends this answer"
-
-
-class Form(NamedTuple):
-    """How one kind of request is answered: what thinks the answer up, and its two forms."""
-
-    reply: Callable[[Any, int, int], replies.Reply]
-    whole: Callable[[replies.Reply], Any]
-    pieces: Callable[[replies.Reply, bool], Iterator[tuple[Any, int]]]
-
-
-FORMS: dict[type, Form] = {
-    ChatRequest: Form(replies.reply_to, replies.response_of, replies.chunks_of),
-    GenerateRequest: Form(completions.continuation_of, completions.whole, completions.pieces_of),
-}
 
 
 class Engine:
@@ -43,19 +36,23 @@ class Engine:
 
     Attributes:
         stats: its counters.
+        heavy: where long work is done.
+        peers: the clients that are connected.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.stats = Stats()
         self.batcher = Batcher(settings.latency, self.stats)
+        self.heavy = Heavy(settings.seed, settings.tokens, settings.dimensions)
+        self.peers = Peers(settings.bounds)
         self.admitted = 0
 
     def admit(self, request: Any, forced: str = "") -> Fault:
         """Let a request in.
 
         Args:
-            request: a ChatRequest, GenerateRequest or EmbeddingRequest.
+            request: a ChatRequest, GenerateRequest or EmbeddingRequest; or one that a child has prepared.
             forced: a fault that the client asks for; see `serlab.service.faults.KINDS`.
 
         Returns:
@@ -65,7 +62,8 @@ class Engine:
             Refusal: it asks for what the model does not do, or the fault is an error or a rate limit.
             UnknownNameError: there is no such fault.
         """
-        check(request)
+        if not isinstance(request, Prepared):
+            check(request, self.settings.tokens, self.settings.dimensions)
         faults = self.settings.faults
         fault = faults.draw(self.settings.seed, self.admitted, forced)
         self.admitted += 1
@@ -81,10 +79,16 @@ class Engine:
         Args:
             request: one that was admitted.
             fault: as `admit` gave it: a stall makes the answer late; a cut is the transport's to make.
+
+        Returns:
+            The message; of a request whose answer a child has encoded, its pieces.
         """
         with self.stats.answering():
             if fault.kind == "stall":
                 await asyncio.sleep(self.settings.faults.stall_s)
+            if isinstance(request, Prepared) and request.reply is None:
+                await self.batcher.serve(request.items)
+                return request.pieces
             if isinstance(request, EmbeddingRequest):
                 await self.batcher.serve(len(completions.items_of(request.input)))
                 return completions.embeddings_of(request, self.settings.seed, self.settings.dimensions)
@@ -111,7 +115,10 @@ class Engine:
         with self.stats.answering():
             await self.batcher.serve(len(reply.answers))
             pace, made = Pace(self.settings.latency), 0
-            for message, count in form.pieces(reply._replace(shape=shape), wants_usage(request)):
+            usage = request.usage if isinstance(request, Prepared) else wants_usage(request)
+            for number, (message, count) in enumerate(form.pieces(reply._replace(shape=shape), usage)):
+                if not count and number % TOGETHER == TOGETHER - 1:
+                    await asyncio.sleep(0)
                 for _ in range(count):
                     if made == last:
                         await self.disturb(fault)
@@ -120,12 +127,19 @@ class Engine:
                     self.stats.tokens += len(reply.answers)
                 yield message
 
-    def reply(self, request: Any) -> tuple[Form, replies.Reply]:
+    def reply(self, request: Any) -> tuple[Form, Reply]:
         """Think up an answer."""
+        if isinstance(request, Prepared) and request.reply is not None:
+            return FORMS[request.kind], request.reply
         form = FORMS.get(type(request))
         if form is None:
             raise Refusal(400, f"a {type(request).__name__} is not answered with tokens", param="stream")
         return form, form.reply(request, self.settings.seed, self.settings.tokens)
+
+    def numbers(self, request: Any) -> int:
+        """Count the numbers of the vectors that an admitted request asks for."""
+        is_one = isinstance(request, EmbeddingRequest)
+        return numbers_of(request, self.settings.dimensions) if is_one else 0
 
     def cut(self) -> Cut:
         """Give what ends a whole answer on its way out, and count it."""
@@ -141,8 +155,4 @@ class Engine:
     async def close(self) -> None:
         """Stop what is under way."""
         await self.batcher.close()
-
-
-def wants_usage(request: Any) -> bool:
-    """Tell whether a stream should end with the count of its tokens."""
-    return getattr(request.stream_options, "include_usage", None) is True
+        await self.heavy.close()

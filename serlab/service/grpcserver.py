@@ -17,10 +17,10 @@ from typing import Any
 
 import grpc
 
-from serlab import codecs
 from serlab.codecs import Codec, open_codec
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
+from serlab.service.heavy import is_large
 from serlab.service.negotiate import SHOWN
 from serlab.service.refusals import Cut, one_line, refusal_for
 
@@ -30,6 +30,7 @@ CODES = {
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     500: grpc.StatusCode.INTERNAL,
+    503: grpc.StatusCode.UNAVAILABLE,
 }
 
 
@@ -57,7 +58,7 @@ class Service:
     async def Generate(self, request: bytes, context: Any) -> Any:
         """Answer a prompt with one message."""
         try:
-            message = codecs.decode_untrusted(self.codecs["GenerateRequest"], request)
+            message = await self.read("GenerateRequest", request)
             fault = self.admit(message, context)
             answer = await self.engine.answer(message, fault)
             if fault.kind == "cut":
@@ -86,7 +87,7 @@ class Service:
         """Answer one request piece by piece."""
         encode = self.codecs[answered].encode
         try:
-            message = codecs.decode_untrusted(self.codecs[asked], request)
+            message = await self.read(asked, request)
             fault = self.admit(message, context)
             async with aclosing(self.engine.pieces(message, fault)) as pieces:
                 async for piece in pieces:
@@ -96,6 +97,18 @@ class Service:
             raise
         except Exception as error:
             await self.refuse(context, error)
+
+    async def read(self, kind: str, data: bytes) -> Any:
+        """Decode a request; of a large one, give what another process has made of it.
+
+        Raises:
+            DecodeError: it is none; or Refusal, if it is large.
+        """
+        heavy = self.engine.heavy
+        if not is_large(data):
+            return await heavy.decoded(self.codecs[kind], data)
+        await heavy.place()
+        return await heavy.prepared(kind, "protobuf", data)
 
     def left(self, context: Any) -> None:
         """Count a call that was cancelled, by gRPC itself, because its deadline passed."""

@@ -14,6 +14,7 @@ whatever the codec, in the API's shape.
 """
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -24,17 +25,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serlab import codecs
 from serlab.codecs import open_codec
 from serlab.service.calls import GONE, Calls
 from serlab.service.deadlines import DEADLINE_HEADER, Deadline, before
 from serlab.service.departures import Tracked, while_connected
 from serlab.service.echo import BYTES, ECHO_PATH, KIND_HEADER, returned
 from serlab.service.engine import Engine
-from serlab.service.faults import Fault
+from serlab.service.faults import NO_FAULT, Fault
+from serlab.service.heavy import LARGE_NUMBERS, LONG_NUMBERS, is_large
 from serlab.service.negotiate import SHOWN, answer_content, content_of
-from serlab.service.paths import CALLS_PATH, PATHS
-from serlab.service.receiving import body_of
+from serlab.service.paths import CALLS_PATH, PATHS, Kinds
+from serlab.service.receiving import Arrivals
 from serlab.service.refusals import BAD_BODY, Departed, Refusal, refusal_for
 from serlab.service.sending import streamed, whole
 from serlab.service.shaping import Shape
@@ -60,7 +61,7 @@ def application(engine: Engine) -> Tracked:
     app = Starlette(routes=routes, exception_handlers={**refusals, **gone})
     # A redirect to a path with or without a slash would be built of the request's Host, whatever that holds.
     app.router.redirect_slashes = False
-    return Tracked(app, calls)
+    return Tracked(app, calls, engine.peers)
 
 
 class Handlers:
@@ -74,25 +75,54 @@ class Handlers:
     def __init__(self, engine: Engine, calls: Calls) -> None:
         self.engine = engine
         self.calls = calls
+        self.arrivals = Arrivals(engine.settings.bounds, engine.stats)
 
     async def answer(self, request: Request) -> Any:
         """Answer a request in the codec that it asks for."""
         kinds = PATHS[request.scope["path"]]
         deadline, shape = Deadline.read(request.headers.get(DEADLINE_HEADER, "")), Shape.read(request.headers)
-        content = content_of(request.headers.get("content-type", ""))
-        message = codecs.decode_untrusted(open_codec(content.codec, kinds.request), await body_of(request))
+        content, accept = content_of(request.headers.get("content-type", "")), request.headers.get("accept", "")
+        forced = request.headers.get("x-serlab-fault", "")[:SHOWN]
+        data = await self.arrivals.body(request)
+        try:
+            writes = "" if kinds.piece else answer_content(accept, content, False).codec
+            if is_large(data):
+                message = await self.prepared(request, kinds, content.codec, writes, data, deadline)
+                fault = self.engine.admit(message, forced)
+            else:
+                message = await self.engine.heavy.decoded(open_codec(content.codec, kinds.request), data)
+                fault = self.engine.admit(message, forced)
+                if self.engine.numbers(message) > LARGE_NUMBERS:
+                    message = await self.prepared(request, kinds, content.codec, writes, data, deadline)
+        finally:
+            self.arrivals.forget(len(data))
         streams = bool(kinds.piece) and message.stream is True
-        written = answer_content(request.headers.get("accept", ""), content, streams)
-        fault = self.engine.admit(message, request.headers.get("x-serlab-fault", "")[:SHOWN])
+        written = answer_content(accept, content, streams)
         if streams:
             return streamed(self.engine, message, fault, written, kinds.piece, deadline, shape)
-        work = partial(self.work, request, message, fault)
-        found = await before(deadline, work, self.engine.stats)
-        return whole(self.engine, open_codec(written.codec, kinds.whole).encode(found), written, fault)
+        found = await before(deadline, partial(self.work, request, message, fault), self.engine.stats)
+        pieces = await self.encoded(found, written.codec, kinds.whole, message)
+        return whole(self.engine, pieces, written.header(), fault)
+
+    async def prepared(
+        self, request: Request, kinds: Kinds, codec: str, writes: str, data: bytes, deadline: Deadline | None
+    ) -> Any:
+        """Have a large request read, and a large answer made, by another process while its client is there."""
+        await self.engine.heavy.place()
+        prepare = partial(self.engine.heavy.prepared, kinds.request, codec, data, kinds.whole if writes else "", writes)
+        return await before(deadline, lambda: while_connected(request.receive, prepare()), self.engine.stats)
 
     async def work(self, request: Request, message: Any, fault: Fault) -> Any:
         """Make a whole answer while its client is there."""
         return await while_connected(request.receive, self.engine.answer(message, fault))
+
+    async def encoded(self, found: Any, codec: str, kind: str, message: Any) -> Sequence[bytes]:
+        """Encode an answer, a long one when it is its turn; give the pieces of one that another process has encoded."""
+        if isinstance(found, tuple):
+            return found
+        encode = partial(open_codec(codec, kind).encode, found)
+        is_long = self.engine.numbers(message) > LONG_NUMBERS
+        return (await self.engine.heavy.by_turns(encode) if is_long else encode(),)
 
     async def stats(self, _: Request) -> Response:
         """Give the counters, and how many tasks the event loop has, this one among them."""
@@ -106,11 +136,21 @@ class Handlers:
             raise Refusal(404, f"no call named {name[:SHOWN]!r} is under way; it has ended, or has not come yet")
         return Response(status_code=204)
 
-    async def echo(self, request: Request) -> Response:
+    async def echo(self, request: Request) -> Any:
         """Give a message back."""
-        content = request.headers.get("content-type", "")
-        data = returned(content, request.headers.get(KIND_HEADER, ""), await body_of(request))
-        return Response(data, headers={"content-type": BYTES if content == BYTES else content_of(content).header()})
+        content, kind = request.headers.get("content-type", ""), request.headers.get(KIND_HEADER, "")
+        header = BYTES if content == BYTES else content_of(content).header()
+        data = await self.arrivals.body(request)
+        try:
+            if is_large(data) and content != BYTES:
+                await self.engine.heavy.place()
+                work = returned(self.engine.heavy, content, kind, data)
+                pieces = await while_connected(request.receive, work)
+            else:
+                pieces = await returned(self.engine.heavy, content, kind, data)
+        finally:
+            self.arrivals.forget(len(data))
+        return whole(self.engine, pieces, header, NO_FAULT)
 
     async def models(self, _: Request) -> Response:
         """List the one model."""

@@ -12,9 +12,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
+from serlab.service.bounds import HEADER_BUFFER_BYTES, MAX_HEADER_BYTES, MAX_STREAMS, listener
 from serlab.service.departures import Tracked
+from serlab.service.peers import Peers
 from serlab.service.ports import reserved, until_listening
 from serlab.service.settings import Settings
 from serlab.service.tls import Certificates
@@ -22,8 +25,8 @@ from serlab.service.tls import Certificates
 PATIENCE_S = 0.2
 """How long the requests under way, and then the connections, may take to end when the server stops."""
 
-CONNECTIONS = 4096
-"""Connections at once. granian's own default, 128, would make a load test queue in the kernel."""
+BACKLOG = 4096
+"""Connections that wait in the kernel. granian's own default, 128, would make those of a load test be tried again."""
 
 
 @asynccontextmanager
@@ -43,8 +46,12 @@ async def http_servers(app: Tracked, settings: Settings, certificates: Certifica
     """
     tls = {"ssl_cert": certificates.chain, "ssl_key": certificates.key, "ssl_protocol_min": SSLProtocols.tls12}
     async with AsyncExitStack() as stack:
-        plain = await stack.enter_async_context(listening(app, settings.host, settings.http_port, {}))
-        secure = await stack.enter_async_context(listening(app, settings.host, settings.https_port, tls))
+        try:
+            plain = await stack.enter_async_context(listening(app, settings.host, settings.http_port, {}))
+            secure = await stack.enter_async_context(listening(app, settings.host, settings.https_port, tls))
+        finally:
+            certificates.forget_key()
+        app.peers.ports |= {plain, secure}
         try:
             yield plain, secure
         finally:
@@ -54,29 +61,36 @@ async def http_servers(app: Tracked, settings: Settings, certificates: Certifica
 @asynccontextmanager
 async def listening(app: Tracked, host: str, port: int, tls: dict[str, Any]) -> AsyncIterator[int]:
     """Serve on one port until the block is left; yields the port."""
+    bounds = app.peers.bounds
     options: dict[str, Any] = {
         "interface": Interfaces.ASGINL,
         "http": HTTPModes.auto,
         "websockets": False,
         "log_enabled": False,
+        # hyper's timeout for headers also ends a connection that has none to send.
+        "http1_settings": HTTP1Settings(round(1000 * bounds.idle_s), max_buffer_size=HEADER_BUFFER_BYTES),
+        "http2_settings": HTTP2Settings(max_concurrent_streams=MAX_STREAMS, max_headers_size=MAX_HEADER_BYTES),
     }
+    most = listener(app.peers.table)
     with reserved(host, port) as held:
-        server = Server(app, host, held, backlog=CONNECTIONS, backpressure=CONNECTIONS, **options, **tls)
+        server = Server(app, host, held, backlog=BACKLOG, backpressure=most, **options, **tls)
         task = asyncio.create_task(server.serve())
         await until_listening(host, held)
     try:
         yield held
     finally:
-        await stop(server, task)
+        await stop(server, task, app.peers)
 
 
-async def stop(server: Any, task: "asyncio.Task[None]") -> None:
+async def stop(server: Any, task: "asyncio.Task[None]", peers: Peers) -> None:
     """Stop a server.
 
-    granian waits without end for a connection whose reader takes nothing, so it is left after a while; that connection
-    then lives until its client or this process ends.
+    granian waits without end for a connection whose reader takes nothing, so what stands after a while is closed.
     """
     server.stop()
     await asyncio.wait((task,), timeout=PATIENCE_S)
+    if not task.done():
+        await peers.close_all()
+        await asyncio.wait((task,), timeout=PATIENCE_S)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

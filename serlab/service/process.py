@@ -8,9 +8,10 @@ import asyncio
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -20,9 +21,10 @@ import serlab
 from serlab.errors import ServiceError
 from serlab.service.ports import READY_S
 from serlab.service.settings import Addresses, Settings
+from serlab.service.tls import PREFIX
 
-STOP_S = 3.0
-"""How long the child may take to stop before it is killed."""
+STOP_S = 2.75
+"""How long the child may take to stop before it is killed; it ends by itself before; see `serlab.service.ending`."""
 
 
 @contextmanager
@@ -43,12 +45,17 @@ def spawned(settings: Settings | None = None) -> Iterator[Addresses]:
     # Complaints go to a file: nobody reads a pipe while the server runs, and a full one would stop it.
     with TemporaryFile() as complaints, subprocess.Popen(command, stderr=complaints, **pipes) as process:
         assert process.stdin is not None
+        folder = Path()
         try:
             process.stdin.write(msgspec.json.encode(settings or Settings()) + b"\n")
             process.stdin.flush()
-            yield addresses_from(process, complaints)
+            addresses = addresses_from(process, complaints)
+            folder = Path(addresses.ca_file).parent
+            yield addresses
         finally:
             end(process)
+            if folder.name.startswith(PREFIX):  # left by a child that was killed
+                rmtree(folder, ignore_errors=True)
 
 
 def command_of(module: str) -> list[str]:
@@ -86,34 +93,15 @@ def addresses_from(process: "subprocess.Popen[bytes]", complaints: IO[bytes]) ->
 
 
 def child() -> int:
-    """Run the server that `spawned` asks for."""
+    """Run the server that `spawned` asks for, until the parent closes its end or dies."""
+    from serlab.service.server import run_until_signal
+
     settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Settings)
-    asyncio.run(serve_parent(settings, sys.stdin.buffer.fileno()))
+    asyncio.run(run_until_signal(settings, tell, sys.stdin.buffer.fileno()))
     return 0
 
 
-async def serve_parent(settings: Settings, parent: int) -> None:
-    """Serve until the parent closes its end or dies.
-
-    Args:
-        settings: how the server behaves.
-        parent: a file descriptor that becomes readable then.
-    """
-    from serlab.service.server import running
-
-    gone, loop = asyncio.Event(), asyncio.get_running_loop()
-    async with running(settings) as server:
-        loop.add_reader(parent, noticed(loop, parent, gone))
-        sys.stdout.buffer.write(msgspec.json.encode(server.addresses) + b"\n")
-        sys.stdout.buffer.flush()
-        await gone.wait()
-
-
-def noticed(loop: asyncio.AbstractEventLoop, parent: int, gone: asyncio.Event) -> Callable[[], None]:
-    """Give what is called when the parent's end is closed."""
-
-    def notice() -> None:
-        loop.remove_reader(parent)
-        gone.set()
-
-    return notice
+def tell(addresses: Addresses) -> None:
+    """Tell the parent where the server listens."""
+    sys.stdout.buffer.write(msgspec.json.encode(addresses) + b"\n")
+    sys.stdout.buffer.flush()

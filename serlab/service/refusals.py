@@ -51,6 +51,10 @@ class Refusal(ServiceError):
         super().__init__(message)
         self.status, self.kind, self.code, self.param, self.headers = status, kind, code, param, dict(headers)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Give what another process makes the same refusal of."""
+        return type(self), (self.status, str(self), self.kind, self.code, self.param, self.headers)
+
     def document(self) -> dict[str, Any]:
         """Give the body."""
         return {"error": {"message": one_line(str(self)), "type": self.kind, "param": self.param, "code": self.code}}
@@ -91,3 +95,8 @@ def rate_limited(retry_after_s: float) -> Refusal:
     headers = {"retry-after": str(max(1, round(retry_after_s))), "retry-after-ms": str(round(retry_after_s * 1000))}
     text = f"rate limit reached (an injected fault); try again in {retry_after_s:g} s"
     return Refusal(429, text, "requests", "rate_limit_exceeded", headers=headers)
+
+
+def overloaded(why: str) -> Refusal:
+    """Refuse what the server has no room for now."""
+    return Refusal(503, f"{why}; try again in a second", "server_error", "overloaded", headers={"retry-after": "1"})

@@ -1,6 +1,7 @@
 """Answers on their way out over HTTP: whole, or piece by piece."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -20,16 +21,30 @@ from serlab.service.stream import STREAM_FORMS
 LOG = logging.getLogger("serlab.service")
 
 
-def whole(engine: Engine, data: bytes, content: Content, fault: Fault) -> Any:
-    """Send an answer in one piece; a cut sends the first part of what it announces."""
-    headers = {"content-type": content.header()}
-    if fault.kind != "cut":
-        return Response(data, headers=headers)
+def whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault) -> Any:
+    """Send an answer that is whole; a cut sends the first part of what it announces.
+
+    Args:
+        engine: what counts a cut.
+        pieces: the encoded answer.
+        content: its media type, as it is sent.
+        fault: of the answer.
+    """
+    headers = {"content-type": content}
+    if fault.kind != "cut" and len(pieces) == 1:
+        return Response(pieces[0], headers=headers)
+    size = sum(map(len, pieces))
 
     async def respond(_: Any, __: Receive, send: Send) -> None:
-        await send(start({**headers, "content-length": str(len(data))}))
-        await send({"type": "http.response.body", "body": data[: int(len(data) * fault.at)], "more_body": True})
-        raise engine.cut()
+        left = int(size * fault.at) if fault.kind == "cut" else size
+        await send(start({**headers, "content-length": str(size)}))
+        for piece in pieces:
+            # The server waits here while the reader is behind, so that it need not hold a copy of all that is left.
+            await send({"type": "http.response.body", "body": piece[:left], "more_body": True})
+            left -= min(left, len(piece))
+        if fault.kind == "cut":
+            raise engine.cut()
+        await send({"type": "http.response.body", "body": b""})
 
     return respond
 

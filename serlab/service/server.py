@@ -2,20 +2,24 @@
 
 import asyncio
 import os
-import signal
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 
+from serlab.service.bounds import raise_descriptors
+from serlab.service.ending import ending
 from serlab.service.engine import Engine
 from serlab.service.grpclistening import start_grpc
 from serlab.service.http import application
 from serlab.service.httpserver import http_servers
+from serlab.service.peers import Peers
 from serlab.service.settings import Addresses, Settings
 from serlab.service.stats import Stats
-from serlab.service.tls import make_certificates
+from serlab.service.tls import PREFIX, make_certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,17 @@ class ModelServer:
         settings: what it was started with.
         addresses: where it listens.
         stats: its counters, which go on counting.
+        peers: its connections.
+        children: lists the processes that do heavy work for it now.
+        abandon: ends what would outlive this process, for one that is about to end at once; from any thread.
     """
 
     settings: Settings
     addresses: Addresses
     stats: Stats
+    peers: Peers
+    children: Callable[[], list[Process]]
+    abandon: Callable[[], None]
 
 
 @asynccontextmanager
@@ -51,33 +61,41 @@ async def running(settings: Settings | None = None) -> AsyncIterator[ModelServer
     """
     settings = settings or Settings()
     engine = Engine(settings)
-    with TemporaryDirectory(prefix="serlab-tls-") as folder:
+    with TemporaryDirectory(prefix=PREFIX) as folder:
         certificates = make_certificates(Path(folder), settings.host)
+
+        def abandon() -> None:
+            engine.heavy.kill()
+            rmtree(folder, ignore_errors=True)
+
         async with http_servers(application(engine), settings, certificates) as (plain, secure):
             grpc_server, grpc_address, grpcs_address = await start_grpc(engine, settings, certificates)
+            watching = asyncio.create_task(engine.peers.watch())
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             urls = f"http://{host}:{plain}", f"https://{host}:{secure}"
             addresses = Addresses(*urls, grpc_address, grpcs_address, str(certificates.authority), os.getpid())
             try:
-                yield ModelServer(settings, addresses, engine.stats)
+                yield ModelServer(settings, addresses, engine.stats, engine.peers, engine.heavy.children, abandon)
             finally:
+                watching.cancel()
                 await grpc_server.stop(None)
                 await engine.close()
 
 
-async def run_until_signal(settings: Settings, ready: Callable[[Addresses], None]) -> None:
-    """Run a model server until SIGINT or SIGTERM.
+async def run_until_signal(settings: Settings, ready: Callable[[Addresses], None], parent: int | None = None) -> None:
+    """Run a model server until SIGINT or SIGTERM, and end within three seconds then, if need be the whole process.
 
     Args:
         settings: how it behaves.
         ready: called when it listens.
+        parent: a file descriptor; the server ends as well when it becomes readable.
 
     Raises:
         ServiceError: a port cannot be had.
     """
-    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    async with running(settings) as server:
-        ready(server.addresses)
-        await stopped.wait()
+    raise_descriptors()
+    with ending(parent) as end:
+        async with running(settings) as server:
+            end.last.append(server.abandon)
+            ready(server.addresses)
+            await end.told.wait()

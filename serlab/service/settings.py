@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from serlab.errors import ServiceError
 from serlab.limits import DEFAULT_LIMITS
+from serlab.service.bounds import Bounds
 from serlab.service.faults import Faults
 from serlab.service.latency import Latency
 
@@ -28,6 +29,7 @@ class Settings:
         dimensions: the length of a vector, unless the request wants another.
         latency: the model's times.
         faults: what goes wrong.
+        bounds: what strangers may take of it.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +43,7 @@ class Settings:
     dimensions: int = 1536
     latency: Latency = field(default_factory=Latency)
     faults: Faults = field(default_factory=Faults)
+    bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host) and not self.exposed:

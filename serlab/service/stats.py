@@ -10,11 +10,12 @@ from serlab.service.refusals import Cut
 
 @dataclass(slots=True)
 class Stats:
-    """What one server has done; `active` and `waiting` are what it is at.
+    """What one server has done; `active`, `waiting` and `held` are what it is at.
 
     Attributes:
         active: answers that are being made now.
         waiting: items that wait for a batch now.
+        held: bytes of bodies that have come over HTTP and are not decoded yet.
         completed: answers that the model made whole.
         cancelled: answers that stopped because the client went, its deadline passed or the server was stopped.
         expired: answers that stopped, or were not begun, because a deadline had passed by the server's clock; a client
@@ -29,6 +30,7 @@ class Stats:
 
     active: int = 0
     waiting: int = 0
+    held: int = 0
     completed: int = 0
     cancelled: int = 0
     expired: int = 0

@@ -3,18 +3,23 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx2
 import pytest
 
-from serlab.service import Settings, spawned
+from serlab.generated import llm_pb2_grpc
+from serlab.service import Latency, Settings, spawned
 from tests.conftest import Run, moments
 from tests.service.helpers import CHAT, HANG_S, PATH, trust
 
@@ -41,10 +46,13 @@ def gone(pid: int) -> bool:
 
 
 @contextmanager
-def command(*options: str) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
+def command(
+    *options: str, environment: dict[str, str] | None = None
+) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
     """Run the command for a block; give its process and where it listens."""
     arguments = [COMMAND, "serve", "--json", *options]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(arguments, env={**os.environ, **(environment or {})}, **pipes) as process:
         try:
             assert process.stdout is not None
             yield process, json.loads(process.stdout.readline())
@@ -79,7 +87,7 @@ def test_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None
     pytest.fail(f"stopping took {took_s} s")
 
 
-def test_command_stops_within_a_second_of_a_reader_that_takes_nothing() -> None:
+def test_command_stops_beside_a_reader_that_takes_nothing() -> None:
     """The connection is full and stays so; the server does not wait for it."""
     for _ in moments():
         with (
@@ -92,9 +100,112 @@ def test_command_stops_within_a_second_of_a_reader_that_takes_nothing() -> None:
                 time.sleep(0.3)
                 made.append(httpx2.get(found["http"] + "/stats", trust_env=False, timeout=HANG_S).json()["tokens"])
             took_s = stopping_s(process, signal.SIGTERM)
-        if took_s < 1:
+        if took_s < 3:
             return
     pytest.fail(f"stopping took {took_s} s")
+
+
+BUSY = ("--busy", "--batch-base-ms", "600000", "--batch-limit", "1")
+"""A model that computes on the event loop for ten minutes."""
+
+
+def computing(pid: int, seconds: float = 0.3) -> bool:
+    """Wait until a process has computed for a while since it was asked; tell whether it did."""
+    before = cpu_s(pid)
+    for _ in moments():
+        if cpu_s(pid) - before > seconds:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def cpu_s(pid: int) -> float:
+    """Read the CPU time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def besieged(found: dict[str, Any]) -> Iterator[None]:
+    """Hold everything open that a server can have: idle connections, a stream, a call of gRPC, one that computes."""
+    with ExitStack() as stack:
+        for name in ("http", "https", "grpc", "grpcs"):
+            for _ in range(8):
+                port = int(found[name].rpartition(":")[2])
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        channel = stack.enter_context(grpc.insecure_channel(found["grpc"]))
+        call = llm_pb2_grpc.LLMServiceStub(channel).Chat(iter(threading.Event().wait, None))  # type: ignore[no-untyped-call]
+        stack.callback(call.cancel)
+        for stream in (True, False):
+            body = json.dumps({**CHAT, "stream": stream}).encode()
+            head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+            asking = socket.create_connection(("127.0.0.1", int(found["http"].rpartition(":")[2])))
+            stack.enter_context(asking).sendall(head.encode() + body)
+        yield
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_command_ends_within_three_seconds_whatever_it_computes(number: signal.Signals) -> None:
+    """The event loop is not free for a moment; status 0, and the folder is gone."""
+    for _ in moments():
+        with command(*BUSY) as (process, found), besieged(found):
+            assert computing(found["pid"])
+            took_s = stopping_s(process, number)
+            assert not Path(found["ca_file"]).parent.exists()
+        if took_s < 3:
+            return
+    pytest.fail(f"stopping took {took_s} s")
+
+
+def test_command_ends_within_three_seconds_of_the_dearest_requests() -> None:
+    """As many at once as there are places for; the processes that compute for them end as well."""
+    dearest = json.dumps({"model": "m", "input": ["t"] * 2048, "dimensions": 2048}).encode()
+    head = f"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-length: {len(dearest)}\r\n\r\n".encode()
+    for _ in moments():
+        with command() as (process, found), ExitStack() as stack:
+            for _ in range(6):
+                asking = socket.create_connection(("127.0.0.1", int(found["http"].rpartition(":")[2])))
+                stack.enter_context(asking).sendall(head + dearest)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            for _ in moments():
+                if pids := children.read_text().split():
+                    break
+                time.sleep(0.02)
+            assert pids
+            took_s = stopping_s(process, signal.SIGTERM)
+            assert all(dies(int(pid)) for pid in pids)
+        if took_s < 3:
+            return
+    pytest.fail(f"stopping took {took_s} s")
+
+
+def test_child_that_computes_ends_with_the_block_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within three seconds; what it had in the folder for temporary files is gone."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    settings = Settings(latency=Latency(batch_base_s=600, batch_limit=1, busy=True))
+    for _ in moments():
+        with spawned(settings) as addresses:
+            assert Path(addresses.ca_file).is_relative_to(tmp_path)
+            with besieged(asdict(addresses)):
+                assert computing(addresses.pid)
+                began = time.monotonic()
+        took_s = time.monotonic() - began
+        assert gone(addresses.pid) and not list(tmp_path.iterdir())
+        if took_s < 3:
+            return
+    pytest.fail(f"stopping took {took_s} s")
+
+
+def test_key_is_in_no_file_of_a_server_that_runs_or_was_killed(tmp_path: Path) -> None:
+    """Only certificates, which everybody may see."""
+    with command(environment={"TMPDIR": str(tmp_path)}) as (process, found):
+        names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+        assert names == {"chain.pem", "authority.pem"} and Path(found["ca_file"]).is_relative_to(tmp_path)
+        process.send_signal(signal.SIGKILL)
+        process.wait(HANG_S)
+    assert not [path for path in tmp_path.rglob("*.pem") if b"PRIVATE" in path.read_bytes()]
 
 
 def test_command_prints_addresses_for_people() -> None:

@@ -1,0 +1,281 @@
+"""Connections, headers and bodies of strangers have limits, and nobody else is locked out."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx2
+import orjson
+import pytest
+
+from serlab.errors import ServiceError
+from serlab.generated import llm_pb2, llm_pb2_grpc
+from serlab.service import Latency, Settings, running, spawned
+from serlab.service.bounds import MAX_HEADER_BYTES, Bounds, grpc_listener, listener
+from serlab.service.peers import Peers
+from tests.service.boundhelpers import (
+    SILENT,
+    SLOW_BODY,
+    SLOW_HEADERS,
+    SLOW_HTTP2,
+    all_answer,
+    descriptors,
+    ended,
+    port_of,
+    strangers,
+)
+from tests.service.helpers import CHAT, PATH, asking, bounded, client, until
+
+FEW = Bounds(connections=32)
+WAYS = [SILENT, SLOW_HEADERS, SLOW_BODY, SLOW_HTTP2]
+
+
+@pytest.mark.parametrize("says", WAYS)
+@pytest.mark.parametrize("which", ["http", "https", "grpc", "grpcs"])
+def test_full_table_of_waiting_connections_locks_nobody_out(which: str, says: bytes) -> None:
+    """The oldest of them are closed: more than the port takes at once, on any port, whatever they began to say."""
+
+    async def work() -> None:
+        async with running(Settings(bounds=FEW)) as server:
+            count = listener(server.peers.table) + 20
+            async with strangers(port_of(getattr(server.addresses, which)), count, says) as found:
+                await all_answer(server.addresses)
+                assert await ended(found[0][0])
+                await all_answer(server.addresses)
+
+    bounded(work())
+
+
+def test_as_many_as_the_table_has_are_silent_and_all_calls_are_answered() -> None:
+    """With the limits that a server has unless it is told others."""
+
+    async def work(addresses: Any) -> None:
+        count = descriptors(Bounds().connections + 64)
+        async with strangers(port_of(addresses.http), count) as found:
+            await all_answer(addresses)
+            assert await ended(found[0][0])
+            await all_answer(addresses)
+
+    with spawned() as addresses:
+        bounded(work(addresses))
+
+
+@pytest.mark.parametrize("which", ["http", "https", "grpc", "grpcs"])
+@pytest.mark.parametrize("says", [SILENT, SLOW_HTTP2, SLOW_HEADERS])
+def test_connection_that_never_asks_is_closed(which: str, says: bytes) -> None:
+    """After a while, however many there are."""
+
+    async def work() -> None:
+        settings = Settings(bounds=Bounds(first_request_s=0.2))
+        async with running(settings) as server, strangers(port_of(getattr(server.addresses, which)), 1, says) as found:
+            assert await ended(found[0][0])
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_connection_that_has_asked_may_stand_longer_but_not_for_ever(http2: bool) -> None:
+    """As long as one that is idle may; a request that is at work does not count as idle."""
+
+    async def work() -> None:
+        bounds = Bounds(first_request_s=0.1, idle_s=1.5)
+        settings = Settings(bounds=bounds, latency=Latency(first_token_s=2.0))
+        async with running(settings) as server, client(server, http1=not http2, http2=http2) as http:
+            assert (await http.post(PATH, json=CHAT)).status_code == 200
+            assert any(peer.served for peer in server.peers.peers.values())
+            assert await until(lambda: not any(peer.served for peer in server.peers.peers.values()))
+
+    bounded(work())
+
+
+def test_table_that_is_full_leaves_those_alone_that_are_at_work() -> None:
+    """An answer that takes its time comes, over HTTP and gRPC, while others are closed."""
+
+    async def work() -> None:
+        settings = Settings(bounds=FEW, latency=Latency(first_token_s=2.0))
+        async with (
+            running(settings) as server,
+            client(server) as http,
+            grpc.aio.insecure_channel(server.addresses.grpc) as channel,
+        ):
+            stub: Any = llm_pb2_grpc.LLMServiceStub(channel)
+            prompt = llm_pb2.GenerateRequest(model="m", prompt=llm_pb2.Prompt(text="once"), max_tokens=2)
+            calls = [asyncio.ensure_future(http.post(PATH, json=CHAT)), stub.Generate(prompt)]
+            assert await until(lambda: server.stats.active == 2)
+            async with strangers(port_of(server.addresses.http), 60, SLOW_BODY):
+                assert await until(lambda: server.peers.closed > 0)
+                assert (await calls[0]).status_code == 200 and (await calls[1]).choices
+
+    bounded(work())
+
+
+def test_body_that_does_not_come_is_refused() -> None:
+    """With a word of what was expected; the time for it grows with what has come."""
+
+    async def work() -> None:
+        bounds = Bounds(body_s=0.3, body_rate=1000)
+        async with running(Settings(bounds=bounds)) as server, client(server) as http:
+            async with strangers(port_of(server.addresses.http), 1, SLOW_BODY) as found:
+                assert (await found[0][0].readline()).startswith(b"HTTP/1.1 408")
+                assert b"0.3 s" in await found[0][0].readuntil(b"}}")
+
+            async def brisk() -> Any:
+                yield b" " * 5000
+                await asyncio.sleep(0.6)
+                yield orjson.dumps(CHAT)
+
+            headers = {"content-type": "application/json"}
+            assert (await http.post(PATH, content=brisk(), headers=headers)).status_code == 200
+
+    bounded(work())
+
+
+def test_bodies_have_room_together_and_small_ones_go_on() -> None:
+    """Who has more than its share of what there is, is told to come again."""
+
+    async def work() -> None:
+        bounds = Bounds(body_bytes=1 << 20)
+        async with running(Settings(bounds=bounds)) as server, client(server) as http:
+
+            async def half() -> Any:
+                yield b" " * 1_000_000
+                await asyncio.Event().wait()
+
+            slow = asyncio.ensure_future(http.post(PATH, content=half()))
+            assert await until(lambda: server.stats.held == 1_000_000)
+            answer = await http.post(PATH, content=b" " * 900_000)
+            assert answer.status_code == 503 and answer.headers["retry-after"] == "1"
+            assert (await http.post(PATH, json=CHAT)).status_code == 200
+            slow.cancel()
+            await asyncio.gather(slow, return_exceptions=True)
+            assert await until(lambda: not server.stats.held)
+            assert (await http.post(PATH, content=b" " * 900_000)).status_code == 400
+
+    bounded(work())
+
+
+def test_body_whose_length_is_told_is_refused_before_it_comes() -> None:
+    """Nothing of it is waited for."""
+
+    async def work() -> None:
+        head = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
+        for size in (1 << 40, 10**19):
+            async with running() as server, strangers(port_of(server.addresses.http), 1, head % size) as found:
+                assert b"41" in await found[0][0].readline() or size > 1 << 60
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_headers_have_a_limit(http2: bool) -> None:
+    """Of bytes together, over both protocols; a connection of its own is the price at most."""
+
+    async def work() -> None:
+        async with running() as server, client(server, http1=not http2, http2=http2) as http:
+            headers = {f"x-{number}": "y" * 8000 for number in range(MAX_HEADER_BYTES // 8000 + 1)}
+            try:
+                assert (await http.post(PATH, json=CHAT, headers=headers)).status_code == 431
+            except httpx2.RemoteProtocolError:
+                assert http2  # the library below ends the stream
+            assert (await http.post(PATH, json=CHAT, headers={"x-1": "y" * 8000})).status_code == 200
+
+    bounded(work())
+
+
+def test_metadata_of_grpc_have_a_limit() -> None:
+    """The call fails, the connection serves on."""
+
+    async def work() -> None:
+        async with running() as server, grpc.aio.insecure_channel(server.addresses.grpc) as channel:
+            stub: Any = llm_pb2_grpc.LLMServiceStub(channel)
+            prompt = llm_pb2.GenerateRequest(model="m", prompt=llm_pb2.Prompt(text="once"), max_tokens=2)
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await stub.Generate(prompt, metadata=[("x-long", "y" * (MAX_HEADER_BYTES + 1))])
+            assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert (await stub.Generate(prompt)).choices
+
+    bounded(work())
+
+
+def test_requests_under_way_have_a_limit() -> None:
+    """The next is told to come again, and is welcome when one has ended."""
+
+    async def work() -> None:
+        settings = Settings(bounds=Bounds(requests=2), latency=Latency(first_token_s=3600))
+        async with running(settings) as server, client(server) as http:
+            held = [asyncio.ensure_future(http.post(PATH, json=CHAT)) for _ in range(2)]
+            assert await until(lambda: server.stats.active == 2)
+            answer = await http.get("/v1/models")
+            assert answer.status_code == 503 and answer.json()["error"]["code"] == "overloaded"
+            for call in held:
+                call.cancel()
+            await asyncio.gather(*held, return_exceptions=True)
+            assert await until(lambda: not server.peers.underway)
+            assert (await http.get("/v1/models")).status_code == 200
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_answer_that_nobody_takes_is_ended(http2: bool) -> None:
+    """After a while; the model's work on it stops."""
+
+    async def work() -> None:
+        settings = Settings(tokens=1_000_000, bounds=Bounds(taken_s=0.5))
+        async with (
+            running(settings) as server,
+            client(server, http1=not http2, http2=http2) as http,
+            http.stream("POST", PATH, json=asking(stream=True)) as answer,
+        ):
+            await anext(answer.aiter_raw())
+            assert await until(lambda: server.stats.active == 0)
+            assert server.stats.cancelled == 1
+
+    bounded(work())
+
+
+def test_chat_call_of_grpc_that_asks_nothing_is_ended() -> None:
+    """It stands as long as an idle connection may."""
+
+    async def work() -> None:
+        settings = Settings(bounds=Bounds(idle_s=0.3))
+        async with running(settings) as server, grpc.aio.insecure_channel(server.addresses.grpc) as channel:
+            call = llm_pb2_grpc.LLMServiceStub(channel).Chat()
+            assert await until(lambda: server.peers.underway == 1)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await call.read()
+            assert await until(lambda: server.peers.underway == 0)
+
+    bounded(work())
+
+
+def test_table_fits_the_descriptors_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All four ports at their most stay below the limit; where there is none, the setting holds."""
+    for limit in (1024, 4096, 20_000, 1 << 20, -1):
+        monkeypatch.setattr("serlab.service.bounds.resource.getrlimit", lambda _, limit=limit: (limit, limit))
+        table = Bounds().table()
+        assert 16 <= table <= 4096 and (limit == -1 or 2 * (listener(table) + grpc_listener(table)) < limit)
+
+
+def test_connection_whose_descriptor_is_another_is_left_alone() -> None:
+    """A number that was looked up may be another file's by the time that it is closed."""
+
+    async def work() -> None:
+        async with running() as server, strangers(port_of(server.addresses.http), 1) as found:
+            peers = Peers(Bounds())
+            peers.ports = server.peers.ports
+            descriptor = next(iter((await peers.connections()).values()))
+            peers.sockets[descriptor] = peers.sockets[descriptor]._replace(inode=Path(__file__).stat().st_ino)
+            peers.close(descriptor)
+            found[0][1].write(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert peers.closed == 0 and (await found[0][0].readline()).startswith(b"HTTP/1.1 200")
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("name", ["connections", "requests", "idle_s", "body_rate", "taken_s", "body_bytes"])
+def test_bound_of_nothing_is_refused(name: str) -> None:
+    """One clear line."""
+    with pytest.raises(ServiceError, match=name):
+        Bounds(**{name: 0})
