@@ -1,0 +1,283 @@
+"""The search: a few recipes for each codec, changed again and again; the dearest are kept.
+
+What is cheap to try comes first: a recipe is measured on a message of some 64 kB, and one that promises to be too dear
+at another length is tried there: longer and longer while it is accepted, then between the longest that was accepted and
+the shortest that was refused, since the dearest message stands just below a limit.
+
+With the same seed the same recipes are grown and changed as long as they rank alike; costs are measured, and so differ
+a little each time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from time import monotonic
+from typing import NamedTuple
+
+from serlab.messages import MESSAGE_TYPES
+from tests.attack.entrances import entrances_of, form_of
+from tests.attack.mutate import mutated
+from tests.attack.recipe import Node, at, counts, grows, put, shape, walk, without
+from tests.attack.schemas import root
+from tests.attack.seeds import seeds
+from tests.attack.trial import MIB, Cost, Trial, may_hold, may_take_s, pace, score
+
+FIRST, LONGEST = 2**16, 63 * MIB
+LENGTHS = (2**12, FIRST, FIRST, FIRST, FIRST, MIB, MIB, MIB, 8 * MIB)
+CLASSES = {"small": 2**17, "1 MiB": MIB, "8 MiB": 8 * MIB, "63 MiB": LONGEST}
+"""Lengths up to which a message belongs to a class."""
+
+KEPT = 24
+"""Recipes that are kept for a codec."""
+
+NOISE_BYTES, NOISE_S = 4 * MIB, 0.02
+"""What any trial seems to take, so that a short message promises nothing by it."""
+
+FINER = 1.2
+"""Between an accepted and a refused length no more is tried when they are so close."""
+
+MOST_FINDS = 6
+"""Finds of one codec that are made smaller and kept; what comes after them is likely the same."""
+
+
+@dataclass
+class Tried:
+    """A recipe, and what is known of it.
+
+    Attributes:
+        codec: for which it was made.
+        kind: of message.
+        node: the recipe.
+        costs: what was measured: entrance and length → cost.
+        dearest: the highest score.
+    """
+
+    codec: str
+    kind: str
+    node: Node
+    costs: dict[tuple[str, int], Cost] = field(default_factory=dict)
+    dearest: float = 0.0
+
+    def promise(self) -> float:
+        """Give the score that it may reach at any length, if what it takes grows with the length."""
+        return max(self.dearest, max((found for found, _ in self.next_lengths()), default=0.0))
+
+    def next_lengths(self) -> Iterator[tuple[float, int]]:
+        """Give lengths that are worth a try by `decode`, and the score that may come of each."""
+        mine = [(size, cost) for (entrance, size), cost in self.costs.items() if entrance == "decode"]
+        accepted = max(((size, cost) for size, cost in mine if cost.outcome == "accepted"), default=None)
+        refused = min((size for size, cost in mine if cost.outcome == "refused"), default=0)
+        if accepted is None or not grows(self.node):
+            return
+        size, cost = accepted
+        if refused > size * FINER:
+            lengths = [round((size * refused) ** 0.5)]
+        else:
+            lengths = [] if refused else [length for length in (8 * size, LONGEST) if size < length <= LONGEST]
+        for length in lengths:
+            growth = length / max(cost.length, 1)
+            memory = max(0, cost.memory - NOISE_BYTES) * growth / may_hold(self.codec, length)
+            yield max(memory, max(0.0, cost.cpu_s - NOISE_S) * growth / may_take_s(length)), length
+
+
+class Job(NamedTuple):
+    """What is tried next."""
+
+    tried: Tried
+    entrance: str
+    size: int
+
+
+class Find(NamedTuple):
+    """A message that is too dear, and what it takes."""
+
+    codec: str
+    entrance: str
+    kind: str
+    node: Node
+    size: int
+    cost: Cost
+    score: float
+
+
+@dataclass
+class Search:
+    """A search over some codecs.
+
+    Attributes:
+        codecs: their names.
+        random: what decides.
+        workers: how many trials run at a time.
+        left_out: kinds of seeds that are not given.
+        kinds: of messages; all that the codec has by default.
+        say: what is called with each find.
+    """
+
+    codecs: list[str]
+    random: Random
+    workers: int = 1
+    left_out: frozenset[str] = frozenset()
+    kinds: tuple[str, ...] = (*MESSAGE_TYPES, "document")
+    say: Callable[[Find], None] = lambda find: None
+    kept: dict[str, list[Tried]] = field(default_factory=dict)
+    worst: dict[tuple[str, str, str], list[tuple[Cost, float]]] = field(default_factory=dict)
+    finds: list[Find] = field(default_factory=list)
+    trials: int = 0
+
+    def run(self, seconds: float, until: Callable[[Find], bool] = lambda find: False) -> None:
+        """Search for a while.
+
+        Args:
+            seconds: how long; a fifth of it goes into trying the dearest at every entrance and length.
+            until: ends the search at a find.
+        """
+        pace()
+        start = monotonic()
+        queue = [job for codec in self.codecs for job in self.first(codec)]
+        self.random.shuffle(queue)
+        while monotonic() < start + 0.8 * seconds:
+            batch = [queue.pop() if queue else self.next(codec) for codec in self.codecs]
+            if any(until(find) for find in self.measure(batch, start + seconds)):
+                return
+        for job in self.sweep():
+            if monotonic() > start + seconds or any(until(find) for find in self.measure([job], start + seconds)):
+                return
+
+    def first(self, codec: str) -> list[Job]:
+        """List the trials of the seeds."""
+        given = seeds(form_of(codec), self.left_out)
+        return [Job(Tried(codec, kind, node), "decode", FIRST) for kind, node in given if kind in self.kinds_of(codec)]
+
+    def kinds_of(self, codec: str) -> list[str]:
+        """List the kinds of messages that a codec carries."""
+        schema = form_of(codec) in ("protobuf", "flatbuffers")
+        return [kind for kind in self.kinds if kind != "document" or not schema]
+
+    def next(self, codec: str) -> Job:
+        """Choose a trial: a promising length, another entrance, a recipe that is changed or one that is new."""
+        random, kept = self.random, self.kept.get(codec, [])
+        chance = random.random()
+        promising = [(found, tried, size) for tried in kept for found, size in tried.next_lengths() if found > 0.9]
+        if promising and chance < 0.3:
+            _, tried, size = max(promising, key=lambda item: item[0] / (1 + item[2] / MIB) ** 0.5)
+            return Job(tried, "decode", size)
+        if kept and chance < 0.4:
+            tried = random.choice(kept)
+            return Job(tried, random.choice(entrances_of(codec)), max((size for _, size in tried.costs), default=FIRST))
+        kind = random.choice(self.kinds_of(codec))
+        if not kept or chance > 0.8:
+            node = root(form_of(codec), kind).grow(random)
+            return Job(Tried(codec, kind, node), "decode", random.choice(LENGTHS))
+        # The better of two.
+        parent = min(random.choice(range(len(kept))) for _ in range(2))
+        others = [tried for tried in kept if tried.kind == kept[parent].kind]
+        parent_kind, node = kept[parent].kind, kept[parent].node
+        node = mutated(random, node, random.choice(others).node, root(form_of(codec), parent_kind))
+        sizes = [size for _, size in kept[parent].costs if size <= 8 * MIB]
+        return Job(Tried(codec, parent_kind, node), "decode", random.choice((*LENGTHS, *sizes)))
+
+    def measure(self, jobs: list[Job], end: float) -> list[Find]:
+        """Run trials, some at a time, and keep what they show."""
+        found = []
+        for i in range(0, len(jobs), self.workers):
+            batch = jobs[i : i + self.workers]
+            running = [Trial(job.tried.codec, job.entrance, job.tried.kind, job.tried.node, job.size) for job in batch]
+            for job, trial in zip(batch, running, strict=True):
+                cost = trial.result()
+                found += self.learn(job, cost, end)
+        return found
+
+    def learn(self, job: Job, cost: Cost, end: float) -> list[Find]:
+        """Keep what a trial showed; give what is too dear."""
+        self.trials += 1
+        tried = job.tried
+        value = score(tried.codec, cost)
+        self.note(tried.codec, job.entrance, cost, value)
+        found = []
+        if value > 1:
+            find = Find(tried.codec, job.entrance, tried.kind, tried.node, job.size, cost, value)
+            if self.is_new(find) and (sure := confirmed(find)):
+                smaller = minimised(sure, min(end, monotonic() + 20))
+                if self.is_new(smaller):
+                    self.finds.append(smaller)
+                    self.say(smaller)
+                    found.append(smaller)
+        tried.costs[job.entrance, job.size] = cost
+        tried.dearest = max(tried.dearest, value)
+        self.keep(tried)
+        return found
+
+    def keep(self, tried: Tried) -> None:
+        """Keep the dearest recipes of a codec, one of a shape."""
+        kept = self.kept.setdefault(tried.codec, [])
+        form = shape(tried.node)
+        same = [other for other in kept if shape(other.node) == form]
+        if tried not in kept and all(tried.promise() > other.promise() for other in same):
+            kept[:] = [other for other in kept if other not in same] + [tried]
+        kept.sort(key=lambda other: -round(other.promise(), 1))
+        del kept[KEPT:]
+
+    def note(self, codec: str, entrance: str, cost: Cost, value: float) -> None:
+        """Keep the slowest and the largest of each class."""
+        name = next((name for name, most in CLASSES.items() if cost.length <= most), None)
+        if name and cost.length:
+            slot = self.worst.setdefault((codec, entrance, name), [(cost, value), (cost, value)])
+            slot[0] = max(slot[0], (cost, value), key=lambda item: item[0].cpu_s)
+            slot[1] = max(slot[1], (cost, value), key=lambda item: item[0].memory)
+
+    def is_new(self, find: Find) -> bool:
+        """Tell whether nothing of the kind was found."""
+        mine = [other for other in self.finds if other.codec == find.codec]
+        return len(mine) < MOST_FINDS and shape(find.node) not in {shape(other.node) for other in mine}
+
+    def sweep(self) -> Iterator[Job]:
+        """List the dearest recipes at every entrance and class of length, round by round."""
+        for rank in range(KEPT):
+            for most in CLASSES.values():
+                for codec in self.codecs:
+                    for entrance in entrances_of(codec):
+                        kept = self.kept.get(codec, [])
+                        if rank < len(kept) and (entrance, most) not in kept[rank].costs:
+                            yield Job(kept[rank], entrance, most)
+
+
+def tried_again(find: Find, node: Node, size: int) -> Find:
+    """Measure a message like one that was found."""
+    cost = Trial(find.codec, find.entrance, find.kind, node, size).result()
+    return find._replace(node=node, size=size, cost=cost, score=score(find.codec, cost))
+
+
+def confirmed(find: Find) -> Find | None:
+    """Try a find again: on a busy machine the first time may have been slow; None if it is not too dear each time."""
+    pace.cache_clear()
+    again = [tried_again(find, find.node, find.size) for _ in range(2)]
+    least = min(again, key=lambda other: other.score)
+    return least if least.score > 1 else None
+
+
+def minimised(find: Find, end: float) -> Find:
+    """Leave out what does not matter, and make the message shorter, as long as it stays too dear."""
+    changed = True
+    while changed and monotonic() < end:
+        changed = False
+        for node, size in simpler(find):
+            if monotonic() > end:
+                break
+            again = tried_again(find, node, size)
+            if again.score > 1 and again.cost.failed == find.cost.failed:
+                find, changed = again, True
+                break
+    return find
+
+
+def simpler(find: Find) -> Iterable[tuple[Node, int]]:
+    """List what is simpler than a find, the simplest first."""
+    if find.size > 2**12:
+        yield find.node, find.size // 4
+        yield find.node, find.size // 2
+    for path, node in walk(find.node):
+        if node[0] == "block":
+            yield without(find.node, path), find.size
+    for path in counts(find.node):
+        if at(find.node, path[:-1])[path[-1]] != 1:
+            yield put(find.node, path, 1), find.size
