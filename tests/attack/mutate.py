@@ -5,7 +5,7 @@ from random import Random
 
 from tests.attack.documents import ATOMS, UNITS
 from tests.attack.places import Free, Struct
-from tests.attack.recipe import MOST_NODES, Node, Path, at, counts, put, walk, without
+from tests.attack.recipe import MOST_NODES, Node, Path, Render, at, counts, put, walk, without
 from tests.attack.schemas import Message, Place, Table
 
 Spot = tuple[Path, Node, Place]
@@ -20,7 +20,7 @@ def spots(node: Node, place: Place, path: Path = ()) -> Iterator[Spot]:
         if isinstance(part, tuple) and part and part[0] == "block":
             yield from spots(part[3], place.inside(node, part[2]), (*path, i, 3))
         elif node[0] in ("nest", "json") and isinstance(part, tuple):
-            yield from spots(part, place.inside(node, None), (*path, i))
+            yield from spots(part, Free() if node[0] == "json" else place.inside(node, None), (*path, i))
 
 
 Mutation = Callable[[Random, Node, list[Spot], list[Spot]], Node]
@@ -135,6 +135,16 @@ MUTATIONS: tuple[Mutation, ...] = (
 )  # fmt: skip
 
 
+def shortened(random: Random, node: Node, render: Render, most: int) -> Node:
+    """Make counts of a recipe smaller until its shortest message is short enough."""
+    while render(node, 1.0).length > most:
+        fixed = [path for path in counts(node) if at(node, path[:-1])[path[-1]] > 1]
+        if not fixed:
+            return node
+        node = put(node, random.choice(fixed), random.choice((1, random.random())))
+    return node
+
+
 def mutated(random: Random, node: Node, other: Node, place: Place) -> Node:
     """Change a recipe in one to four ways.
 
@@ -147,7 +157,9 @@ def mutated(random: Random, node: Node, other: Node, place: Place) -> Node:
     for _ in range(random.choice((1, 1, 2, 4))):
         for _ in range(TRIES):
             new = random.choice(MUTATIONS)(random, node, list(spots(node, place)), list(spots(other, place)))
-            if new != node and sum(1 for _ in walk(new)) <= MOST_NODES:
+            # A binary message is one message or table, whatever stands in it.
+            whole = isinstance(place, Free) or new[0] == node[0]
+            if whole and new != node and sum(1 for _ in walk(new)) <= MOST_NODES:
                 node = new
                 break
     return node

@@ -72,8 +72,8 @@ class Content:
         return ("json", Free().grow(random)) if random.random() < 0.6 else text(random)
 
     def inside(self, node: Node, key: Any) -> "Place":
-        """Only JSON text has parts."""
-        return Free()
+        """Tell what may stand in a message where none belongs."""
+        return Content("unknown")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Slot:
 
     def inside(self, node: Node, key: Any) -> "Place":
         """Tell what an item is."""
-        return of_type(self.type_[1:-1]) if node[0] == "vector" else Free()
+        return of_type(self.type_[1:-1] if self.type_[0] == "[" else "string")
 
 
 def of_type(type_: str) -> "Place":

@@ -15,12 +15,12 @@ from time import monotonic
 from typing import NamedTuple
 
 from serlab.messages import MESSAGE_TYPES
-from tests.attack.entrances import entrances_of, form_of
-from tests.attack.mutate import mutated
+from tests.attack.entrances import RENDERS, entrances_of, form_of
+from tests.attack.mutate import mutated, shortened
 from tests.attack.recipe import Node, at, counts, grows, put, shape, walk, without
 from tests.attack.schemas import root
 from tests.attack.seeds import seeds
-from tests.attack.trial import MIB, Cost, Trial, may_hold, may_take_s, pace, score
+from tests.attack.trial import MIB, Cost, Trial, may_hold, may_take_s, pace, score, warm
 
 FIRST, LONGEST = 2**16, 63 * MIB
 LENGTHS = (2**12, FIRST, FIRST, FIRST, FIRST, MIB, MIB, MIB, 8 * MIB)
@@ -132,6 +132,8 @@ class Search:
             until: ends the search at a find.
         """
         pace()
+        for codec in self.codecs:
+            warm(codec)
         start = monotonic()
         queue = [job for codec in self.codecs for job in self.first(codec)]
         self.random.shuffle(queue)
@@ -157,24 +159,28 @@ class Search:
         """Choose a trial: a promising length, another entrance, a recipe that is changed or one that is new."""
         random, kept = self.random, self.kept.get(codec, [])
         chance = random.random()
-        promising = [(found, tried, size) for tried in kept for found, size in tried.next_lengths() if found > 0.9]
-        if promising and chance < 0.3:
-            _, tried, size = max(promising, key=lambda item: item[0] / (1 + item[2] / MIB) ** 0.5)
-            return Job(tried, "decode", size)
-        if kept and chance < 0.4:
+        promising = [(size, -found, i) for i, one in enumerate(kept) for found, size in one.next_lengths() if found > 0.9]
+        if promising and chance < 0.4:
+            # The shortest first: they are soon measured.
+            size, _, i = min(promising)
+            return Job(kept[i], "decode", size)
+        if kept and chance < 0.48:
             tried = random.choice(kept)
             return Job(tried, random.choice(entrances_of(codec)), max((size for _, size in tried.costs), default=FIRST))
         kind = random.choice(self.kinds_of(codec))
         if not kept or chance > 0.8:
-            node = root(form_of(codec), kind).grow(random)
-            return Job(Tried(codec, kind, node), "decode", random.choice(LENGTHS))
+            return self.job(codec, kind, root(form_of(codec), kind).grow(random), random.choice(LENGTHS))
         # The better of two.
         parent = min(random.choice(range(len(kept))) for _ in range(2))
         others = [tried for tried in kept if tried.kind == kept[parent].kind]
         parent_kind, node = kept[parent].kind, kept[parent].node
         node = mutated(random, node, random.choice(others).node, root(form_of(codec), parent_kind))
         sizes = [size for _, size in kept[parent].costs if size <= 8 * MIB]
-        return Job(Tried(codec, parent_kind, node), "decode", random.choice((*LENGTHS, *sizes)))
+        return self.job(codec, parent_kind, node, random.choice((*LENGTHS, *sizes)))
+
+    def job(self, codec: str, kind: str, node: Node, size: int) -> Job:
+        """Make a trial of a new recipe, which must give a message of that length."""
+        return Job(Tried(codec, kind, shortened(self.random, node, RENDERS[form_of(codec)], size)), "decode", size)
 
     def measure(self, jobs: list[Job], end: float) -> list[Find]:
         """Run trials, some at a time, and keep what they show."""

@@ -60,6 +60,8 @@ class Writer:
             return self.padded(cat(head, rep(leaf(bytes([node[2]])), node[1] * count))), len(lead)
         if node[0] == "claim":
             return leaf(struct.pack("<II", min(times(node[2], self.scale), MOST), 0)), 0
+        if node[0] == "inline":
+            return leaf(bytes(8)), 0
         content = json(node[1], self.scale) if node[0] == "json" else text(node, self.scale, 1)
         return self.padded(cat(leaf(struct.pack("<I", min(content.length, MOST))), content, leaf(b"\0"))), 0
 

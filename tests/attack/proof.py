@@ -1,0 +1,91 @@
+"""Prove the search on itself: with one repair taken back and its seeds left out, it finds the fault again.
+
+    python -m tests.attack.proof [--seconds 600] [NAME…]
+
+For each repair the tree is cloned into a scratch folder, the repair is taken back there by an edit of the source, and a
+search runs without the seeds of its kind, until it finds a message of that kind that is too dear. An edit whose text is
+no longer in the source is an error: the repair has moved, and the proof with it.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.attack.kinds import TELLS
+from tests.conftest import ROOT
+
+
+class Edit(NamedTuple):
+    """A piece of source, and what stood there before the repair."""
+
+    file: str
+    new: str
+    old: str
+
+
+class Repair(NamedTuple):
+    """What was repaired.
+
+    Attributes:
+        codecs: in which the search looks.
+        left_out: the kinds of seeds that would give it away.
+        edits: what takes it back.
+    """
+
+    codecs: tuple[str, ...]
+    left_out: tuple[str, ...]
+    edits: tuple[Edit, ...]
+
+
+REPAIRS: dict[str, Repair] = {
+    "keys": Repair(("msgspec-msgpack",), ("colliding keys",), ()),
+    "numbers for objects": Repair(("orjson", "msgpack"), ("numbers for objects",), ()),
+    "scalars": Repair(("msgpack",), ("scalars", "vectors"), ()),
+    "JSON texts": Repair(("protobuf", "flatbuffers"), ("JSON texts",), ()),
+}
+
+
+def clone(folder: Path, edits: tuple[Edit, ...]) -> Path:
+    """Copy the tree as it is committed, and take a repair back in it."""
+    tree = folder / "tree"
+    subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), str(tree)], check=True)
+    for edit in edits:
+        path = tree / edit.file
+        text = path.read_text()
+        if text.count(edit.new) != 1:
+            raise SystemExit(f"{edit.file}: expected once, got {text.count(edit.new)} times: {edit.new!r}")
+        path.write_text(text.replace(edit.new, edit.old))
+    return tree
+
+
+def prove(name: str, seconds: float, seed: int) -> bool:
+    """Tell whether the search finds a fault within the time."""
+    repair = REPAIRS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        tree = clone(Path(folder), repair.edits)
+        command = [sys.executable, "-m", "tests.attack", "--seconds", str(seconds), "--seed", str(seed), "--until", name]
+        command += [part for codec in repair.codecs for part in ("--codec", codec)]
+        command += [part for kind in repair.left_out for part in ("--leave-out", kind)]
+        command += ["--folder", str(Path(folder) / "finds")]
+        run = subprocess.run(command, cwd=tree, env=os.environ | {"PYTHONPATH": str(tree)}, capture_output=True, text=True)
+    lines = [line for line in run.stdout.splitlines() if line.startswith(("found", "until"))]
+    print(f"== {name}", *lines, run.stderr[-2000:], sep="\n", flush=True)
+    return any(line.startswith("until") for line in lines)
+
+
+def main() -> int:
+    """Prove what is asked for, or everything."""
+    parser = argparse.ArgumentParser(prog="python -m tests.attack.proof", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *TELLS], help="default: all")
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    return 0 if all([prove(name, given.seconds, given.seed) for name in given.names or REPAIRS]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
