@@ -44,8 +44,8 @@ def main() -> int:
 
     search = Search(given.codec or list(USUAL), Random(given.seed), given.workers, frozenset(given.leave_out), say=say)
     print(f"searching for {given.seconds:.0f} s from seed {given.seed}", flush=True)
-    search.run(given.seconds, TELLS[given.until] if given.until else lambda find: False)
-    if given.until and search.finds and TELLS[given.until](search.finds[-1]):
+    search.run(given.seconds, TELLS.get(given.until))
+    if given.until and search.finds:
         print(f"until: {given.until} after {monotonic() - start:.0f} s and {search.trials:,} trials", flush=True)
     table = "\n".join(rows(search))
     print(table)

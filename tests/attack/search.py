@@ -27,14 +27,17 @@ LENGTHS = (2**12, FIRST, FIRST, FIRST, FIRST, MIB, MIB, MIB, 8 * MIB)
 CLASSES = {"small": 2**17, "1 MiB": MIB, "8 MiB": 8 * MIB, "63 MiB": LONGEST}
 """Lengths up to which a message belongs to a class."""
 
-KEPT = 24
-"""Recipes that are kept for a codec."""
+KEPT = 6
+"""Recipes that are kept for a codec and a kind of message."""
 
 NOISE_BYTES, NOISE_S = 4 * MIB, 0.02
 """What any trial seems to take, so that a short message promises nothing by it."""
 
 FINER = 1.2
 """Between an accepted and a refused length no more is tried when they are so close."""
+
+SMALLER_S = 20.0
+"""How long a find is made smaller."""
 
 MOST_FINDS = 6
 """Finds of one codec that are made smaller and kept; what comes after them is likely the same."""
@@ -122,15 +125,17 @@ class Search:
     kept: dict[str, list[Tried]] = field(default_factory=dict)
     worst: dict[tuple[str, str, str], list[tuple[Cost, float]]] = field(default_factory=dict)
     finds: list[Find] = field(default_factory=list)
+    until: Callable[[Find], bool] | None = None
     trials: int = 0
 
-    def run(self, seconds: float, until: Callable[[Find], bool] = lambda find: False) -> None:
+    def run(self, seconds: float, until: Callable[[Find], bool] | None = None) -> None:
         """Search for a while.
 
         Args:
             seconds: how long; a fifth of it goes into trying the dearest at every entrance and length.
-            until: ends the search at a find.
+            until: ends the search at a find; others are not kept then.
         """
+        self.until = until
         pace()
         for codec in self.codecs:
             warm(codec)
@@ -139,10 +144,10 @@ class Search:
         self.random.shuffle(queue)
         while monotonic() < start + 0.8 * seconds:
             batch = [queue.pop() if queue else self.next(codec) for codec in self.codecs]
-            if any(until(find) for find in self.measure(batch, start + seconds)):
+            if self.measure(batch, start + seconds) and until:
                 return
         for job in self.sweep():
-            if monotonic() > start + seconds or any(until(find) for find in self.measure([job], start + seconds)):
+            if monotonic() > start + seconds or (self.measure([job], start + seconds) and until):
                 return
 
     def first(self, codec: str) -> list[Job]:
@@ -203,7 +208,7 @@ class Search:
         if value > 1:
             find = Find(tried.codec, job.entrance, tried.kind, tried.node, job.size, cost, value)
             if self.is_new(find) and (sure := confirmed(find)):
-                smaller = minimised(sure, min(end, monotonic() + 20))
+                smaller = confirmed(minimised(sure, min(end, monotonic() + SMALLER_S))) or sure
                 if self.is_new(smaller):
                     self.finds.append(smaller)
                     self.say(smaller)
@@ -221,7 +226,8 @@ class Search:
         if tried not in kept and all(tried.promise() > other.promise() for other in same):
             kept[:] = [other for other in kept if other not in same] + [tried]
         kept.sort(key=lambda other: -round(other.promise(), 1))
-        del kept[KEPT:]
+        for last in [other for other in kept if other.kind == tried.kind][KEPT:]:
+            kept.remove(last)
 
     def note(self, codec: str, entrance: str, cost: Cost, value: float) -> None:
         """Keep the slowest and the largest of each class."""
@@ -232,13 +238,15 @@ class Search:
             slot[1] = max(slot[1], (cost, value), key=lambda item: item[0].memory)
 
     def is_new(self, find: Find) -> bool:
-        """Tell whether nothing of the kind was found."""
+        """Tell whether nothing of the kind was found, and it is what is looked for."""
+        if self.until is not None and not self.until(find):
+            return False
         mine = [other for other in self.finds if other.codec == find.codec]
         return len(mine) < MOST_FINDS and shape(find.node) not in {shape(other.node) for other in mine}
 
     def sweep(self) -> Iterator[Job]:
         """List the dearest recipes at every entrance and class of length, round by round."""
-        for rank in range(KEPT):
+        for rank in range(max(map(len, self.kept.values()), default=0)):
             for most in CLASSES.values():
                 for codec in self.codecs:
                     for entrance in entrances_of(codec):
