@@ -1,6 +1,7 @@
 """The search for dear messages: what it writes is valid, what is planted it finds, and in a short run nothing else."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -11,10 +12,10 @@ import pytest
 
 from serlab.codecs import open_codec
 from serlab.codecs.flatbuffers import verify
-from serlab.errors import DecodeError
+from serlab.generated.llm_layout import LAYOUT
 from tests.attack import documents
 from tests.attack.__main__ import keep, replay
-from tests.attack.entrances import RENDERS, UNGUARDED, USUAL, form_of
+from tests.attack.entrances import ENTRANCES, RENDERS, UNGUARDED, USUAL
 from tests.attack.mutate import mutated, shortened
 from tests.attack.proof import REPAIRS
 from tests.attack.recipe import Node, plain, scaled, shape
@@ -22,7 +23,7 @@ from tests.attack.schemas import root
 from tests.attack.search import Find, Search, Tried
 from tests.attack.seeds import KINDS, seeds
 from tests.attack.tables import flatbuffers
-from tests.attack.trial import MIB, Cost, Trial, may_hold, score, warm
+from tests.attack.trial import MIB, Cost, Trial, score, warm
 
 FORMS = ("json", "msgpack", "protobuf", "flatbuffers")
 ONE = ("dict", ("block", 1, "model", ("text", "a", 3, "")))
@@ -74,19 +75,12 @@ def test_tables_are_what_the_verifier_passes(alias: bool) -> None:
     """With a number of eight bytes, which must be aligned, and without."""
     for extra in ((), (("block", 1, 1, ("inline", 8, 5)),)):
         turn = ("table", ("block", 1, 2, ("text", "a", 5, "")))
-        slots = {name: slot for name, (slot, _) in documents_layout().items()}
+        slots = {name: slot for name, (slot, _) in LAYOUT["ChatRequest"].items()}
         number = tuple(("block", 1, slots["seed"], block[3]) for block in extra)
         node = ("table", ("block", 1, slots["messages"], ("vector", alias, ("block", 3, None, turn))), *number)
         data = flatbuffers(node, 1.0).make()
         verify("ChatRequest", data)
         assert len(open_codec("flatbuffers", "ChatRequest").decode(data).messages) == 3
-
-
-def documents_layout() -> dict[str, tuple[int, str]]:
-    """Give the slots of a chat request."""
-    from serlab.generated.llm_layout import LAYOUT
-
-    return LAYOUT["ChatRequest"]
 
 
 def test_colliding_keys_are_all_different() -> None:
@@ -102,7 +96,8 @@ def test_same_seed_gives_the_same_recipes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "outcome"), [("raise", "KeyError: 'planted'"), ("spin", "killed"), ("grow", "killed"), ("die", "ended with")]
+    ("fault", "outcome"),
+    [("raise", "KeyError: 'planted'"), ("spin", "killed"), ("grow", "killed"), ("die", "ended with")],
 )
 def test_trial_says_what_happened(monkeypatch: pytest.MonkeyPatch, fault: str, outcome: str) -> None:
     """Another exception, time without end, memory without end, and the death of the process."""
@@ -111,24 +106,15 @@ def test_trial_says_what_happened(monkeypatch: pytest.MonkeyPatch, fault: str, o
         if fault == "raise":
             raise KeyError("planted")
         if fault == "die":
-            import os
-
             os.abort()
         held = []
         while True:
             held.append(bytes(MIB) if fault == "grow" else None)
             held = held if fault == "grow" else []
 
-    monkeypatch.setitem(trial_entrances(), "decode", planted)
+    monkeypatch.setitem(ENTRANCES, "decode", planted)
     cost = Trial("orjson", "decode", "ChatRequest", ONE, 100).result()
     assert outcome in cost.outcome and cost.length == 15 and score("orjson", cost) > 1
-
-
-def trial_entrances() -> dict[str, object]:
-    """Give the table that trials look entrances up in."""
-    from tests.attack import trial
-
-    return trial.ENTRANCES  # type: ignore[return-value]
 
 
 def test_trial_measures_memory_that_is_let_go() -> None:
@@ -141,9 +127,8 @@ def test_trial_measures_memory_that_is_let_go() -> None:
 
 def test_refusal_is_no_fault() -> None:
     """Bytes that are no message."""
-    assert Trial("protobuf", "decode", "ChatRequest", ("message", ("block", 1, 4, ("claim", "text", 900))), 99).result()[
-        3
-    ] == ("refused")
+    node = ("message", ("block", 1, 4, ("claim", "text", 900)))
+    assert Trial("protobuf", "decode", "ChatRequest", node, 99).result().outcome == "refused"
 
 
 @pytest.mark.parametrize("codec", ["orjson", "msgpack", "flatbuffers"])

@@ -26,7 +26,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)), help="the same changes again")
     parser.add_argument("--workers", type=int, default=1, help="trials at a time; each is slower beside others")
-    parser.add_argument("--codec", action="append", default=[], choices=FORMS, metavar="NAME", help="repeat; default: 7")
+    parser.add_argument(
+        "--codec", action="append", default=[], choices=FORMS, metavar="NAME", help="repeat; default: 7"
+    )
     parser.add_argument("--leave-out", action="append", default=[], choices=KINDS, metavar="KIND", help="seeds; repeat")
     parser.add_argument("--until", choices=TELLS, metavar="KIND", help="end at a find of that kind")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where finds are kept")

@@ -51,7 +51,7 @@ def json(node: Node, scale: float) -> Rope:
         return cat(leaf(b"{"), joined([json_entry(block, scale) for block in node[1:]]), leaf(b"}"))
     if name == "nest":
         levels = times(node[2], scale)
-        start, end = ((b"[", b"]") if node[1] == "list" else (b'{"a":', b"}"))
+        start, end = (b"[", b"]") if node[1] == "list" else (b'{"a":', b"}")
         return cat(rep(leaf(start), levels), json(node[3], scale), rep(leaf(end), levels))
     if name == "claim":
         return leaf(b"[" if node[1] == "list" else b'"')

@@ -67,11 +67,23 @@ def prove(name: str, seconds: float, seed: int) -> bool:
     repair = REPAIRS[name]
     with tempfile.TemporaryDirectory() as folder:
         tree = clone(Path(folder), repair.edits)
-        command = [sys.executable, "-m", "tests.attack", "--seconds", str(seconds), "--seed", str(seed), "--until", name]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.attack",
+            "--seconds",
+            str(seconds),
+            "--seed",
+            str(seed),
+            "--until",
+            name,
+        ]
         command += [part for codec in repair.codecs for part in ("--codec", codec)]
         command += [part for kind in repair.left_out for part in ("--leave-out", kind)]
         command += ["--folder", str(Path(folder) / "finds")]
-        run = subprocess.run(command, cwd=tree, env=os.environ | {"PYTHONPATH": str(tree)}, capture_output=True, text=True)
+        run = subprocess.run(
+            command, cwd=tree, env=os.environ | {"PYTHONPATH": str(tree)}, capture_output=True, text=True
+        )
     lines = [line for line in run.stdout.splitlines() if line.startswith(("found", "until"))]
     print(f"== {name}", *lines, run.stderr[-2000:], sep="\n", flush=True)
     return any(line.startswith("until") for line in lines)

@@ -91,7 +91,12 @@ class Table:
     def entry(self, random: Random, depth: int) -> Node:
         """Grow one slot."""
         if random.random() < 0.05:
-            return ("block", 1, random.choice((0, 1, 5, 300)), random.choice((("inline", 4, 1), ("claim", "text", 10**6))))
+            return (
+                "block",
+                1,
+                random.choice((0, 1, 5, 300)),
+                random.choice((("inline", 4, 1), ("claim", "text", 10**6))),
+            )
         kinds = dict[str, list[int]]()
         for slot, type_ in LAYOUT[self.name].values():
             kinds.setdefault(type_ if type_[0] == "[" or type_ in WIDTHS else type_[:1], []).append(slot)

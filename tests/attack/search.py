@@ -164,7 +164,9 @@ class Search:
         """Choose a trial: a promising length, another entrance, a recipe that is changed or one that is new."""
         random, kept = self.random, self.kept.get(codec, [])
         chance = random.random()
-        promising = [(size, -found, i) for i, one in enumerate(kept) for found, size in one.next_lengths() if found > 0.9]
+        promising = [
+            (size, -found, i) for i, one in enumerate(kept) for found, size in one.next_lengths() if found > 0.9
+        ]
         if promising and chance < 0.4:
             # The shortest first: they are soon measured.
             size, _, i = min(promising)

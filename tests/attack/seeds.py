@@ -12,6 +12,7 @@ LISTS = (
 )  # fmt: skip
 """Fields that hold many objects."""
 
+
 def atom(name: str) -> Node:
     """Give an atom."""
     return ("atom", name)
@@ -113,7 +114,9 @@ def in_flatbuffers() -> dict[str, Seeds]:
             *((kind, slot(kind, name, vector(("table",), True))) for kind, name in LISTS),
         ],
         "aliased text": [("ChatRequest", slot("ChatRequest", "modalities", vector(text, True)))],
-        "JSON texts": [("ChatRequest", slot("ChatRequest", "extra", vector(extra, alias, 10))) for alias in (False, True)],
+        "JSON texts": [
+            ("ChatRequest", slot("ChatRequest", "extra", vector(extra, alias, 10))) for alias in (False, True)
+        ],
         "vectors": [("GenerateRequest", slot("GenerateRequest", "prompt_token_ids", ("numbers", 4, 1, 1.0)))],
         "wide text": [("ChatRequest", slot("ChatRequest", "model", text))],
         "declared counts": [("ChatRequest", slot("ChatRequest", "messages", ("claim", "list", 2**30)))],
@@ -134,6 +137,7 @@ def seeds(form: str, left_out: frozenset[str] = frozenset()) -> Seeds:
     return [seed for name, group in found.items() if name not in left_out for seed in group]
 
 
-KINDS = tuple({name: None for form in ("json", "msgpack") for name in in_documents(form)} | in_protobuf() | in_flatbuffers())
+KINDS = tuple(
+    {name: None for form in ("json", "msgpack") for name in in_documents(form)} | in_protobuf() | in_flatbuffers()
+)
 """The kinds of seeds."""
-
