@@ -48,13 +48,24 @@ def main() -> int:
     print(f"searching for {given.seconds:.0f} s from seed {given.seed}", flush=True)
     search.run(given.seconds, TELLS.get(given.until))
     if given.until and search.finds:
-        print(f"until: {given.until} after {monotonic() - start:.0f} s and {search.trials:,} trials", flush=True)
+        print(
+            f"until: {given.until} after {monotonic() - start:.0f} s, {search.trials:,} trials, {used_s():.0f} s of the processor",
+            flush=True,
+        )
     table = "\n".join(rows(search))
     print(table)
-    print(f"{search.trials:,} trials, {len(search.finds)} finds" + (f", in {given.folder}" if search.finds else ""))
+    print(
+        f"{search.trials:,} trials in {used_s():.0f} s of the processor, {len(search.finds)} finds"
+        + (f", in {given.folder}" if search.finds else "")
+    )
     if given.markdown:
         given.markdown.write_text(table + "\n")
     return 1 if search.finds or not search.trials else 0
+
+
+def used_s() -> float:
+    """Give the processor seconds of this process and its trials."""
+    return sum(os.times()[:4])
 
 
 def text_of(find: Find) -> str:

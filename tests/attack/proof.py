@@ -96,7 +96,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    return 0 if all([prove(name, given.seconds, given.seed) for name in given.names or REPAIRS]) else 1
+    proven = [prove(name, given.seconds, given.seed) for name in given.names or REPAIRS]
+    return 0 if all(proven) else 1
 
 
 if __name__ == "__main__":

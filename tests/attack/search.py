@@ -136,7 +136,6 @@ class Search:
             until: ends the search at a find; others are not kept then.
         """
         self.until = until
-        pace()
         for codec in self.codecs:
             warm(codec)
         start = monotonic()

@@ -1,4 +1,4 @@
-"""Messages of the known dear kinds, one recipe each; a search may leave a kind out, to prove that it finds it itself."""
+"""Messages of the known dear kinds, a recipe each; a search may leave a kind out, to prove that it finds it itself."""
 
 from serlab.generated import llm_pb2
 from serlab.generated.llm_layout import LAYOUT

@@ -69,23 +69,22 @@ class Cost(NamedTuple):
 
 
 @cache
-def pace() -> tuple[float, ...]:
-    """Measure what `orjson.loads` takes for ordinary JSON of `SIZES`, in seconds: the least of several."""
-    found = []
-    for size in SIZES:
-        body = orjson.dumps([SENTENCE] * max(1, size // 75))
-        times = []
-        for _ in range(20 if size <= MIB else 4):
-            start = process_time()
-            orjson.loads(body)
-            times.append(process_time() - start)
-        found.append(min(times))
-    return tuple(found)
+def pace(size: int) -> float:
+    """Measure what `orjson.loads` takes for ordinary JSON of that many bytes, in seconds: the least of several."""
+    body = orjson.dumps([SENTENCE] * max(1, size // 75))
+    times = []
+    for _ in range(20 if size <= MIB else 4):
+        start = process_time()
+        orjson.loads(body)
+        times.append(process_time() - start)
+    return min(times)
 
 
 def may_take_s(length: int) -> float:
     """Give the seconds that a message may take."""
-    return FREE_S + TIMES * float(np.interp(length, SIZES, pace()))
+    longer = min((size for size in SIZES if size >= length), default=SIZES[-1])
+    shorter = max((size for size in SIZES if size < length), default=longer)
+    return FREE_S + TIMES * float(np.interp(length, (shorter, longer), (pace(shorter), pace(longer))))
 
 
 def may_hold(codec: str, length: int) -> int:
@@ -116,9 +115,8 @@ def measure(codec: str, entrance: str, kind: str, data: bytes) -> Cost:
 
 
 def settle() -> None:
-    """Give free memory back to the system, so that what is taken next shows."""
-    gc.collect()
-    gc.disable()
+    """Give free memory back to the system, so that what is taken next shows; the collector runs as it always does."""
+    gc.freeze()
     ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -130,12 +128,10 @@ def status(name: str) -> int:
 
 def warm(codec: str) -> None:
     """Read one short message of each kind, since what is imported and generated for the first is no message's cost."""
-    gc.collect()
     for kind in MESSAGE_TYPES:
         data = bound(codec, kind).encode(from_document(kind, {"model": "m"}))
         for entrance in entrances_of(codec):
             ENTRANCES[entrance](codec, kind, data)
-    gc.freeze()
 
 
 class Trial:
@@ -153,6 +149,7 @@ class Trial:
         self.codec, self.length, self.before, self.peak, self.text = codec, -1, 0, 0, b""
         self.out, inner = os.pipe()
         self.end = monotonic() + PATIENCE_S
+        may_take_s(size)  # Measured here, once, and not in each child.
         self.pid = os.fork()
         if not self.pid:
             run_and_leave(inner, partial(inside, codec, entrance, kind, node, size))
@@ -200,6 +197,7 @@ class Trial:
 
 def inside(codec: str, entrance: str, kind: str, node: Node, size: int, tell: Callable[[object], object]) -> None:
     """Make the message and measure it; its length is told beforehand, for the case that nothing comes after it."""
+    gc.disable()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     data = scaled(node, RENDERS[form_of(codec)], size).make()
@@ -208,6 +206,7 @@ def inside(codec: str, entrance: str, kind: str, node: Node, size: int, tell: Ca
         return
     limit = OVER * may_take_s(len(data))
     settle()
+    gc.enable()
     tell([len(data), status("VmRSS")])
     signal.setitimer(signal.ITIMER_PROF, limit)
     tell(list(measure(codec, entrance, kind, data)))
