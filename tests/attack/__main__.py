@@ -48,10 +48,7 @@ def main() -> int:
     print(f"searching for {given.seconds:.0f} s from seed {given.seed}", flush=True)
     search.run(given.seconds, TELLS.get(given.until))
     if given.until and search.finds:
-        print(
-            f"until: {given.until} after {monotonic() - start:.0f} s, {search.trials:,} trials, {used_s():.0f} s of the processor",
-            flush=True,
-        )
+        print(f"until: {given.until} after {monotonic() - start:.0f} s", flush=True)
     table = "\n".join(rows(search))
     print(table)
     print(

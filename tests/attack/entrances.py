@@ -3,12 +3,19 @@
 A codec belongs to a format; formats are written by `documents`, `wire` and `tables`.
 """
 
+import asyncio
+import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
+from serlab import corpus, sse
 from serlab.codecs import open_codec
 from serlab.codecs.flatbuffers import verify
+from serlab.errors import SerlabError
+from serlab.frames import FrameDecoder, encode_frame
 from serlab.limits import UNLIMITED
+from serlab.service.paths import PATHS
 from tests.attack.documents import json, msgpack
 from tests.attack.recipe import Render
 from tests.attack.tables import flatbuffers
@@ -65,13 +72,80 @@ def relay(codec: str, kind: str, data: bytes) -> None:
     bound(codec, kind).relay(data, lambda model, stream: "other")
 
 
+def http(codec: str, kind: str, data: bytes) -> None:
+    """Send a request to the server's application, without a socket; every way of it ends at the one entrance.
+
+    Raises:
+        SerlabError: the answer is 4xx.
+        RuntimeError: it is 5xx.
+    """
+    from serlab.service.engine import Engine
+    from serlab.service.http import application
+    from serlab.service.settings import Settings
+
+    status: list[int] = []
+    body = iter(({"type": "http.request", "body": data, "more_body": False},))
+
+    async def receive() -> dict[str, Any]:
+        return next(body, None) or await asyncio.Event().wait() or {}
+
+    async def send(event: dict[str, Any]) -> None:
+        if event["type"] == "http.response.start":
+            status.append(event["status"])
+
+    path = next(path for path, kinds in PATHS.items() if kinds.request == kind)
+    media = f"application/x-serlab; codec={codec}".encode()
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "headers": [(b"content-type", media)], "scheme": "http", "root_path": ""}
+    asyncio.run(application(Engine(Settings(tokens=1)))(scope, receive, send))
+    if status[0] >= 500:
+        raise RuntimeError(f"status {status[0]}")
+    if status[0] >= 400:
+        raise SerlabError(f"status {status[0]}")
+
+
+def framed(codec: str, kind: str, data: bytes) -> None:
+    """Read a stream of one frame."""
+    for payload in FrameDecoder(require_end=False).feed(encode_frame(data)):
+        decode(codec, kind, payload)
+
+
+def events(codec: str, kind: str, data: bytes) -> None:
+    """Read a stream of one event."""
+    for event in sse.events([(1, b"data: " + data), (2, b"")]):
+        decode(codec, kind, event.data)
+
+
+def line(codec: str, kind: str, data: bytes) -> None:
+    """Read a corpus of one line."""
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
+        file.write(data)
+        file.flush()
+        for _ in corpus.read(file.name, strict=True):
+            continue
+
+
 Entrance = Callable[[str, str, bytes], None]
 """(codec, kind, data); a refusal is a SerlabError."""
 
-ENTRANCES: dict[str, Entrance] = {"decode": decode, "open": view, "relay": relay, "verify": checked}
+ENTRANCES: dict[str, Entrance] = {
+    "decode": decode,
+    "open": view,
+    "relay": relay,
+    "verify": checked,
+    "http": http,
+    "frames": framed,
+    "events": events,
+    "corpus": line,
+}
+ONLY = {
+    "open": ("flatbuffers",), "verify": ("flatbuffers",), "frames": ("msgpack",), "events": ("msgspec-json",),
+    "corpus": ("json",), "http": USUAL if find_spec("starlette") else (),
+}  # fmt: skip
+"""Entrances that differ from `decode` for some codecs only, or not at all; one codec shows that."""
 
 
-def entrances_of(codec: str) -> list[str]:
-    """List the ways in of a codec that differ."""
-    lazy = form_of(codec) == "flatbuffers"
-    return [name for name in ENTRANCES if (name != "verify" or codec == "flatbuffers") and (name != "open" or lazy)]
+def entrances_of(codec: str, kind: str) -> list[str]:
+    """List the ways in of a codec and a kind of message."""
+    asked = {kinds.request for kinds in PATHS.values()}
+    return [name for name in ENTRANCES if codec in ONLY.get(name, (codec,)) and (name != "http" or kind in asked)]

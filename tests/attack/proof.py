@@ -84,7 +84,7 @@ def prove(name: str, seconds: float, seed: int) -> bool:
         run = subprocess.run(
             command, cwd=tree, env=os.environ | {"PYTHONPATH": str(tree)}, capture_output=True, text=True
         )
-    lines = [line for line in run.stdout.splitlines() if line.startswith(("found", "until"))]
+    lines = [line for line in run.stdout.splitlines() if line.startswith(("found", "until")) or " trials " in line]
     print(f"== {name}", *lines, run.stderr[-2000:], sep="\n", flush=True)
     return any(line.startswith("until") for line in lines)
 

@@ -172,7 +172,11 @@ class Search:
             return Job(kept[i], "decode", size)
         if kept and chance < 0.48:
             tried = random.choice(kept)
-            return Job(tried, random.choice(entrances_of(codec)), max((size for _, size in tried.costs), default=FIRST))
+            return Job(
+                tried,
+                random.choice(entrances_of(codec, tried.kind)),
+                max((size for _, size in tried.costs), default=FIRST),
+            )
         kind = random.choice(self.kinds_of(codec))
         if not kept or chance > 0.8:
             return self.job(codec, kind, root(form_of(codec), kind).grow(random), random.choice(LENGTHS))
@@ -250,10 +254,9 @@ class Search:
         for rank in range(max(map(len, self.kept.values()), default=0)):
             for most in CLASSES.values():
                 for codec in self.codecs:
-                    for entrance in entrances_of(codec):
-                        kept = self.kept.get(codec, [])
-                        if rank < len(kept) and (entrance, most) not in kept[rank].costs:
-                            yield Job(kept[rank], entrance, most)
+                    for tried in self.kept.get(codec, [])[rank : rank + 1]:
+                        names = entrances_of(codec, tried.kind)
+                        yield from (Job(tried, name, most) for name in names if (name, most) not in tried.costs)
 
 
 def tried_again(find: Find, node: Node, size: int) -> Find:
