@@ -18,6 +18,7 @@ from tests.attack.trial import MIB, Trial, may_hold, may_take_s, score, warm
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "attack-finds"
+BEGIN, END = "<!-- worst: begin -->", "<!-- worst: end -->"
 
 
 def main() -> int:
@@ -32,7 +33,7 @@ def main() -> int:
     parser.add_argument("--leave-out", action="append", default=[], choices=KINDS, metavar="KIND", help="seeds; repeat")
     parser.add_argument("--until", choices=TELLS, metavar="KIND", help="end at a find of that kind")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where finds are kept")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table of the worst")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table of the worst into this page")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="make one find again and measure it")
     parser.add_argument("--write", type=Path, metavar="FILE", help="with --replay: write the message's bytes")
     given = parser.parse_args()
@@ -56,7 +57,10 @@ def main() -> int:
         + (f", in {given.folder}" if search.finds else "")
     )
     if given.markdown:
-        given.markdown.write_text(table + "\n")
+        told = (
+            f"{search.trials:,} trials, {given.seconds:.0f} s, seed {given.seed}; in brackets the part of the budget."
+        )
+        write_table(given.markdown, f"{told}\n\n{table}\n")
     return 1 if search.finds or not search.trials else 0
 
 
@@ -105,6 +109,13 @@ def rows(search: Search) -> list[str]:
                 cells = [cell(codec, slot) if slot else "" for slot in found]
                 lines.append(f"| {codec}, {entrance} | {' | '.join(cells)} |")
     return lines
+
+
+def write_table(path: Path, text: str) -> None:
+    """Write the table between the marks of a page, or as a file of its own."""
+    page = path.read_text() if path.exists() else f"{BEGIN}{END}\n"
+    before, rest = page.split(BEGIN)
+    path.write_text(f"{before}{BEGIN}\n{text}{END}{rest.split(END)[1]}")
 
 
 def cell(codec: str, slot: list[tuple[object, float]]) -> str:
