@@ -10,6 +10,8 @@ from functools import cache
 from random import Random
 from typing import Any
 
+import msgpack
+
 from serlab.codecs.plan import Arm, plan_of
 from tests.attack.documents import ATOMS, CLAIMS, KEYS, UNITS
 from tests.attack.recipe import Node
@@ -39,6 +41,14 @@ def atom(random: Random, names: list[str] | None = None) -> Node:
 def listed(random: Random, grow: Callable[[], Node], kind: str = "list") -> Node:
     """Grow a list of one or two kinds of items."""
     return (kind, *(block(random, None, grow()) for _ in range(random.choice((0, 1, 1, 1, 2)))))
+
+
+BITS = [name for name in ATOMS if len(ATOMS[name][1]) == 1]
+"""Atoms of one byte, of which arrays of one length are made."""
+
+SCALARS = {name: value for name in BITS if isinstance(value := msgpack.unpackb(ATOMS[name][1]), int)}
+ALIKE = [(a, b) for a, one in SCALARS.items() for b, two in SCALARS.items() if one != two and hash(one) == hash(two)]
+"""Pairs of them that Python's hash does not tell apart."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +88,7 @@ class Free:
         """Choose a key."""
         if not self.binary or random.random() < 0.5:
             return random.choice(("a", "abc", "text", "text"))
-        # Arrays of one-byte atoms, whose encodings have one length.
-        bits = [name for name in ATOMS if len(ATOMS[name][1]) == 1]
-        return random.choice((*KEYS, ("bits", *random.sample(bits, 2)), ("bits", *random.sample(bits, 2))))
+        return random.choice((*KEYS, ("bits", *random.sample(BITS, 2)), ("bits", *random.choice(ALIKE))))
 
     def inside(self, node: Node, key: Any) -> "Free":
         """Tell what may stand in a part of it."""
