@@ -45,7 +45,8 @@ PATIENCE_S = 100.0
 """How long the machine may leave a trial waiting; what passes then is no processor time."""
 
 SENTENCE = {"role": "user", "content": "a sentence of ordinary length, twelve times or so"}
-SIZES = (2**12, 2**16, MIB, 8 * MIB, 64 * MIB)
+SIZES = (2**12, 2**16, MIB, 8 * MIB)
+"""Bytes at which the machine's pace is measured; beyond them it is that of the last."""
 
 
 class Cost(NamedTuple):
@@ -83,7 +84,9 @@ def pace(size: int) -> float:
 
 def may_take_s(length: int) -> float:
     """Give the seconds that a message may take."""
-    longer = min((size for size in SIZES if size >= length), default=SIZES[-1])
+    if length > SIZES[-1]:
+        return FREE_S + TIMES * pace(SIZES[-1]) * length / SIZES[-1]
+    longer = min(size for size in SIZES if size >= length)
     shorter = max((size for size in SIZES if size < length), default=longer)
     return FREE_S + TIMES * float(np.interp(length, (shorter, longer), (pace(shorter), pace(longer))))
 
