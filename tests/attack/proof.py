@@ -41,10 +41,28 @@ class Repair(NamedTuple):
     edits: tuple[Edit, ...]
 
 
+GUARD, SCANS, DOCUMENTS = "serlab/codecs/guard.py", "serlab/codecs/scans.py", "serlab/messages/documents.py"
+
 REPAIRS: dict[str, Repair] = {
-    "keys": Repair(("msgspec-msgpack",), ("colliding keys",), ()),
-    "numbers for objects": Repair(("orjson", "msgpack"), ("numbers for objects",), ()),
-    "scalars": Repair(("msgpack",), ("scalars", "vectors"), ()),
+    "keys": Repair(
+        ("msgspec-msgpack",),
+        ("colliding keys",),
+        (Edit(GUARD, "if not passed and arrays > most:\n            check_array_keys(data)", ""),),
+    ),
+    "numbers for objects": Repair(
+        ("orjson", "msgpack"),
+        ("numbers for objects",),
+        (Edit(DOCUMENTS, "MANY = 64", "MANY = 2**63"), Edit(DOCUMENTS, "PIECES = 2048", "PIECES = 2**63")),
+    ),
+    "scalars": Repair(
+        ("msgpack",),
+        ("scalars", "vectors"),
+        (
+            Edit(SCANS, "[NUMBER if head in WIDE or head >= 0xE0 else 0 for", "[0 for"),
+            Edit(SCANS, "grown.array + elements * PLACE + ", "grown.array + "),
+            Edit(SCANS, "counted + wide * NUMBER, after", "counted, after"),
+        ),
+    ),
     "JSON texts": Repair(("protobuf", "flatbuffers"), ("JSON texts",), ()),
 }
 
