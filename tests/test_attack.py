@@ -17,11 +17,12 @@ from serlab.generated.llm_layout import LAYOUT
 from tests.attack import documents
 from tests.attack.__main__ import keep, replay
 from tests.attack.entrances import ENTRANCES, RENDERS, UNGUARDED, USUAL
+from tests.attack.finds import Find
 from tests.attack.mutate import mutated, shortened
 from tests.attack.proof import REPAIRS
 from tests.attack.recipe import Node, plain, scaled, shape
 from tests.attack.schemas import root
-from tests.attack.search import Find, Search, Tried
+from tests.attack.search import Search, Tried
 from tests.attack.seeds import KINDS, seeds
 from tests.attack.tables import flatbuffers
 from tests.attack.trial import MIB, Cost, Trial, score, warm

@@ -10,9 +10,10 @@ from random import Random
 from time import monotonic
 
 from tests.attack.entrances import ENTRANCES, FORMS, RENDERS, USUAL, form_of
+from tests.attack.finds import Find
 from tests.attack.kinds import TELLS
 from tests.attack.recipe import plain, scaled
-from tests.attack.search import CLASSES, Find, Search
+from tests.attack.search import CLASSES, Search
 from tests.attack.seeds import KINDS
 from tests.attack.trial import MIB, Trial, may_hold, may_take_s, score, warm
 from tests.conftest import ROOT

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from tests.attack.documents import KEYS
+from tests.attack.finds import Find
 from tests.attack.places import FLOATS, INTEGERS
 from tests.attack.recipe import walk
-from tests.attack.search import Find
 
 NUMBERS = frozenset((*INTEGERS, *FLOATS))
 
