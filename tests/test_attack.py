@@ -22,10 +22,11 @@ from tests.attack.mutate import mutated, shortened
 from tests.attack.proof import REPAIRS
 from tests.attack.recipe import Node, plain, scaled, shape
 from tests.attack.schemas import root
-from tests.attack.search import Search, Tried
+from tests.attack.search import Search
 from tests.attack.seeds import KINDS, seeds
 from tests.attack.tables import flatbuffers
 from tests.attack.trial import MIB, Cost, Trial, score, warm
+from tests.attack.tried import Tried
 
 FORMS = ("json", "msgpack", "protobuf", "flatbuffers")
 ONE = ("dict", ("block", 1, "model", ("text", "a", 3, "")))

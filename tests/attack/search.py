@@ -18,12 +18,13 @@ from serlab.messages import MESSAGE_TYPES
 from tests.attack.entrances import RENDERS, entrances_of, form_of
 from tests.attack.finds import Find, confirmed, minimised
 from tests.attack.mutate import mutated, shortened
-from tests.attack.recipe import Node, grows, shape
+from tests.attack.recipe import Node, shape
 from tests.attack.schemas import root
 from tests.attack.seeds import seeds
-from tests.attack.trial import MIB, Cost, Trial, may_hold, may_take_s, score, warm
+from tests.attack.trial import MIB, Cost, Trial, score, warm
+from tests.attack.tried import LONGEST, Tried
 
-FIRST, LONGEST = 2**16, 63 * MIB
+FIRST = 2**16
 LENGTHS = (2**12, FIRST, FIRST, FIRST, FIRST, FIRST, FIRST, MIB)
 CLASSES = {"small": 2**17, "1 MiB": MIB, "8 MiB": 8 * MIB, "63 MiB": LONGEST}
 """Lengths up to which a message belongs to a class."""
@@ -34,59 +35,11 @@ SEARCHING = 0.8
 KEPT = 6
 """Recipes that are kept for a codec and a kind of message."""
 
-NOISE_BYTES, NOISE_S = 4 * MIB, 0.02
-"""What any trial seems to take, so that a short message promises nothing by it."""
-
-FINER = 1.2
-"""Between an accepted and a refused length no more is tried when they are so close."""
-
 SMALLER_S = 20.0
 """How long a find is made smaller."""
 
 MOST_FINDS = 6
 """Finds of one codec that are made smaller and kept; what comes after them is likely the same."""
-
-
-@dataclass
-class Tried:
-    """A recipe, and what is known of it.
-
-    Attributes:
-        codec: for which it was made.
-        kind: of message.
-        node: the recipe.
-        costs: what was measured: entrance and length → cost.
-        dearest: the highest score.
-    """
-
-    codec: str
-    kind: str
-    node: Node
-    costs: dict[tuple[str, int], Cost] = field(default_factory=dict)
-    dearest: float = 0.0
-
-    def promise(self) -> float:
-        """Give the score that it may reach at any length, if what it takes grows with the length."""
-        return max(self.dearest, max((found for found, _ in self.next_lengths()), default=0.0))
-
-    def next_lengths(self) -> Iterator[tuple[float, int]]:
-        """Give lengths that are worth a try by `decode`, and the score that may come of each."""
-        if self.dearest > 1:
-            return
-        mine = [(size, cost) for (entrance, size), cost in self.costs.items() if entrance == "decode"]
-        accepted = max(((size, cost) for size, cost in mine if cost.outcome == "accepted"), default=None)
-        refused = min((size for size, cost in mine if cost.outcome == "refused"), default=0)
-        if accepted is None or not grows(self.node):
-            return
-        size, cost = accepted
-        if refused > size * FINER:
-            lengths = [round((size * refused) ** 0.5)]
-        else:
-            lengths = [] if refused else [length for length in (8 * size, LONGEST) if size < length <= LONGEST]
-        for length in lengths:
-            growth = length / max(cost.length, 1)
-            memory = max(0, cost.memory - NOISE_BYTES) * growth / may_hold(self.codec, length)
-            yield max(memory, max(0.0, cost.cpu_s - NOISE_S) * growth / may_take_s(length)), length
 
 
 class Job(NamedTuple):
