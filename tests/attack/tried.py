@@ -8,7 +8,7 @@ from tests.attack.trial import MIB, Cost, may_hold, may_take_s
 
 LONGEST = 63 * MIB
 
-NOISE_BYTES, NOISE_S = 4 * MIB, 0.02
+NOISE_BYTES, NOISE_S = MIB // 4, 0.01
 """What any trial seems to take, so that a short message promises nothing by it."""
 
 FINER = 1.2
@@ -51,7 +51,13 @@ class Tried:
             lengths = [round((size * refused) ** 0.5)]
         else:
             lengths = [] if refused else [length for length in (8 * size, LONGEST) if size < length <= LONGEST]
-        for length in lengths:
-            growth = length / max(cost.length, 1)
-            memory = max(0, cost.memory - NOISE_BYTES) * growth / may_hold(self.codec, length)
-            yield max(memory, max(0.0, cost.cpu_s - NOISE_S) * growth / may_take_s(length)), length
+        # Step by step, since a short message says little: whatever length it is dear at, the next one is tried first.
+        values = [self.expected(cost, length) for length in lengths]
+        if values:
+            yield max(values), lengths[0]
+
+    def expected(self, cost: Cost, length: int) -> float:
+        """Give the score of a message of a length, if it takes as much for each byte as a shorter one."""
+        growth = length / max(cost.length, 1)
+        memory = max(0, cost.memory - NOISE_BYTES) * growth / may_hold(self.codec, length)
+        return max(memory, max(0.0, cost.cpu_s - NOISE_S) * growth / may_take_s(length))
