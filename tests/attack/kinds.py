@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from serlab.messages import MESSAGE_TYPES
 from tests.attack.documents import KEYS
 from tests.attack.finds import Find
-from tests.attack.places import FLOATS, INTEGERS
+from tests.attack.places import FLOATS, INTEGERS, fields_by_kind
 from tests.attack.recipe import walk
 
 NUMBERS = frozenset((*INTEGERS, *FLOATS))
@@ -19,9 +20,12 @@ def keys(find: Find) -> bool:
 
 
 def numbers_for_objects(find: Find) -> bool:
-    """Tell whether a field of a typed message holds many single values."""
-    lists = [node for _, node in walk(find.node) if node[0] == "list"]
-    return find.kind != "document" and find.node[0] == "dict" and any(is_many_numbers(node) for node in lists)
+    """Tell whether a field of a message that holds objects holds a number many times."""
+    if find.kind not in MESSAGE_TYPES or find.node[0] != "dict":
+        return False
+    names = fields_by_kind(MESSAGE_TYPES[find.kind])["structs"]
+    values = [part[3] for part in find.node[1:] if part[2] in names]
+    return any(node[0] == "list" and is_many_numbers(node) for value in values for _, node in walk(value))
 
 
 def is_many_numbers(node: tuple[object, ...]) -> bool:

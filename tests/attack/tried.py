@@ -44,9 +44,12 @@ class Tried:
         mine = [(size, cost) for (entrance, size), cost in self.costs.items() if entrance == "decode"]
         accepted = max(((size, cost) for size, cost in mine if cost.outcome == "accepted"), default=None)
         refused = min((size for size, cost in mine if cost.outcome == "refused"), default=0)
-        if accepted is None or not grows(self.node):
+        if not mine or not grows(self.node):
             return
-        size, cost = accepted
+        # A refusal costs too, and more for a longer message if it comes late.
+        size, cost = accepted or max(mine)
+        if not accepted:
+            refused = 0
         if refused > size * FINER:
             lengths = [round((size * refused) ** 0.5)]
         else:
