@@ -23,7 +23,7 @@ def numbers_for_objects(find: Find) -> bool:
     """Tell whether a field of a message that holds objects holds a number many times."""
     if find.kind not in MESSAGE_TYPES or find.node[0] != "dict":
         return False
-    names = fields_by_kind(MESSAGE_TYPES[find.kind])["structs"]
+    names = fields_by_kind(MESSAGE_TYPES[find.kind]).get("structs", [])
     values = [part[3] for part in find.node[1:] if part[2] in names]
     return any(node[0] == "list" and is_many_numbers(node) for value in values for _, node in walk(value))
 
