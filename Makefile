@@ -1,6 +1,7 @@
 # The two commands: `make compare` runs the main job, `make test` the tests; both make .venv first if it is missing.
 #   make compare CORPUS=my.jsonl      your own traffic (several files: CORPUS="a.jsonl b.jsonl.gz")
 #   make fuzz SECONDS=600             damaged bytes for everything that reads
+#   make attack SECONDS=600           the message that costs most per byte
 #   make lab ARGS=--no-browser        the notebooks; make notebooks ARGS=--check executes them on the stored run
 #   make stored ARGS="--only wire"    remake what is published: runs, README, notebooks, picture; or one part of it
 #   make compare ARGS="--rigorous"    more options of `serlab compare`
@@ -8,11 +9,12 @@ PYTHON ?=
 CORPUS ?=
 ARGS ?=
 SECONDS ?= 60
+SEED ?=
 VENV := .venv
 STAMP := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-.PHONY: compare test setup extras lint lab notebooks stored fuzz bench schemas clean help
+.PHONY: compare test setup extras lint lab notebooks stored fuzz attack bench schemas clean help
 
 compare: $(STAMP)
 	@$(BIN)/serlab compare --quick $(foreach file,$(CORPUS),--corpus "$(file)") $(ARGS)
@@ -58,6 +60,9 @@ lint: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
+attack: $(STAMP)
+	$(BIN)/python -m tests.attack --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 bench: $(STAMP)
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-json=benchmarks.json $(ARGS)
 
@@ -73,4 +78,4 @@ help:
 	@echo "make notebooks [ARGS=--check]           execute them all; with --check write nothing, fail on stale outputs"
 	@echo "make stored [ARGS=--only ...]           remake stored runs, README, notebooks and picture, on a quiet machine"
 	@echo "make extras                             what notebooks and the service need; make test then skips nothing"
-	@echo "make test | setup | lint | fuzz [SECONDS=60] | bench | schemas | clean"
+	@echo "make test | setup | lint | fuzz [SECONDS=60] | attack [SECONDS=60 SEED=] | bench | schemas | clean"
