@@ -1,6 +1,5 @@
 """One call that measures and gives a table: what `serlab compare` does, for programs and notebooks."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from serlab.measure.wire import WIRE
 from serlab.progress import Ticker
 from serlab.report import write_tables
 from serlab.results import load_environment, load_findings
+from serlab.scratch import Scratch
 
 Names = str | Path | Sequence[str | Path] | None
 """One name, several, or none for the default."""
@@ -110,5 +110,5 @@ def folder(directory: str | Path | None) -> Iterator[Path]:
     if directory is not None:
         yield Path(directory)
         return
-    with tempfile.TemporaryDirectory(prefix="serlab-") as temporary:
-        yield Path(temporary)
+    with Scratch() as temporary:
+        yield temporary

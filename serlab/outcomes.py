@@ -10,6 +10,12 @@ from collections.abc import Mapping
 OUTCOMES = ("refused", "changed", "no_schema", "failed")
 """Metrics of parity that count what did not come back equal."""
 
+FAILED = OUTCOMES[3]
+"""The outcome of a codec that killed its worker, in a way that is its own, whenever it was tried."""
+
+UNMEASURED = "unmeasured"
+"""The outcome of what trouble kept from being measured, which says nothing of the codec; `--resume` measures it."""
+
 COMMON = "common"
 """Metric of parity: how many bodies a codec's figures are over, where some codec with figures refused one."""
 
@@ -24,8 +30,10 @@ def why_unmeasured(counts: Mapping[str, float]) -> str:
         counts: metric of parity → bodies.
 
     Returns:
-        One of `OUTCOMES`; "" for a codec that gets figures.
+        One of `OUTCOMES`; `UNMEASURED` where its parity is not known; "" for a codec that gets figures.
     """
+    if counts.get(UNMEASURED) and not body_count(counts) and not counts.get(FAILED):
+        return UNMEASURED
     if refused_share(counts) > MOST_REFUSED_SHARE:
         return "refused"
     return next((name for name in OUTCOMES[1:] if counts.get(name)), "")

@@ -11,6 +11,7 @@ DIR/report.html        the page: the answer, a calculator, figures and tables
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
@@ -18,6 +19,7 @@ import pandas as pd
 
 from serlab.errors import ResultsError
 from serlab.folders import REMEDY, appending, inside, read_inside, write_inside
+from serlab.outcomes import UNMEASURED
 from serlab.records import Batches, Environment, Texts, misfit, read_json
 from serlab.rows import FORMAT, PARQUET, Row, other_format, read_table, unusable
 from serlab.visible import visible
@@ -108,7 +110,7 @@ class Journal:
 
 
 def read_journal(directory: Path) -> Iterator[Finished]:
-    """Read the finished cells; a last line that a kill cut short is passed over.
+    """Read the finished cells, of one that was measured again the last; a line that a kill cut short is passed over.
 
     Raises:
         ResultsError: another line is damaged.
@@ -116,12 +118,14 @@ def read_journal(directory: Path) -> Iterator[Finished]:
     path = inside(directory, JOURNAL)
     if not path.exists():
         return
-    lines = read_inside(directory, JOURNAL).split(b"\n")
+    lines, found = read_inside(directory, JOURNAL).split(b"\n"), dict[str, Finished]()
     for number, line in enumerate(lines[:-1], 1):
         try:
-            yield finished(read_json(line))
+            cell = finished(read_json(line))
         except ValueError as error:
             raise ResultsError(f"{path}:{number}: damaged, {error}; start a new run in another folder") from error
+        found[cell.key] = cell
+    yield from found.values()
 
 
 def finished(value: Any) -> Finished:
@@ -262,7 +266,7 @@ def is_finished(directory: str | Path) -> bool:
 
 
 def unfinished(parent: Path) -> Path | None:
-    """Find the newest results folder whose run was stopped.
+    """Find the newest results folder whose run was stopped; where there is none, one in which something is unmeasured.
 
     Args:
         parent: the folder that holds results folders.
@@ -270,5 +274,13 @@ def unfinished(parent: Path) -> Path | None:
     Returns:
         The folder; None if there is none.
     """
-    begun = [path.parent for path in parent.glob(f"*/{ENVIRONMENT}") if not is_finished(path.parent)]
+    folders = [path.parent for path in parent.glob(f"*/{ENVIRONMENT}")]
+    begun = [path for path in folders if not is_finished(path)] or [path for path in folders if lacks_figures(path)]
     return max(begun, key=lambda path: (path / ENVIRONMENT).stat().st_mtime, default=None)
+
+
+def lacks_figures(directory: Path) -> bool:
+    """Tell whether trouble kept something from being measured in a run; False where its journal cannot be read."""
+    with suppress(ResultsError, OSError):
+        return any(one.get("outcome") == UNMEASURED for one in load_findings(directory))
+    return False

@@ -17,9 +17,9 @@ from serlab.console import literal
 from serlab.measure.check import Report
 from serlab.measure.effort import OPERATIONS
 from serlab.measure.parity import OUTCOMES
-from serlab.measure.run import FAILED
 from serlab.measure.wire import EXPERIMENTS
 from serlab.messages import KINDS
+from serlab.outcomes import FAILED
 from serlab.report import paired_lines, terminal_tables
 
 MOST_FIELDS = 20

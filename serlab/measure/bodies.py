@@ -11,7 +11,7 @@ from serlab.errors import CorpusError, SerlabError
 from serlab.hints import OnHint
 from serlab.limits import DEFAULT_LIMITS, MAX_BODY_MB, Limits, longest_line
 from serlab.measure.load import Emit, finding, limits_of, row
-from serlab.measure.parity import OUTCOMES, Outcome, check
+from serlab.measure.parity import OUTCOMES, Outcome, check, require_known
 from serlab.measure.size import MeanSizes, sizes
 from serlab.messages import from_document
 from serlab.outcomes import COMMON, why_unmeasured
@@ -196,7 +196,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         outcomes = {}
         for codec in job["codecs"][body.kind]:
             emit({"at": codec})
-            outcomes[codec] = check_item(codec, body, limits_of(job))
+            outcomes[codec] = require_known(check_item(codec, body, limits_of(job)))
         tallies.setdefault(body.kind, Tally()).add(body, outcomes, job["size"])
     for kind, tally in tallies.items():
         emit_tally({"workload": job["workloads"][kind], "kind": kind}, tally, emit)

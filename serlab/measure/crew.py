@@ -6,19 +6,23 @@ when its captain does.
 
 import gc
 import multiprocessing
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from serlab.codecs import open_codec
 from serlab.codecs.base import reason
-from serlab.errors import WorkerError
+from serlab.errors import PassingError, WorkerError
 from serlab.measure.gil import FLOORS, floor
 from serlab.measure.load import load_messages, teach
+from serlab.measure.trouble import is_passing, is_passing_end
 from serlab.measure.window import Marks, Team, Work, alone
+from serlab.orphans import die_with_parent
 from serlab.stats import CONTROL
 
 LEAD_NS = 2_000_000
@@ -47,6 +51,18 @@ class Order(NamedTuple):
     begin_ns: int = 0
 
 
+class Complaint(NamedTuple):
+    """What a process answers that could not do its work.
+
+    Attributes:
+        reason: why.
+        passing: whether that says nothing of the codec.
+    """
+
+    reason: str
+    passing: bool
+
+
 class Crew:
     """Starts processes and gives them orders; a context manager.
 
@@ -68,8 +84,8 @@ class Crew:
             self.processes.append(process)
 
     def __enter__(self) -> Self:
-        for pipe in self.pipes:
-            receive(pipe)
+        for pipe, process in zip(self.pipes, self.processes, strict=True):
+            receive(pipe, process)
         return self
 
     def __exit__(
@@ -91,32 +107,44 @@ class Crew:
             The marks of every thread of every process.
 
         Raises:
-            WorkerError: a process died, or the work raised an error.
+            WorkerError: a process died, or the work raised an error; a `PassingError` where that is no codec's.
         """
         timed = order._replace(begin_ns=perf_counter_ns() + LEAD_NS)
         for pipe in self.pipes[:processes]:
             with suppress(BrokenPipeError):  # Whoever is dead is noticed when it is read from.
                 pipe.send(timed)
-        return [marks for found in [receive(pipe) for pipe in self.pipes[:processes]] for marks in found]
+        members = list(zip(self.pipes, self.processes, strict=True))[:processes]
+        return [marks for found in [receive(*member) for member in members] for marks in found]
 
 
-def receive(pipe: Connection) -> list[Marks]:
+def receive(pipe: Connection, process: SpawnProcess) -> list[Marks]:
     """Take a process's answer.
 
     Raises:
-        WorkerError: it is dead, or answers with a complaint.
+        WorkerError: it is dead, or answers with a complaint; a `PassingError` where that is no codec's.
     """
     try:
-        found: list[Marks] | str = pipe.recv()
-    except (EOFError, ConnectionResetError) as error:
-        raise WorkerError("a process of the crew died") from error
-    if isinstance(found, str):
-        raise WorkerError(found)
+        found: list[Marks] | Complaint = pipe.recv()
+    except (EOFError, ConnectionResetError):
+        process.join()
+        status = process.exitcode or 0
+        kind = PassingError if is_passing_end(status, "") else WorkerError
+        # Not from the error of the pipe: it is a broken connection, which would pass.
+        raise kind(f"a process of the crew died ({ended_by(status)})") from None
+    if isinstance(found, Complaint):
+        raise PassingError(found.reason) if found.passing else WorkerError(found.reason)
     return found
+
+
+def ended_by(status: int) -> str:
+    """Say how a process ended, by its exit code."""
+    return signal.Signals(-status).name if status < 0 else f"status {status}"
 
 
 def serve(pipe: Connection, job: dict[str, Any]) -> None:
     """Take orders until the captain is gone: what a process of the crew runs."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     works = prepare(job)
     gc.collect()
     gc.freeze()
@@ -128,7 +156,7 @@ def serve(pipe: Connection, job: dict[str, Any]) -> None:
             try:
                 pipe.send(follow(works, order))
             except Exception as error:  # A codec may raise anything under load; the captain must hear of it.
-                pipe.send(reason(error))
+                pipe.send(Complaint(reason(error), is_passing(error)))
 
 
 def prepare(job: dict[str, Any]) -> dict[tuple[str, str], Work]:

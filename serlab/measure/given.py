@@ -19,6 +19,7 @@ from typing import IO
 from serlab import workloads
 from serlab.errors import CorpusError
 from serlab.messages import KINDS
+from serlab.scratch import Scratch
 from serlab.visible import visible
 
 STDIN = "stdin"
@@ -72,11 +73,11 @@ def copied(shown: str, source: IO[bytes]) -> Given:
     with source:
         if source.isatty():
             raise CorpusError(shown, 0, "cannot be read: it is a terminal; expected a file or a pipe")
-        descriptor, path = tempfile.mkstemp(prefix="serlab-")
-        copy = Given(shown, path)
-        weakref.finalize(copy, remove, path)
         try:
-            with os.fdopen(descriptor, "wb") as target:
+            scratch = Scratch()
+            copy = Given(shown, str(scratch.path / "copy"))
+            weakref.finalize(copy, scratch.close)
+            with Path(copy.path).open("wb") as target:
                 shutil.copyfileobj(source, target)
         except OSError as error:
             if error.errno != ENOSPC:
@@ -86,11 +87,6 @@ def copied(shown: str, source: IO[bytes]) -> Given:
                 shown, 0, f"cannot be copied to {where}: the disk is full; make room or set TMPDIR"
             ) from error
     return copy
-
-
-def remove(path: str) -> None:
-    """Remove a file that may be gone already."""
-    Path(path).unlink(missing_ok=True)
 
 
 def named(corpora: Iterable[Given]) -> dict[str, Given]:

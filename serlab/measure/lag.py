@@ -8,8 +8,9 @@ by `asyncio.to_thread` or in a pool of one process. The loop's lag without any c
 import asyncio
 import gc
 import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -18,11 +19,15 @@ from typing import Any
 import numpy as np
 
 from serlab.codecs import open_codec
+from serlab.errors import PassingError, WorkerError
+from serlab.measure.crew import ended_by
 from serlab.measure.gil import FLOORS, floor
 from serlab.measure.load import Emit, bind, load_messages, row
-from serlab.measure.pace import BODIES_PER_S, BODIES_PER_WINDOW, LOAD_OPERATIONS, WAYS, lag_windows
+from serlab.measure.pace import BODIES_PER_S, BODIES_PER_WINDOW, LOAD_OPERATIONS, WAYS, lag_windows, usable_cores
 from serlab.measure.ticker import fine_loop, ticked
 from serlab.measure.time import carries
+from serlab.measure.trouble import is_passing_end
+from serlab.orphans import die_with_parent
 from serlab.stats import CONTROL
 
 BLOCK_NS = 10_000_000
@@ -67,8 +72,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool, asyncio.Runner(loop_factory=fine_loop) as runner:
+    with pool_of_one() as pool, asyncio.Runner(loop_factory=fine_loop) as runner:
         for arm in arms:
             emit({"at": codec_of(arm)})
             runner.run(handler(arm, pool)(arm.items[0]))
@@ -81,6 +85,25 @@ def run(job: dict[str, Any], emit: Emit) -> None:
                 runner.run(one_window(arm, pool, picks))
     for arm in sorted(arms, key=lambda arm: (arm.operation, arm.way, arm.codec)):
         emit_arm(job, arm, emit)
+
+
+@contextmanager
+def pool_of_one() -> Iterator[ProcessPoolExecutor]:
+    """Start a pool of one process.
+
+    Raises:
+        WorkerError: the process died; a `PassingError` where that is no codec's.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
+        pool.submit(usable_cores).result()
+        members = multiprocessing.active_children()
+        try:
+            yield pool
+        except BrokenExecutor:
+            status = next((one.exitcode for one in members if one.exitcode), 0)
+            kind = PassingError if is_passing_end(status, "") else WorkerError
+            raise kind(f"the process of the pool died ({ended_by(status)})") from None
 
 
 def codec_of(arm: Arm) -> str:

@@ -19,7 +19,6 @@ How a tracker is used stands in `serlab.measure.tracker`.
 import gc
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import Any
 
@@ -27,9 +26,11 @@ from serlab.codecs.base import reason
 from serlab.folders import file_name
 from serlab.measure.flamegraph import write_flamegraph
 from serlab.measure.load import Bound, Emit, bind, finding, limits_of, load_messages, row
-from serlab.measure.parity import check
+from serlab.measure.parity import known_outcome
 from serlab.measure.tracker import live, run_all, trace
+from serlab.measure.trouble import reraise_passing
 from serlab.messages import to_document
+from serlab.scratch import Scratch
 
 UNITS = {
     "allocations": "1/op",
@@ -71,19 +72,20 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    with TemporaryDirectory(prefix="serlab-") as folder:
+    with Scratch() as folder:
         for name in job["codecs"]:
             emit({"at": name})
             try:
-                measure_codec(job, name, messages, Path(folder), emit)
+                measure_codec(job, name, messages, folder, emit)
             except Exception as error:  # A codec from elsewhere may raise anything; it costs that codec only.
+                reraise_passing(error)
                 emit(finding(job, name, "refused", f"{name}: {reason(error)}"))
 
 
 def measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: Path, emit: Emit) -> None:
     """Trace one codec, if it carries every message."""
     for message in messages:
-        outcome = check(name, job["kind"], message, to_document(message), limits_of(job))
+        outcome = known_outcome(name, job["kind"], message, to_document(message), limits_of(job))
         if outcome.outcome != "equal":
             emit(finding(job, name, outcome.outcome, outcome.reason))
             return

@@ -17,7 +17,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
 from random import Random
@@ -27,7 +27,7 @@ from typing import Any
 
 from serlab import workloads
 from serlab.measure.base import Base
-from serlab.measure.process import SILENCE_S, WorkerDied, run_worker
+from serlab.measure.process import SILENCE_S, WorkerDied, is_stopped, run_worker
 from serlab.measure.turns import DONE
 from serlab.stats import AGAIN, BASE, CONTROL, FLOOR, PAIRED
 
@@ -53,17 +53,23 @@ def run_paired(base: Base, job: dict[str, Any], record: Record, silence_s: float
     """
     arms = Arms(base, job, record)
     deaths: list[WorkerDied] = []
+    plays: list[Future[None]] = []
     players: list[Player] = []
     with ThreadPoolExecutor(len(ROLES)) as pool, ExitStack() as stack:
         for role, told in jobs_of(base, job).items():
             here, there = socket.socketpair()
             players.append(Player(role, stack.enter_context(here)))
-            pool.submit(play, arms, role, told, silence_s, there, deaths)
+            plays.append(pool.submit(play, arms, role, told, silence_s, there, deaths))
         hung = conduct(players, Random(f"{job['seed']}/{job['process']}/{job['workload']}"), silence_s)
     if deaths:
         # The first; the others were given up because of it.
-        reason = f"no sign of life for {silence_s:g} s, killed ({hung})" if hung else deaths[0].reason
-        raise WorkerDied(reason, deaths[0].at)
+        first = deaths[0]
+        if hung:
+            reason = f"no sign of life for {silence_s:g} s, killed ({hung.role})"
+            raise WorkerDied(reason, first.at, hung.was_stopped)
+        raise first
+    for one in plays:
+        one.result()
 
 
 def play(
@@ -78,7 +84,7 @@ def play(
             run_worker(told, partial(arms.record, role), max(WAITING_S, silence_s), interpreter, (descriptor,))
         except WorkerDied as error:
             at = error.at + BASE if error.at and role == "base" else error.at
-            deaths.append(WorkerDied(f"{error.reason} ({role})", at))
+            deaths.append(WorkerDied(f"{error.reason} ({role})", at, error.passing))
 
 
 def jobs_of(base: Base, job: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -152,6 +158,7 @@ class Player:
         self.channel = channel
         self.pid = 0
         self.finished = 0
+        self.was_stopped = False
 
     def hear(self) -> int:
         """Wait for a number.
@@ -176,13 +183,14 @@ class Player:
     def kill(self) -> None:
         """End it, and wait until the thread that reads from it has noted that."""
         if self.pid:
+            self.was_stopped = self.was_stopped or is_stopped(self.pid)
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
             with suppress(OSError):
                 self.channel.recv(16)
 
 
-def conduct(players: list[Player], random: Random, silence_s: float) -> str:
+def conduct(players: list[Player], random: Random, silence_s: float) -> Player | None:
     """Give the workers their turns, those first that are behind, until all are done or one is gone.
 
     Args:
@@ -191,9 +199,9 @@ def conduct(players: list[Player], random: Random, silence_s: float) -> str:
         silence_s: seconds that a worker may hold its turn.
 
     Returns:
-        The role of a worker that hung; "" if none did.
+        A worker that hung; None if none did.
     """
-    at = ""
+    at: Player | None = None
     try:
         for player in players:
             # Starting takes as long as it takes; of one that died the channel is closed.
@@ -203,15 +211,16 @@ def conduct(players: list[Player], random: Random, silence_s: float) -> str:
             due = [player for player in live if player.finished == min(one.finished for one in live)]
             random.shuffle(due)
             for player in due:
-                at = player.role
+                at = player
                 player.play()
     except TimeoutError:
-        next(player for player in players if player.role == at).kill()
+        assert at is not None  # Nobody is waited for by the clock before the first turn.
+        at.kill()
         return at
     except ConnectionError:
-        return ""
+        return None
     finally:
         for player in players:
             if player.finished != DONE:
                 player.kill()
-    return ""
+    return None

@@ -17,6 +17,8 @@ from typing import IO, Any, NamedTuple
 import serlab
 from serlab.errors import WorkerError
 from serlab.measure.mark import read_beat, read_mark, shared_mark
+from serlab.measure.trouble import MEMORY_WORDS, is_passing_end
+from serlab.scratch import Scratch
 
 SILENCE_S = 300.0
 """How long a worker may make no progress before it counts as hung; see `Pulse`."""
@@ -28,12 +30,14 @@ class WorkerDied(WorkerError):
     Args:
         reason: how it ended.
         at: the codec that it was at, "" if it had said nothing.
+        passing: whether it ended by what says nothing of the codec, see `serlab.measure.trouble`.
     """
 
-    def __init__(self, reason: str, at: str) -> None:
+    def __init__(self, reason: str, at: str, passing: bool = False) -> None:
         super().__init__(f"{reason} at {at}" if at else reason)
         self.reason = reason
         self.at = at
+        self.passing = passing
 
 
 class Interpreter(NamedTuple):
@@ -65,9 +69,10 @@ def run_worker(
     at, finished = "", False
     interpreter = interpreter or Interpreter(sys.executable, environment())
     with (
+        Scratch() as folder,
         TemporaryFile() as complaints,
         shared_mark() as mark,
-        started(complaints, interpreter, (*descriptors, mark)) as process,
+        started(complaints, with_temporary(interpreter, folder), (*descriptors, mark)) as process,
     ):
         send(process, {"memory_bytes": physical_memory(), **job, "mark": mark})
         try:
@@ -79,12 +84,25 @@ def run_worker(
                 at = sent.get("at", at)
                 finished = finished or "done" in sent
                 if "failed" in sent:
-                    raise WorkerDied(sent["failed"], read_mark(mark) or at)
+                    raise WorkerDied(sent["failed"], read_mark(mark) or at, is_passing_failure(sent))
                 record(sent)
         except TimeoutError as error:
-            raise WorkerDied(str(error), read_mark(mark) or at) from error
-        if process.wait() or not finished:
-            raise WorkerDied(f"{ending(process.returncode)}{last_line(complaints)}", read_mark(mark) or at)
+            raise WorkerDied(str(error), read_mark(mark) or at, is_stopped(process.pid)) from error
+        status, said = process.wait(), last_line(complaints)
+        passing = is_passing_end(status, said)
+        # One that had sent everything before a signal came has lost nothing.
+        if not finished or (status and not passing):
+            raise WorkerDied(f"{ending(status)}{said}", read_mark(mark) or at, passing)
+
+
+def with_temporary(interpreter: Interpreter, folder: Path) -> Interpreter:
+    """Let a worker and its children keep their temporary files in a folder that goes with it, however it ends."""
+    return interpreter._replace(environment={**interpreter.environment, "TMPDIR": str(folder)})
+
+
+def is_passing_failure(sent: dict[str, Any]) -> bool:
+    """Tell whether the failure that a worker reports is no codec's; an older serlab's worker does not say so itself."""
+    return bool(sent.get("passing", any(word in sent["failed"] for word in MEMORY_WORDS)))
 
 
 @contextmanager
@@ -160,15 +178,25 @@ class Pulse:
 
 
 def cpu_ticks(pid: int) -> int:
-    """Read how long a process has used a processor; 0 where the system does not tell.
+    """Read how long a process has used a processor; 0 where the system does not tell."""
+    fields = stat_of(pid)
+    return int(fields[11]) + int(fields[12]) if fields else 0
 
-    Source: proc(5), `stat`; the name in it may hold spaces and parentheses.
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process was stopped by a signal or a debugger; False where the system does not tell."""
+    return stat_of(pid)[:1] in (["T"], ["t"])
+
+
+def stat_of(pid: int) -> list[str]:
+    """Read the fields of a process from its state on; none where the system does not tell.
+
+    Source: proc(5), `stat`; the name before them may hold spaces and parentheses.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0
-    return int(fields[11]) + int(fields[12])
+        return []
 
 
 def lines(

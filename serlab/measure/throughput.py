@@ -10,7 +10,7 @@ from random import Random
 from statistics import median
 from typing import Any, NamedTuple
 
-from serlab.errors import WorkerError
+from serlab.errors import PassingError
 from serlab.measure.crew import Crew, Order
 from serlab.measure.gil import HOLDS, RELEASES
 from serlab.measure.load import Emit, bind, load_messages, row
@@ -136,7 +136,7 @@ def one_window(crew: Crew, arm: Arm) -> float:
         rate = rate_per_s(crew.run(order, arm.mode.processes), arm.loops * arm.messages)
         if rate is not None:
             return rate
-    raise WorkerError(f"{arm.mode.name}: never at work at the same time in {TRIES} windows; the machine is too busy")
+    raise PassingError(f"{arm.mode.name}: never at work at the same time in {TRIES} windows; the machine is too busy")
 
 
 def emit_arm(job: dict[str, Any], arm: Arm, emit: Emit) -> None:

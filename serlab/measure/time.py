@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from random import Random
 from statistics import median
+from time import monotonic
 from typing import Any
 
 import pyperf
@@ -18,8 +19,9 @@ from serlab.measure.effort import COMPRESSION_SHARE
 from serlab.measure.load import Bound, Emit, bind, finding, limits_of, load_messages, row
 from serlab.measure.mark import Mark, open_mark
 from serlab.measure.operations import Work, arm_of, floors_of, has_stage, misdone
-from serlab.measure.parity import check
+from serlab.measure.parity import known_outcome
 from serlab.measure.settings import DESCRIPTIONS, pin, settle_gc
+from serlab.measure.trouble import reraise_passing
 from serlab.messages import to_document
 from serlab.results import COMPRESSION
 from serlab.stats import CONTROL, FLOOR
@@ -65,7 +67,7 @@ def carries(job: dict[str, Any], name: str, messages: list[Any], emit: Emit) -> 
     """Check parity before timing; what a codec does not carry becomes a finding."""
     emit({"at": name})
     for message in messages:
-        outcome = check(name, job["kind"], message, to_document(message), limits_of(job))
+        outcome = known_outcome(name, job["kind"], message, to_document(message), limits_of(job))
         if outcome.outcome != "equal":
             emit(finding(job, name, outcome.outcome, outcome.reason))
             return False
@@ -104,6 +106,7 @@ def does_right(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> I
         try:
             outcome, wrong = "changed", misdone(operation, bound, work)
         except Exception as error:  # A codec from elsewhere may raise anything; it costs that codec only.
+            reraise_passing(error)
             outcome, wrong = "refused", reason(error)
         if not wrong:
             yield bound
@@ -119,5 +122,7 @@ def loops_of(arms: list[Arm], name: str) -> list[int]:
 
 def metadata(gc_mode: str) -> dict[str, Any]:
     """Collect what pyperf records about this process, and what it does not: the state of the collector, the seed."""
-    collected = dict(pyperf.Run([1.0], collect_metadata=True).get_metadata())
+    # pyperf tells it by the wall clock: less than nothing where that was set back, which it refuses.
+    uptime = {"uptime": monotonic()}
+    collected = dict(pyperf.Run([1.0], metadata=uptime, collect_metadata=True).get_metadata())
     return {**collected, "gc": DESCRIPTIONS[gc_mode], "hash_seed": os.environ.get("PYTHONHASHSEED", "random")}

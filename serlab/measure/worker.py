@@ -1,8 +1,8 @@
 """The worker: one fresh process that measures one cell.
 
 A job comes as one line of JSON on standard input, records leave as lines of JSON on standard output; the last one is
-`{"done": true}` or `{"failed": reason}`. Standard input stays open: when it closes, the run is gone, and the worker
-goes too.
+`{"done": true}` or `{"failed": reason, "passing": whether that says nothing of a codec}`. Standard input stays open:
+when it closes, the run is gone, and the worker goes too; where a library holds the interpreter, the kernel sees to it.
 """
 
 import json
@@ -16,6 +16,8 @@ from typing import Any
 
 from serlab.codecs.base import reason
 from serlab.errors import SerlabError
+from serlab.measure.trouble import is_passing
+from serlab.orphans import die_with_parent
 
 PARTS = {
     "parity": "serlab.measure.bodies",
@@ -36,6 +38,9 @@ def main() -> int:
     Returns:
         The exit status: 0 done, 1 failed.
     """
+    die_with_parent()
+    # A signal ends a worker at once: as an exception it could come up inside of a library that takes it for its own.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # What a codec prints must not get between the records.
     channel = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
@@ -54,7 +59,8 @@ def main() -> int:
         emit({"at": ""})
         part.run(job, emit)
     except Exception as error:  # The run must hear of any failure; it is a finding there.
-        emit({"failed": str(error) if isinstance(error, SerlabError) else reason(error)})
+        told = str(error) if isinstance(error, SerlabError) else reason(error)
+        emit({"failed": told, "passing": is_passing(error)})
         return 1
     emit({"done": True})
     return 0

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from serlab import outcomes
-from serlab.outcomes import COMMON, body_count, why_unmeasured
+from serlab.outcomes import COMMON, FAILED, UNMEASURED, body_count, why_unmeasured
 from serlab.report.floors import floor_values
 from serlab.report.load import METRICS, load_tables
 from serlab.report.paired import own, paired_table
@@ -15,7 +15,7 @@ from serlab.results import COMPRESSION
 from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, paired_ratio, verdict
 
 NAMES = ("size", "time", "memory", "summary")
-OUTCOMES = {name: name.replace("_", " ") for name in outcomes.OUTCOMES}
+OUTCOMES = {name: name.replace("_", " ") for name in (*outcomes.OUTCOMES, UNMEASURED)}
 """Outcome that costs a codec its figures → how it is shown."""
 
 MEMORY = {
@@ -148,16 +148,17 @@ def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             said = "" if codec.startswith(FLOOR) else verdict(above, control, "less", "more")
             records.append(record | {"times_floor": above.value, "times_floor_verdict": said})
         records += [
-            {"workload": workload, "operation": operation, "codec": codec, "verdict": "failed"}
-            for codec in failed(rows, str(workload)) - arms.keys()
+            {"workload": workload, "operation": operation, "codec": codec, "verdict": said}
+            for codec, said in died(rows, str(workload)).items()
+            if codec not in arms
         ]
     return ordered(pd.DataFrame(records), "time_ns", ["workload", "operation"])
 
 
-def failed(rows: pd.DataFrame, workload: str) -> set[str]:
-    """Name the codecs whose worker died on a workload."""
-    died = rows[(rows["metric"] == "failed") & (rows["workload"] == workload) & (rows["value"] > 0)]
-    return set(died["codec"])
+def died(rows: pd.DataFrame, workload: str) -> dict[str, str]:
+    """Name the codecs whose worker died on a workload, and whether that was their failure."""
+    here = rows[rows["metric"].isin([FAILED, UNMEASURED]) & (rows["workload"] == workload) & (rows["value"] > 0)]
+    return {str(codec): FAILED if FAILED in set(one["metric"]) else UNMEASURED for codec, one in here.groupby("codec")}
 
 
 def ratio_columns(estimate: Estimate, control: Estimate, codec: str, baseline: str) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class CallTimeoutError(CallError):
         where: what was called.
     """
 
+    passing = True
+
     def __init__(self, phase: Phase, limit_s: float, where: str) -> None:
         remedy = "the server is told of it too" if phase == "deadline" else "raise it in Timeouts, or try elsewhere"
         super().__init__(f"{where}: {phase}: expected within {limit_s:g} s, got nothing; {remedy}")
@@ -63,6 +65,8 @@ class BrokenError(CallError):
         where: what was called.
         began: whether a part of the answer had come; if not, the server may still have worked.
     """
+
+    passing = True
 
     def __init__(self, reason: str, where: str, began: bool = False) -> None:
         expected = "the rest of the answer" if began else "an answer"

@@ -75,7 +75,7 @@ def ratio_figure(
 def group_of(time: pd.DataFrame, workload: str, operation: str) -> pd.DataFrame:
     """Pick the codecs of one group of the time table, the slowest first; neither the A/A arm nor the floors are any."""
     here = (time["workload"] == workload) & (time["operation"] == operation)
-    group = time[here & ~time["verdict"].isin(["A/A", "floor", "failed"])].dropna(subset=["ratio"])
+    group = time[here & ~time["verdict"].isin(["A/A", "floor", "failed", "unmeasured"])].dropna(subset=["ratio"])
     return group.sort_values("ratio", ascending=False, kind="stable", ignore_index=True)
 
 

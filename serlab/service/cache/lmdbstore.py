@@ -23,9 +23,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from serlab.errors import MissingPackageError, ServiceError
+from serlab.scratch import Scratch
 
 try:
     import lmdb
@@ -93,12 +93,12 @@ class LmdbStore:
     failures: tuple[type[Exception], ...] = (lmdb.Error,)
 
     def __init__(self, capacity_bytes: int, folder: Path | None = None, map_bytes: int = 0) -> None:
-        self.temporary = TemporaryDirectory(prefix="serlab-cache-") if folder is None else None
-        self.folder = Path(self.temporary.name) if self.temporary else Path(folder or ".")
+        self.temporary = Scratch() if folder is None else None
+        self.folder = self.temporary.path if self.temporary else Path(folder or ".")
         size = map_bytes or MAP_FACTOR * capacity_bytes + MAP_SPARE
         with ExitStack() as stack:
             if self.temporary:
-                stack.callback(self.temporary.cleanup)
+                stack.callback(self.temporary.close)
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self.guard = stack.enter_context((self.folder / "owner").open("wb"))

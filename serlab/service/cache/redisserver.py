@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from serlab.errors import MissingPackageError, ServiceError
+from serlab.scratch import Scratch
 from serlab.service.ports import READY_S
 
 HOST = "127.0.0.1"
@@ -48,10 +48,10 @@ def redis_server(capacity_bytes: int = 0, port: int = 0) -> Iterator[str]:
         ServiceError: it did not start.
     """
     program, port = find_redis_server(), port or free_port()
-    with TemporaryDirectory(prefix="serlab-redis-") as folder:
-        process = start([program, *settings(folder, port, capacity_bytes)])
+    with Scratch() as folder:
+        process = start([program, *settings(str(folder), port, capacity_bytes)])
         try:
-            wait_until_ready(process, port, Path(folder) / "log")
+            wait_until_ready(process, port, folder / "log")
             yield f"redis://{HOST}:{port}/0"
         finally:
             process.terminate()

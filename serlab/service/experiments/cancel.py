@@ -20,6 +20,7 @@ from serlab.measure.load import Emit, finding, load_messages
 from serlab.measure.settings import settle_gc
 from serlab.measure.wire import METRICS
 from serlab.messages import GenerateRequest, from_document
+from serlab.outcomes import UNMEASURED
 from serlab.service import Addresses, Latency, Settings, spawned
 from serlab.service.cancelling import AT_ONCE, cancel_some
 from serlab.service.clients import Client, open_transport
@@ -145,6 +146,6 @@ async def stops(place: Place, name: str) -> None:
     for arm in arms:
         if not arm.lags:
             reason = f"{named('cancel', name)}: {arm.name}: every stream had ended before it could be left"
-            place.emit(finding(dict(place.job), "", "failed", f"{reason}; the machine is busy"))
+            place.emit(finding(dict(place.job), "", UNMEASURED, f"{reason}; the machine is busy"))
         for metric, value in arm.figures().items():
             place.emit(row(place.job, f"{arm.name} {named('cancel', name)}", metric, METRICS[metric], value))

@@ -44,7 +44,7 @@ def lost(codec: str, kind: str, messages: list[Any]) -> Outcome | None:
     Returns:
         What became of the first one that does not come back as it was; None where all do.
     """
-    outcomes = (parity.check(codec, kind, message, to_document(message)) for message in messages)
+    outcomes = (parity.known_outcome(codec, kind, message, to_document(message)) for message in messages)
     return next((found for found in outcomes if found.outcome != "equal"), None)
 
 
