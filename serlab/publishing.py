@@ -25,6 +25,7 @@ Select = Annotated[
 
 def report(directory: Folder, scenario: Scenarios = None) -> None:
     """Write the tables and the page of a results folder again, and show the summary; status 1 as the run itself."""
+    from serlab.outcomes import UNMEASURED
     from serlab.page import write_page
     from serlab.report import write_tables
     from serlab.results import is_finished, load_findings, load_results
@@ -39,6 +40,8 @@ def report(directory: Folder, scenario: Scenarios = None) -> None:
     if not is_finished(directory):
         stopped = f"This run was stopped: what it has measured is shown; go on with --resume -o {directory}"
         where.print(literal(stopped), soft_wrap=True)
+    elif any(one["outcome"] == UNMEASURED for one in findings):
+        where.print(literal(f"What is unmeasured is measured by --resume -o {directory}"), soft_wrap=True)
     where.print(literal(f"{len(written)} files in {directory / 'tables'}"), soft_wrap=True)
     show_page(page)
     if is_amiss(rows, findings):

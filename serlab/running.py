@@ -13,6 +13,7 @@ import typer
 
 from serlab.console import complain, console, literal
 from serlab.errors import ResultsError
+from serlab.outcomes import UNMEASURED
 from serlab.visible import visible
 
 RESULTS = Path("results")
@@ -62,8 +63,9 @@ def run(
     try:
         table = run_plan(plan, directory, resume, console(stderr=True))
     except KeyboardInterrupt:
-        again = shlex.join(["serlab", sys.argv[1], "--resume", "-o", str(directory), *outside(options)])
-        print(f"\nserlab: stopped; what is measured is kept, go on with: {visible(again)}", file=sys.stderr)
+        print(
+            f"\nserlab: stopped; what is measured is kept, go on with: {going_on(directory, options)}", file=sys.stderr
+        )
         sys.exit(INTERRUPTED)
     # An answer takes sizes and times; of a run without them `serlab report` writes a page all the same.
     page = write_page(directory) if {"size", "time"} <= set(parts) or WIRE in parts else None
@@ -72,8 +74,17 @@ def run(
     else:
         show_results(console(), table, directory)
         show_page(page)
+    if any(finding["outcome"] == UNMEASURED for finding in table.attrs["findings"]):
+        complain(
+            f"trouble kept something from being measured, which is no codec's failure: {going_on(directory, options)}"
+        )
     if any(finding["outcome"] != "no_schema" for finding in table.attrs["findings"]):
         raise typer.Exit(FINDING)
+
+
+def going_on(directory: Path, options: Any) -> str:
+    """Give the command that measures what a run has not."""
+    return visible(shlex.join(["serlab", sys.argv[1], "--resume", "-o", str(directory), *outside(options)]))
 
 
 def show_page(page: Path | None) -> None:

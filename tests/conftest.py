@@ -148,6 +148,17 @@ def moments(seconds: float = PATIENCE_S) -> Iterator[float]:
         yield time.monotonic()
 
 
+def children(pid: int) -> list[int]:
+    """List a process's children, those of all its threads."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += map(int, path.read_text().split())
+        except OSError:
+            continue
+    return found
+
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

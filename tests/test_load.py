@@ -1,6 +1,7 @@
 """Throughput and event-loop lag: the instrument on work whose behaviour is known."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from serlab.measure.load import bind, load_messages
 from serlab.measure.options import Options
 from serlab.measure.pace import LOAD_PARTS, LOAD_WORKLOADS, TICK_NS, usable_cores
 from serlab.measure.plan import make_plan
+from serlab.measure.trouble import is_passing
 from serlab.measure.window import Team, Work, rate_per_s
 from serlab.results import Row
 from tests.conftest import PATIENCE_S, Run, moments
@@ -140,13 +142,24 @@ def test_a_crew_that_cannot_work_says_so(crew: Crew) -> None:
     assert rate(crew, "orjson") > 100
 
 
-def test_a_process_that_dies_is_noticed() -> None:
-    """The order fails; nobody waits for the dead."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGSEGV])
+def test_a_process_that_dies_is_noticed(number: signal.Signals) -> None:
+    """The order fails; nobody waits for the dead, and no codec is blamed unless it was a crash."""
     job = {"workload": "chat-turn", "kind": "ChatRequest", "seed": 0, "documents": None, "codecs": []}
     with Crew({**job, "operations": ["decode"]}, 1) as crew:
-        crew.processes[0].kill()
-        with pytest.raises(WorkerError, match="a process of the crew died"):
+        os.kill(crew.processes[0].pid or 0, number)
+        with pytest.raises(WorkerError, match=f"a process of the crew died \\({number.name}\\)") as error:
             crew.run(Order(HOLDS, "decode"), 1)
+    assert is_passing(error.value) == (number is not signal.SIGSEGV)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGSEGV])
+def test_a_pool_that_dies_is_noticed(number: signal.Signals) -> None:
+    """As a crew is."""
+    told = f"the process of the pool died \\({number.name}\\)"
+    with pytest.raises(WorkerError, match=told) as error, lag.pool_of_one() as pool:
+        pool.submit(signal.raise_signal, number).result()
+    assert is_passing(error.value) == (number is not signal.SIGSEGV)
 
 
 def test_one_core_has_nothing_to_spread_over() -> None:

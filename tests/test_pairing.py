@@ -1,6 +1,8 @@
 """serlab time --base: two environments in one run."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -17,7 +19,7 @@ from serlab.measure.base import base_of
 from serlab.measure.effort import EFFORTS
 from serlab.measure.pairing import run_paired
 from serlab.measure.process import WorkerDied
-from tests.conftest import Run
+from tests.conftest import Run, children
 
 OTHER = '''
 import os, signal, time
@@ -138,7 +140,7 @@ def test_a_codec_that_dies_in_the_other_environment_costs_itself_only(
     done = serlab("time", *work, "--base", str(base), "-o", "out", plugins=home)
     assert done.returncode == 1, done.stderr
     findings = load_findings(tmp_path / "out")
-    assert [finding["codec"] for finding in findings] == ["crash (base)"]
+    assert {(one["codec"].removesuffix(" (base)"), one["outcome"]) for one in findings} == {("crash", "unmeasured")}
     assert "worker killed by SIGKILL" in findings[0]["reason"] and "(base)" in findings[0]["reason"]
     assert {row["codec"] for row in read_paired(tmp_path / "out")} == {"orjson"}
 
@@ -161,7 +163,26 @@ def test_a_worker_that_holds_its_turn_too_long_is_killed_and_named(base: Path, j
     other = base_of(str(base))
     with pytest.raises(WorkerDied, match=r"no sign of life for 12 s, killed \(base\) at hang") as error:
         run_paired(other, {**job, "codecs": ["orjson", "hang"]}, lambda sent: None, silence_s=12.0)
-    assert error.value.at == "hang (base)"
+    assert error.value.at == "hang (base)" and not error.value.passing
+
+
+@pytest.mark.parametrize(
+    ("number", "ending"), [("SIGHUP", "killed by SIGHUP"), ("SIGSTOP", "no sign of life for 12 s")]
+)
+def test_a_signal_to_one_of_the_pair_is_nobodys_failure(
+    base: Path, job: dict[str, object], number: str, ending: str
+) -> None:
+    """Whoever it hit, dead or stopped; the two others are ended and no file of theirs is left."""
+    other, hit = base_of(str(base)), []
+
+    def record(sent: dict[str, object]) -> None:
+        if "batches" in sent and not hit:
+            hit.append(max(children(os.getpid())))
+            os.kill(hit[0], signal.Signals[number])
+
+    with pytest.raises(WorkerDied, match=ending) as error:
+        run_paired(other, {**job, "operations": ["encode", "decode"]}, record, silence_s=12.0)
+    assert error.value.passing and not children(os.getpid())
 
 
 def test_an_environment_without_serlab_gets_this_one(tmp_path: Path) -> None:

@@ -164,6 +164,70 @@ def test_an_answer_expires(backend: Bounded) -> None:
     assert cache.stats.expired == 1 and not backend.order
 
 
+YEAR_S = 365 * 86_400.0
+
+
+@pytest.mark.parametrize("back_s", [5.0, 3600.0, 50 * YEAR_S])
+def test_a_clock_that_is_set_back_ends_no_entry_and_lengthens_none_by_more_than_its_time(
+    backend: Bounded, back_s: float
+) -> None:
+    """Nor does one that goes on going back."""
+    clock = Clock()
+    clock.now = begin = 60 * YEAR_S
+    cache = cache_on(backend, ttl_s=10, clock=clock)
+    key = cache.key(HELLO)
+    now(cache.put(key, answer()))
+    clock.now -= back_s
+    assert now(cache.get(key)) == answer()
+    clock.now += 9.9
+    assert now(cache.get_raw(key)) is not None
+    clock.now += 5.2
+    assert now(cache.get(key)) is None
+    assert cache.stats.expired == 1 and clock.now < begin + 20
+
+
+def test_a_clock_that_is_set_forward_costs_misses_only(backend: Bounded) -> None:
+    """What is put after it lives as long as anything."""
+    clock = Clock()
+    cache = cache_on(backend, ttl_s=10, clock=clock)
+    key = cache.key(HELLO)
+    now(cache.put(key, answer()))
+    clock.now += YEAR_S
+    assert now(cache.get(key)) is None and cache.stats.expired == 1
+    now(cache.put(key, answer()))
+    clock.now += 9.9
+    assert now(cache.get(key)) == answer()
+
+
+def test_an_entry_in_a_file_outlives_a_restart_and_a_step_back_between(tmp_path: Path) -> None:
+    """And is gone `ttl_s` after the first get, however far the clock went back."""
+    clock = Clock()
+    clock.now = 60 * YEAR_S
+    for round_, step_s in enumerate((0.0, -YEAR_S, 9.9, 0.2)):
+        clock.now += step_s
+        cache = cache_on(Bounded(LmdbStore(1 << 20, tmp_path), 1 << 20), ttl_s=10, clock=clock)
+        key = cache.key(HELLO)
+        if not round_:
+            now(cache.put(key, answer()))
+        assert (now(cache.get(key)) is None) == (round_ == 3), round_
+        now(cache.close())
+
+
+def test_the_shortest_time_counts_of_caches_that_share_entries(backend: Bounded) -> None:
+    """A year for the one is ten seconds for the other; for ever stays for ever where nobody wrote a time."""
+    clock = Clock()
+    long, short, endless = (cache_on(backend, ttl_s=ttl_s, clock=clock) for ttl_s in (YEAR_S, 10, 0))
+    key = long.key(HELLO)
+    now(long.put(key, answer()))
+    assert now(endless.get(key)) == now(short.get(key)) == answer()
+    clock.now += 10.1
+    assert now(endless.get(key)) is None
+    now(endless.put(key, answer()))
+    assert now(short.get(key)) == answer()
+    clock.now += YEAR_S
+    assert now(short.get(key)) == answer()
+
+
 def test_the_bound_holds_and_the_oldest_use_goes_first(backend: Bounded) -> None:
     """A get is a use."""
     backend.capacity = 10 * (32 + 1000)

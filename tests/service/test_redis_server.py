@@ -66,6 +66,29 @@ def test_what_somebody_else_put_there_goes_the_way_of_all_bytes_from_strangers(m
         bounded(use(url))
 
 
+def test_an_answer_outlives_a_step_back_of_the_clock_but_not_for_ever() -> None:
+    """The first get after the step writes the new time, there too; two caches whose clocks differ agree by then."""
+
+    async def use(url: str) -> None:
+        clock = Clock()
+        clock.now = 2e9
+        first, second = (cache_on(backend_at(url), ttl_s=1000, clock=clock) for _ in range(2))
+        key = first.key(HELLO)
+        await first.put(key, answer())
+        clock.now -= 1e9
+        assert await second.get(key) == answer()
+        clock.now += 1001
+        assert await first.get(key) is None
+        assert first.stats.expired == 1 and second.stats.expired == 0
+        left_ms = await first.backend.client.pttl(first.backend.prefix + key)
+        assert left_ms == -2, "an expired entry was not deleted"
+        await first.close()
+        await second.close()
+
+    with redis_server() as url:
+        bounded(use(url))
+
+
 def test_redis_stopped_and_restarted_is_misses_and_no_errors() -> None:
     """Before, while it is away and after; puts that went nowhere are no errors either."""
     port = free_port()

@@ -9,6 +9,12 @@
 
 `get_raw` gives the bytes as they were put, for a client that reads the cache's own codec: nothing is decoded.
 
+When an entry expires stands in it as Unix time, so that processes, restarts and machines agree. That clock may be set:
+
+- back: an entry is good for as long as it was, and for at most `ttl_s` from the first get after that, which writes the
+  new time into it. So no step lengthens a life by more than `ttl_s`, and none ends one.
+- forward: an entry may expire by as much too early, which is a miss.
+
 `Cache(…, Compressed(codec))` keeps the bytes compressed, so that the same room holds more answers; a hit then pays for
 decompressing and a put for compressing.
 """
@@ -31,6 +37,8 @@ from serlab.stats import ZSTD
 
 LEVEL = 3
 """Of zstd; its own default."""
+SKEW_MS = 1000
+"""By how much the clocks of machines that share a backend may differ before it counts as a step."""
 
 
 @dataclass(slots=True)
@@ -106,7 +114,8 @@ class Cache:
     Args:
         backend: where entries are kept.
         codec: of the answers.
-        ttl_s: how long an answer is good; 0 for ever.
+        ttl_s: how long an answer is good; 0 for ever. Of caches that share entries the shortest time counts, from when
+            that cache reads one.
         ignored: fields of a request that do not count.
         namespace: keeps answers apart from those of other caches on the backend.
         clock: gives Unix time in seconds.
@@ -180,7 +189,7 @@ class Cache:
 
     async def put_raw(self, key: bytes, data: bytes) -> None:
         """Keep an answer's bytes, as the codec wrote them."""
-        expires_ms = round((self.clock() + self.ttl_s) * 1000) if self.ttl_s else NEVER
+        expires_ms = max(NEVER + 1, round((self.clock() + self.ttl_s) * 1000)) if self.ttl_s else NEVER
         await self.backend.put(key, seal(key, Entry(data, expires_ms)), self.ttl_s)
 
     async def find(self, key: bytes) -> bytes | None:
@@ -193,7 +202,11 @@ class Cache:
         except DecodeError:
             await self.corrupt(key)
             return None
-        if entry.expires_ms == NEVER or self.clock() * 1000 < entry.expires_ms:
+        left_ms = entry.expires_ms - self.clock() * 1000
+        if entry.expires_ms == NEVER or left_ms > 0:
+            if self.ttl_s and entry.expires_ms != NEVER and left_ms > self.ttl_s * 1000 + SKEW_MS:
+                # The clock was set back since it was put; it would live on by as much, which may be years.
+                await self.put_raw(key, entry.data)
             return entry.data
         self.stats.expired += 1
         await self.backend.delete(key)
