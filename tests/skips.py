@@ -71,6 +71,7 @@ MAY_SKIP = {
     "tests/test_page_calculator.py": (BROWSER,),
     "tests/test_quiet.py": (LINUX,),
     "tests/test_recorded.py": (TRAFFIC,),
+    "tests/test_trouble.py": (LINUX, SERVER, COMPILER),
     "tests/test_workloads.py::test_quantiles_agree_with_the_published_trace": (TRACES,),
 }
 """Module, or module and test → what it may lack; a star stands for any letters."""

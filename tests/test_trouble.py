@@ -2,12 +2,15 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from tests.test_cli import wait_for_lines
 from tests.test_pairing import install
 
 KEY = [name for name in Row._fields if name not in ("run", "value")]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by Linux's /proc")
+COMPILER = shutil.which("g++")
 PROGRAM = str(Path(sys.executable).with_name("serlab"))
 WORK = ("--quick", "--workload", "tool-call-response", "--operation", "encode,decode")
 
@@ -147,7 +152,7 @@ def test_trouble_that_passes_costs_nothing(measure: Any, whole: Any, tmp_path: P
 
 def test_what_stays_unmeasured_says_so_and_is_measured_by_resume(measure: Any, whole: Any, tmp_path: Path) -> None:
     """Three deaths at one codec leave it out and measure the others; it has not failed, in any table."""
-    work = ("compare", *WORK, "--codec", "orjson,hit,msgpack")
+    work = ("time", *WORK, "--codec", "orjson,hit,msgpack")
     done = measure(*work, "-o", "out", what="SIGKILL", times=3)
     assert done.returncode == 1, done.stdout
     rows, findings = load_results(tmp_path / "out"), load_findings(tmp_path / "out")
@@ -160,7 +165,7 @@ def test_what_stays_unmeasured_says_so_and_is_measured_by_resume(measure: Any, w
     assert "--resume -o out" in told
     table = (tmp_path / "out/tables/time.csv").read_text()
     assert re.search(r"hit.*unmeasured", table) and "failed" not in table
-    again = measure("compare", "--resume", "-o", "out")
+    again = measure("time", "--resume", "-o", "out")
     assert again.returncode == 0, again.stdout
     assert load_findings(tmp_path / "out") == [] and keys(tmp_path / "out") == whole(*work)
 
@@ -196,13 +201,16 @@ def test_a_resume_that_cannot_measure_it_either_keeps_what_was_there(measure: An
 
 
 WIRED = ("wire", "--quick", "--workload", "chat-turn", "--codec", "orjson,msgpack", "transport")
+needs_service = pytest.mark.skipif(find_spec("granian") is None, reason="needs the extra service")
+COMMANDS = [
+    pytest.param(("compare", *WORK, "--codec", "orjson,msgpack"), id="compare"),
+    pytest.param(WIRED, id="wire", marks=needs_service),
+]
 
 
-@pytest.mark.parametrize("command", [("compare", *WORK, "--codec", "orjson,msgpack"), WIRED], ids=["compare", "wire"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_signals_to_workers_that_measure_cost_no_row(whole: Any, tmp_path: Path, command: tuple[str, ...]) -> None:
     """Each to a worker whose mark says that it measures, of a cell of its own; nothing is left of any of them."""
-    if command is WIRED:
-        pytest.importorskip("granian", reason="needs the extra service")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     environment = {**os.environ, "TMPDIR": str(temporary)}
@@ -251,6 +259,32 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except OSError:
         return True
+
+
+@pytest.mark.skipif(not COMPILER, reason="needs g++")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wall_clock_that_is_set_costs_no_row(whole: Any, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Back and forward by hours and years, all the time: below every library, in the run, its workers and servers."""
+    library, shift = tmp_path / "wall.so", tmp_path / "shift"
+    source = Path(__file__).with_name("wall.cpp")
+    subprocess.run([str(COMPILER), "-shared", "-fPIC", "-O1", "-o", str(library), str(source)], check=True)
+    shift.write_bytes(bytes(8))
+    environment = {**os.environ, "LD_PRELOAD": str(library), "WALL_SHIFT": str(shift)}
+    show = [sys.executable, "-c", "import time; print(time.time())"]
+    process = subprocess.Popen(
+        [PROGRAM, *command, "-o", "out"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
+    )
+    steps = cycle((-3600, 3600, -400 * 86_400, 0, 90 * 86_400))
+    while process.poll() is None:
+        with shift.open("r+b") as file:
+            file.write(next(steps).to_bytes(8, sys.byteorder, signed=True))
+        time.sleep(0.2)
+    assert process.returncode == 0
+    assert load_findings(tmp_path / "out") == [] and keys(tmp_path / "out") == whole(*command)
+    with shift.open("r+b") as file:
+        file.write((-3600).to_bytes(8, sys.byteorder, signed=True))
+    told = subprocess.run(show, env=environment, capture_output=True, text=True, check=True).stdout
+    assert time.time() - 3700 < float(told) < time.time() - 3500, "the clock was not set"
 
 
 def test_metadata_of_a_process_do_not_mind_a_clock_before_the_start_of_the_machine(

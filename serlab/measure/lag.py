@@ -13,6 +13,7 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.process import BaseProcess
 from random import Random
 from typing import Any
 
@@ -95,15 +96,17 @@ def pool_of_one() -> Iterator[ProcessPoolExecutor]:
         WorkerError: the process died; a `PassingError` where that is no codec's.
     """
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
-        pool.submit(usable_cores).result()
-        members = multiprocessing.active_children()
-        try:
+    members: list[BaseProcess] = []
+    try:
+        with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
+            pool.submit(usable_cores).result()
+            members += multiprocessing.active_children()
             yield pool
-        except BrokenExecutor:
-            status = next((one.exitcode for one in members if one.exitcode), 0)
-            kind = PassingError if is_passing_end(status, "") else WorkerError
-            raise kind(f"the process of the pool died ({ended_by(status)})") from None
+    except BrokenExecutor:
+        # Only now, when the pool has waited for it, is it known how it ended.
+        status = next((one.exitcode for one in members if one.exitcode), 0)
+        kind = PassingError if is_passing_end(status, "") else WorkerError
+        raise kind(f"the process of the pool died ({ended_by(status)})") from None
 
 
 def codec_of(arm: Arm) -> str:
