@@ -9,7 +9,6 @@
     ├── ResultsError (ValueError)         a results folder that cannot be read or continued
     ├── ScenarioError (ValueError)         a scenario with a wrong setting, or one that a run cannot answer
     ├── WorkerError (RuntimeError)        a measuring process died or reported a failure
-    │   └── PassingError                  for a reason that says nothing of what was measured
     ├── InterpreterError (RuntimeError)   the environment of --base cannot be measured with
     ├── NotMeasuredError (LookupError)    a table or figure of what this run did not measure
     ├── ServiceError (RuntimeError)       the model server cannot start, or does not answer a request
@@ -76,12 +75,6 @@ class ScenarioError(SerlabError, ValueError):
 
 class WorkerError(SerlabError, RuntimeError):
     """A measuring process died, ran out of time or reported a failure."""
-
-
-class PassingError(WorkerError):
-    """Measuring failed for what passes: a signal, a busy machine, a full memory."""
-
-    passing = True
 
 
 class InterpreterError(SerlabError, RuntimeError):

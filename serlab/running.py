@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,19 @@ def choose_folder(output: Path | None, resume: bool) -> Path:
     if output is not None:
         return output
     if not resume:
-        return RESULTS / datetime.now().strftime("%Y%m%d-%H%M%S")
+        return unused(RESULTS / datetime.now().strftime("%Y%m%d-%H%M%S"))
     from serlab.results import unfinished
 
     found = unfinished(RESULTS)
     if found is None:
         raise ResultsError(f"{RESULTS}: no run there was stopped; name its folder with -o DIR")
     return found
+
+
+def unused(folder: Path) -> Path:
+    """Give a folder that is not there yet: a clock that was set back gives a second twice."""
+    others = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+    return next(path for path in chain([folder], others) if not path.exists())
 
 
 def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any:

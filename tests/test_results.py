@@ -19,11 +19,12 @@ from serlab.results import (
     Journal,
     Row,
     load_environment,
+    load_findings,
     load_results,
     unfinished,
     write_results,
 )
-from serlab.running import recorded_options
+from serlab.running import recorded_options, unused
 from serlab.verdicts.runs import load_run
 from tests.folders import rows_of, write
 
@@ -88,6 +89,41 @@ def test_the_newest_stopped_run_is_found(tmp_path: Path) -> None:
         (tmp_path / name / "environment.json").touch()
     (tmp_path / "done" / "results.parquet").touch()
     assert unfinished(tmp_path) == tmp_path / "stopped"
+
+
+def test_where_none_was_stopped_one_with_unmeasured_cells_is_found(tmp_path: Path) -> None:
+    """Until they were measured; a journal that cannot be read is passed over."""
+    for name in ("done", "lacking", "damaged"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "environment.json").touch()
+        (tmp_path / name / "results.parquet").touch()
+        Journal(tmp_path / name).append(cell("a", ROW))
+    (tmp_path / "damaged/journal.jsonl").write_text("[\n")
+    assert unfinished(tmp_path) is None
+    journal = Journal(tmp_path / "lacking")
+    journal.append(cell("b", ROW)._replace(findings=[{"outcome": "unmeasured", "codec": "json"}]))
+    assert unfinished(tmp_path) == tmp_path / "lacking"
+    journal.append(cell("b", ROW._replace(process=2)))
+    assert unfinished(tmp_path) is None
+
+
+def test_of_a_cell_that_was_measured_again_the_last_counts(tmp_path: Path) -> None:
+    """For rows and findings alike, in whatever order the others came."""
+    journal = Journal(tmp_path)
+    for found in (cell("a", ROW), cell("b"), cell("a", ROW._replace(value=2.5))._replace(findings=[])):
+        journal.append(found)
+    assert load_results(tmp_path)["value"].tolist() == [2.5] and load_findings(tmp_path) == [{"outcome": "refused"}]
+    assert list(Journal(tmp_path).cells) == ["a", "b"]
+
+
+def test_a_second_that_comes_twice_gives_two_folders(tmp_path: Path) -> None:
+    """As after a clock was set back."""
+    first = unused(tmp_path / "20260101-000000")
+    first.mkdir()
+    second = unused(tmp_path / "20260101-000000")
+    second.mkdir()
+    names = [first.name, second.name, unused(tmp_path / "20260101-000000").name]
+    assert names == ["20260101-000000", "20260101-000000-2", "20260101-000000-3"]
 
 
 def test_a_pipe_is_written_to_and_a_link_stays_one(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def is_open(plan: Plan, cell: Cell, journal: Journal) -> bool:
 
 def unmeasured(cell: Finished) -> set[str]:
     """Name the codecs that trouble kept from being measured in a cell; "" for none of them in particular."""
-    return {one["codec"].removesuffix(BASE) for one in cell.findings if one["outcome"] == UNMEASURED}
+    lost = (one for one in cell.findings if one.get("outcome") == UNMEASURED)
+    return {str(one.get("codec", "")).removesuffix(BASE) for one in lost}
 
 
 def blocked(plan: Plan, cell: Cell, journal: Journal) -> set[str]:

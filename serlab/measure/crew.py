@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, Self
 
 from serlab.codecs import open_codec
 from serlab.codecs.base import reason
-from serlab.errors import PassingError, WorkerError
+from serlab.errors import WorkerError
 from serlab.measure.gil import FLOORS, floor
 from serlab.measure.load import load_messages, teach
-from serlab.measure.trouble import is_passing, is_passing_end
+from serlab.measure.trouble import PassingError, is_passing, is_passing_end
 from serlab.measure.window import Marks, Team, Work, alone
 from serlab.orphans import die_with_parent
 from serlab.stats import CONTROL

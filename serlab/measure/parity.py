@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 from serlab.codecs import open_codec
 from serlab.codecs.base import reason
-from serlab.errors import NoSchemaError, PassingError, SerlabError
+from serlab.errors import NoSchemaError, SerlabError
 from serlab.limits import DEFAULT_LIMITS, Limits
-from serlab.measure.trouble import is_passing
+from serlab.measure.trouble import PassingError, is_passing
 from serlab.messages import first_difference, same, to_document
 
 OUTCOMES = ("equal", "refused", "changed", "no_schema")

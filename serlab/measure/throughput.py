@@ -10,12 +10,12 @@ from random import Random
 from statistics import median
 from typing import Any, NamedTuple
 
-from serlab.errors import PassingError
 from serlab.measure.crew import Crew, Order
 from serlab.measure.gil import HOLDS, RELEASES
 from serlab.measure.load import Emit, bind, load_messages, row
 from serlab.measure.pace import LOAD_OPERATIONS, usable_cores, window_ns, windows
 from serlab.measure.time import carries
+from serlab.measure.trouble import PassingError
 from serlab.measure.window import rate_per_s
 from serlab.stats import CONTROL
 

@@ -9,6 +9,8 @@ import errno
 import signal
 from concurrent.futures import BrokenExecutor
 
+from serlab.errors import WorkerError
+
 CRASHES = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS}
 )
@@ -19,6 +21,12 @@ MEMORY_WORDS = ("MemoryError", "bad_alloc", "memory allocation of", "out of memo
 SCARCE = frozenset({errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 """Errors of a system that has run out of something."""
 LONGEST_CHAIN = 100
+
+
+class PassingError(WorkerError):
+    """Measuring failed for what passes: a signal, a busy machine, a full memory."""
+
+    passing = True
 
 
 def is_passing(error: BaseException) -> bool:
