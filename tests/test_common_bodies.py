@@ -11,9 +11,9 @@ from serlab import compare, from_document, load_findings, open_codec
 from serlab.decide import decide, scenario_names
 from serlab.errors import ScenarioError
 from serlab.measure import bodies
+from serlab.measure.cell import job_of, unable
 from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
-from serlab.measure.run import job_of, unable
 from serlab.outcomes import why_unmeasured
 from serlab.page import write_page
 from serlab.report import build_tables
