@@ -44,8 +44,8 @@ class Row(NamedTuple):
             was measured on a whole call, where `codec` is the arm and `serlab.measure.wire.METRICS` has the metrics.
         metric: time, time-paired and time-again (where two environments are paired), raw, gzip, zstd, allocations,
             bytes, peak, growth, retained, rate, byte-rate, lag-p50, lag-p99, lag-max, lag-rate, equal, refused,
-            changed, no_schema, failed, unmeasured; and common, the bodies that the codec's figures are over, where some codec
-            with figures refused one.
+            changed, no_schema, failed, unmeasured; and common, the bodies that the codec's figures are over, where
+            some codec with figures refused one.
         unit: of the value.
         process: the worker's number, from 0.
         value: the figure.

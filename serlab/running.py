@@ -64,9 +64,8 @@ def run(
     try:
         table = run_plan(plan, directory, resume, console(stderr=True))
     except KeyboardInterrupt:
-        print(
-            f"\nserlab: stopped; what is measured is kept, go on with: {going_on(directory, options)}", file=sys.stderr
-        )
+        again = going_on(directory, options)
+        print(f"\nserlab: stopped; what is measured is kept, go on with: {again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     # An answer takes sizes and times; of a run without them `serlab report` writes a page all the same.
     page = write_page(directory) if {"size", "time"} <= set(parts) or WIRE in parts else None
@@ -76,9 +75,8 @@ def run(
         show_results(console(), table, directory)
         show_page(page)
     if any(finding["outcome"] == UNMEASURED for finding in table.attrs["findings"]):
-        complain(
-            f"trouble kept something from being measured, which is no codec's failure: {going_on(directory, options)}"
-        )
+        again = going_on(directory, options)
+        complain(f"trouble kept something from being measured, which is no codec's failure: {again}")
     if any(finding["outcome"] != "no_schema" for finding in table.attrs["findings"]):
         raise typer.Exit(FINDING)
 
