@@ -96,6 +96,7 @@ def http(codec: str, kind: str, data: bytes) -> None:
     path = next(path for path, kinds in PATHS.items() if kinds.request == kind)
     media = f"application/x-serlab; codec={codec}".encode()
     scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
+    scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
     scope |= {"query_string": b"", "headers": [(b"content-type", media)], "scheme": "http", "root_path": ""}
     asyncio.run(application(Engine(Settings(tokens=1)))(scope, receive, send))
     if status[0] >= 500:
