@@ -139,7 +139,7 @@ def test_unguarded_codec_is_found(codec: str, tmp_path: Path) -> None:
     """The same search over a codec without limits finds what is too dear, and writes down how to make it."""
     found: list[Find] = []
     search = Search([codec + UNGUARDED], Random(1), say=found.append)
-    search.run(600, until=lambda find: True)
+    search.run(600, first=True)
     assert found and found[0].score > 1
     path = Path(keep(tmp_path, found[0]))
     assert path.stat().st_size < 20_000 and replay(path, tmp_path / "message") == 1

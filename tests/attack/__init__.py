@@ -9,6 +9,6 @@ its length. What takes more is a find: it is made as small as can be and written
 - `places`, `schemas`: what may stand where; `seeds`: where a search begins; `mutate`: recipe → another.
 - `entrances`: what is called; `trial`: a process that calls it and measures; `search`: what is tried next.
 - `tried`: what is known of a recipe; `finds`: what is too dear, and made smaller.
-- `kinds`, `proof`: whether the search finds again what was once repaired.
+- `proof`: whether the search finds again what was once repaired.
 - `__main__`: the command.
 """

@@ -11,7 +11,6 @@ from time import monotonic
 
 from tests.attack.entrances import ENTRANCES, FORMS, RENDERS, USUAL, form_of
 from tests.attack.finds import Find
-from tests.attack.kinds import TELLS
 from tests.attack.recipe import plain, scaled
 from tests.attack.search import CLASSES, Search
 from tests.attack.seeds import KINDS
@@ -32,7 +31,7 @@ def main() -> int:
         "--codec", action="append", default=[], choices=FORMS, metavar="NAME", help="repeat; default: 7"
     )
     parser.add_argument("--leave-out", action="append", default=[], choices=KINDS, metavar="KIND", help="seeds; repeat")
-    parser.add_argument("--until", choices=TELLS, metavar="KIND", help="end at a find of that kind")
+    parser.add_argument("--first", action="store_true", help="end at the first find")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where finds are kept")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table of the worst into this page")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="make one find again and measure it")
@@ -48,9 +47,7 @@ def main() -> int:
 
     search = Search(given.codec or list(USUAL), Random(given.seed), given.workers, frozenset(given.leave_out), say=say)
     print(f"searching for {given.seconds:.0f} s from seed {given.seed}", flush=True)
-    search.run(given.seconds, TELLS.get(given.until))
-    if given.until and search.finds:
-        print(f"until: {given.until} after {monotonic() - start:.0f} s", flush=True)
+    search.run(given.seconds, first=given.first)
     table = "\n".join(rows(search))
     print(table)
     print(

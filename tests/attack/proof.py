@@ -3,8 +3,7 @@
     python -m tests.attack.proof [--seconds 600] [NAME…]
 
 For each repair the tree is cloned into a scratch folder, the repair is taken back there by an edit of the source, and a
-search runs without the seeds of its kind, until it finds a message of that kind that is too dear there and is not with
-the repair. An edit whose text is no longer in the source is an error: the repair has moved, and the proof with it.
+search runs without the seeds of its kind, until it finds a message that is too dear there and is not with the repair. An edit whose text is no longer in the source is an error: the repair has moved, and the proof with it.
 """
 
 import argparse
@@ -16,7 +15,6 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from tests.attack.kinds import TELLS
 from tests.conftest import ROOT
 
 
@@ -98,7 +96,7 @@ def prove(name: str, seconds: float, seed: int) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         tree, finds = clone(Path(folder), repair.edits), Path(folder) / "finds"
         while (left := end - monotonic()) > 1:
-            options = ["--seconds", str(left), "--seed", str(seed), "--until", name, "--folder", str(finds)]
+            options = ["--seconds", str(left), "--seed", str(seed), "--first", "--folder", str(finds)]
             options += [part for codec in repair.codecs for part in ("--codec", codec)]
             options += [part for kind in repair.left_out for part in ("--leave-out", kind)]
             said = attack(tree, options).stdout.splitlines()
@@ -125,7 +123,7 @@ def attack(tree: Path, options: list[str]) -> "subprocess.CompletedProcess[str]"
 def main() -> int:
     """Prove what is asked for, or everything."""
     parser = argparse.ArgumentParser(prog="python -m tests.attack.proof", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *TELLS], help="default: all")
+    parser.add_argument("names", nargs="*", choices=[[], *REPAIRS], help="default: all")
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()

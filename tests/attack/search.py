@@ -72,17 +72,15 @@ class Search:
     kept: dict[str, list[Tried]] = field(default_factory=dict)
     worst: dict[tuple[str, str, str], list[tuple[Cost, float]]] = field(default_factory=dict)
     finds: list[Find] = field(default_factory=list)
-    until: Callable[[Find], bool] | None = None
     trials: int = 0
 
-    def run(self, seconds: float, until: Callable[[Find], bool] | None = None) -> None:
+    def run(self, seconds: float, first: bool = False) -> None:
         """Search for a while.
 
         Args:
             seconds: how long; a fifth of it goes into trying the dearest at every entrance and length.
-            until: ends the search at a find; others are not kept then.
+            first: end at the first find.
         """
-        self.until = until
         for codec in self.codecs:
             warm(codec)
         start = monotonic()
@@ -90,10 +88,10 @@ class Search:
         self.random.shuffle(queue)
         while monotonic() < start + SEARCHING * seconds:
             batch = [queue.pop() if queue else self.next(codec) for codec in self.codecs]
-            if self.measure(batch, start + seconds) and until:
+            if self.measure(batch, start + seconds) and first:
                 return
         for job in self.sweep():
-            if monotonic() > start + seconds or (self.measure([job], start + seconds) and until):
+            if monotonic() > start + seconds or (self.measure([job], start + seconds) and first):
                 return
 
     def first(self, codec: str) -> list[Job]:
@@ -191,9 +189,7 @@ class Search:
             slot[1] = max(slot[1], (cost, value), key=lambda item: item[0].memory)
 
     def is_new(self, find: Find) -> bool:
-        """Tell whether nothing of the kind was found, and it is what is looked for."""
-        if self.until is not None and not self.until(find):
-            return False
+        """Tell whether nothing of the kind was found."""
         mine = [other for other in self.finds if other.codec == find.codec]
         return len(mine) < MOST_FINDS and shape(find.node) not in {shape(other.node) for other in mine}
 
