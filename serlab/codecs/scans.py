@@ -64,6 +64,32 @@ ROW = 16
 SMALL = re.compile(rb"[\x00-\x7f\xc0\xc2\xc3\xe0-\xff]*")
 """A row of numbers, booleans and nulls of one byte."""
 
+COUNTED = 16
+"""Values that take memory, of which `row_of` finds so many at once."""
+
+ROW_EVERY = 64
+"""After so many bytes it is worth a look whether numbers or short texts stand in a row."""
+
+
+def short_values() -> re.Pattern[bytes]:
+    """Write a pattern of numbers and short texts in a row, with numbers that take no memory around them.
+
+    Of its groups every second one counts, and each before it says that this is a text. A match takes 0.4 µs and 0.06
+    for each of these, hardly anything for the other numbers; a look in Python takes 0.1 µs for either.
+    """
+    free = rb"[\x00-\x7f\xc0\xc2\xc3]*+"
+    numbers = rb"[\xe0-\xff]|[\xcc\xd0].|[\xcd\xd1]..|[\xca\xce\xd2].{4}|[\xcb\xcf\xd3].{8}"
+    texts = b"|".join(b"\\x%x.{%d}" % (0xA0 | length, length) for length in range(32))
+    pattern = b""
+    for _ in range(COUNTED):
+        pattern = b"(?:(?>%b|(?:%b)())()%b%b)?+" % (numbers, texts, free, pattern)
+    return re.compile(free + pattern, re.DOTALL)
+
+
+SHORT = short_values()
+SHORTS = frozenset({*range(0x80), *range(0xA0, 0xC1), 0xC2, 0xC3, *WIDE, *range(0xE0, 0x100)})
+"""Heads of what it matches."""
+
 JUMP = 2**62
 """A step that leaves the loop: what follows the head has to be read."""
 
@@ -219,20 +245,25 @@ def walk_msgpack(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> tuple[s
     """
     costs, place, end, counted = costs_of(grown), 0, len(data), 0
     while place < end:
-        stop = min(place + PIECE, end)
-        while place < stop:
-            head = data[place]
-            counted += costs[head]
-            place += STEPS[head]
-            if place >= JUMP:
-                place -= JUMP
-                # By far the most: a text of 32 to 255 bytes.
-                if head == 0xD9 and place + 1 < end:
-                    counted += TEXT_GROWTH * data[place + 1]
-                    place += 2 + data[place + 1]
-                else:
-                    place, more = long_value(data, place, grown)
-                    counted += more
+        look = min(place + PIECE, end)
+        while place < look:
+            if data[place] in SHORTS:
+                more, place = short_at(data, place, look)
+                counted += more
+            stop = min(place + ROW_EVERY, look)
+            while place < stop:
+                head = data[place]
+                counted += costs[head]
+                place += STEPS[head]
+                if place >= JUMP:
+                    place -= JUMP
+                    # By far the most: a text of 32 to 255 bytes.
+                    if head == 0xD9 and place + 1 < end:
+                        counted += TEXT_GROWTH * data[place + 1]
+                        place += 2 + data[place + 1]
+                    else:
+                        place, more = long_value(data, place, grown)
+                        counted += more
         arrays, rest = divmod(counted, FIELD * FIELD)
         items, size = divmod(rest, FIELD)
         if passed := limit_passed(limits, end, items, size):
@@ -303,6 +334,28 @@ def long_value(data: bytes, place: int, grown: Grown) -> tuple[int, int]:
         if numbers < ROW:
             break
     return start, counted
+
+
+def short_at(data: bytes, place: int, stop: int) -> tuple[int, int]:
+    """Step over numbers and short texts that stand in a row.
+
+    Args:
+        data: one message.
+        place: where the first one begins.
+        stop: where to end if there are more; one that reaches beyond it is left.
+
+    Returns:
+        What they count, and the place behind them.
+    """
+    counted, start, texts = 0, place, 0
+    while match := SHORT.match(data, place, stop):
+        place, found = match.end(), (match.lastindex or 0) // 2
+        counted += found
+        texts += found - match.groups()[: 2 * found : 2].count(None)
+        if found != COUNTED:
+            break
+    size = texts * (FIELD + STRING) + (place - start if texts else 0)
+    return size + (counted - texts) * NUMBER, place
 
 
 def wideness(text: bytes) -> int:
