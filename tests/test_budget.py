@@ -212,6 +212,23 @@ WORST |= {
     }.items()
 }
 WORST |= {
+    f"{name}, {codec}": (codec, "ChatRequest", lambda unit=unit, count=count: listed("stop", unit * count, count))
+    for codec in ("msgpack", "msgspec-msgpack")
+    for name, unit, count in [
+        ("bytes", b"\xc4\x00", 900_000),
+        ("long heads of texts", b"\xda\x00\x00", 990_000),
+        ("long heads of lists", b"\xdc\x00\x00", 550_000),
+    ]
+}
+WORST |= {
+    f"vectors of bytes, {codec}": (
+        codec,
+        "EmbeddingResponse",
+        lambda: listed("data", b"\x81\xa9embedding\xc4\x04\0\0\0\0" * 320_000, 320_000),
+    )
+    for codec in MSGPACK
+}
+WORST |= {
     f"{unit!r} in {place}, {name}": (
         name,
         "EmbeddingResponse" if place == "data" else "ChatRequest",

@@ -211,7 +211,7 @@ def suspect_json(grown: Grown, data: bytes, limits: Limits) -> bool:
 
 
 def exact_msgpack(grown: Grown, data: bytes, limits: Limits) -> bool:
-    """Tell whether MessagePack is to be counted value by value: its bytes above ASCII, or all as heads, may be too many."""
+    """Tell whether MessagePack is to be counted value by value: its bytes above ASCII, or all as heads, may be many."""
     return limits.max_depth is not None or suspect_msgpack(grown, data, limits, high_bytes(data))
 
 
