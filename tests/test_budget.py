@@ -154,6 +154,11 @@ def worst(fmt: str, unit: Any, place: str, count: int) -> bytes:
     return msgpack.packb(document, use_single_float=True)
 
 
+def listed(field: str, values: bytes, count: int) -> bytes:
+    """Make a message of MessagePack with a list of so many values."""
+    return b"\x81" + msgpack.packb(field) + b"\xdd" + count.to_bytes(4, "big") + values
+
+
 MEASURE = """
 import sys, time
 from serlab.codecs import open_codec
@@ -190,6 +195,38 @@ WORST: dict[str, tuple[str, str, Any]] = {
         "ChatRequest",
         lambda: msgpack.packb({f"{i:x}": 1 for i in range(400_000)}),
     ),
+}
+WORST |= {
+    f"{name}, {codec}": (codec, "GenerateRequest", make)
+    for codec in ("msgpack", "msgspec-msgpack")
+    for name, make in {
+        "small numbers behind a wide one": lambda: listed(
+            "prompt_token_ids", b"\xce\xff\xff\xff\xff" + b"\x7f" * 13_999_999, 14_000_000
+        ),
+        "small numbers where text belongs": lambda: listed("regex", b"\7" * 8_360_000, 8_360_000),
+        "small and wide numbers in turns": lambda: listed("stop", b"\xcc\xf0\7" * 3_500_000, 7_000_000),
+        "short texts among numbers": lambda: listed("stop", b"\xa0" + (b"\xa0" + b"\7" * 13) * 850_000, 11_900_001),
+        "short texts and numbers in turns": lambda: listed(
+            "stop", (b"\xa1a\xcc\xf0" + b"\7" * 10) * 650_000, 7_800_000
+        ),
+    }.items()
+}
+WORST |= {
+    f"{name}, {codec}": (codec, "ChatRequest", lambda unit=unit, count=count: listed("stop", unit * count, count))
+    for codec in ("msgpack", "msgspec-msgpack")
+    for name, unit, count in [
+        ("bytes", b"\xc4\x00", 900_000),
+        ("long heads of texts", b"\xda\x00\x00", 990_000),
+        ("long heads of lists", b"\xdc\x00\x00", 550_000),
+    ]
+}
+WORST |= {
+    f"vectors of bytes, {codec}": (
+        codec,
+        "EmbeddingResponse",
+        lambda: listed("data", b"\x81\xa9embedding\xc4\x04\0\0\0\0" * 320_000, 320_000),
+    )
+    for codec in MSGPACK
 }
 WORST |= {
     f"{unit!r} in {place}, {name}": (

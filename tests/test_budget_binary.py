@@ -132,6 +132,7 @@ ATTACKS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
         lambda: (field("GenerateRequest", "prompt_token_ids", 0) + b"\1") * 5_000_000,
     ),
     "unknown fields": ("protobuf", "GenerateRequest", lambda: b"\xa2\x7d\x00" * 990_000),
+    "short JSON texts": ("protobuf", "ChatChunk", lambda: (field("ChatChunk", "id_json") + b"\x010") * 990_000),
     "marks of groups": ("protobuf", "GenerateRequest", lambda: b"\x0b\x0c" * 2_000_000),
     "nulls": (
         "protobuf",

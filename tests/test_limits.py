@@ -13,7 +13,7 @@ from serlab import build
 from serlab.codecs import codec_names, jsontext, open_codec
 from serlab.codecs.guard import grown_of, high_bytes, suspect_json, suspect_msgpack
 from serlab.codecs.protoscan import scan_protobuf
-from serlab.codecs.scans import scan_json, scan_msgpack
+from serlab.codecs.scans import FIELD, PLACE, TEXT_GROWTH, costs_of, scan_json, scan_msgpack
 from serlab.errors import DecodeError
 from serlab.generated import llm_pb2
 from serlab.limits import DEFAULT_LIMITS, MIB, UNLIMITED, Limits
@@ -226,6 +226,26 @@ def test_scans_count_what_is_there(value: object) -> None:
     ]:
         assert scan(data, exact) == ""
         assert scan(data, less) == ("max_depth" if depth(value) else scan(data, less))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_of_short_values_are_counted_one_by_one(seed: int) -> None:
+    """Items exactly; bytes as the heads say, and a few more where texts and numbers are mixed."""
+    random = Random(seed)
+    values = [1, 200, 70_000, 2**33, -1, -100, -40_000, -(2**33), 0.5, None, True, "", "a", "a" * 31, "a" * 40, b"", []]
+    some = random.choices(values, k=random.randint(1, 6))
+    packed = [msgpack.packb(value) for value in random.choices(some, k=random.randint(1, 30_000))]
+    costs = costs_of(CHAT)
+    items = 1 + sum(costs[value[0]] // FIELD % FIELD for value in packed)
+    data = msgpack.packb(None) * 70 + b"\xdd" + len(packed).to_bytes(4, "big") + b"".join(packed)
+    assert scan_msgpack(data, replace(UNLIMITED, max_items=items), CHAT) == ""
+    assert scan_msgpack(data, replace(UNLIMITED, max_items=items - 1), CHAT) == "max_items"
+    long = TEXT_GROWTH * 40 * packed.count(msgpack.packb("a" * 40))
+    size = (
+        costs[0xDD] % FIELD + CHAT.array + len(packed) * PLACE + long + sum(costs[value[0]] % FIELD for value in packed)
+    )
+    assert scan_msgpack(data, replace(UNLIMITED, max_materialized_bytes=size + len(data)), CHAT) == ""
+    assert scan_msgpack(data, replace(UNLIMITED, max_materialized_bytes=size - 1), CHAT) == "max_materialized_bytes"
 
 
 def test_scan_of_text_without_end_is_linear() -> None:

@@ -210,10 +210,9 @@ def suspect_json(grown: Grown, data: bytes, limits: Limits) -> bool:
     return limit_passed(limits, len(data), groups + strings, size) != ""
 
 
-def settle_msgpack(grown: Grown, data: bytes, limits: Limits) -> str:
-    """Count MessagePack: the bytes above ASCII first, then all as if each were a head, then its values one by one."""
-    exact = limits.max_depth is not None or suspect_msgpack(grown, data, limits, high_bytes(data))
-    return scan_msgpack(data, limits, grown) if exact else ""
+def exact_msgpack(grown: Grown, data: bytes, limits: Limits) -> bool:
+    """Tell whether MessagePack is to be counted value by value: its bytes above ASCII, or all as heads, may be many."""
+    return limits.max_depth is not None or suspect_msgpack(grown, data, limits, high_bytes(data))
 
 
 def settle_reserving(grown: Grown, settled: int, data: bytes, limits: Limits) -> str:
@@ -225,10 +224,8 @@ def settle_reserving(grown: Grown, settled: int, data: bytes, limits: Limits) ->
         data: one message.
         limits: the bounds.
     """
-    if len(data) > settled:
-        passed = settle_msgpack(grown, data, limits)
-        if passed or limits.max_depth is not None:
-            return passed
+    if len(data) > settled and exact_msgpack(grown, data, limits):
+        return scan_msgpack(data, limits, grown)
     if 0xDC not in data and 0xDD not in data:
         return ""
     claiming = sum(count((marks & 0xFE) == 0xDC) for marks in chunks(data))

@@ -121,6 +121,8 @@ def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
                     items -= length >> 3 if table is not None else 0
                     if large and length > jsonweight.LONG:
                         size -= (TEXT_COPIES[jsonweight.width(data[place:stop])] - growth) * length
+                elif kind == "json" and length < SHORT_JSON:
+                    size -= weight + jsonweight.WORST * length
                 elif kind == "json" or kind == "mixed":
                     found = weigh(data[place:stop], kind == "mixed", items, size, large)
                     items, size = items - found.items, size - weight - found.size
@@ -150,8 +152,6 @@ def weigh(text: bytes, mixed: bool, items: int, size: int, large: bool) -> jsonw
         size: bytes left.
         large: whether the message is so long that copies count.
     """
-    if len(text) < SHORT_JSON and not mixed:
-        return jsonweight.Weight(0, jsonweight.WORST * len(text))
     widest = WIDEST_MIXED if mixed else 0
     found = jsonweight.bound(text, widest)
     if found.items > items or found.size > size:

@@ -35,6 +35,10 @@ LIST, PLACE = 160, 18
 BYTES = 160
 """What bytes take more than text: variants make arrays of them."""
 
+LONG_HEAD = 300
+"""What a head with a length of two bytes or four counts more: reading it takes 0.5 µs, too long for empty ones by the
+million."""
+
 TEXT_GROWTH = 4
 """Bytes that one byte of text becomes at most: one wide character widens a whole string."""
 
@@ -55,6 +59,9 @@ SIZED = {0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0), 0xC4: (1, 0), 0xC5: (2, 0), 0
 SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
 """Text, bytes and extensions: (width of the length, bytes between it and the content)."""
 
+EIGHT = {0xD9: (TEXT_GROWTH, 2), 0xC4: (1, 2), 0xC7: (1, 3)}
+"""Those with a length of one byte: (what a byte of the content becomes, bytes before it)."""
+
 GROUPS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 """Arrays and maps: (width of the count, values per element)."""
 
@@ -63,6 +70,32 @@ ROW = 16
 
 SMALL = re.compile(rb"[\x00-\x7f\xc0\xc2\xc3\xe0-\xff]*")
 """A row of numbers, booleans and nulls of one byte."""
+
+COUNTED = 16
+"""Values that take memory, of which `row_of` finds so many at once."""
+
+ROW_EVERY = 64
+"""After so many bytes it is worth a look whether numbers or short texts stand in a row."""
+
+
+def short_values() -> re.Pattern[bytes]:
+    """Write a pattern of numbers and short texts in a row, with numbers that take no memory around them.
+
+    Of its groups every second one counts, and each before it says that this is a text. A match takes 0.4 µs and 0.06
+    for each of these, hardly anything for the other numbers; a look in Python takes 0.1 µs for either.
+    """
+    free = rb"[\x00-\x7f\xc0\xc2\xc3]*+"
+    numbers = rb"[\xe0-\xff]|[\xcc\xd0].|[\xcd\xd1]..|[\xca\xce\xd2].{4}|[\xcb\xcf\xd3].{8}"
+    texts = b"|".join(b"\\x%x.{%d}" % (0xA0 | length, length) for length in range(32))
+    pattern = b""
+    for _ in range(COUNTED):
+        pattern = b"(?:(?>%b|(?:%b)())()%b%b)?+" % (numbers, texts, free, pattern)
+    return re.compile(free + pattern, re.DOTALL)
+
+
+SHORT = short_values()
+SHORTS = frozenset({*range(0x80), *range(0xA0, 0xC1), 0xC2, 0xC3, *WIDE, *range(0xE0, 0x100)})
+"""Heads of what it matches."""
 
 JUMP = 2**62
 """A step that leaves the loop: what follows the head has to be read."""
@@ -219,20 +252,26 @@ def walk_msgpack(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> tuple[s
     """
     costs, place, end, counted = costs_of(grown), 0, len(data), 0
     while place < end:
-        stop = min(place + PIECE, end)
-        while place < stop:
-            head = data[place]
-            counted += costs[head]
-            place += STEPS[head]
-            if place >= JUMP:
-                place -= JUMP
-                # By far the most: a text of 32 to 255 bytes.
-                if head == 0xD9 and place + 1 < end:
-                    counted += TEXT_GROWTH * data[place + 1]
-                    place += 2 + data[place + 1]
-                else:
-                    place, more = long_value(data, place, grown)
-                    counted += more
+        look = min(place + PIECE, end)
+        while place < look:
+            if data[place] in SHORTS:
+                more, place = short_at(data, place, look)
+                counted += more
+            stop = min(place + ROW_EVERY, look)
+            while place < stop:
+                head = data[place]
+                counted += costs[head]
+                place += STEPS[head]
+                if place >= JUMP:
+                    place -= JUMP
+                    # By far the most: a text of 32 to 255 bytes. The others would take long by the million.
+                    if head in EIGHT and place + 1 < end:
+                        growth, before = EIGHT[head]
+                        counted += growth * data[place + 1]
+                        place += before + data[place + 1]
+                    else:
+                        place, more = long_value(data, place, grown)
+                        counted += more
         arrays, rest = divmod(counted, FIELD * FIELD)
         items, size = divmod(rest, FIELD)
         if passed := limit_passed(limits, end, items, size):
@@ -262,9 +301,11 @@ def costs_of(grown: Grown) -> tuple[int, ...]:
         else:
             costs[head] = FIELD + STRING + (head & 31)
     for head in (*SIZED, *FIXED_EXT):
-        costs[head] = FIELD + STRING + (0 if head >= 0xD9 else BYTES)
+        # Bytes become arrays where lists do.
+        costs[head] = FIELD + STRING + (0 if head >= 0xD9 else BYTES + grown.array - LIST)
+        costs[head] += LONG_HEAD if head in SIZED and head not in EIGHT else 0
     for head in GROUPS:
-        costs[head] = FIELD
+        costs[head] = FIELD + LONG_HEAD
     return tuple(costs)
 
 
@@ -289,7 +330,9 @@ def long_value(data: bytes, place: int, grown: Grown) -> tuple[int, int]:
     width, factor = SIZED[head] if head in SIZED else GROUPS[head]
     start = place + 1 + width
     # What is cut off counts as far as there are bytes.
-    number = min(int.from_bytes(data[place + 1 : start]), max(0, len(data) - start))
+    number = int.from_bytes(data[place + 1 : start])
+    if number > len(data) - start:
+        number = max(0, len(data) - start)
     if head in SIZED:
         text = data[start : start + number] if 0xD9 <= head <= 0xDB else b""
         return start + factor + number, len(text) * wideness(text) if text else number
@@ -303,6 +346,28 @@ def long_value(data: bytes, place: int, grown: Grown) -> tuple[int, int]:
         if numbers < ROW:
             break
     return start, counted
+
+
+def short_at(data: bytes, place: int, stop: int) -> tuple[int, int]:
+    """Step over numbers and short texts that stand in a row.
+
+    Args:
+        data: one message.
+        place: where the first one begins.
+        stop: where to end if there are more; one that reaches beyond it is left.
+
+    Returns:
+        What they count, and the place behind them.
+    """
+    counted, start, texts = 0, place, 0
+    while match := SHORT.match(data, place, stop):
+        place, found = match.end(), (match.lastindex or 0) // 2
+        counted += found
+        texts += found - match.groups()[: 2 * found : 2].count(None)
+        if found != COUNTED:
+            break
+    size = texts * (FIELD + STRING) + (place - start if texts else 0)
+    return size + (counted - texts) * NUMBER, place
 
 
 def wideness(text: bytes) -> int:
