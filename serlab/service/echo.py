@@ -47,7 +47,7 @@ async def returned(heavy: Heavy, content: str, kind: str, data: bytes) -> Sequen
     if content == BYTES:
         return (data,)
     codec = open_codec(content_of(content).codec, kind[:SHOWN])
-    if is_large(data):
+    if is_large(data, codec.name):
         return (await heavy.prepared(kind, codec.name, data, kind, codec.name)).pieces
     return (codec.encode(await heavy.decoded(codec, data)),)
 
@@ -59,7 +59,7 @@ def grpc_handler(heavy: Heavy) -> Any:
         told = dict(context.invocation_metadata() or ())
         content, kind = str(told.get(CONTENT_HEADER, BYTES)), str(told.get(KIND_HEADER, ""))
         try:
-            if is_large(data) and content != BYTES:
+            if content != BYTES and is_large(data, content_of(content).codec):
                 await heavy.place()
             return b"".join(await returned(heavy, content, kind, data))
         except Exception as error:

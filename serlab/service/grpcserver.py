@@ -105,7 +105,7 @@ class Service:
             DecodeError: it is none; or Refusal, if it is large.
         """
         heavy = self.engine.heavy
-        if not is_large(data):
+        if not is_large(data, "protobuf"):
             return await heavy.decoded(self.codecs[kind], data)
         await heavy.place()
         return await heavy.prepared(kind, "protobuf", data)

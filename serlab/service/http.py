@@ -86,7 +86,7 @@ class Handlers:
         data = await self.arrivals.body(request)
         try:
             writes = "" if kinds.piece else answer_content(accept, content, False).codec
-            if is_large(data):
+            if is_large(data, content.codec):
                 message = await self.prepared(request, kinds, content.codec, writes, data, deadline)
                 fault = self.engine.admit(message, forced)
             else:
@@ -142,7 +142,7 @@ class Handlers:
         header = BYTES if content == BYTES else content_of(content).header()
         data = await self.arrivals.body(request)
         try:
-            if is_large(data) and content != BYTES:
+            if content != BYTES and is_large(data, content_of(content).codec):
                 await self.engine.heavy.place()
                 work = returned(self.engine.heavy, content, kind, data)
                 pieces = await while_connected(request.receive, work)

@@ -24,6 +24,7 @@ from tests.service.helpers import CHAT, PATH, asking, bounded, client, until
 EMBED = "/v1/embeddings"
 DEAREST = {"model": "m", "input": ["t"] * 2048, "dimensions": MOST_NUMBERS // 2048}
 COMPLETE = "/v1/completions"
+DENSE = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}] * 20_000}
 PROMPTS = {"model": "m", "prompt": ["once", "upon", "a time"], "max_tokens": 4}
 
 
@@ -153,6 +154,24 @@ def test_dearest_answer_leaves_the_loop_to_others() -> None:
             vectors = orjson.loads((await dear).content)["data"]
             assert len(vectors) == 2048 and {len(b64decode(one["embedding"])) for one in vectors} == {4 * 2048}
             assert answered > 3
+
+    bounded(work())
+
+
+def test_dense_messages_are_for_a_child() -> None:
+    """A message of small objects, which takes a codec far longer than a long text; a picture stays with the loop."""
+    picture = b'{"image":"' + b"A" * (1 << 20) + b'"}'
+    objects = b'{"messages":[' + b"[]," * (1 << 18) + b"[]]}"
+    assert heavy.is_large(objects, "orjson") and not heavy.is_large(picture, "orjson")
+    assert heavy.is_large(objects, "protobuf") and not heavy.is_large(picture[: heavy.DENSE_BYTES], "protobuf")
+    assert heavy.is_large(bytes(heavy.LARGE_BYTES + 1), "orjson")
+
+    async def work() -> None:
+        data = open_codec("protobuf", "ChatRequest").encode(from_document("ChatRequest", DENSE))
+        assert heavy.DENSE_BYTES < len(data) < heavy.LARGE_BYTES
+        async with running() as server, client(server) as http:
+            answer = await http.post(PATH, content=data, headers={"content-type": "application/x-protobuf"})
+            assert answer.status_code == 200 and len(children(server)) == 1
 
     bounded(work())
 
