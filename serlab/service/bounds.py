@@ -23,7 +23,7 @@ HEADER_BUFFER_BYTES = 8192 + 4096 * 100
 is also the size of a piece of a body, so a small one would make large uploads slow."""
 
 MAX_STREAMS = 200
-"""Requests at once over one connection of HTTP/2; the others wait with their client."""
+"""Requests at once over one connection of HTTP/2 or gRPC; the others wait with their client."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from serlab.service.refusals import Refusal, overloaded
 
 T = TypeVar("T")
 
-LONG_BYTES, LARGE_BYTES = 1 << 16, 3 << 19
+LONG_BYTES, LARGE_BYTES = 1 << 14, 3 << 19
 """From where on a body is decoded by turns; and by a child."""
 DENSE_BYTES, DENSE_ITEMS = 1 << 18, 1 << 16
 """From where on a child reads what is dense: a codec takes up to 0.35 ms for a kilobyte of small objects (protobuf),

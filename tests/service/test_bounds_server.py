@@ -1,10 +1,14 @@
 """Connections, headers and bodies of strangers have limits, and nobody else is locked out."""
 
 import asyncio
+import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
+import hpack
 import httpx2
 import orjson
 import pytest
@@ -25,7 +29,7 @@ from tests.service.boundhelpers import (
     port_of,
     strangers,
 )
-from tests.service.helpers import CHAT, PATH, asking, bounded, client, until
+from tests.service.helpers import CHAT, HANG_S, PATH, asking, bounded, client, until
 
 FEW = Bounds(connections=32)
 WAYS = [SILENT, SLOW_HEADERS, SLOW_BODY, SLOW_HTTP2]
@@ -194,6 +198,42 @@ def test_metadata_of_grpc_have_a_limit() -> None:
                 await stub.Generate(prompt, metadata=[("x-long", "y" * (MAX_HEADER_BYTES + 1))])
             assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
             assert (await stub.Generate(prompt)).choices
+
+    bounded(work())
+
+
+def test_calls_of_grpc_that_are_begun_and_reset_cost_others_none() -> None:
+    """Some connections do nothing else; a good client's calls are all answered."""
+
+    def resets(port: int, over: threading.Event) -> None:
+        encoder, number = hpack.Encoder(), 1
+        headers = [(":method", "POST"), (":scheme", "http"), (":path", "/serlab.LLMService/Generate")]
+        headers += [(":authority", "x"), ("content-type", "application/grpc"), ("te", "trailers")]
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), HANG_S) as connection:
+            connection.sendall(SLOW_HTTP2)
+            while not over.is_set():
+                data = b""
+                for _ in range(50):
+                    block, stream = encoder.encode(headers), number.to_bytes(4)
+                    data += (
+                        len(block).to_bytes(3) + b"\1\4" + stream + block + b"\0\0\4\3\0" + stream + bytes((0, 0, 0, 8))
+                    )
+                    number += 2
+                connection.sendall(data)
+
+    async def work() -> None:
+        over = threading.Event()
+        async with running() as server, grpc.aio.insecure_channel(server.addresses.grpc) as channel:
+            port = port_of(server.addresses.grpc)
+            foes = [asyncio.create_task(asyncio.to_thread(resets, port, over)) for _ in range(4)]
+            try:
+                stub: Any = llm_pb2_grpc.LLMServiceStub(channel)
+                prompt = llm_pb2.GenerateRequest(model="m", prompt=llm_pb2.Prompt(text="once"), max_tokens=3)
+                for _ in range(100):
+                    assert (await stub.Generate(prompt)).choices
+            finally:
+                over.set()
+        await asyncio.gather(*foes)
 
     bounded(work())
 

@@ -24,7 +24,10 @@ from tests.service.helpers import CHAT, PATH, asking, bounded, client, until
 EMBED = "/v1/embeddings"
 DEAREST = {"model": "m", "input": ["t"] * 2048, "dimensions": MOST_NUMBERS // 2048}
 COMPLETE = "/v1/completions"
-DENSE = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}] * 20_000}
+DENSE: dict[str, Any] = {
+    "model": "m",
+    "messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}] * 20_000,
+}
 PROMPTS = {"model": "m", "prompt": ["once", "upon", "a time"], "max_tokens": 4}
 
 
@@ -285,6 +288,23 @@ def test_long_work_takes_turns() -> None:
             assert second - first >= 0.06 and sum(first < moment < second for moment in seen) > 1
 
     bounded(work())
+
+
+def test_dense_messages_take_turns_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """50 kB of small objects take a codec as long as a MB of text."""
+    turns, taken = heavy.Heavy(0, 1, 1), []
+    by_turns = turns.by_turns
+
+    async def noted(work: Any) -> Any:
+        taken.append(1)
+        return await by_turns(work)
+
+    monkeypatch.setattr(turns, "by_turns", noted)
+    codec = open_codec("protobuf", "ChatRequest")
+    for count, expected in ((1, 0), (1500, 1)):
+        data = codec.encode(from_document("ChatRequest", {**DENSE, "messages": DENSE["messages"][:count]}))
+        bounded(turns.decoded(codec, data))
+        assert len(taken) == expected and len(data) < 1 << 16
 
 
 def test_latency_is_spent_for_what_a_child_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
