@@ -305,7 +305,9 @@ def test_connection_whose_descriptor_is_another_is_left_alone() -> None:
         async with running() as server, strangers(port_of(server.addresses.http), 1) as found:
             peers = Peers(Bounds())
             peers.ports = server.peers.ports
-            descriptor = next(iter((await peers.connections()).values()))
+            while not (standing := await peers.connections()):  # the server may not have accepted it yet
+                continue
+            descriptor = next(iter(standing.values()))
             peers.sockets[descriptor] = peers.sockets[descriptor]._replace(inode=Path(__file__).stat().st_ino)
             peers.close(descriptor)
             found[0][1].write(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
