@@ -101,6 +101,16 @@ def field(kind: str, name: str, wire: int = 2) -> bytes:
     return bytes([number]) if number < 128 else bytes([number & 127 | 128, number >> 7])
 
 
+def part(name: str, content: bytes) -> bytes:
+    """Write a field of a request with its content."""
+    return field("ChatRequest", name) + varint(len(content)) + content
+
+
+def varint(number: int) -> bytes:
+    """Write a number."""
+    return (bytes([number & 127 | 128]) + varint(number >> 7)) if number > 127 else bytes([number])
+
+
 ATTACKS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "one text, 3,000 times": ("flatbuffers", "EmbeddingRequest", lambda: shared_texts(3000, 60_000)),
     "one turn, 300,000 times": ("flatbuffers", "ChatRequest", lambda: shared_turns(300_000)),
@@ -133,6 +143,19 @@ ATTACKS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     ),
     "unknown fields": ("protobuf", "GenerateRequest", lambda: b"\xa2\x7d\x00" * 990_000),
     "short JSON texts": ("protobuf", "ChatChunk", lambda: (field("ChatChunk", "id_json") + b"\x010") * 990_000),
+    "short JSON texts of parts": (
+        "protobuf",
+        "ChatRequest",
+        lambda: part("messages", (field("ChatTurn", "content_json") + b"\x011") * 900_000),
+    ),
+    "entries of turns": (
+        "protobuf",
+        "ChatRequest",
+        lambda: (
+            (field("ChatRequest", "messages") + b"\0") * 60_000
+            + b"".join(part("extra", b"\x0a\x0f/messages/%05d" % i + b"\x12\x011") for i in range(60_000))
+        ),
+    ),
     "marks of groups": ("protobuf", "GenerateRequest", lambda: b"\x0b\x0c" * 2_000_000),
     "nulls": (
         "protobuf",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from serlab.codecs import jsonweight
-from serlab.codecs.protoweights import FACTOR, NO_FIELD, NUMBER, RUN, Entry, key_of, table_of, weight_of
+from serlab.codecs.protoweights import FACTOR, MIXED_GROWTH, NO_FIELD, NUMBER, RUN, Entry, key_of, table_of, weight_of
 from serlab.limits import MIB, Limits
 
 LARGE = 24 * MIB
@@ -33,6 +33,9 @@ FEW = 64
 
 SHORT_JSON = 48
 """JSON text of up to this length is counted as the most that it may become."""
+
+SHORT_MIXED = 12
+"""The same of JSON text whose objects become structs."""
 
 WIDEST_MIXED = 400
 """Bytes of the widest struct that stands in a list beside other things, which then is JSON text: a part of a turn."""
@@ -123,6 +126,8 @@ def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
                         size -= (TEXT_COPIES[jsonweight.width(data[place:stop])] - growth) * length
                 elif kind == "json" and length < SHORT_JSON:
                     size -= weight + jsonweight.WORST * length
+                elif kind == "mixed" and length < SHORT_MIXED:
+                    size -= weight + MIXED_GROWTH * length
                 elif kind == "json" or kind == "mixed":
                     found = weigh(data[place:stop], kind == "mixed", items, size, large)
                     items, size = items - found.items, size - weight - found.size
