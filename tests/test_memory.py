@@ -122,7 +122,7 @@ def test_a_flame_graph_has_real_stacks_and_loads_nothing(tmp_path: Path) -> None
     def allocator_of_known_name(_: object) -> bytes:
         return b"x" * 5_000_000
 
-    write_flamegraph(allocator_of_known_name, [None, None], tmp_path / "graphs" / "one.html")
+    write_flamegraph(allocator_of_known_name, [None, None], tmp_path, "graphs/one.html")
     text = (tmp_path / "graphs/one.html").read_text()
     assert "allocator_of_known_name" in text and 'src="http' not in text
     assert [path.name for path in (tmp_path / "graphs").iterdir()] == ["one.html"]
