@@ -96,6 +96,8 @@ def read_strings(buf, p, walk):
 @check         raise bad_end("a list", "text", p, place + 4 * n)
 @check     walk.items -= n
 @check     walk.size -= 112 * n
+@check     if walk.items < 0 or walk.size < 0:
+@check         walk.check()
 @value     values = []
     for a in unpack_from("<%dI" % n, buf, place):
         p = place + a
