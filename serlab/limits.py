@@ -43,6 +43,20 @@ class Limits:
         """
         return min(self.max_amplification * factor * length + FLAT, self.max_materialized_bytes)
 
+    def settled_length(self, item_bytes: int, growth: int, factor: int = 1, own: int = 0) -> int:
+        """Give the length up to which a message cannot go beyond a limit.
+
+        Args:
+            item_bytes: what an item takes at least.
+            growth: bytes in memory per byte, at most.
+            factor: as in `allowance`.
+            own: bytes that a message takes whatever its length.
+        """
+        settled = min(item_bytes * self.max_items, self.max_materialized_bytes // growth)
+        if (excess := growth - factor * self.max_amplification) > 0:
+            settled = min(settled, (self.allowance(0) - own) // excess)
+        return settled if self.max_depth is None else min(settled, self.max_depth)
+
 
 DEFAULT_LIMITS = Limits()
 MAX_BODY_MB = DEFAULT_LIMITS.max_bytes // MIB

@@ -19,6 +19,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
 """How long a test waits for an event, or for a moment at which the machine is free enough to show a fact."""
+LATE = '''
+def late(name, kind, act):
+    """Does something bad at the 20th decode, when parity and calibration are over."""
+    codec, calls = open_codec("json", kind), [0]
+
+    def deserialize(data):
+        calls[0] += 1
+        if calls[0] > 20:
+            act()
+        return codec.deserialize(data)
+
+    return replace(codec, name=name, deserialize=deserialize)
+'''
+"""Of codecs' source: what makes one that turns bad in the middle of a run."""
+
 CODECS = '''
 import os, signal, time
 from dataclasses import replace
@@ -79,17 +94,10 @@ def twin(name, kind):
     return replace(open_codec("orjson", kind), name=name)
 
 
-def late(name, kind, act):
-    """Does something bad at the 20th decode, when parity and calibration are over."""
-    codec, calls = open_codec("json", kind), [0]
-
-    def deserialize(data):
-        calls[0] += 1
-        if calls[0] > 20:
-            act()
-        return codec.deserialize(data)
-
-    return replace(codec, name=name, deserialize=deserialize)
+'''
+CODECS += (
+    LATE
+    + '''
 
 
 def late_crash(name, kind):
@@ -124,6 +132,7 @@ def misreads(name, kind):
 
     return replace(codec, name=name, view=view, reroute=reroute)
 '''
+)
 
 
 @pytest.fixture(scope="session")

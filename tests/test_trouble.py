@@ -21,7 +21,7 @@ from serlab.measure.mark import BEAT_SIZE, SIZE
 from serlab.measure.time import metadata
 from serlab.measure.trouble import CRASHES, is_passing, is_passing_end
 from serlab.results import Row
-from tests.conftest import Run, children, moments
+from tests.conftest import LATE, Run, children, moments
 from tests.test_cli import wait_for_lines
 from tests.test_pairing import install
 
@@ -31,7 +31,8 @@ COMPILER = shutil.which("g++")
 PROGRAM = str(Path(sys.executable).with_name("serlab"))
 WORK = ("--quick", "--workload", "tool-call-response", "--operation", "encode,decode")
 
-CODECS = '''
+CODECS = (
+    '''
 import os, re, signal
 from dataclasses import replace
 from serlab.codecs import open_codec
@@ -53,16 +54,8 @@ def act():
 
 
 def hit(name, kind):
-    """Meets with trouble at the 20th decode of a process, when it is timed."""
-    codec, calls = open_codec("json", kind), [0]
-
-    def deserialize(data):
-        calls[0] += 1
-        if calls[0] > 20:
-            act()
-        return codec.deserialize(data)
-
-    return replace(codec, name=name, deserialize=deserialize)
+    """Meets with trouble when it is timed."""
+    return late(name, kind, act)
 
 
 def early(name, kind):
@@ -74,7 +67,11 @@ def early(name, kind):
         return codec.deserialize(data)
 
     return replace(codec, name=name, deserialize=deserialize)
+
+
 '''
+    + LATE
+)
 
 
 @pytest.fixture(scope="module")

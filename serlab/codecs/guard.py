@@ -91,21 +91,21 @@ def guarded(codec: Codec, module: str, limits: Limits) -> Codec:
 
         type_ = getattr(llm_pb2, codec.message).DESCRIPTOR
         settled = protoweights.settled_length(type_, limits)
-        return bind(codec, limits, settled, partial(protoscan.scan_protobuf, type_))
+        return bind(codec, limits, settled, partial(protoscan.scan_protobuf, type_), protoweights.FACTOR)
     if module in ("msgpack", "msgspec") and "msgpack" in codec.name:
-        settled = settled_length(limits, 1, max(grown.object, grown.array) + PLACE)
+        settled = limits.settled_length(1, max(grown.object, grown.array) + PLACE)
         if module == "msgpack":
             return bind(codec, limits, min(settled, RESERVED), partial(settle_reserving, grown, settled))
         return bind(codec, limits, min(settled, HARMLESS), partial(settle_any_keys, grown))
     if module in ("json", "orjson", "msgspec"):
         growth = (max(grown.object, grown.array) + PLACE) // 3 + 1 + TEXT_GROWTH
-        return bind(codec, limits, settled_length(limits, 2, growth), partial(settle_json, grown))
+        return bind(codec, limits, limits.settled_length(2, growth), partial(settle_json, grown))
     return bind(codec, limits, limits.max_bytes, settled_always)
 
 
-def bind(codec: Codec, limits: Limits, settled: int, settle: Settle) -> Codec:
+def bind(codec: Codec, limits: Limits, settled: int, settle: Settle, factor: int = 1) -> Codec:
     """Give the codec the length that settles everything, and the check for what is longer."""
-    check = partial(check_message, codec.name, limits, settle)
+    check = partial(check_message, codec.name, limits, settle, factor)
     return replace(codec, settled_bytes=min(settled, limits.max_bytes), guard=check)
 
 
@@ -129,45 +129,31 @@ def listed_structs(type_: type[Part], listed: bool = False) -> Iterator[type[Par
                 yield from listed_structs(struct, in_list)
 
 
-def settled_length(limits: Limits, item_bytes: int, growth: int, factor: int = 1) -> int:
-    """Give the length up to which a message cannot go beyond a limit.
-
-    Args:
-        limits: the bounds.
-        item_bytes: what an item takes at least.
-        growth: bytes in memory per byte, at most.
-        factor: as in `Limits.allowance`.
-    """
-    settled = min(item_bytes * limits.max_items, limits.max_materialized_bytes // growth)
-    if (excess := growth - factor * limits.max_amplification) > 0:
-        settled = min(settled, FLAT // excess)
-    return settled if limits.max_depth is None else min(settled, limits.max_depth)
-
-
-def check_message(name: str, limits: Limits, settle: Settle, data: bytes) -> None:
+def check_message(name: str, limits: Limits, settle: Settle, factor: int, data: bytes) -> None:
     """Refuse a message that is beyond a limit.
 
     Args:
         name: the codec's name.
         limits: the bounds.
         settle: finds the limit.
+        factor: as in `Limits.allowance`.
         data: one message, no length prefix.
 
     Raises:
         DecodeError: it is; the text names the limit.
     """
     if len(data) > limits.max_bytes:
-        raise beyond(name, "max_bytes", limits, f"{len(data):,}")
+        raise beyond(name, "max_bytes", limits, factor, f"{len(data):,}")
     plain = data if type(data) is bytes else bytes(data)
     if passed := settle(plain, limits):
-        raise beyond(name, passed, limits, f"more in {len(data):,} bytes")
+        raise beyond(name, passed, limits, factor, f"more in {len(data):,} bytes")
 
 
-def beyond(name: str, limit: str, limits: Limits, got: str) -> DecodeError:
+def beyond(name: str, limit: str, limits: Limits, factor: int, got: str) -> DecodeError:
     """Make the error that names a limit and how to raise it."""
     most = f"{getattr(limits, limit):,}"
     if limit == "max_amplification":
-        most += f" bytes in memory for each of its own beside {FLAT // MIB} MiB"
+        most = f"{factor * limits.max_amplification:,} bytes in memory for each of its own beside {FLAT // MIB} MiB"
     remedy = f"if the sender is trusted, raise it with open_codec(…, limits=Limits({limit}=…))"
     remedy += "" if limit == "max_depth" else ", in a measurement with --max-body-mb"
     return DecodeError(f"{name}: limit {limit}: expected at most {most}, got {got}; {remedy}")

@@ -73,13 +73,7 @@ def settled_length(descriptor: Any, limits: Limits) -> int:
         descriptor: the message type's descriptor.
         limits: the bounds.
     """
-    growth = growth_of(descriptor)
-    beyond = growth - limits.max_amplification * FACTOR
-    flat = limits.allowance(0) - STRING
-    settled = min(limits.max_materialized_bytes // growth, 2 * limits.max_items)
-    if beyond > 0:
-        settled = min(settled, flat // beyond)
-    return settled if limits.max_depth is None else min(settled, limits.max_depth)
+    return limits.settled_length(2, growth_of(descriptor), FACTOR, STRING)
 
 
 @cache

@@ -175,7 +175,7 @@ class Peers:
         """Find the connections to the server's ports: client → descriptor."""
         now = time.monotonic()
         known, found = {}, {}
-        for number, descriptor in enumerate(descriptors()):
+        for number, descriptor in enumerate(open_descriptors()):
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
             with suppress(OSError):  # closed meanwhile
@@ -205,7 +205,7 @@ class Peers:
                 self.closed += 1
 
 
-def descriptors() -> Iterable[int]:
+def open_descriptors() -> Iterable[int]:
     """List the open descriptors of this process; none where the system does not tell."""
     try:
         return [int(path.name) for path in Path(DESCRIPTORS).iterdir()]

@@ -20,8 +20,7 @@ import msgspec
 import serlab
 from serlab.errors import ServiceError
 from serlab.service.ports import READY_S
-from serlab.service.settings import Addresses, Settings
-from serlab.service.tls import PREFIX
+from serlab.service.settings import CERTIFICATES_PREFIX, Addresses, Settings
 
 STOP_S = 2.75
 """How long the child may take to stop before it is killed; it ends by itself before; see `serlab.service.ending`."""
@@ -54,7 +53,7 @@ def spawned(settings: Settings | None = None) -> Iterator[Addresses]:
             yield addresses
         finally:
             end(process)
-            if folder.name.startswith(PREFIX):  # left by a child that was killed
+            if folder.name.startswith(CERTIFICATES_PREFIX):  # left by a child that was killed
                 rmtree(folder, ignore_errors=True)
 
 

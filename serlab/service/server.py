@@ -17,9 +17,9 @@ from serlab.service.grpclistening import start_grpc
 from serlab.service.http import application
 from serlab.service.httpserver import http_servers
 from serlab.service.peers import Peers
-from serlab.service.settings import Addresses, Settings
+from serlab.service.settings import CERTIFICATES_PREFIX, Addresses, Settings
 from serlab.service.stats import Stats
-from serlab.service.tls import PREFIX, make_certificates
+from serlab.service.tls import make_certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ async def running(settings: Settings | None = None) -> AsyncIterator[ModelServer
     """
     settings = settings or Settings()
     engine = Engine(settings)
-    with TemporaryDirectory(prefix=PREFIX) as folder:
+    with TemporaryDirectory(prefix=CERTIFICATES_PREFIX) as folder:
         certificates = make_certificates(Path(folder), settings.host)
 
         def abandon() -> None:

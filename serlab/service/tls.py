@@ -10,8 +10,6 @@ from typing import NamedTuple, Self
 import trustme
 
 NAMES = ("localhost", "127.0.0.1", "::1")
-PREFIX = "serlab-tls-"
-"""How the name of the folder begins."""
 
 
 class Certificates(NamedTuple):

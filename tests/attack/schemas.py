@@ -1,5 +1,6 @@
 """What may stand where in a binary message: the schemas as grammars, see `places`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -14,6 +15,13 @@ WIDTHS = {"ubyte": 1, "bool": 1, "ushort": 2, "int": 4, "uint": 4, "float": 4, "
 """Bytes of FlatBuffers' numbers."""
 
 
+def grown(name: str, entry: Callable[[Random, int], Node], random: Random, depth: int) -> Node:
+    """Grow some entries of what is not too deep."""
+    if depth >= DEEPEST:
+        return (name,)
+    return (name, *(entry(random, depth) for _ in range(random.choice((0, 1, 1, 2, 3)))))
+
+
 @dataclass(frozen=True)
 class Message:
     """A protobuf message."""
@@ -26,9 +34,7 @@ class Message:
 
     def grow(self, random: Random, depth: int = 0) -> Node:
         """Grow some fields, known and unknown."""
-        if depth >= DEEPEST:
-            return ("message",)
-        return ("message", *(self.entry(random, depth) for _ in range(random.choice((0, 1, 1, 2, 3)))))
+        return grown("message", self.entry, random, depth)
 
     def entry(self, random: Random, depth: int) -> Node:
         """Grow one field; one in eight is of no type that its number has."""
@@ -84,9 +90,7 @@ class Table:
 
     def grow(self, random: Random, depth: int = 0) -> Node:
         """Grow some slots, known and unknown."""
-        if depth >= DEEPEST:
-            return ("table",)
-        return ("table", *(self.entry(random, depth) for _ in range(random.choice((0, 1, 1, 2, 3)))))
+        return grown("table", self.entry, random, depth)
 
     def entry(self, random: Random, depth: int) -> Node:
         """Grow one slot."""
