@@ -263,18 +263,24 @@ class Left:
 def keep_fields(struct: type[P], document: dict[str, Any], pointer: str, left: Left) -> P:
     """Make a struct of the fields that fit."""
     kept: dict[str, Any] = {}
-    fields = fields_of(struct)
+    fields, extra = fields_of(struct), left.extra
+    prefix, unknown = f"{pointer}/", 0
     for name, value in document.items():
-        here = f"{pointer}/{token(name)}"
         field = fields.get(name) if type(name) is str else None
-        fitting = MISFIT if field is None else converted(field.type, value)
-        if fitting is MISFIT and field is not None:
-            fitting = keep_inside(field, value, here, left)
+        if field is None:
+            # A stranger may send hundreds of thousands of these, so nothing is done for them but this.
+            extra[prefix + token(name)] = value
+            unknown += 1
+            continue
+        fitting = converted(field.type, value)
+        if fitting is MISFIT:
+            fitting = keep_inside(field, value, prefix + token(name), left)
         if fitting is not MISFIT:
             kept[name] = fitting
         else:
-            left.extra[here] = value
-            left.pieces += 1
+            extra[prefix + token(name)] = value
+            unknown += 1
+    left.pieces += unknown
     # Each value was converted to its field's type, so that the struct need not be.
     return struct(**kept)
 
