@@ -263,24 +263,25 @@ class Left:
 def keep_fields(struct: type[P], document: dict[str, Any], pointer: str, left: Left) -> P:
     """Make a struct of the fields that fit."""
     kept: dict[str, Any] = {}
-    fields, extra = fields_of(struct), left.extra
-    prefix, unknown = f"{pointer}/", 0
-    for name, value in document.items():
-        field = fields.get(name) if type(name) is str else None
-        if field is None:
-            # A stranger may send hundreds of thousands of these, so nothing is done for them but this.
-            extra[prefix + token(name)] = value
-            unknown += 1
-            continue
-        fitting = converted(field.type, value)
+    fields, extra, prefix = fields_of(struct), left.extra, f"{pointer}/"
+    # A stranger may send hundreds of thousands of unknown fields, so they are left over all at once.
+    unknown = {
+        prefix + (name if type(name) is str and "~" not in name and "/" not in name else token(name)): value
+        for name, value in document.items()
+        if name not in fields
+    }
+    extra |= unknown
+    left.pieces += len(unknown)
+    for name in [name for name in document if name in fields] if len(unknown) < len(document) else ():
+        value = document[name]
+        fitting = converted(fields[name].type, value)
         if fitting is MISFIT:
-            fitting = keep_inside(field, value, prefix + token(name), left)
+            fitting = keep_inside(fields[name], value, prefix + token(name), left)
         if fitting is not MISFIT:
             kept[name] = fitting
         else:
             extra[prefix + token(name)] = value
-            unknown += 1
-    left.pieces += unknown
+            left.pieces += 1
     # Each value was converted to its field's type, so that the struct need not be.
     return struct(**kept)
 
