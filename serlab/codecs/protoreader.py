@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from google.protobuf.descriptor_pb2 import DescriptorProto
+
 from serlab.codecs import jsontext, protoboxes
 from serlab.codecs.plan import Arm, fitting, json_reader, plan_of
 from serlab.generated import llm_pb2
@@ -19,14 +21,17 @@ def reader(type_: type[Part]) -> Change:
     """Build the function that makes a struct of a protobuf object.
 
     A number in `nulls` or `empties` that the schema does not have is a KeyError there: the bytes are of another schema.
+    One that is reserved is passed over, as its field's value would be.
     """
-    fields = getattr(llm_pb2, type_.__name__).DESCRIPTOR.fields_by_name
+    descriptor, message = getattr(llm_pb2, type_.__name__).DESCRIPTOR, DescriptorProto()
+    descriptor.CopyToProto(message)
+    fields, gone = descriptor.fields_by_name, dict.fromkeys(reserved_numbers(message), "")
     plan = plan_of(type_)
     # upb keeps one descriptor object for each field, so it can be a key.
     entries = {fields[arm.name]: (field.name, change_of(arm)) for field in plan for arm in field.arms}
     entries |= {fields[name]: (name, None) for name in ("nulls", "empties") if name in fields}
-    nulls = {fields[field.schema_name].number: field.name for field in plan}
-    empties = {fields[arm.name].number: field.name for field in plan for arm in field.arms}
+    nulls = gone | {fields[field.schema_name].number: field.name for field in plan}
+    empties = gone | {fields[arm.name].number: field.name for field in plan for arm in field.arms}
     if issubclass(type_, Message):
         entries[fields["extra"]] = ("extra", read_extra)
 
@@ -41,9 +46,16 @@ def reader(type_: type[Part]) -> Change:
         if "empties" in values:
             for number in values.pop("empties"):
                 values[empties[number]] = []
+        if gone:
+            values.pop("", None)
         return type_(**values)
 
     return (lambda source: legal(read(source))) if issubclass(type_, Message) else read
+
+
+def reserved_numbers(message: DescriptorProto) -> set[int]:
+    """Return the numbers of a message's removed fields."""
+    return {number for span in message.reserved_range for number in range(span.start, span.end)}
 
 
 def change_of(arm: Arm) -> Change | None:
