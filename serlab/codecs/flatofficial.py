@@ -21,7 +21,7 @@ from flatbuffers.builder import BuilderSizeError, OffsetArithmeticError
 
 from serlab.codecs import boxes, jsontext
 from serlab.codecs.base import REFUSALS, Codec
-from serlab.codecs.flatofficialviews import View, view_type
+from serlab.codecs.flatofficialviews import View, camel, view_type
 from serlab.codecs.plan import (
     Arm,
     Misfit,
@@ -67,11 +67,6 @@ def serialize(builder: Any) -> bytes:
 def materialize(view: View) -> Any:
     """Read everything behind a view into a message."""
     return view.materialize()
-
-
-def camel(name: str) -> str:
-    """Write a schema field's name as the generated code does."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
 @cache

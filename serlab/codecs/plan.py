@@ -4,11 +4,11 @@ A field with one arm keeps its name. In a union each arm has a schema field of i
 name, the others add a suffix (`stop: str | list[str]` is `stop` and `stop_list`; `1` and `1.0` are `temperature_int`
 and `temperature`). Other JSON types that a field puts up with share one arm, `_json`, and leave the others' names
 alone. A packed list has such an arm as a spare, for values that do not pack. A null is written as the field's number
-in `nulls`.
+in `nulls`. A name once given stays: where a type was widened later, `NAMES` says what the rule no longer does.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from math import isfinite
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -18,6 +18,7 @@ from msgspec import UnsetType
 
 from serlab.codecs import jsontext
 from serlab.errors import EncodeError
+from serlab.generated.llm_layout import NAMES
 from serlab.messages.base import Json, OneVector, Part
 from serlab.messages.documents import NOT_JSON, struct_among, union_arms
 from serlab.messages.pointer import brief
@@ -30,6 +31,11 @@ RENAMED = {"float": "floats", "int8": "int8s", "uint8": "uint8s"}
 
 RENAMED |= {"inlineData": "inline_data_camel", "fileData": "file_data_camel"}
 """Names that Gemini's API spells in two ways, both of which are fields."""
+
+Names = Mapping[tuple[str, str], str]
+"""(field of a type, kind of its arm in the schemas) → the schema field, where a name is given already; the kind `null`
+has the one that stands for the field in `nulls`, since `Opt[str | Int]` and `Opt[Int | str]` are one type to `typing`.
+"""
 
 SCALARS: dict[Any, str] = {str: "str", bool: "bool", int: "int", float: "float"}
 
@@ -49,6 +55,18 @@ class Arm(NamedTuple):
     types: tuple[type, ...] = ()
     items: Any = None
     hint: Any = None
+
+    @property
+    def schema_kind(self) -> str:
+        """What the schemas call the kind: a struct by its type's name, a list of structs by `[name]`."""
+        return schema_kind(self.kind, self.struct)
+
+
+def schema_kind(kind: str, struct: type[Part] | None) -> str:
+    """Return what the schemas call a kind."""
+    if struct is None:
+        return kind
+    return f"[{struct.__name__}]" if kind == "structs" else struct.__name__
 
 
 class PlanField(NamedTuple):
@@ -71,16 +89,29 @@ def plan_of(type_: type[Part]) -> tuple[PlanField, ...]:
     Args:
         type_: a message type or a struct inside one.
     """
+    return plan_with(type_, NAMES.get(type_.__name__, {}))
+
+
+def plan_with(type_: type[Part], given: Names) -> tuple[PlanField, ...]:
+    """Plan a struct under names that are given; the others follow the rule.
+
+    Args:
+        type_: a message type or a struct inside one.
+        given: the names.
+    """
     hints = get_type_hints(type_, include_extras=True)
-    return tuple(plan_field(name, hints[name]) for name in type_.__struct_fields__ if name != "extra")
+    return tuple(plan_field(name, hints[name], given) for name in type_.__struct_fields__ if name != "extra")
 
 
-def plan_field(name: str, hint: Any) -> PlanField:
+def plan_field(name: str, hint: Any, given: Names) -> PlanField:
     """Plan one field."""
     arms = [arm for arm in union_arms(hint) if arm is not type(None) and arm is not UnsetType]
     kinds = [kind_of_arm(arm) for arm in arms]
     schema_name = RENAMED.get(name, snake(name))
-    names = [schema_name + suffix(kind, [other for other, _ in kinds]) for kind, _ in kinds]
+    names = [
+        given.get((name, schema_kind(kind, struct)), schema_name + suffix(kind, [other for other, _ in kinds]))
+        for kind, struct in kinds
+    ]
     items = next(filter(None, map(mixed_items, arms)), None)
     planned = [
         Arm(
@@ -93,12 +124,13 @@ def plan_field(name: str, hint: Any) -> PlanField:
         )
         for (kind, struct), name_, arm in zip(kinds, names, arms, strict=True)
     ]
+    null_name = given.get((name, "null"), planned[0].name)
     if not items and not {"strs", "bytes", "tokens"} & {kind for kind, _ in kinds}:
-        return PlanField(name, planned[0].name, tuple(planned))
-    made = Arm("json", f"{schema_name}_json", None, (), items, hint)
+        return PlanField(name, null_name, tuple(planned))
+    made = Arm("json", given.get((name, "json"), f"{schema_name}_json"), None, (), items, hint)
     spare = next((arm for arm in planned if arm.kind == "json"), made)
     arms_ = planned if spare in planned else [*planned, spare]
-    return PlanField(name, planned[0].name, tuple(arms_), spare)
+    return PlanField(name, null_name, tuple(arms_), spare)
 
 
 def mixed_items(hint: Any) -> Any:

@@ -1553,3 +1553,7 @@ LAYOUT: dict[str, dict[str, tuple[int, str]]] = {
         "usage_breakdown": (6, "string"),
     },
 }
+
+DEPRECATED: dict[str, dict[str, tuple[int, str]]] = {}
+
+NAMES: dict[str, dict[tuple[str, str], str]] = {}

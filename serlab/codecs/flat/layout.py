@@ -129,7 +129,7 @@ def box_kind(name: str, type_: str) -> str:
 def slot_of(table: str, name: str, kind: str, attribute: str) -> Slot:
     """Find a field in the layout and check that the schema's type is what its kind needs."""
     if name not in LAYOUT.get(table, {}):
-        raise LookupError(f"schemas/llm.fbs: {table} lacks {name!r}, a field of its type: add it, run `make schemas`")
+        raise LookupError(f"schemas/llm.fbs: {table} lacks {name!r}, a field of its type: run `make schemas`")
     id_, type_ = LAYOUT[table][name]
     inner = type_.strip("[]")
     format_ = FORMATS.get(type_, "I")
