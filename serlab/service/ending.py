@@ -42,9 +42,11 @@ class Ending:
             return
         loop.call_soon_threadsafe(self.told.set)
         if not self.over.wait(END_S):
-            for step in self.last:
-                step()
-            os._exit(0)
+            try:
+                for step in self.last:
+                    step()
+            finally:
+                os._exit(0)
 
 
 @contextmanager

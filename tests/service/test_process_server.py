@@ -198,6 +198,29 @@ def test_child_that_computes_ends_with_the_block_and_leaves_no_file(
     pytest.fail(f"stopping took {took_s} s")
 
 
+LINGERING = """
+import asyncio, threading
+from serlab.service import Settings, run_until_signal
+
+def ready(addresses):
+    threading.Thread(target=threading.Event().wait).start()
+    print(addresses.pid, flush=True)
+
+asyncio.run(run_until_signal(Settings(), ready))
+"""
+
+
+def test_process_ends_though_a_thread_would_hold_it() -> None:
+    """What a library leaves behind, such as a thread that the interpreter would wait for, does not keep it."""
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", LINGERING], **pipes) as process:
+        try:
+            assert process.stdout is not None and int(process.stdout.readline()) == process.pid
+            stopping_s(process, signal.SIGTERM)
+        finally:
+            process.kill()
+
+
 def test_key_is_in_no_file_of_a_server_that_runs_or_was_killed(tmp_path: Path) -> None:
     """Only certificates, which everybody may see."""
     with command(environment={"TMPDIR": str(tmp_path)}) as (process, found):
