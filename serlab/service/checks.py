@@ -44,7 +44,7 @@ def check(request: Any, tokens: int, dimensions: int) -> None:
         value = getattr(request, name, UNSET)
         require(value in (UNSET, None) or (type(value) is int and value > 0), name, "1 or more", value)
     if isinstance(request, GenerateRequest):
-        each = min(tokens, wanted_tokens(request) or tokens)
+        each = tokens_each(request, tokens)
         text = f"at most {MOST_TOKENS} tokens of all answers together; send fewer prompts or ask for fewer tokens"
         require(len(prompts) * each <= MOST_TOKENS, name_of_prompts, text, len(prompts) * each)
 
@@ -68,6 +68,11 @@ def check_embedding(request: EmbeddingRequest, dimensions: int) -> None:
 def numbers_of(request: EmbeddingRequest, dimensions: int) -> int:
     """Count the numbers of all vectors of an answer, where the server's are of so many dimensions."""
     return len(items_of(request.input)) * (request.dimensions if type(request.dimensions) is int else dimensions)
+
+
+def tokens_each(request: GenerateRequest, tokens: int) -> int:
+    """Count the tokens of the answer to each prompt, where the server's answers have so many."""
+    return min(tokens, wanted_tokens(request) or tokens)
 
 
 def check_texts(name: str, items: list[Any]) -> None:

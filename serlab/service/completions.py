@@ -35,7 +35,7 @@ def continuation_of(request: GenerateRequest, seed: int, limit: int) -> Reply:
     number = marks[0].number if not others else hash_of([mark.number for mark in marks], seed)
     model = request.model if isinstance(request.model, str) else "serlab"
     finish = "length" if wanted and wanted < limit else "stop"
-    return Reply(Mark(number, count_tokens(prompts)), model, first, finish, None, others=others)
+    return Reply(Mark(number, count_tokens(prompts)), model, list(first), finish, None, others=others)
 
 
 def piece(reply: Reply, texts: Sequence[str], finish: str | None, start: int = 0, **fields: Any) -> GenerateResponse:

@@ -18,7 +18,7 @@ import grpc
 from serlab import codecs
 from serlab.codecs import check_verifies, open_codec
 from serlab.service.client import content_for
-from serlab.service.heavy import Heavy, is_large
+from serlab.service.heavy import Heavy, is_large, is_long, joined
 from serlab.service.negotiate import SHOWN, content_of
 from serlab.service.refusals import one_line, refusal_for
 from serlab.service.transport import Payload, Transport
@@ -29,14 +29,14 @@ KIND_HEADER, CONTENT_HEADER = "x-serlab-kind", "x-serlab-content"
 BYTES = "application/octet-stream"
 
 
-async def returned(heavy: Heavy, content: str, kind: str, data: bytes) -> Sequence[bytes]:
+async def returned(heavy: Heavy, content: str, kind: str, parts: Sequence[bytes]) -> Sequence[bytes]:
     """Decode and encode a message; give bytes that are none back as they are.
 
     Args:
         heavy: what does it if it is long.
         content: the message's media type, or `BYTES`.
         kind: of the message.
-        data: one encoded message.
+        parts: one encoded message.
 
     Returns:
         The pieces of the encoded message.
@@ -45,11 +45,12 @@ async def returned(heavy: Heavy, content: str, kind: str, data: bytes) -> Sequen
         SerlabError: there is no such codec or kind, or the bytes are no message of it.
     """
     if content == BYTES:
-        return (data,)
+        return parts
     codec = open_codec(content_of(content).codec, kind[:SHOWN])
-    if is_large(data, codec.name):
-        return (await heavy.prepared(kind, codec.name, data, kind, codec.name)).pieces
-    return (codec.encode(await heavy.decoded(codec, data)),)
+    if is_large(parts, codec.name):
+        return (await heavy.prepared(kind, codec.name, parts, kind, codec.name)).pieces
+    message = await heavy.decoded(codec, parts)
+    return (await heavy.by_turns(lambda: codec.encode(message), is_long(parts)),)
 
 
 def grpc_handler(heavy: Heavy) -> Any:
@@ -59,9 +60,9 @@ def grpc_handler(heavy: Heavy) -> Any:
         told = dict(context.invocation_metadata() or ())
         content, kind = str(told.get(CONTENT_HEADER, BYTES)), str(told.get(KIND_HEADER, ""))
         try:
-            if content != BYTES and is_large(data, content_of(content).codec):
+            if content != BYTES and is_large((data,), content_of(content).codec):
                 await heavy.place()
-            return b"".join(await returned(heavy, content, kind, data))
+            return joined(await returned(heavy, content, kind, (data,)))
         except Exception as error:
             refusal = refusal_for(error)
             code = grpc.StatusCode.INVALID_ARGUMENT if refusal.status < 500 else grpc.StatusCode.INTERNAL

@@ -5,12 +5,13 @@ It knows no transport. HTTP and gRPC stand on it, and so can a gateway or a load
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
-from serlab.messages import EmbeddingRequest
+from serlab.messages import EmbeddingRequest, GenerateRequest
 from serlab.service import completions
 from serlab.service.batcher import Batcher
-from serlab.service.checks import check, numbers_of
+from serlab.service.checks import check, numbers_of, tokens_each
 from serlab.service.faults import Fault
 from serlab.service.forms import FORMS, Form, wants_usage
 from serlab.service.heavy import Heavy
@@ -25,6 +26,8 @@ from serlab.service.stats import Stats
 
 TOGETHER = 64
 """Pieces that are not waited for, as those of many prompts at once, before the loop serves others."""
+PROMPT = 64
+"""Tokens that take as long as what is done once for a prompt: to hash it, and to make and encode its choice."""
 CUT = "an injected fault ends this answer"
 
 
@@ -73,12 +76,13 @@ class Engine:
             raise rate_limited(faults.retry_after_s)
         return fault
 
-    async def answer(self, request: Any, fault: Fault) -> Any:
+    async def answer(self, request: Any, fault: Fault, takes_turns: bool = False) -> Any:
         """Answer with one message, when the model has all of it.
 
         Args:
             request: one that was admitted.
             fault: as `admit` gave it: a stall makes the answer late; a cut is the transport's to make.
+            takes_turns: whether it is long work to think the answer up; see `serlab.service.heavy`.
 
         Returns:
             The message; of a request whose answer a child has encoded, its pieces.
@@ -88,32 +92,39 @@ class Engine:
                 await asyncio.sleep(self.settings.faults.stall_s)
             if isinstance(request, Prepared) and request.reply is None:
                 await self.batcher.serve(request.items)
+                if request.tokens:
+                    await Pace(self.settings.latency).all(request.tokens)
+                    self.stats.tokens += request.items * request.tokens
                 return request.pieces
             if isinstance(request, EmbeddingRequest):
                 await self.batcher.serve(len(completions.items_of(request.input)))
-                return completions.embeddings_of(request, self.settings.seed, self.settings.dimensions)
-            form, reply = self.reply(request)
-            await self.batcher.serve(len(reply.answers))
+                embed = partial(completions.embeddings_of, request, self.settings.seed, self.settings.dimensions)
+                return await self.heavy.by_turns(embed, takes_turns)
+            form, reply = await self.heavy.by_turns(partial(self.reply, request), takes_turns)
+            await self.batcher.serve(reply.choices)
             await Pace(self.settings.latency).all(len(reply.tokens))
             self.stats.tokens += reply.total
-            return form.whole(reply)
+            return await self.heavy.by_turns(partial(form.whole, reply), takes_turns)
 
-    async def pieces(self, request: Any, fault: Fault, shape: Shape = FULL) -> AsyncGenerator[Any, None]:
+    async def pieces(
+        self, request: Any, fault: Fault, shape: Shape = FULL, takes_turns: bool = False
+    ) -> AsyncGenerator[Any, None]:
         """Answer token by token. No token is made before the one before it was taken: a slow reader slows the model.
 
         Args:
             request: a ChatRequest or GenerateRequest that was admitted.
             fault: as `admit` gave it: a stall or a cut comes after its share of the tokens.
             shape: of the stream.
+            takes_turns: as for `answer`.
 
         Raises:
             Refusal: this kind of request is not answered with tokens.
             Cut: the fault is one.
         """
-        form, reply = self.reply(request)
+        form, reply = await self.heavy.by_turns(partial(self.reply, request), takes_turns)
         last = int(fault.at * len(reply.tokens)) if fault.kind else -1
         with self.stats.answering():
-            await self.batcher.serve(len(reply.answers))
+            await self.batcher.serve(reply.choices)
             pace, made = Pace(self.settings.latency), 0
             usage = request.usage if isinstance(request, Prepared) else wants_usage(request)
             for number, (message, count) in enumerate(form.pieces(reply._replace(shape=shape), usage)):
@@ -124,7 +135,7 @@ class Engine:
                         await self.disturb(fault)
                     await pace.next()
                     made += 1
-                    self.stats.tokens += len(reply.answers)
+                    self.stats.tokens += reply.choices
                 yield message
 
     def reply(self, request: Any) -> tuple[Form, Reply]:
@@ -136,10 +147,16 @@ class Engine:
             raise Refusal(400, f"a {type(request).__name__} is not answered with tokens", param="stream")
         return form, form.reply(request, self.settings.seed, self.settings.tokens)
 
-    def numbers(self, request: Any) -> int:
-        """Count the numbers of the vectors that an admitted request asks for."""
-        is_one = isinstance(request, EmbeddingRequest)
-        return numbers_of(request, self.settings.dimensions) if is_one else 0
+    def size(self, request: Any) -> int:
+        """Count the numbers of the vectors, or the tokens of the texts, that an admitted request asks for.
+
+        A prompt counts as `PROMPT` tokens more. What a child has prepared is done.
+        """
+        if isinstance(request, EmbeddingRequest):
+            return numbers_of(request, self.settings.dimensions)
+        if isinstance(request, GenerateRequest):
+            return len(completions.prompts_of(request)[1]) * (PROMPT + tokens_each(request, self.settings.tokens))
+        return 0
 
     def cut(self) -> Cut:
         """Give what ends a whole answer on its way out, and count it."""

@@ -13,6 +13,7 @@ Source: gRPC's status codes; gRFC A6 for the pushback.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc
@@ -20,7 +21,7 @@ import grpc
 from serlab.codecs import Codec, open_codec
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
-from serlab.service.heavy import is_large
+from serlab.service.heavy import LARGE_NUMBERS, LONG_NUMBERS, is_large, is_long, joined
 from serlab.service.negotiate import SHOWN
 from serlab.service.refusals import Cut, one_line, refusal_for
 
@@ -58,12 +59,14 @@ class Service:
     async def Generate(self, request: bytes, context: Any) -> Any:
         """Answer a prompt with one message."""
         try:
-            message = await self.read("GenerateRequest", request)
-            fault = self.admit(message, context)
-            answer = await self.engine.answer(message, fault)
+            message, fault, takes_turns = await self.admitted("GenerateRequest", "GenerateResponse", request, context)
+            answer = await self.engine.answer(message, fault, takes_turns)
             if fault.kind == "cut":
                 raise self.engine.cut()
-            return self.codecs["GenerateResponse"].encode(answer)
+            if isinstance(answer, tuple):
+                return joined(answer)
+            encode = partial(self.codecs["GenerateResponse"].encode, answer)
+            return await self.engine.heavy.by_turns(encode, takes_turns)
         except asyncio.CancelledError:
             self.left(context)
             raise
@@ -87,9 +90,8 @@ class Service:
         """Answer one request piece by piece."""
         encode = self.codecs[answered].encode
         try:
-            message = await self.read(asked, request)
-            fault = self.admit(message, context)
-            async with aclosing(self.engine.pieces(message, fault)) as pieces:
+            message, fault, takes_turns = await self.admitted(asked, "", request, context)
+            async with aclosing(self.engine.pieces(message, fault, takes_turns=takes_turns)) as pieces:
                 async for piece in pieces:
                     yield encode(piece)
         except asyncio.CancelledError:
@@ -98,17 +100,34 @@ class Service:
         except Exception as error:
             await self.refuse(context, error)
 
-    async def read(self, kind: str, data: bytes) -> Any:
-        """Decode a request; of a large one, give what another process has made of it.
+    async def admitted(self, kind: str, answer: str, data: bytes, context: Any) -> tuple[Any, Fault, bool]:
+        """Decode a request and let it in; have a child do what is large.
+
+        Args:
+            kind: of the request.
+            answer: the kind of a whole answer, "" for a stream.
+            data: the request.
+            context: of the call.
+
+        Returns:
+            The message or what a child has made of it, its fault, and whether the work on it takes turns.
 
         Raises:
-            DecodeError: it is none; or Refusal, if it is large.
+            DecodeError: it is no message; or Refusal, if it is not let in.
         """
-        heavy = self.engine.heavy
-        if not is_large(data, "protobuf"):
-            return await heavy.decoded(self.codecs[kind], data)
-        await heavy.place()
-        return await heavy.prepared(kind, "protobuf", data)
+        heavy, parts = self.engine.heavy, (data,)
+        prepare = partial(heavy.prepared, kind, "protobuf", parts, answer, "protobuf" if answer else "")
+        if is_large(parts, "protobuf"):
+            await heavy.place()
+            message = await prepare()
+            return message, self.admit(message, context), False
+        message = await heavy.decoded(self.codecs[kind], parts)
+        fault = await heavy.by_turns(partial(self.admit, message, context), is_long(parts))
+        size = self.engine.size(message)
+        if size > LARGE_NUMBERS:
+            await heavy.place()
+            message = await prepare()
+        return message, fault, is_long(parts) or size > LONG_NUMBERS
 
     def left(self, context: Any) -> None:
         """Count a call that was cancelled, by gRPC itself, because its deadline passed."""

@@ -14,7 +14,7 @@ import pickle
 import signal
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -33,7 +33,8 @@ DENSE_BYTES, DENSE_ITEMS = 1 << 18, 1 << 16
 which would hold the loop up for half a second at `LARGE_BYTES`. JSON shows how many arrays and objects it has; a
 binary format does not, so all its messages of this length count as dense."""
 LONG_NUMBERS, LARGE_NUMBERS = 1 << 15, 1 << 16
-"""The same for the numbers of an answer's vectors: the standard library's json takes 40 ms for `LARGE_NUMBERS`."""
+"""The same for what an answer is made of, the numbers of its vectors or the tokens of its texts: the standard library's
+json takes 40 ms for `LARGE_NUMBERS`."""
 
 LONG_S = 0.01
 """Work that took less is not followed by a pause."""
@@ -47,16 +48,32 @@ PIECE = 1 << 20
 """Bytes that go through a pipe, or to a client, before the loop serves others."""
 
 
-def is_large(data: bytes, codec: str) -> bool:
+def is_large(parts: Sequence[bytes], codec: str) -> bool:
     """Tell whether a child reads a message.
 
     Args:
-        data: its bytes.
+        parts: its bytes.
         codec: the name of what reads it.
     """
-    if len(data) <= DENSE_BYTES or len(data) > LARGE_BYTES:
-        return len(data) > LARGE_BYTES
-    return "json" not in codec or data.count(b"[") + data.count(b"{") > DENSE_ITEMS
+    size = size_of(parts)
+    if size <= DENSE_BYTES or size > LARGE_BYTES:
+        return size > LARGE_BYTES
+    return "json" not in codec or sum(part.count(b"[") + part.count(b"{") for part in parts) > DENSE_ITEMS
+
+
+def is_long(parts: Sequence[bytes]) -> bool:
+    """Tell whether what is done with a message that is not large takes turns."""
+    return size_of(parts) >= LONG_BYTES
+
+
+def joined(parts: Sequence[bytes]) -> bytes:
+    """Return the bytes of a message in one piece."""
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def size_of(parts: Sequence[bytes]) -> int:
+    """Return the bytes of a message that has come in parts."""
+    return sum(map(len, parts))
 
 
 class Heavy:
@@ -74,8 +91,10 @@ class Heavy:
         self.busy: set[Process] = set()
         self.workers = asyncio.Semaphore(CHILDREN)
 
-    async def by_turns(self, work: Callable[[], T]) -> T:
-        """Do long work when it is its turn."""
+    async def by_turns(self, work: Callable[[], T], takes_turns: bool = True) -> T:
+        """Do long work when it is its turn; work that is not, at once."""
+        if not takes_turns:
+            return work()
         await self.turn.acquire()
         began = time.perf_counter()
         try:
@@ -87,15 +106,14 @@ class Heavy:
             else:
                 asyncio.get_running_loop().call_later(took_s, self.turn.release)
 
-    async def decoded(self, codec: Any, data: bytes) -> Any:
+    async def decoded(self, codec: Any, parts: Sequence[bytes]) -> Any:
         """Decode a message that is not large.
 
         Raises:
             DecodeError: it is none.
         """
-        if len(data) < LONG_BYTES:
-            return codecs.decode_untrusted(codec, data)
-        return await self.by_turns(lambda: codecs.decode_untrusted(codec, data))
+        data = joined(parts)
+        return await self.by_turns(lambda: codecs.decode_untrusted(codec, data), is_long(parts))
 
     async def place(self) -> None:
         """Take a place until the task that asks for it, the whole request, has ended.
@@ -112,24 +130,26 @@ class Heavy:
         assert task is not None
         task.add_done_callback(lambda _: self.places.release())
 
-    async def prepared(self, kind: str, codec: str, data: bytes, answer: str = "", written: str = "") -> Prepared:
+    async def prepared(
+        self, kind: str, codec: str, parts: Sequence[bytes], answer: str = "", written: str = ""
+    ) -> Prepared:
         """Have a child decode a request and make its answer; see `Job`.
 
         Raises:
             Refusal: it is no message, or is not answered; or the child died of it.
         """
         async with self.workers:
-            found = await self.asked(Job(kind, codec, answer, written, *self.settings), data)
+            found = await self.asked(Job(kind, codec, answer, written, *self.settings), parts)
         if isinstance(found, Refusal):
             raise found
         return found
 
-    async def asked(self, job: Job, data: bytes) -> Prepared | Refusal:
+    async def asked(self, job: Job, parts: Sequence[bytes]) -> Prepared | Refusal:
         """Ask a child; one that is left in the middle is killed."""
         process = await self.child()
         self.busy.add(process)
         try:
-            found = await exchange(process, job, data)
+            found = await exchange(process, job, parts)
         except (EOFError, ConnectionError) as error:
             await self.ended(process)
             raise Refusal(500, "the process that read this request died of it", "server_error") from error
@@ -191,7 +211,7 @@ def kill(process: Process) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-async def exchange(process: Process, job: Job, data: bytes) -> Prepared | Refusal:
+async def exchange(process: Process, job: Job, parts: Sequence[bytes]) -> Prepared | Refusal:
     """Give a child a job, and take what comes of it.
 
     Raises:
@@ -199,17 +219,18 @@ async def exchange(process: Process, job: Job, data: bytes) -> Prepared | Refusa
     """
     source, target = process.stdout, process.stdin
     assert source is not None and target is not None
-    for part in (pickle.dumps(job), data):
-        target.write(len(part).to_bytes(SIZE, "little"))
-        for start in range(0, len(part), PIECE):
-            target.write(part[start : start + PIECE])
-            await target.drain()
+    for pieces in ((pickle.dumps(job),), parts):
+        target.write(size_of(pieces).to_bytes(SIZE, "little"))
+        for piece in pieces:
+            for start in range(0, len(piece), PIECE):
+                target.write(piece[start : start + PIECE])
+                await target.drain()
     found: Prepared | Refusal = pickle.loads(await source.readexactly(await size_from(source)))
-    left, pieces = await size_from(source), []
+    left, answer = await size_from(source), []
     while left:
-        pieces.append(await source.readexactly(min(left, PIECE)))
-        left -= len(pieces[-1])
-    return found._replace(pieces=tuple(pieces)) if isinstance(found, Prepared) else found
+        answer.append(await source.readexactly(min(left, PIECE)))
+        left -= len(answer[-1])
+    return found._replace(pieces=tuple(answer)) if isinstance(found, Prepared) else found
 
 
 async def size_from(source: asyncio.StreamReader) -> int:

@@ -31,9 +31,9 @@ from serlab.service.deadlines import DEADLINE_HEADER, Deadline, before
 from serlab.service.departures import Tracked, while_connected
 from serlab.service.echo import BYTES, ECHO_PATH, KIND_HEADER, returned
 from serlab.service.engine import Engine
-from serlab.service.faults import NO_FAULT, Fault
-from serlab.service.heavy import LARGE_NUMBERS, LONG_NUMBERS, is_large
-from serlab.service.negotiate import SHOWN, answer_content, content_of
+from serlab.service.faults import NO_FAULT
+from serlab.service.heavy import LARGE_NUMBERS, LONG_NUMBERS, is_large, is_long, size_of
+from serlab.service.negotiate import SHOWN, answer_content, content_of, whole_codec
 from serlab.service.paths import CALLS_PATH, PATHS, Kinds
 from serlab.service.receiving import Arrivals
 from serlab.service.refusals import BAD_BODY, Departed, Refusal, refusal_for
@@ -83,46 +83,40 @@ class Handlers:
         deadline, shape = Deadline.read(request.headers.get(DEADLINE_HEADER, "")), Shape.read(request.headers)
         content, accept = content_of(request.headers.get("content-type", "")), request.headers.get("accept", "")
         forced = request.headers.get("x-serlab-fault", "")[:SHOWN]
-        data = await self.arrivals.body(request)
+        parts = await self.arrivals.body(request)
         try:
-            writes = "" if kinds.piece else answer_content(accept, content, False).codec
-            if is_large(data, content.codec):
-                message = await self.prepared(request, kinds, content.codec, writes, data, deadline)
+            writes = whole_codec(accept, content, bool(kinds.piece))
+            if is_large(parts, content.codec):
+                message = await self.prepared(request, kinds, content.codec, writes, parts, deadline)
                 fault = self.engine.admit(message, forced)
             else:
-                message = await self.engine.heavy.decoded(open_codec(content.codec, kinds.request), data)
-                fault = self.engine.admit(message, forced)
-                if self.engine.numbers(message) > LARGE_NUMBERS:
-                    message = await self.prepared(request, kinds, content.codec, writes, data, deadline)
+                message = await self.engine.heavy.decoded(open_codec(content.codec, kinds.request), parts)
+                fault = await self.engine.heavy.by_turns(partial(self.engine.admit, message, forced), is_long(parts))
+                if self.engine.size(message) > LARGE_NUMBERS:
+                    message = await self.prepared(request, kinds, content.codec, writes, parts, deadline)
         finally:
-            self.arrivals.forget(len(data))
+            self.arrivals.forget(size_of(parts))
         streams = bool(kinds.piece) and message.stream is True
         written = answer_content(accept, content, streams)
+        takes_turns = is_long(parts) or self.engine.size(message) > LONG_NUMBERS
         if streams:
-            return streamed(self.engine, message, fault, written, kinds.piece, deadline, shape)
-        found = await before(deadline, partial(self.work, request, message, fault), self.engine.stats)
-        pieces = await self.encoded(found, written.codec, kinds.whole, message)
-        return whole(self.engine, pieces, written.header(), fault)
+            pieces = self.engine.pieces(message, fault, shape, takes_turns)
+            return streamed(self.engine.stats, pieces, written, kinds.piece, deadline)
+        work = partial(self.engine.answer, message, fault, takes_turns)
+        found = await before(deadline, lambda: while_connected(request.receive, work()), self.engine.stats)
+        if not isinstance(found, tuple):
+            encode = partial(open_codec(written.codec, kinds.whole).encode, found)
+            found = (await self.engine.heavy.by_turns(encode, takes_turns),)
+        return whole(self.engine, found, written.header(), fault)
 
     async def prepared(
-        self, request: Request, kinds: Kinds, codec: str, writes: str, data: bytes, deadline: Deadline | None
+        self, request: Request, kinds: Kinds, codec: str, writes: str, parts: Sequence[bytes], deadline: Deadline | None
     ) -> Any:
         """Have a large request read, and a large answer made, by another process while its client is there."""
         await self.engine.heavy.place()
-        prepare = partial(self.engine.heavy.prepared, kinds.request, codec, data, kinds.whole if writes else "", writes)
+        answer = kinds.whole if writes else ""
+        prepare = partial(self.engine.heavy.prepared, kinds.request, codec, parts, answer, writes)
         return await before(deadline, lambda: while_connected(request.receive, prepare()), self.engine.stats)
-
-    async def work(self, request: Request, message: Any, fault: Fault) -> Any:
-        """Make a whole answer while its client is there."""
-        return await while_connected(request.receive, self.engine.answer(message, fault))
-
-    async def encoded(self, found: Any, codec: str, kind: str, message: Any) -> Sequence[bytes]:
-        """Encode an answer, a long one when it is its turn; give the pieces of one that another process has encoded."""
-        if isinstance(found, tuple):
-            return found
-        encode = partial(open_codec(codec, kind).encode, found)
-        is_long = self.engine.numbers(message) > LONG_NUMBERS
-        return (await self.engine.heavy.by_turns(encode) if is_long else encode(),)
 
     async def stats(self, _: Request) -> Response:
         """Give the counters, and how many tasks the event loop has, this one among them."""
@@ -140,16 +134,16 @@ class Handlers:
         """Give a message back."""
         content, kind = request.headers.get("content-type", ""), request.headers.get(KIND_HEADER, "")
         header = BYTES if content == BYTES else content_of(content).header()
-        data = await self.arrivals.body(request)
+        parts = await self.arrivals.body(request)
         try:
-            if content != BYTES and is_large(data, content_of(content).codec):
+            if content != BYTES and is_large(parts, content_of(content).codec):
                 await self.engine.heavy.place()
-                work = returned(self.engine.heavy, content, kind, data)
+                work = returned(self.engine.heavy, content, kind, parts)
                 pieces = await while_connected(request.receive, work)
             else:
-                pieces = await returned(self.engine.heavy, content, kind, data)
+                pieces = await returned(self.engine.heavy, content, kind, parts)
         finally:
-            self.arrivals.forget(len(data))
+            self.arrivals.forget(size_of(parts))
         return whole(self.engine, pieces, header, NO_FAULT)
 
     async def models(self, _: Request) -> Response:

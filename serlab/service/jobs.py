@@ -27,7 +27,7 @@ class Job(NamedTuple):
     Attributes:
         kind: of the message.
         codec: that it is in.
-        answer: the kind of the answer, where the child encodes it: vectors, or the message itself.
+        answer: the kind of a whole answer, where the child encodes it, or of the message itself.
         written: the answer's codec.
         seed: the server's.
         tokens: of an answer.
@@ -51,6 +51,7 @@ class Prepared(NamedTuple):
         stream: whether its answer is a stream.
         usage: whether that ends with the count of tokens.
         items: texts or prompts.
+        tokens: of the answer to each prompt; 0 for vectors.
         reply: the answer to be formed; None if it is encoded already.
         pieces: the encoded answer.
     """
@@ -59,6 +60,7 @@ class Prepared(NamedTuple):
     stream: bool
     usage: bool
     items: int
+    tokens: int
     reply: Reply | None
     pieces: tuple[bytes, ...] = ()
 
@@ -87,11 +89,17 @@ def done(job: Job, data: bytes) -> tuple[Prepared, bytes]:
     """Do one job; give what came of it, and the encoded answer if it is to be encoded here."""
     message = codecs.decode_untrusted(open_codec(job.codec, job.kind), data)
     if job.answer == job.kind:
-        return Prepared(type(message), False, False, 1, None), open_codec(job.written, job.answer).encode(message)
+        return Prepared(type(message), False, False, 1, 0, None), open_codec(job.written, job.answer).encode(message)
     check(message, job.tokens, job.dimensions)
     if isinstance(message, EmbeddingRequest):
         vectors = completions.embeddings_of(message, job.seed, job.dimensions)
-        found = Prepared(type(message), False, False, len(completions.items_of(message.input)), None)
+        found = Prepared(type(message), False, False, len(completions.items_of(message.input)), 0, None)
         return found, open_codec(job.written, job.answer).encode(vectors)
-    reply = FORMS[type(message)].reply(message, job.seed, job.tokens)
-    return Prepared(type(message), message.stream is True, wants_usage(message), len(reply.answers), reply), b""
+    form = FORMS[type(message)]
+    reply = form.reply(message, job.seed, job.tokens)
+    found = Prepared(
+        type(message), message.stream is True, wants_usage(message), reply.choices, len(reply.tokens), reply
+    )
+    if found.stream or not job.answer:
+        return found, b""
+    return found._replace(reply=None), open_codec(job.written, job.answer).encode(form.whole(reply))

@@ -109,6 +109,20 @@ def answer_content(accept: str, request: Content, streams: bool) -> Content:
     raise Refusal(406, f"Accept: expected one of {expected}, got {accept[:SHOWN]!r}")
 
 
+def whole_codec(accept: str, request: Content, may_stream: bool) -> str:
+    """Return the codec of an answer that is not streamed; "" where only a stream is accepted.
+
+    Raises:
+        Refusal: nothing that is accepted can be given, and there is no stream.
+    """
+    try:
+        return answer_content(accept, request, False).codec
+    except Refusal:
+        if may_stream:
+            return ""
+        raise
+
+
 def check_length(name: str, header: str) -> None:
     """Refuse a header that is longer than any that means something here."""
     if len(header) > MOST_HEADER:

@@ -32,21 +32,26 @@ class Reply(NamedTuple):
 
     mark: Mark
     model: str
-    tokens: list[str]
+    tokens: Sequence[str]
     finish: str
     call: ToolCall | None
     shape: Shape = FULL
-    others: Sequence[list[str]] = ()
+    others: Sequence[Sequence[str]] = ()
 
     @property
-    def answers(self) -> list[list[str]]:
+    def answers(self) -> list[Sequence[str]]:
         """List the tokens of all answers."""
         return [self.tokens, *self.others]
 
     @property
+    def choices(self) -> int:
+        """Count the answers."""
+        return 1 + len(self.others)
+
+    @property
     def total(self) -> int:
         """Count the tokens of all answers."""
-        return len(self.answers) * len(self.tokens)
+        return self.choices * len(self.tokens)
 
 
 def reply_to(request: ChatRequest, seed: int, limit: int) -> Reply:
@@ -63,7 +68,7 @@ def reply_to(request: ChatRequest, seed: int, limit: int) -> Reply:
         text = str(call.function.arguments) if isinstance(call.function, FunctionCall) else ""
         return Reply(mark, model, [text[i : i + PIECE] for i in range(0, len(text), PIECE)], "tool_calls", call)
     wanted = wanted_tokens(request)
-    tokens = tokens_of(mark, min(limit, wanted or limit), seed)
+    tokens = list(tokens_of(mark, min(limit, wanted or limit), seed))
     return Reply(mark, model, tokens, "length" if wanted and wanted < limit else "stop", None)
 
 

@@ -1,7 +1,7 @@
 """Answers on their way out over HTTP: whole, or piece by piece."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -15,7 +15,7 @@ from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.negotiate import Content
 from serlab.service.refusals import Departed
-from serlab.service.shaping import Shape
+from serlab.service.stats import Stats
 from serlab.service.stream import STREAM_FORMS
 
 LOG = logging.getLogger("serlab.service")
@@ -56,13 +56,7 @@ def start(headers: dict[str, str]) -> dict[str, Any]:
 
 
 def streamed(
-    engine: Engine,
-    message: Any,
-    fault: Fault,
-    content: Content,
-    kind: str,
-    deadline: Deadline | None,
-    shape: Shape,
+    stats: Stats, pieces: AsyncGenerator[Any, None], content: Content, kind: str, deadline: Deadline | None
 ) -> App:
     """Send an answer piece by piece, as fast as the model makes it and the reader takes it.
 
@@ -72,7 +66,7 @@ def streamed(
 
     async def pump(send: Send) -> None:
         count = 0
-        async with aclosing(engine.pieces(message, fault, shape)) as pieces:
+        async with aclosing(pieces):
             async for piece in pieces:
                 # The server waits here while the reader is behind, and so does the model.
                 data = form.wrap(codec.encode(piece), count)
@@ -85,7 +79,7 @@ def streamed(
 
     async def respond(_: Any, receive: Receive, send: Send) -> None:
         try:
-            await before(deadline, lambda: while_connected(receive, pump(send)), engine.stats)
+            await before(deadline, lambda: while_connected(receive, pump(send)), stats)
         except Departed:
             LOG.debug("a client left its stream")
 

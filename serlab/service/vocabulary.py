@@ -6,9 +6,10 @@ same for all codecs.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import msgspec
 import numpy as np
@@ -64,12 +65,53 @@ def pool(seed: int) -> list[str]:
     return re.findall(r"\s*\S+", english(Random(f"replies/{seed}"), POOL_CHARACTERS))
 
 
-def tokens_of(mark: Mark, count: int, seed: int) -> list[str]:
+class Tokens(Sequence[str]):
+    """The tokens of an answer, taken from the pool when they are read: 2,048 answers are as many places in it.
+
+    Args:
+        start: where they begin in the pool.
+        length: how many they are; after the pool's last comes its first.
+        seed: of the pool.
+    """
+
+    __slots__ = ("length", "seed", "start")
+
+    def __init__(self, start: int, length: int, seed: int) -> None:
+        self.start, self.length, self.seed = start, length, seed
+
+    def __len__(self) -> int:
+        """Count them."""
+        return self.length
+
+    def __iter__(self) -> Iterator[str]:
+        """Return all of them, one by one."""
+        return iter(self[:])
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        """Return one of them, or those of a slice without a step."""
+        if not isinstance(at, slice):
+            at = range(self.length)[at]
+            return self[at : at + 1][0]
+        begin, end, _ = at.indices(self.length)
+        words = pool(self.seed)
+        first = (self.start + begin) % len(words)
+        found = words[first : first + end - begin]
+        while len(found) < end - begin:
+            found += words[: end - begin - len(found)]
+        if found and not begin:
+            found[0] = found[0].lstrip()
+        return found
+
+
+def tokens_of(mark: Mark, count: int, seed: int) -> Tokens:
     """Take the tokens of an answer."""
-    words = pool(seed)
-    start = mark.number % len(words)
-    turns = words * ((start + count) // len(words) + 1) if start + count > len(words) else words
-    return [turns[start].lstrip(), *turns[start + 1 : start + count]]
+    return Tokens(mark.number % len(pool(seed)), count, seed)
 
 
 def vector_of(value: Any, dimensions: int, seed: int) -> "np.ndarray[Any, np.dtype[np.float32]]":

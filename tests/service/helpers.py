@@ -4,6 +4,7 @@ import asyncio
 import selectors
 import ssl
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
@@ -88,3 +89,8 @@ async def until(condition: Any, seconds: float = PATIENCE_S) -> bool:
 def request(**fields: Any) -> ChatRequest:
     """Give a chat request with more fields."""
     return from_document("ChatRequest", asking(**fields))
+
+
+def resident_mb(pid: int) -> float:
+    """Read how much memory a process has, in MB."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6

@@ -1,6 +1,8 @@
 """Connections, headers and bodies of strangers have limits, and nobody else is locked out."""
 
 import asyncio
+import os
+import platform
 import socket
 import threading
 from contextlib import suppress
@@ -12,12 +14,16 @@ import hpack
 import httpx2
 import orjson
 import pytest
+from starlette.requests import Request
 
 from serlab.errors import ServiceError
 from serlab.generated import llm_pb2, llm_pb2_grpc
-from serlab.service import Latency, Settings, running, spawned
+from serlab.service import Latency, Settings, receiving, running, spawned
 from serlab.service.bounds import MAX_HEADER_BYTES, Bounds, grpc_listener, listener
-from serlab.service.peers import Peers
+from serlab.service.departures import UNDERWAY
+from serlab.service.peers import Peer, Peers, Underway
+from serlab.service.receiving import Arrivals
+from serlab.service.stats import Stats
 from tests.service.boundhelpers import (
     SILENT,
     SLOW_BODY,
@@ -29,7 +35,7 @@ from tests.service.boundhelpers import (
     port_of,
     strangers,
 )
-from tests.service.helpers import CHAT, HANG_S, PATH, asking, bounded, client, until
+from tests.service.helpers import CHAT, HANG_S, PATH, asking, bounded, client, leaping, resident_mb, until
 
 FEW = Bounds(connections=32)
 WAYS = [SILENT, SLOW_HEADERS, SLOW_BODY, SLOW_HTTP2]
@@ -321,3 +327,105 @@ def test_bound_of_nothing_is_refused(name: str) -> None:
     """One clear line."""
     with pytest.raises(ServiceError, match=name):
         Bounds(**{name: 0})
+
+
+def test_long_bodies_take_turns_beside_others() -> None:
+    """Part by part, at a rate for all together; one body alone comes as fast as it can."""
+
+    async def work() -> None:
+        arrivals, loop = Arrivals(Bounds(), Stats()), asyncio.get_running_loop()
+        arrivals.count = 1
+        await asyncio.gather(*(arrivals.pace(receiving.LONG_RATE) for _ in range(3)))
+        assert loop.time() == 0
+        arrivals.count = 3
+        ends = await asyncio.gather(*(timed(arrivals.pace(receiving.LONG_RATE)) for _ in range(3)))
+        assert ends == pytest.approx([1, 2, 3])
+
+    leaping(work())
+
+
+def test_long_body_waits_for_as_long_as_the_loop_was_held_up() -> None:
+    """But not for long: a machine that is busy with other things slows it down only so much."""
+
+    async def work() -> None:
+        arrivals, loop = Arrivals(Bounds(), Stats()), asyncio.get_running_loop()
+        arrivals.count = 2
+        for held_s, waits_s in ((0.01, 0.01), (5.0, receiving.MOST_LATE_S)):
+            began = loop.time()
+            loop.call_at(began + 1, leap, loop, held_s)
+            await arrivals.pace(receiving.LONG_RATE)
+            assert loop.time() - began == pytest.approx(1 + held_s + waits_s)
+
+    leaping(work())
+
+
+def test_bodies_that_trickle_in_are_read_the_less_often_the_more_there_are() -> None:
+    """All of them together bring so many short parts a second."""
+
+    async def work() -> None:
+        arrivals, loop = Arrivals(Bounds(), Stats()), asyncio.get_running_loop()
+        for count in (1, 5000):
+            arrivals.count, began = count, loop.time()
+            await asyncio.gather(*(arrivals.pace(16) for _ in range(count)))
+            assert loop.time() - began == pytest.approx(count / receiving.SHORT_RATE)
+
+    leaping(work())
+
+
+def test_body_stays_in_the_parts_that_it_came_in() -> None:
+    """None of them is copied but short ones, which are put together."""
+    parts = [bytes(receiving.SHORT), b"a", b"b", bytes(receiving.SHORT + 1), b""]
+    messages = [{"type": "http.request", "body": part, "more_body": bool(part)} for part in parts]
+    underway = Underway(Peer(0.0), 0.0, None)
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def work() -> None:
+        stats = Stats()
+        arrivals = Arrivals(Bounds(), stats)
+        request = Request({"type": "http", "headers": [], UNDERWAY: underway}, receive)
+        found = await arrivals.body(request)
+        assert found[0] is parts[0] and found[1] == b"ab" and found[2] is parts[3] and len(found) == 3
+        assert stats.held == sum(map(len, parts))
+
+    leaping(work())
+
+
+def test_memory_of_large_bodies_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some time after many bytes of them were held last; what small ones took is not worth it."""
+    given = threading.Event()
+    monkeypatch.setattr(receiving, "give_back", given.set)
+
+    async def work() -> None:
+        arrivals, loop = Arrivals(Bounds(), Stats()), asyncio.get_running_loop()
+        for size, expected in ((receiving.TRIM_BYTES, False), (1, True)):
+            arrivals.forget(size)
+            await asyncio.sleep(receiving.TRIM_S + 1)
+            await loop.run_in_executor(None, lambda: None)
+            assert given.wait(HANG_S if expected else 0) == expected
+
+    leaping(work())
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps free memory and can give it back")
+def test_free_memory_between_pieces_in_use_goes_back() -> None:
+    """Without a word the C library keeps it."""
+    block = 4000
+    pieces = [bytes(block) for _ in range(50_000)]
+    kept = pieces[::100]
+    del pieces
+    before = resident_mb(os.getpid())
+    receiving.give_back()
+    assert before - resident_mb(os.getpid()) > 100 and len(kept) == 500
+
+
+async def timed(work: Any) -> float:
+    """Wait for something; return when it ended."""
+    await work
+    return asyncio.get_running_loop().time()
+
+
+def leap(loop: Any, seconds: float) -> None:
+    """Hold a loop up whose clock leaps."""
+    loop.selector.now_s += seconds

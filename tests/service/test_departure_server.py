@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 from typing import Any
 
 import h2.config
@@ -13,7 +12,7 @@ import pytest
 
 from serlab.service import Latency, Settings, running, spawned
 from tests.conftest import moments
-from tests.service.helpers import CHAT, HANG_S, PATH, asking, bounded, client, until
+from tests.service.helpers import CHAT, HANG_S, PATH, asking, bounded, client, resident_mb, until
 
 SLOW = Settings(tokens=100_000, latency=Latency(token_s=0.005))
 HEAD = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
@@ -143,11 +142,6 @@ def test_slow_reader_holds_the_model_back_and_not_memory(http2: bool) -> None:
 
     with spawned(Settings(tokens=1_000_000)) as addresses:
         bounded(work(addresses.http, addresses.pid))
-
-
-def resident_mb(pid: int) -> float:
-    """Read how much memory a process has, in MB."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 def test_server_stops_at_once_with_streams_open() -> None:

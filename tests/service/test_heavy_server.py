@@ -15,7 +15,8 @@ import pytest
 from serlab.codecs import open_codec
 from serlab.generated import llm_pb2, llm_pb2_grpc
 from serlab.messages import from_document
-from serlab.service import Latency, ModelServer, Settings, heavy, running
+from serlab.service import Latency, ModelServer, Settings, grpcserver, heavy, running
+from serlab.service import http as http_application
 from serlab.service.checks import MOST_NUMBERS, MOST_TOKENS
 from serlab.service.client import content_for
 from serlab.service.echo import KIND_HEADER
@@ -165,9 +166,9 @@ def test_dense_messages_are_for_a_child() -> None:
     """A message of small objects, which takes a codec far longer than a long text; a picture stays with the loop."""
     picture = b'{"image":"' + b"A" * (1 << 20) + b'"}'
     objects = b'{"messages":[' + b"[]," * (1 << 18) + b"[]]}"
-    assert heavy.is_large(objects, "orjson") and not heavy.is_large(picture, "orjson")
-    assert heavy.is_large(objects, "protobuf") and not heavy.is_large(picture[: heavy.DENSE_BYTES], "protobuf")
-    assert heavy.is_large(bytes(heavy.LARGE_BYTES + 1), "orjson")
+    assert heavy.is_large((objects,), "orjson") and not heavy.is_large((picture,), "orjson")
+    assert heavy.is_large((objects,), "protobuf") and not heavy.is_large((picture[: heavy.DENSE_BYTES],), "protobuf")
+    assert heavy.is_large((bytes(heavy.LARGE_BYTES), b"x"), "orjson")
 
     async def work() -> None:
         data = open_codec("protobuf", "ChatRequest").encode(from_document("ChatRequest", DENSE))
@@ -177,6 +178,41 @@ def test_dense_messages_are_for_a_child() -> None:
             assert answer.status_code == 200 and len(children(server)) == 1
 
     bounded(work())
+
+
+MANY: dict[str, Any] = {"model": "m", "prompt": [f"prompt {number}" for number in range(2048)], "max_tokens": 9}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_answer_to_many_prompts_is_made_by_a_child(monkeypatch: pytest.MonkeyPatch, streams: bool) -> None:
+    """Over HTTP; it is what the server itself would say, and counts as much."""
+
+    async def work() -> Any:
+        async with running() as server, client(server) as http:
+            answer = await http.post(COMPLETE, json={**MANY, "stream": streams})
+            assert answer.status_code == 200 and server.stats.tokens == 2048 * 9
+            return len(children(server)), answer.content
+
+    count, content = bounded(work())
+    monkeypatch.setattr(http_application, "LARGE_NUMBERS", 1 << 30)
+    assert count == 1 and bounded(work()) == (0, content)
+
+
+def test_answer_to_many_prompts_over_grpc_is_made_by_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole and as a stream, and the same as the server's own."""
+
+    async def work() -> Any:
+        async with running() as server, grpc.aio.insecure_channel(server.addresses.grpc) as channel:
+            stub: Any = llm_pb2_grpc.LLMServiceStub(channel)
+            texts = llm_pb2.Prompt(texts=MANY["prompt"])
+            prompts = llm_pb2.GenerateRequest(model="m", prompt=texts, max_tokens=1)
+            found = [await stub.Generate(prompts), [piece async for piece in stub.GenerateStream(prompts)]]
+            assert len(found[0].choices) == 2048 and server.stats.tokens == 2 * 2048
+            return len(children(server)), found
+
+    count, found = bounded(work())
+    monkeypatch.setattr(grpcserver, "LARGE_NUMBERS", 1 << 30)
+    assert count == 1 and bounded(work()) == (0, found)
 
 
 def test_client_that_leaves_ends_the_child() -> None:
@@ -295,16 +331,17 @@ def test_dense_messages_take_turns_early(monkeypatch: pytest.MonkeyPatch) -> Non
     turns, taken = heavy.Heavy(0, 1, 1), []
     by_turns = turns.by_turns
 
-    async def noted(work: Any) -> Any:
-        taken.append(1)
-        return await by_turns(work)
+    async def noted(work: Any, takes_turns: bool) -> Any:
+        taken.append(takes_turns)
+        return await by_turns(work, takes_turns)
 
     monkeypatch.setattr(turns, "by_turns", noted)
     codec = open_codec("protobuf", "ChatRequest")
-    for count, expected in ((1, 0), (1500, 1)):
+    for count in (1, 1500):
         data = codec.encode(from_document("ChatRequest", {**DENSE, "messages": DENSE["messages"][:count]}))
-        bounded(turns.decoded(codec, data))
-        assert len(taken) == expected and len(data) < 1 << 16
+        bounded(turns.decoded(codec, (data,)))
+        assert len(data) < 1 << 16
+    assert taken == [False, True]
 
 
 def test_latency_is_spent_for_what_a_child_prepared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The model behind the server: pace, batches, and answers that the request determines."""
 
 import asyncio
+import pickle
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from serlab.service.batcher import Batcher
 from serlab.service.faults import NO_FAULT
 from serlab.service.latency import Pace
 from serlab.service.stats import Stats
+from serlab.service.vocabulary import Mark, pool, tokens_of
 from tests.service.helpers import HELLO, bounded, leaping, request, until
 
 CLOCK_S = 0.001
@@ -187,3 +189,18 @@ def test_wrong_latency_is_refused(fields: dict[str, float]) -> None:
     """By the name of the field."""
     with pytest.raises(ServiceError, match=next(iter(fields))):
         Latency(**fields)  # type: ignore[arg-type]
+
+
+def test_tokens_go_round_their_pool() -> None:
+    """An answer is the words from its place on, from the first again after the last, without white space before it."""
+    words = pool(5)
+    for start, count in ((0, 3), (len(words) - 2, 5), (7, 1), (3, 2 * len(words) + 3)):
+        found = tokens_of(Mark(start + 9 * len(words), 0), count, 5)
+        expected = [words[(start + at) % len(words)] for at in range(count)]
+        expected[0] = expected[0].lstrip()
+        assert list(found) == expected and len(found) == count
+        assert [found[at] for at in range(count)] == expected and found[-1] == expected[-1]
+        assert found[1:4] == expected[1:4] and found[count:] == []
+        assert list(pickle.loads(pickle.dumps(found))) == expected
+    with pytest.raises(IndexError):
+        tokens_of(Mark(0, 0), 3, 5)[3]
