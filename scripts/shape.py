@@ -22,7 +22,8 @@ parsed names: `startswith`, `endswith`, `split`, `partition`, `removesuffix` and
 past a front door: imports of a package's module from outside of that package, in place of the package.
 edits for a field: the lines that have to be written by hand. Of each field with an underscore in its name (others are
     words of prose) the lines that declare it: `name:` and `name =` in the classes of `messages/` and in the schemas,
-    unless a schema says in its first lines that it is generated. The median of them.
+    unless a schema says in its first lines that it is generated, or `numbers.toml` has the numbers it is made with.
+    The median of them.
 files on a way: those of which a function runs, in any process. What runs only while a module is imported is left out.
 """
 
@@ -232,7 +233,7 @@ def taken_names(module: Module, imports: list[Import]) -> Iterator[tuple[str, st
             aliases.update({one.asname or one.name: one.name for one in node.names if one.name in modules})
     yield from ((found.module, found.name, found.line) for found in imports if found.name)
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Attribute) and (base := aliases.get(ast.unparse(node.value))):
+        if aliases and isinstance(node, ast.Attribute) and (base := aliases.get(ast.unparse(node.value))):
             yield base, node.attr, node.lineno
 
 
@@ -310,7 +311,8 @@ def edits_of_field(package: Path, modules: dict[str, Module], schemas: Path) -> 
                 ]
                 declared.update(set(names))
     fields = {name: 1 for name, times in declared.items() if "_" in name.strip("_") and times == 1}
-    for path in [*schemas.glob("*.proto"), *schemas.glob("*.fbs")] if schemas.exists() else []:
+    by_hand = schemas.exists() and not (schemas / "numbers.toml").exists()
+    for path in [*schemas.glob("*.proto"), *schemas.glob("*.fbs")] if by_hand else []:
         text = path.read_text(encoding="utf-8")
         if not GENERATED.search("\n".join(text.splitlines()[:10])):
             for name in fields:
