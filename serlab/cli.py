@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from serlab import deciding, judging, publishing, serving, wiring
+from serlab.__main__ import SHORT, is_out_of_memory
 from serlab.console import complain, console, settle
 from serlab.errors import SerlabError
 from serlab.options import (
@@ -46,19 +47,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-UNMAPPED = "failed to map segment"
-"""How the linker says that there is no memory left to load a library into."""
-SHORT = "out of memory; allow more (ulimit -v), or name smaller corpora or fewer workloads"
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Tell an error that lack of memory caused, behind what libraries made of it."""
-    while error is not None:
-        if isinstance(error, MemoryError) or UNMAPPED in str(error) or getattr(error, "errno", 0) == ENOMEM:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def main() -> None:

@@ -63,7 +63,8 @@ def read_inside(folder: str | Path, name: str, most: int = MOST_BYTES) -> bytes:
         OSError: it is not there, or cannot be read.
     """
     with inside(folder, name).open("rb") as file:
-        data = file.read(most + 1)
+        # Python sets aside as many bytes as are asked for, however short the file is.
+        data = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
     if len(data) > most:
         raise ResultsError(f"{Path(folder) / name}: expected at most {most:,} bytes, got more; is it of serlab?")
     return data

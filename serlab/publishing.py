@@ -8,7 +8,7 @@ import typer
 
 from serlab.console import console, is_unicode, literal
 from serlab.folders import agreeing
-from serlab.running import FINDING, show_page, split
+from serlab.running import FINDING, refuse_small, show_page, split
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")]
 Scenarios = Annotated[
@@ -31,6 +31,7 @@ def report(directory: Folder, scenario: Scenarios = None) -> None:
     from serlab.results import is_finished, load_findings, load_results
     from serlab.terminal import is_amiss, show_summary
 
+    refuse_small()
     where = console()
     with agreeing(directory):
         written = write_tables(directory)

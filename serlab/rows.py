@@ -140,7 +140,7 @@ def values_of(path: Path, name: str, column: Any) -> Any:
 def unusable(row: Row) -> str:
     """Say what of a row no run writes; "" where it can be worked with."""
     if not 0 <= row.process < MOST_PROCESSES:
-        return f"expected the number of a process, got {row.process}"
+        return f"expected the number of a process, got {row.process!r:.60}"
     if not is_finite(row.value):
         return "expected a finite value"
     return next((f"expected a short {name}" for name in TEXTS if len(getattr(row, name)) > LONGEST_TEXT), "")

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from serlab.__main__ import too_small
 from serlab.console import complain, console, literal
 from serlab.errors import ResultsError
 from serlab.outcomes import UNMEASURED
@@ -47,6 +48,10 @@ def run(
 
     if quick and rigorous:
         raise typer.BadParameter("--quick and --rigorous exclude each other")
+    # An answer takes sizes and times; of a run without them `serlab report` writes a page all the same.
+    has_page = {"size", "time"} <= set(parts) or WIRE in parts
+    if has_page:
+        refuse_small()
     effort = "quick" if quick else "rigorous" if rigorous else "default"
     names = (split(codec), split(workload), split_files(corpus), split(operation))
     options = Options(*names, parts, effort, seed, strict, **settings)
@@ -67,8 +72,7 @@ def run(
         again = going_on(directory, options)
         print(f"\nserlab: stopped; what is measured is kept, go on with: {again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    # An answer takes sizes and times; of a run without them `serlab report` writes a page all the same.
-    page = write_page(directory) if {"size", "time"} <= set(parts) or WIRE in parts else None
+    page = write_page(directory) if has_page else None
     if as_json:
         print(table.to_json(orient="records", lines=True), end="")
     else:
@@ -79,6 +83,13 @@ def run(
         complain(f"trouble kept something from being measured, which is no codec's failure: {again}")
     if any(finding["outcome"] != "no_schema" for finding in table.attrs["findings"]):
         raise typer.Exit(FINDING)
+
+
+def refuse_small() -> None:
+    """End the command where there is no room to write a page: before anything is measured, not after it."""
+    if lacking := too_small(page=True):
+        complain(lacking)
+        raise typer.Exit(USAGE)
 
 
 def going_on(directory: Path, options: Any) -> str:

@@ -2,16 +2,21 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from serlab.corpus import read
+from serlab.measure.check import MOST_FIELDS
 from serlab.streams import EASY, MAX_LINE
 from serlab.weight import PER_BYTE, is_heavy, weight
+from tests.conftest import moments
 from tests.corpora import CHAT, line, read_bytes
 
 MIB = 1 << 20
@@ -35,6 +40,75 @@ def packed(before: bytes, unit: bytes, size: int, after: bytes) -> bytes:
     block = unit * (MIB // len(unit))
     parts = [made.compress(line(CHAT) + before), *(made.compress(block) for _ in range(size // len(block)))]
     return b"".join([*parts, made.compress(after + b"\n" + line(CHAT)), made.flush()])
+
+
+GROWTH = """
+import sys
+from serlab.measure.check import Report, bodies_of
+
+class Watched(Report):
+    seen, held = 0, []
+
+    def add(self, body):
+        super().add(body)
+        self.look()
+
+    def cannot_read(self, error):
+        super().cannot_read(error)
+        self.look()
+
+    def look(self):
+        self.seen += 1
+        if self.seen in (12_000, 36_000):
+            self.held.append(int(open("/proc/self/statm").read().split()[1]) * 4096)
+
+report = Watched(["orjson"])
+for body in bodies_of([sys.argv[1]], [], 0, False, report):
+    report.add(body)
+print(report.held[1] - report.held[0], len(report.unknown_fields))
+"""
+LINES = {
+    "empty objects": lambda i: b"{}\n",
+    "no JSON": lambda i: b"x\n",
+    "events": lambda i: b"data: {}\n\n",
+    "fields of all names": lambda i: b'{"messages":[],"f%d":1}\n' % i,
+    "long names": lambda i: b'{"messages":[],"%d%b":1}\n' % (i, b"n" * 2000),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_memory_stays_flat_however_many_lines_there_are(tmp_path: Path, name: str) -> None:
+    """There is no limit to their number: 36,000 leave no more behind than 12,000 do."""
+    path = tmp_path / "many.jsonl.zst"
+    path.write_bytes(zstandard.compress(b"".join(LINES[name](i) for i in range(36_010))))
+    done = subprocess.run([sys.executable, "-c", GROWTH, str(path)], capture_output=True, text=True, check=True)
+    grown, fields = map(int, done.stdout.split())
+    assert grown < 3 * MIB and fields <= MOST_FIELDS + 1
+
+
+def test_a_corpus_of_millions_of_lines_is_left_at_once(tmp_path: Path) -> None:
+    """A short file of them takes its time, and Ctrl-C ends it, with the status of an interruption."""
+    path = tmp_path / "many.jsonl.zst"
+    path.write_bytes(zstandard.compress(b"{}\n" * 4_000_000))
+    assert path.stat().st_size < 2000
+    command = [sys.executable, "-m", "serlab", "check", "--codec", "orjson", "--corpus", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        for _ in moments():
+            if str(path) in opened(running.pid):
+                break
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=600)
+    assert running.returncode == 130 and "Traceback" not in said
+
+
+def opened(pid: int) -> list[str]:
+    """List what a process has open."""
+    found = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            found.append(str(path.readlink()))
+    return found
 
 
 BOMBS = {

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +17,12 @@ import pytest
 from pyarrow import parquet
 
 from serlab.console import Shown
-from serlab.decide import decide
+from serlab.decide import decide, scenario_text
+from serlab.decide.run import Run as DecideRun
 from serlab.decide.run import read_run
-from serlab.errors import ResultsError, ScenarioError, SerlabError
+from serlab.decide.settings import parse_setting
+from serlab.decide.show import show_decision
+from serlab.errors import ResultsError, ScenarioError, SerlabError, UnknownNameError
 from serlab.folders import agreeing, file_name, inside, read_inside, write_inside
 from serlab.measure.options import Options
 from serlab.measure.run import locked
@@ -27,7 +31,16 @@ from serlab.notebook import holds
 from serlab.page.sections import environment_rows, title_of
 from serlab.report import write_tables
 from serlab.report.export import caption_of
-from serlab.results import ENVIRONMENT, JOURNAL, PARQUET, Finished, Journal, load_environment, load_results
+from serlab.results import (
+    ENVIRONMENT,
+    JOURNAL,
+    PARQUET,
+    Finished,
+    Journal,
+    load_environment,
+    load_findings,
+    load_results,
+)
 from serlab.running import recorded_options
 from serlab.terminal import show_summary
 from serlab.verdicts import compare_runs, judge
@@ -315,3 +328,92 @@ def test_options_of_a_record_are_of_their_types(folder: Path, options: dict[str,
     with pytest.raises(ResultsError, match=f"options.*{next(iter(options))}"):
         recorded_options(folder, Options(), Options().parts)
     assert issubclass(ResultsError, SerlabError)
+
+
+TOML = {
+    "a number": "5", "one below nothing": "-1", "the least": "5e-324", "no number": "nan", "without end": "-inf",
+    "large": "1e308", "digits": f"1{'0' * 400}", "more digits": "9" * 5000, "a flag": "true", "a text": '"x"',
+    "a long text": f'"{"y" * 100_000}"', "what acts": '"\\u001b[31m<b>|\\n"', "lists": "[[], [1], {}]",
+    "levels": "[" * 3000 + "]" * 3000, "a table": "{}", "a table of tables": "{a = {b = 1}}", "a day": "1979-05-27",
+    "a time": "07:32:00",
+}  # fmt: skip
+"""Values of all types of TOML, and what none of them needs."""
+
+
+class Odd(str):
+    """A value that stands in a file as it is."""
+
+
+def toml(value: Any) -> str:
+    """Write a value as TOML."""
+    if isinstance(value, Odd):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(one)}" for key, one in value.items()) + "}"
+    return f"[{', '.join(map(toml, value))}]" if isinstance(value, list) else json.dumps(value)
+
+
+def answered(run: DecideRun, scenario: Path, **settings: Any) -> bool:
+    """Ask for a decision as the command does; tell whether there was one, not one error."""
+    try:
+        with agreeing(run.place):
+            found = decide(run, scenario, **settings)
+            show_decision(Shown(file=io.StringIO(), markup=False, emoji=False, highlight=False), found)
+            json.dumps(found.to_dict(), allow_nan=False), found.to_markdown()
+    except (ScenarioError, UnknownNameError) as error:
+        assert len(str(error)) < 2000, str(error)[:3000]
+        return False
+    return True
+
+
+def test_a_scenario_of_other_types_gives_one_error_or_an_answer(folder: Path, tmp_path: Path) -> None:
+    """Each value in turn becomes one of another type, in the file as well as by a setting."""
+    whole, path = tomllib.loads(scenario_text("service-hop")), tmp_path / "a.toml"
+    run, answers, errors = read_run(folder), 0, 0
+    for place in places(whole):
+        for odd in TOML.values() if place else ():
+            path.write_text("".join(f"{key} = {toml(one)}\n" for key, one in changed(whole, place, Odd(odd)).items()))
+            is_answered = answered(run, path)
+            answers, errors = answers + is_answered, errors + (not is_answered)
+    path.write_text(scenario_text("service-hop"))
+    for place in places(whole):
+        for word in ("", "x", "-1", "1e999", "nan", "true", "9" * 5000) if place else ():
+            name, value = parse_setting(f"{'.'.join(place)}={word}")
+            is_answered = answered(run, path, **{name: value})
+            answers, errors = answers + is_answered, errors + (not is_answered)
+    assert answers > 50 and errors > 400
+
+
+def test_a_scenario_that_is_no_toml_is_one_error(folder: Path, tmp_path: Path) -> None:
+    """Other encodings, keys that stand twice, any number of levels."""
+    path, good = tmp_path / "a.toml", scenario_text("service-hop")
+    run, deep = read_run(folder), ".".join(["messages.ChatRequest.operations", *["a"] * 20_000])
+    for data in (
+        b"", b"\xff\xfe", good.encode("utf-16"), good.encode() + b"\0", b"a=1\na=1\n", b"[wire]\n[wire]\n",
+        b"[" * 100_000, b"x=" + b"{a=" * 5000, f"{deep} = 1".encode(), f"[{deep}]".encode(), b"\r",
+        b"\xed\xa0\x80=1", b"a=" + b"9" * 5000,
+    ):  # fmt: skip
+        path.write_bytes(data)
+        assert not answered(run, path)
+
+
+def test_a_journal_with_a_value_of_another_type_gives_one_error_or_an_answer(tmp_path: Path) -> None:
+    """At every place of a line."""
+    finding = {"codec": "json", "outcome": "refused", "file": "a", "line": "1", "kind": "document", "reason": "r"}
+    rows = [list(row) for row in figure_rows()[:2]]
+    batches = {"name": "w", "codec": "json", "operation": "decode", "loops": [1, 1], "values": [1.0], "metadata": {}}
+    line = {"key": "a", "rows": rows, "findings": [finding], "pyperf": [batches], "left_out": {"w": [1]}}
+    answers = errors = 0
+    console = Shown(file=io.StringIO(), markup=False, emoji=False, highlight=False)
+    for place in places(line):
+        for odd in ODD:
+            (tmp_path / JOURNAL).write_text(json.dumps(changed(line, place, odd)) + "\n")
+            try:
+                with agreeing(tmp_path):
+                    Journal(tmp_path)
+                    show_summary(console, load_results(tmp_path), load_findings(tmp_path))
+                answers += 1
+            except ResultsError as error:
+                errors += 1
+                assert len(str(error)) < 2000
+    assert answers > 20 and errors > 100

@@ -1,14 +1,17 @@
 """Where the command runs: a folder with modules of a stranger, closed streams, little memory."""
 
 import os
+import resource
 import subprocess
 import sys
 from errno import ENOMEM
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from serlab import cli
+from serlab.__main__ import MIB, ROOM, THREAD, blas_threads
 from serlab.measure.process import run_worker
 from serlab.service.process import command_of
 from tests.conftest import ROOT, Run
@@ -120,3 +123,39 @@ def test_another_failure_to_import_is_told_as_it_is(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cli, "app", broken)
     with pytest.raises(ImportError, match="no such name"):
         cli.main()
+
+
+@pytest.mark.parametrize("name", ROOM)
+def test_a_small_limit_of_memory_is_one_line(name: str, tmp_path: Path) -> None:
+    """Whatever it leaves room for: where Python itself starts, the command says what it needs, or does its work."""
+    more = THREAD * (blas_threads() - 1)
+    _, command, least, page = ROOM[name]
+    needs = {("list",): (least + more) * MIB, ("report", str(tmp_path)): (page + more) * MIB}
+    started = 0
+    for arguments, need in needs.items():
+        for size in (20_000_000, 40_000_000, 80_000_000, 120_000_000, 160_000_000, 300_000_000, need - 1):
+            if size < need and not bounded(name, size, "-c", "import serlab").returncode:
+                done = bounded(name, size, "-m", "serlab", *arguments)
+                started += 1
+                assert done.returncode == 2 and done.stderr.count("\n") == 1, (size, done.stderr)
+                assert done.stderr.startswith("serlab: cannot start: expected a limit of at least "), done.stderr
+                assert f"got {size // MIB} MiB ({command} {size // 1024}); raise it" in done.stderr
+    assert started > 4
+    done = bounded(name, (least + more) * MIB, "-m", "serlab", "list")
+    assert done.returncode == 0 and "flatbuffers" in done.stdout, done.stderr
+
+
+def bounded(name: str, size: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run Python under a limit of memory."""
+    limit = partial(resource.setrlimit, getattr(resource, name), (size, size))
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, preexec_fn=limit, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ("given", "most"), [("1", 1), ("0", 64), ("x", 64), ("", 64), ("9999999", 64)], ids=lambda value: f"{value}"
+)
+def test_threads_that_take_room_are_counted(given: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the library counts them: by a variable, else by the cores."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert blas_threads() == min(most, len(os.sched_getaffinity(0)), 64)

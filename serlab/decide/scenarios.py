@@ -19,6 +19,12 @@ OPERATIONS += ("populate", "check", "check-all", "serialize", "deserialize", "co
 OPERATIONS += ("read-0%", "read-1", "read-1%", "read-10%", "read-50%", "read-100%", *COMPRESSION)
 """What a run may have timed."""
 
+MOST_LEVELS = 16
+"""Levels of a scenario's file; it needs four."""
+TOO_DEEP = f"nested too deep; expected at most {MOST_LEVELS} levels of tables, got more"
+LEAST, MOST = 1e-15, 1e18
+"""Size of a number that is not 0, so that no product of some of them is lost or without end."""
+
 
 def scenario_names() -> list[str]:
     """List the built-in scenarios."""
@@ -69,9 +75,28 @@ def parse(text: str, file: str, name: str) -> Scenario:
     """
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
+        # Also Python's own, of an integer with more digits than it reads.
         raise ScenarioError(f"{file}: not TOML: {error}") from error
+    except RecursionError:
+        values = None
+    if values is None or (wrong := misshapen(values)):
+        raise ScenarioError(f"{file}: {wrong if values is not None else TOO_DEEP}")
     return from_dict(values, file, name)
+
+
+def misshapen(values: Any) -> str:
+    """Name what no scenario has, and what whoever walks or shows it fails at; "" where there is nothing such.
+
+    Keys with dots reach any depth, and Python writes no integer of thousands of digits.
+    """
+    level = [values]
+    for _ in range(MOST_LEVELS):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+        if any(isinstance(one, int) and one.bit_length() > 64 for one in level):
+            return "expected integers of at most 64 bits, got a larger one"
+        level = [one for one in level if isinstance(one, dict | list)]
+    return TOO_DEEP if level else ""
 
 
 def from_dict(values: Mapping[str, Any], file: str = "scenario", name: str = "") -> Scenario:
@@ -151,13 +176,16 @@ def known(values: Iterable[str], names: Iterable[str], file: str, where: str, wh
     for key in values:
         if key not in (listed := list(names)):
             place = f"{file}: {where}" if where else file
-            raise ScenarioError(f"{place}: {UnknownNameError.of(what, key, listed)}")
+            raise ScenarioError(f"{place}: {UnknownNameError.of(what, key[:60], listed)}")
 
 
 def finite(value: Any, file: str, where: str) -> None:
-    """Refuse infinity and what is no number, which TOML can say."""
+    """Refuse infinity and what is no number, which TOML can say, and numbers beyond all measure."""
     for key, one in value.items():
+        place = f"{file}: {where}.{key}".replace(": .", ": ")
         if isinstance(one, float) and not math.isfinite(one):
-            raise ScenarioError(f"{file}: {where}.{key}: expected a finite number, got {one}")
+            raise ScenarioError(f"{place}: expected a finite number, got {one}")
+        if isinstance(one, int | float) and one and not LEAST <= abs(one) <= MOST:
+            raise ScenarioError(f"{place}: expected 0, or a number from {LEAST:g} to {MOST:g}, got {one:g}")
         if isinstance(one, dict):
             finite(one, file, f"{where}.{key}".strip("."))

@@ -15,6 +15,9 @@ from serlab.measure.given import given
 from serlab.measure.parity import OUTCOMES
 from serlab.messages import Message
 
+MOST_FIELDS, LONGEST_FIELD = 10_000, 200
+"""Unknown fields that are counted by name, and characters of a name."""
+OTHER_FIELDS = "(other names)"
 MOST_FINDINGS = 3
 """Bodies that are named for each codec and outcome; the counts tell of the rest."""
 
@@ -35,7 +38,7 @@ class Report:
         kinds: kind → how many.
         codecs: codec → outcome → how many.
         unknown_fields: JSON Pointer with `*` for list positions → how often a body had a field there that its type
-            does not cover.
+            does not cover; from `MOST_FIELDS` names on the others count together, as `OTHER_FIELDS`.
         findings: the first bodies of each codec and outcome that did not come back equal, with the reason.
         unreadable: the first lines that could not be read, with the reason.
         unreadable_lines: how many there were.
@@ -79,8 +82,13 @@ class Report:
         """Count the bytes of a body as compact JSON, and those of the fields that its type does not cover."""
         self.bytes[body.kind] += json_size(body.document)
         for pointer, value in body.message.extra.items():
-            self.unknown_fields[INDEX.sub("/*", pointer)] += 1
+            self.unknown_fields[self.known_name(INDEX.sub("/*", pointer))] += 1
             self.extra_bytes[body.kind] += json_size(value) + json_size(pointer.rpartition("/")[2])
+
+    def known_name(self, pointer: str) -> str:
+        """Name a field to count it by, so that a corpus of names that are all different, or long, fills no memory."""
+        name = pointer if len(pointer) <= LONGEST_FIELD else f"{pointer[:LONGEST_FIELD]}…"
+        return name if name in self.unknown_fields or len(self.unknown_fields) < MOST_FIELDS else OTHER_FIELDS
 
     @property
     def extra_share(self) -> dict[str, float]:

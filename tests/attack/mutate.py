@@ -5,7 +5,7 @@ from random import Random
 
 from tests.attack.documents import ATOMS, UNITS
 from tests.attack.places import Free, Struct
-from tests.attack.recipe import MOST_NODES, Node, Path, Render, at, counts, put, walk, without
+from tests.attack.recipe import COUNT_AT, MOST_NODES, Node, Path, Render, at, counts, grows, put, walk, without
 from tests.attack.schemas import Message, Place, Table
 
 Spot = tuple[Path, Node, Place]
@@ -66,6 +66,14 @@ def double(random: Random, node: Node, own: list[Spot], other: list[Spot]) -> No
     path = random.choice(blocks)
     holder, found = at(node, path[:-1]), at(node, path)
     return put(node, path[:-1], (*holder, *[found] * random.choice((1, 1, 3, 9))))
+
+
+def multiply(random: Random, node: Node, own: list[Spot], other: list[Spot]) -> Node:
+    """Have several of what grows: each may keep within a limit that all of them pass together."""
+    blocks = [path for path, found in walk(node) if found[0] == "block" and grows(found[3])]
+    if not blocks:
+        return node
+    return put(node, (*random.choice(blocks), COUNT_AT["block"]), random.choice((8, 17, 65, 300)))
 
 
 def wrap(random: Random, node: Node, own: list[Spot], other: list[Spot]) -> Node:
@@ -131,7 +139,7 @@ def recur(random: Random, node: Node, own: list[Spot], other: list[Spot]) -> Nod
 
 
 MUTATIONS: tuple[Mutation, ...] = (
-    regrow, regrow, recount, recount, recount, add, add, drop, double, wrap, rekey, retouch, splice, recur,
+    regrow, regrow, recount, recount, recount, add, add, drop, double, multiply, wrap, rekey, retouch, splice, recur,
 )  # fmt: skip
 
 

@@ -109,11 +109,11 @@ def plain(value: Any) -> Any:
 
 
 def shape(node: Node) -> str:
-    """Write a recipe without its counts: two that differ in nothing else are one find."""
+    """Write a recipe without its counts, and equal parts once: two that differ in nothing else are one find."""
     parts = []
     for i, part in enumerate(node):
         if isinstance(part, tuple):
             parts.append(shape(part))
         elif i != COUNT_AT.get(node[0]):
             parts.append(str(part))
-    return f"{parts[0]}({','.join(parts[1:])})" if parts else "()"
+    return f"{parts[0]}({','.join(dict.fromkeys(parts[1:]))})" if parts else "()"

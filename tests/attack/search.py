@@ -33,7 +33,10 @@ SEARCHING = 0.8
 """Part of the time that is searched; the rest goes into the table of the worst."""
 
 KEPT = 6
-"""Recipes that are kept for a codec and a kind of message."""
+"""Recipes that are kept for a codec and a kind of message, by what they promise."""
+
+DEAREST = 3
+"""Recipes that are kept beside them, by what was measured."""
 
 SMALLER_S = 20.0
 """How long a find is made smaller."""
@@ -112,8 +115,8 @@ class Search:
             (size, -found, i) for i, one in enumerate(kept) for found, size in one.next_lengths() if found > 0.9
         ]
         if promising and chance < 0.4:
-            # The shortest first: they are soon measured.
-            size, _, i = min(promising)
+            # The shortest are soon measured, but with them alone none would ever be followed to where it ends.
+            size, _, i = random.choice((min, max))(promising, key=lambda one: one[0])
             return Job(kept[i], "decode", size)
         if kept and chance < 0.48:
             tried = random.choice(kept)
@@ -177,8 +180,12 @@ class Search:
             kept[:] = [other for other in kept if other not in same] + [tried]
         # What is too dear already is known; what may become so is worth more changes.
         kept.sort(key=lambda other: -round(other.promise(), 1) if other.dearest <= 1 else -0.5)
-        for last in [other for other in kept if other.kind == tried.kind][KEPT:]:
-            kept.remove(last)
+        mine = [other for other in kept if other.kind == tried.kind]
+        # A recipe that ended at a limit promises nothing more, but what is made of it may pass the limit by.
+        known = sorted((other for other in mine if other.dearest <= 1), key=lambda other: -other.dearest)[:DEAREST]
+        for last in mine[KEPT:]:
+            if last not in known:
+                kept.remove(last)
 
     def note(self, codec: str, entrance: str, cost: Cost, value: float) -> None:
         """Keep the slowest and the largest of each class."""

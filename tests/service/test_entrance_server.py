@@ -1,14 +1,18 @@
-"""One way in: with `decode_untrusted` made to raise, nothing that a stranger sends is taken by anybody."""
+"""One way in: with `decode_untrusted` made to raise, nothing that a stranger sends is taken by anybody.
+
+As it is, what is long, deep or odd but honest comes through each entrance equal.
+"""
 
 import ast
 import gzip
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx2
+import msgspec
 import pytest
 
 from serlab import codecs
@@ -22,8 +26,10 @@ from serlab.service.clients import ARMS, BrokenError, Client
 from serlab.service.echo import Echo
 from serlab.service.negotiate import ALIASES, EVENTS, FORMATS, FRAMES, LINES
 from serlab.service.paths import PATHS
+from serlab.service.stream import STREAM_FORMS
+from serlab.service.transport import Reply
 from tests.conftest import ROOT
-from tests.corpora import ANSWER, CHAT, line
+from tests.corpora import ANSWER, CHAT, line, read_bytes
 from tests.corpora import EVENTS as RECORDED
 from tests.service.cachehelpers import EMBEDDED, answer, cache_on
 from tests.service.clienthelpers import HTTP_ARMS, PROMPT, messages, opened
@@ -204,6 +210,145 @@ def test_json_text_inside_a_line_is_read_by_the_same_way(tmp_path: Path, monkeyp
 def pick(whole: Any, codec: Any, data: bytes) -> Any:
     """Take a pair, but not what is in it."""
     return whole(codec, data) if b'"request"' in data else refuse(codec, data)
+
+
+WIDE = [{"token": f" t{i}", "logprob": -0.25 - i, "bytes": [32, 116], "top_logprobs": []} for i in range(20)]
+HONEST: dict[str, list[Any]] = {
+    "ChatRequest": [
+        {"model": "m", "messages": [{"role": "user", "content": f"turn {i}, é€\U0001f600"} for i in range(2000)]},
+        {
+            "model": "m",
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "image_url", "image_url": {"url": f"data:{i};base64," + "QUJD" * 100_000}}],
+                }
+                for i in range(2)
+            ],
+        },
+        {
+            "model": "m",
+            "messages": [{"role": "user", "content": ""}],
+            "metadata": {"a/b": {"~": [[[]] * 50, None, 2**53 - 1, ""]}, "": {}},
+            "tools": [
+                {"type": "function", "function": {"name": f"f{i}", "parameters": {"p": [{"enum": [1, None]}] * 20}}}
+                for i in range(300)
+            ],
+            **{f"unknown {i}": i for i in range(300)},
+        },
+    ],
+    "ChatResponse": [
+        {"id": "a", "choices": [{"index": 0, "logprobs": {"content": [{**WIDE[0], "top_logprobs": WIDE}] * 200}}]},
+        {
+            "id": "b",
+            "choices": [{"index": i, "message": {"role": "assistant", "content": "x" * i}} for i in range(600)],
+        },
+    ],
+    "ChatChunk": [
+        {"id": "a", "choices": [{"index": 0, "delta": {"content": "é" * 200_000}}]},
+        {"id": "b", "choices": [{"index": i, "delta": {}} for i in range(500)]},
+    ],
+    "EmbeddingResponse": [
+        {"model": "m", "data": [{"index": i, "embedding": [k / 128 for k in range(1024)]} for i in range(20)]}
+    ],
+    "GenerateRequest": [{"model": "m", "prompt_token_ids": [100_000 + i % 50_000 for i in range(100_000)]}],
+}
+"""Kind → documents as long, deep and odd as honest ones are."""
+
+
+def honest(*kinds: str) -> list[tuple[str, Any]]:
+    """List honest messages with their kinds."""
+    return [(kind, from_document(kind, one)) for kind in kinds or HONEST for one in HONEST[kind]]
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+@pytest.mark.parametrize("arm", ["http", "http2-tls", "grpc"])
+def test_honest_messages_come_back_equal(elsewhere: Addresses, arm: str) -> None:
+    """From a server, in every content type; over gRPC by itself and as one of a conversation."""
+
+    async def work() -> None:
+        async with opened(arm, elsewhere) as transport:
+            for kind, message in honest():
+                for codec in [*FORMATS.values(), *([name] for name in ("json", "msgspec-json", "msgspec-msgpack"))]:
+                    assert await Echo(transport, kind, codec[0]).call(message) == message, (kind, codec)
+            for kind, message in honest("ChatRequest", "GenerateRequest"):
+                for codec in ("orjson", "msgpack", "protobuf", "flatbuffers") if arm in HTTP_ARMS else ("protobuf",):
+                    short = msgspec.structs.replace(message, max_tokens=3)
+                    assert await messages(Client(transport, kind, codec), short), (kind, codec)
+
+    bounded(work(), 4 * HANG_S)
+
+
+class Told:
+    """Answers what it was given, in pieces that end anywhere."""
+
+    opened = 1
+
+    def __init__(self, data: list[bytes], messages: bool = False) -> None:
+        self.data, self.messages = data, messages
+
+    async def call(self, payload: Any) -> Reply:
+        """Give a whole answer."""
+        return Reply(self.data[0], 0, 0, 0)
+
+    async def stream(self, payload: Any) -> AsyncGenerator[tuple[bytes, int], None]:
+        """Give a stream: messages as they are, anything else cut."""
+        whole = b"".join(self.data)
+        for piece in self.data if self.messages else [whole[i : i + 60_000] for i in range(0, len(whole), 60_000)]:
+            yield piece, 0
+
+    async def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+
+def test_honest_answers_are_read_by_a_client() -> None:
+    """Whole, as events, lines and frames, and as messages of gRPC."""
+
+    async def work() -> None:
+        answers, pieces = ([one for _, one in honest(kind)] for kind in ("ChatResponse", "ChatChunk"))
+        for codec in verifying_codecs():
+            whole, piece = open_codec(codec, "ChatResponse"), open_codec(codec, "ChatChunk")
+            for one in answers:
+                found = await Client(Told([whole.encode(one)]), "ChatRequest", codec).call(HELLO)
+                assert found.message == one, codec
+            data = [piece.encode(one) for one in pieces]
+            for form in forms_of(codec):
+                wrapped = [STREAM_FORMS[form].wrap(one, i) for i, one in enumerate(data)] + [
+                    STREAM_FORMS[form].end(len(data))
+                ]
+                assert await messages(Client(Told(wrapped), "ChatRequest", codec, form), HELLO) == pieces, (codec, form)
+        data = [open_codec("protobuf", "ChatChunk").encode(one) for one in pieces]
+        assert await messages(Client(Told(data, messages=True), "ChatRequest", "protobuf"), HELLO) == pieces
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_honest_answers_are_found_in_a_cache(name: str) -> None:
+    """In every codec that a cache may have, compressed or not."""
+
+    async def work(backend: Bounded) -> None:
+        for codec in verifying_codecs():
+            for wrapped in (open_codec(codec, "ChatResponse"), Compressed(open_codec(codec, "ChatResponse"))):
+                cache = cache_on(backend)
+                cache.codec = wrapped
+                for _, one in honest("ChatResponse"):
+                    await cache.put(cache.key(HELLO), one)
+                    assert await cache.get(cache.key(HELLO)) == one, codec
+        await backend.close()
+
+    bounded(work(EMBEDDED[name](1 << 26)))
+
+
+@pytest.mark.parametrize("packed", [lambda data: data, gzip.compress])
+def test_honest_lines_of_a_corpus_are_read(tmp_path: Path, packed: Any) -> None:
+    """By themselves, as an event, and as text in a pair."""
+    for documents in HONEST.values():
+        for one in documents:
+            pair = {"request": json.dumps(one), "response": json.dumps(ANSWER)}
+            event = f"data: {json.dumps(one)}\n\ndata: [DONE]\n\n".encode()
+            bodies, errors = read_bytes(tmp_path, packed(line(one) + event + line(pair)))
+            assert errors == [] and [body.document for body in bodies] == [one, one, one, ANSWER]
 
 
 OTHERS = {"convert", "deserialize", "FromString", "ParseFromString", "MergeFromString", "loads", "unpackb", "relay"}
