@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from serlab.decide.formats import BASE64, BIN, FAMILIES, VECTORS, stem
+from serlab.decide.formats import VECTORS, stand_in
 from serlab.decide.gather import Inputs, inputs
 from serlab.decide.text import percent
 from serlab.decide.types import Message, Scenario
@@ -146,8 +146,8 @@ def has_times(place: Mapping[str, Any], operations: tuple[str, ...]) -> bool:
 def figures_of(found: Inputs, workload: str, codec: str) -> dict[str, Any]:
     """Look up a codec's figures on a workload, its stem's where both write the same; empty if there are none."""
     place = found["workloads"][workload]
-    stands_in = place["kind"] != VECTORS and codec.endswith((BASE64, BIN)) and stem(codec) in FAMILIES
-    mine: dict[str, Any] = place["codecs"].get(codec) or (place["codecs"].get(stem(codec), {}) if stands_in else {})
+    other = stand_in(codec) if place["kind"] != VECTORS else ""
+    mine: dict[str, Any] = place["codecs"].get(codec) or place["codecs"].get(other, {})
     return mine
 
 

@@ -21,7 +21,7 @@ from serlab.codecs import Codec, open_codec
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.heavy import is_large
-from serlab.service.negotiate import SHOWN
+from serlab.service.negotiate import GRPC, SHOWN
 from serlab.service.refusals import Cut, one_line, refusal_for
 
 SERVICE = "serlab.LLMService"
@@ -44,7 +44,7 @@ class Service:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         kinds = ("ChatRequest", "ChatChunk", "GenerateRequest", "GenerateResponse")
-        self.codecs: dict[str, Codec] = {kind: open_codec("protobuf", kind) for kind in kinds}
+        self.codecs: dict[str, Codec] = {kind: open_codec(GRPC, kind) for kind in kinds}
 
     def handler(self) -> Any:
         """Give what a gRPC server needs to answer; bytes go in and out, for no serializer is named."""
@@ -105,10 +105,10 @@ class Service:
             DecodeError: it is none; or Refusal, if it is large.
         """
         heavy = self.engine.heavy
-        if not is_large(data, "protobuf"):
+        if not is_large(data, GRPC):
             return await heavy.decoded(self.codecs[kind], data)
         await heavy.place()
-        return await heavy.prepared(kind, "protobuf", data)
+        return await heavy.prepared(kind, GRPC, data)
 
     def left(self, context: Any) -> None:
         """Count a call that was cancelled, by gRPC itself, because its deadline passed."""

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from serlab import codecs
+from serlab.codecs import JSON, codec_info
 from serlab.service import jobs
 from serlab.service.jobs import SIZE, Job, Prepared
 from serlab.service.process import command_of
@@ -56,7 +57,7 @@ def is_large(data: bytes, codec: str) -> bool:
     """
     if len(data) <= DENSE_BYTES or len(data) > LARGE_BYTES:
         return len(data) > LARGE_BYTES
-    return "json" not in codec or data.count(b"[") + data.count(b"{") > DENSE_ITEMS
+    return codec_info(codec).format.family != JSON.family or data.count(b"[") + data.count(b"{") > DENSE_ITEMS
 
 
 class Heavy:
