@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from serlab import codecs, sse
-from serlab.codecs import open_codec
+from serlab.codecs import codec_for, open_codec
 from serlab.envelopes import ANSWERS, Found, unwrap
 from serlab.errors import CorpusError, DecodeError
 from serlab.hints import Hints, OnHint, is_log
@@ -281,7 +281,7 @@ def parse(file: str, number: int, data: bytes, longest: int = MAX_LINE) -> Any:
         raise CorpusError(file, number, f"not read: its values take about {got:,} MiB, at most {most:,} ({RAISED_BY})")
     try:
         limits = limits_for(-(-longest // MIB))
-        value = codecs.decode_untrusted(open_codec("msgspec-json", "document", limits), data)
+        value = codecs.decode_untrusted(open_codec(codec_for("corpus"), "document", limits), data)
     except DecodeError as error:
         if not isinstance(error.__cause__, NOT_JSON):
             raise CorpusError(file, number, f"not read: {error}") from error

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from serlab import codecs
-from serlab.codecs import open_codec
+from serlab.codecs import codec_for, open_codec
 from serlab.errors import DecodeError
 from serlab.recognise import recognise
 from serlab.streams import MAX_LINE
@@ -181,7 +181,9 @@ def as_json(text: Any) -> Any:
     if type(text) is not str or not text.lstrip().startswith(("{", "[")) or is_too_much(text):
         return None
     try:
-        return codecs.decode_untrusted(open_codec("json", "document"), text.encode("utf-8", "surrogatepass"))
+        return codecs.decode_untrusted(
+            open_codec(codec_for("any text"), "document"), text.encode("utf-8", "surrogatepass")
+        )
     except DecodeError:
         return None
 

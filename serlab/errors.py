@@ -4,6 +4,7 @@
     ├── EncodeError (ValueError)          a message that this format cannot carry
     ├── DecodeError (ValueError)          bytes that are not a message of this format
     ├── NoSchemaError (ValueError)        a schema codec was asked for a kind it has no schema for
+    ├── NoLimitsError (ValueError)        limits for a codec that has no scan to keep them
     ├── DocumentError (ValueError)        a document that cannot become a message
     ├── CorpusError (ValueError)          a corpus line or file that cannot be read
     ├── ResultsError (ValueError)         a results folder that cannot be read or continued
@@ -43,6 +44,10 @@ class DecodeError(SerlabError, ValueError):
 
 class NoSchemaError(SerlabError, ValueError):
     """A codec that needs a schema has none for this kind of message."""
+
+
+class NoLimitsError(SerlabError, ValueError):
+    """A codec that has no scan is given limits, or says that it verifies what it reads."""
 
 
 class DocumentError(SerlabError, ValueError):

@@ -1,6 +1,6 @@
 """How much a decoder may take in and give out: bounds for bytes that come from strangers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MIB = 2**20
 
@@ -56,6 +56,10 @@ class Limits:
         if (excess := growth - factor * self.max_amplification) > 0:
             settled = min(settled, (self.allowance(0) - own) // excess)
         return settled if self.max_depth is None else min(settled, self.max_depth)
+
+    def of_length(self) -> "Limits":
+        """Return the same bound of the length, and no other."""
+        return replace(UNLIMITED, max_bytes=self.max_bytes)
 
 
 DEFAULT_LIMITS = Limits()

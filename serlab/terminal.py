@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serlab import workloads
-from serlab.codecs import codec_info, codec_names
+from serlab.codecs import codec_infos
 from serlab.console import literal
 from serlab.measure.check import Report
 from serlab.measure.effort import OPERATIONS
@@ -22,13 +22,15 @@ from serlab.messages import KINDS
 from serlab.outcomes import FAILED
 from serlab.report import paired_lines, terminal_tables
 
+LISTED = ("name", "package", "version", "install", "schema", "lazy", "description", "verifies")
+"""Of a codec's record, what is listed."""
 MOST_FIELDS = 20
 MOST_FINDINGS = 20
 
 
 def inventory() -> dict[str, Any]:
     """List what there is as JSON values."""
-    codecs = [codec_info(name)._asdict() for name in codec_names()]
+    codecs = [{name: getattr(info, name) for name in LISTED} for info in codec_infos()]
     built_in = [{"name": name, "message": work.kind, "description": work.description} for name, work in built()]
     experiments = [{"name": name, **one._asdict()} for name, one in EXPERIMENTS.items()]
     found = {"codecs": codecs, "messages": list(KINDS), "workloads": built_in, "operations": list(OPERATIONS)}

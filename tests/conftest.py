@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from serlab.codecs.info import BUILT_IN
+
 pytest_plugins = ["tests.skips"]
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every command that they start.
@@ -19,8 +21,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
 """How long a test waits for an event, or for a moment at which the machine is free enough to show a fact."""
+WIRE_CODECS = tuple(info.name for info in BUILT_IN.values() if info.verifies and not info.variant_of)
+"""What is compared on the wire where nothing is named."""
+
+PLANTED = '''
+from serlab.codecs import JSON, CodecInfo
+
+
+def planted(make):
+    """Give a codec its record, named as its function is."""
+    make.info = CodecInfo(name=make.__name__, format=JSON, package="planted-codecs", make=make)
+    return make
+'''
+"""Of codecs' source: what makes their records, `NAME.info`."""
+
 LATE = '''
-def late(name, kind, act):
+def late(info, kind, act):
     """Does something bad at the 20th decode, when parity and calibration are over."""
     codec, calls = open_codec("json", kind), [0]
 
@@ -30,7 +46,7 @@ def late(name, kind, act):
             act()
         return codec.deserialize(data)
 
-    return replace(codec, name=name, deserialize=deserialize)
+    return replace(codec, name=info.name, deserialize=deserialize)
 '''
 """Of codecs' source: what makes one that turns bad in the middle of a run."""
 
@@ -40,7 +56,8 @@ from dataclasses import replace
 from serlab.codecs import open_codec
 
 
-def lossy(name, kind):
+@planted
+def lossy(info, kind):
     """Drops the sampling temperature."""
     codec = open_codec("json", kind)
 
@@ -49,33 +66,38 @@ def lossy(name, kind):
         document.pop("temperature", None)
         return document
 
-    return replace(codec, name=name, populate=populate)
+    return replace(codec, name=info.name, populate=populate)
 
 
-def crash(name, kind):
+@planted
+def crash(info, kind):
     """Kills its own process."""
-    return replace(open_codec("json", kind), name=name, deserialize=lambda data: os.kill(os.getpid(), signal.SIGKILL))
+    codec = open_codec("json", kind)
+    return replace(codec, name=info.name, deserialize=lambda data: os.kill(os.getpid(), signal.SIGKILL))
 
 
-def wild(name, kind):
+@planted
+def wild(info, kind):
     """Raises what no codec may raise."""
     def serialize(document):
         raise ZeroDivisionError("planted")
 
-    return replace(open_codec("json", kind), name=name, serialize=serialize)
+    return replace(open_codec("json", kind), name=info.name, serialize=serialize)
 
 
-def slow(name, kind):
+@planted
+def slow(info, kind):
     """Decodes like orjson and then waits for nine times as long, by the clock."""
-    return delayed(name, kind, 9.0)
+    return delayed(info, kind, 9.0)
 
 
-def slower20(name, kind):
+@planted
+def slower20(info, kind):
     """Decodes like orjson and then waits for a fifth as long."""
-    return delayed(name, kind, 0.2)
+    return delayed(info, kind, 0.2)
 
 
-def delayed(name, kind, share):
+def delayed(info, kind, share):
     codec = open_codec("orjson", kind)
 
     def deserialize(data):
@@ -86,37 +108,44 @@ def delayed(name, kind, share):
             continue
         return found
 
-    return replace(codec, name=name, convert=lambda found: found, deserialize=deserialize)
+    return replace(codec, name=info.name, convert=lambda found: found, deserialize=deserialize)
 
 
-def twin(name, kind):
+@planted
+def twin(info, kind):
     """Is orjson."""
-    return replace(open_codec("orjson", kind), name=name)
+    return replace(open_codec("orjson", kind), name=info.name)
 
 
 '''
+CODECS = PLANTED + CODECS
 CODECS += (
     LATE
     + '''
 
 
-def late_crash(name, kind):
-    return late(name, kind, lambda: os.kill(os.getpid(), signal.SIGSEGV))
+@planted
+def late_crash(info, kind):
+    return late(info, kind, lambda: os.kill(os.getpid(), signal.SIGSEGV))
 
 
-def late_hang(name, kind):
-    return late(name, kind, lambda: time.sleep(1000))
+@planted
+def late_hang(info, kind):
+    return late(info, kind, lambda: time.sleep(1000))
 
 
-def late_stop(name, kind):
-    return late(name, kind, lambda: os.kill(os.getpid(), signal.SIGSTOP))
+@planted
+def late_stop(info, kind):
+    return late(info, kind, lambda: os.kill(os.getpid(), signal.SIGSTOP))
 
 
-def late_hog(name, kind):
-    return late(name, kind, lambda: bytes(10**10))
+@planted
+def late_hog(info, kind):
+    return late(info, kind, lambda: bytes(10**10))
 
 
-def misreads(name, kind):
+@planted
+def misreads(info, kind):
     """Has a view that reads another model, and a gateway that drops the temperature."""
     codec = open_codec("json", kind)
 
@@ -130,7 +159,7 @@ def misreads(name, kind):
         document.pop("temperature", None)
         return codec.serialize(document | {"model": route(document["model"], None)})
 
-    return replace(codec, name=name, view=view, reroute=reroute)
+    return replace(codec, name=info.name, view=view, reroute=reroute)
 '''
 )
 
@@ -145,7 +174,7 @@ def plugin_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted-codecs\nVersion: 1.0\n")
     names = ("lossy", "crash", "wild", "slow", "slower20", "twin", "late_crash", "late_hang", "late_stop", "late_hog")
     names += ("misreads",)
-    points = "".join(f"{name} = planted_codecs:{name}\n" for name in names)
+    points = "".join(f"{name} = planted_codecs:{name}.info\n" for name in names)
     (info / "entry_points.txt").write_text(f"[serlab.codecs]\n{points}")
     return home
 

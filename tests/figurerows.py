@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from serlab.codecs.info import BUILT_IN
 from serlab.results import Row, frame
 
 PROCESSES = 6
@@ -16,6 +17,7 @@ SIZES = {
     "orjson": 2000.0, "json": 2000.0, "msgpack": 1900.0, "protobuf": 1500.0, "flatbuffers": 1950.0,
     "flatbuffers-unverified": 1950.0, "msgspec-json": 2000.0, "msgspec-msgpack": 1901.0, "novel": 2010.0,
 }  # fmt: skip
+COLOURS = {info.name: info.colour for info in BUILT_IN.values() if info.colour}
 CODECS = tuple(SIZES)
 SHARES = {"read-0%": 0.0, "read-1": 0.02, "read-10%": 0.1, "read-50%": 0.5, "read-100%": 1.0}
 VIEW = "flatbuffers-unverified"

@@ -53,6 +53,7 @@ REDIS = Need("Redis", programs("redis-server"))
 TRAFFIC = Need("shared traffic", lambda: any((SHARED / "corpus").glob("*.jsonl")))
 TRACES = Need("shared traffic", (SHARED / "traces").is_dir)
 CORES = Need("a second core", lambda: usable_cores() > 1)
+CBOR = Need("cbor2", modules("cbor2"))
 LINUX = Need("Linux", lambda: Path("/proc/self/stat").exists() and Path("/dev/full").exists())
 
 MAY_SKIP = {
@@ -67,6 +68,7 @@ MAY_SKIP = {
     "tests/test_load.py": (CORES,),
     "tests/test_noise.py": (LINUX,),
     "tests/test_notebook.py": (NOTEBOOKS,),
+    "tests/test_outside_codec.py": (CBOR,),
     "tests/test_page.py": (BROWSER,),
     "tests/test_page_calculator.py": (BROWSER,),
     "tests/test_quiet.py": (LINUX,),

@@ -9,18 +9,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from serlab.codecs import codec_names
+from serlab.codecs import codec_infos, codec_names
 from serlab.errors import UnknownNameError
 from serlab.fidelity import Cell, EvolutionCell, chosen, evolution_cells, fidelity_cells
 from serlab.fidelity.cells import DIRECTIONS, FOREIGN, LIBRARY, LIBRARY_FOREIGN, ROUND_TRIP
 from serlab.fidelity.changes import ALLOWED, CHANGES, FORBIDDEN
-from serlab.fidelity.evolution import FORMATS, NEW_READER, OLD_READER
+from serlab.fidelity.evolution import NEW_READER, OLD_READER, formats_of
 from serlab.fidelity.faults import FAULTS
-from serlab.fidelity.libraries import LIBRARIES
+from serlab.fidelity.libraries import has_library
 from serlab.fidelity.schemas import Field
 from serlab.fidelity.traps import TRAPS
 from tests.conftest import Run
 
+FORMATS = [format_ for info in codec_infos() for format_ in formats_of(info)]
 FILES = {f"{name}.{suffix}" for name in ("fidelity", "evolution") for suffix in ("md", "csv", "tex", "html", "json")}
 
 
@@ -274,4 +275,4 @@ def test_missing_package_costs_its_own_cells_only(package: str, tmp_path: Path) 
     assert any(f"pip install {name}" in cell["detail"] for cell in found["fidelity"] if cell["codec"] == name)
     assert {cell["outcome"] for cell in found["evolution"] if cell["codec"] == name} == {"missing"}
     assert "missing" not in {cell["outcome"] for cell in found["fidelity"] if cell["codec"] in ("json", "orjson")}
-    assert name in LIBRARIES
+    assert has_library(name)

@@ -12,7 +12,6 @@ from matplotlib.text import Annotation, Text
 
 from serlab.errors import MissingPackageError, NotMeasuredError, UnknownNameError
 from serlab.report.figures import (
-    COLOURS,
     access_figure,
     crossover_figure,
     lag_figure,
@@ -31,7 +30,7 @@ from serlab.report.figures.labels import apart
 from serlab.report.figures.look import RATE, darkened, luminance
 from serlab.report.figures.pareto import front_of, points_of
 from serlab.report.units import scaled
-from tests.figurerows import CODECS, SIZES, VIEW, run
+from tests.figurerows import CODECS, COLOURS, SIZES, VIEW, run
 from tests.folders import write
 
 DRAW: dict[str, Callable[..., Any]] = {

@@ -8,7 +8,6 @@ import flatbuffers
 import numpy as np
 import pytest
 
-from serlab.codecs import flatbuffers as codec_module
 from serlab.codecs import open_codec
 from serlab.codecs.flat import readers
 from serlab.codecs.flatbuffers import verify
@@ -22,7 +21,7 @@ from tests.documents import DOCUMENTS
 
 def refused(kind: str, data: bytes, words: str, limits: Limits = DEFAULT_LIMITS) -> None:
     """Expect the same refusal from the verifier, from decode and from open."""
-    bound = codec_module.make("flatbuffers", kind, limits)
+    bound = open_codec("flatbuffers", kind, limits)
     for call in (lambda: verify(kind, data, limits), lambda: bound.decode(data), lambda: bound.open(data)):
         with pytest.raises(DecodeError, match=words):
             call()

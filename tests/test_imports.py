@@ -1,6 +1,7 @@
 """Imports go one way, and importing serlab loads no codec's library."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serlab import codecs
+from serlab.codecs.info import BUILT_IN
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(path for path in (ROOT / "serlab").rglob("*.py") if "generated" not in path.parts)
@@ -80,10 +81,10 @@ LAYERS: dict[str, set[str]] = {
         "outcomes",
         "scratch",
     },
-    "report": {"folders", "results", "stats", "outcomes", "console", "visible"},
+    "report": {"codecs", "folders", "results", "stats", "outcomes", "console", "visible"},
     "fidelity": {"messages", "folders", "codecs", "report", "results", "console"},
     "verdicts": {"results", "stats", "report", "console"},
-    "decide": {"results", "stats", "outcomes", "report", "messages", "console", "visible"},
+    "decide": {"codecs", "results", "stats", "outcomes", "report", "messages", "console", "visible"},
     "page": {"folders", "results", "stats", "outcomes", "report", "decide", "visible"},
 }
 """Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may
@@ -145,10 +146,67 @@ def test_opening_a_codec_loads_its_library_and_no_others() -> None:
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("name", codecs.BUILT_IN)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_registry_names_a_module_for_every_codec(name: str) -> None:
     """Each has `make`, and a docstring that lists its deviations."""
-    path = ROOT / "serlab" / "codecs" / f"{codecs.BUILT_IN[name].module}.py"
+    module = str(BUILT_IN[name].make).removesuffix(":make")
+    path = ROOT / f"{module.replace('.', '/')}.py"
     tree = ast.parse(path.read_text())
     assert "make" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert (ast.get_docstring(tree) or "").count("\n- ") >= 2
+
+
+EVERYDAY = "json"
+"""A codec's name that is also a word of data: an object's key, an ending of files."""
+
+
+def texts(tree: ast.AST) -> Iterator[ast.Constant]:
+    """Give the texts of a module that are no docstrings."""
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node
+
+
+def test_no_codec_is_known_by_its_name_outside_its_package() -> None:
+    """What has to tell codecs apart asks their records, so that another package's codec is told apart as well."""
+    found = [
+        f"{path.relative_to(ROOT)}:{text.lineno}: {text.value}"
+        for path in MODULES
+        if "codecs" not in path.parts
+        for text in texts(ast.parse(path.read_text()))
+        if text.value in BUILT_IN and text.value != EVERYDAY
+    ]
+    quoted = re.compile("|".join(f"[\"']{name}[\"']" for name in BUILT_IN if name != EVERYDAY))
+    data = [path for suffix in ("toml", "js", "html") for path in (ROOT / "serlab").rglob(f"*.{suffix}")]
+    found += [f"{path.relative_to(ROOT)}: {name}" for path in data for name in quoted.findall(path.read_text())]
+    opened = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        if "codecs" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("open_codec", "codec_info", "find_info")
+        if node.args and isinstance(node.args[0], ast.Constant)
+    ]
+    assert data and found == [] and opened == []
+
+
+def test_no_name_of_a_codec_is_parsed_or_put_together() -> None:
+    """Whether a codec is a variant, and of what, is in its record."""
+    endings = {info.name.removeprefix(info.variant_of) for info in BUILT_IN.values() if info.variant_of}
+    found = [
+        f"{path.relative_to(ROOT)}:{text.lineno}: {text.value}"
+        for path in MODULES
+        if path.name != "info.py"
+        for text in texts(ast.parse(path.read_text()))
+        if text.value in endings | {ending.removeprefix("-") + "-" for ending in endings}
+    ]
+    divided = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", "") in ("split", "rsplit", "partition", "rpartition")
+        if node.args and getattr(node.args[0], "value", None) == "-"
+    ]
+    assert len(endings) == 5 and found == [] and divided == []

@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from serlab import build
-from serlab.codecs import codec_names, jsontext, open_codec
+from serlab.codecs import applicable_limits, codec_names, jsontext, open_codec
 from serlab.codecs.guard import grown_of, high_bytes, suspect_json, suspect_msgpack
 from serlab.codecs.protoscan import scan_protobuf
 from serlab.codecs.scans import FIELD, PLACE, TEXT_GROWTH, costs_of, scan_json, scan_msgpack
@@ -41,7 +41,7 @@ SMALL = {
 @pytest.mark.parametrize("operation", ["decode", "open"])
 def test_message_longer_than_max_bytes_is_refused(codec: str, operation: str) -> None:
     """Before anything is read; the text says what was expected, what came, and what to do."""
-    bound = open_codec(codec, "ChatRequest", Limits(max_bytes=20))
+    bound = open_codec(codec, "ChatRequest", applicable_limits(codec, Limits(max_bytes=20)))
     data = bound.encode(from_document("ChatRequest", NESTED))
     with pytest.raises(
         DecodeError, match=f"^{codec}: limit max_bytes: expected at most 20, got {len(data)}; .*raise it"

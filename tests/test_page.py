@@ -19,10 +19,10 @@ from serlab.page import page_of, write_page
 from serlab.page.data import DARK
 from serlab.page.write import SCRIPTS, asset, embedded
 from serlab.report import build_tables
-from serlab.report.figures import COLOURS
 from serlab.report.figures.look import luminance
 from tests.browser import browser, needs_browser, open_page, requests
 from tests.conftest import ROOT, Run
+from tests.figurerows import COLOURS
 from tests.figurerows import run as figure_rows
 from tests.folders import ENVIRONMENT
 from tests.pagerows import WORKLOADS, write

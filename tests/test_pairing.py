@@ -19,7 +19,7 @@ from serlab.measure.base import base_of
 from serlab.measure.effort import EFFORTS
 from serlab.measure.pairing import run_paired
 from serlab.measure.process import WorkerDied
-from tests.conftest import Run, children
+from tests.conftest import PLANTED, Run, children
 
 OTHER = '''
 import os, signal, time
@@ -27,12 +27,14 @@ from dataclasses import replace
 from serlab.codecs import open_codec
 
 
-def slow(name, kind):
+@planted
+def slow(info, kind):
     """Decodes like orjson and waits for nothing."""
-    return replace(open_codec("orjson", kind), name=name)
+    return replace(open_codec("orjson", kind), name=info.name)
 
 
-def hang(name, kind):
+@planted
+def hang(info, kind):
     """Never decodes, once parity was checked."""
     codec = open_codec("orjson", kind)
     calls = []
@@ -43,12 +45,14 @@ def hang(name, kind):
             time.sleep(10_000)
         return codec.deserialize(data)
 
-    return replace(codec, name=name, deserialize=deserialize)
+    return replace(codec, name=info.name, deserialize=deserialize)
 
 
-def crash(name, kind):
+@planted
+def crash(info, kind):
     """Kills its own process."""
-    return replace(open_codec("json", kind), name=name, deserialize=lambda data: os.kill(os.getpid(), signal.SIGKILL))
+    codec = open_codec("json", kind)
+    return replace(codec, name=info.name, deserialize=lambda data: os.kill(os.getpid(), signal.SIGKILL))
 '''
 
 
@@ -56,7 +60,8 @@ WELL = """
 from serlab.codecs import open_codec
 
 
-def crash(name, kind):
+@planted
+def crash(info, kind):
     return open_codec("json", kind)
 """
 
@@ -82,8 +87,8 @@ def make_environment(folder: Path, *paths: Path | str) -> Path:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an environment with this serlab, its libraries, and codecs of its own; version 0.9 of the planted ones."""
-    points = "\n".join(f"{name} = other_codecs:{name}" for name in ("slow", "hang", "crash"))
-    home = install(tmp_path_factory.mktemp("other"), "other_codecs", points, OTHER)
+    points = "\n".join(f"{name} = other_codecs:{name}.info" for name in ("slow", "hang", "crash"))
+    home = install(tmp_path_factory.mktemp("other"), "other_codecs", points, PLANTED + OTHER)
     libraries = sysconfig.get_paths()["purelib"]
     return make_environment(home / "venv", home, Path(package.__path__[0]).parent, libraries)
 
@@ -135,7 +140,7 @@ def test_a_codec_that_dies_in_the_other_environment_costs_itself_only(
 ) -> None:
     """The finding names the environment; the others have their pairs."""
     home = tmp_path / "well"
-    install(home, "well", "crash = well:crash", WELL)
+    install(home, "well", "crash = well:crash.info", PLANTED + WELL)
     work = ("--quick", "--workload", "chat-turn", "--codec", "crash,orjson", "--operation", "encode")
     done = serlab("time", *work, "--base", str(base), "-o", "out", plugins=home)
     assert done.returncode == 1, done.stderr

@@ -2,23 +2,46 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from serlab import codecs
-from serlab.codecs import codec_info, codec_names, open_codec, orjson
-from serlab.errors import DecodeError, MissingPackageError, NoSchemaError, UnknownNameError
+from serlab.codecs import (
+    FLATBUFFERS,
+    JSON,
+    MSGPACK,
+    PROTOBUF,
+    CodecInfo,
+    applicable_limits,
+    codec_info,
+    codec_infos,
+    codec_names,
+    codec_of,
+    open_codec,
+    orjson,
+)
+from serlab.codecs.info import BUILT_IN, Role
+from serlab.errors import DecodeError, MissingPackageError, NoLimitsError, NoSchemaError, UnknownNameError
 from serlab.limits import Limits
 from serlab.messages import KINDS, ChatRequest
 
 FIVE = ["json", "orjson", "msgpack", "protobuf", "flatbuffers"]
 PLUGIN = """
 from dataclasses import replace
-from serlab.codecs import open_codec
+from serlab.codecs import JSON, CodecInfo, open_codec
+from serlab.codecs.guard import json_within
 
-def make(name, kind):
-    return replace(open_codec("json", kind), name=name)
+def make(info, kind):
+    return replace(open_codec("json", kind), name=info.name)
+
+FACTS = {"format": JSON, "package": "msgspec", "make": make, "description": "a test"}
+acme = CodecInfo(name="acme-json", **FACTS)
+quiet = CodecInfo(name="quiet", **FACTS)
+safe = CodecInfo(name="safe", verifies=True, limits=json_within, **FACTS)
 """
 
 
@@ -108,26 +131,27 @@ def test_missing_package_is_answered_with_the_install_command(package: str, code
 
 def test_missing_package_leaves_the_version_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry can be listed without the library."""
-    missing = codecs.Entry("orjson", "no-such-package", False, False, "a test")
-    monkeypatch.setitem(codecs.BUILT_IN, "missing", missing)
+    missing = replace(codec_info("orjson"), name="missing", package="no-such-package")
+    monkeypatch.setitem(BUILT_IN, "missing", missing)
     info = codec_info("missing")
     assert (info.version, info.install) == ("", "pip install no-such-package")
 
 
 def test_other_packages_codec_is_opened_like_a_built_in(tmp_path: Path) -> None:
-    """It stands at the end of the list, with its distribution's name and version."""
-    distribution(tmp_path, "acme", "acme-json = acme:make")
-    code = "from serlab.codecs import *\nprint(codec_names()[-1], *codec_info('acme-json')[1:4], sep='|')\n"
+    """It stands at the end of the list, with the version of its library and not of its own distribution."""
+    distribution(tmp_path, "acme", "acme-json = acme:acme")
+    code = "from serlab.codecs import *\ninfo = codec_info(codec_names()[-1])\n"
+    code += "print(info.name, info.package, info.version, info.install, info.description, sep='|')\n"
     code += "codec = open_codec('acme-json', 'ChatRequest')\n"
     code += "from serlab import ChatRequest\nprint(codec.decode(codec.encode(ChatRequest(model='m'))).model)"
     done = run(code, tmp_path)
-    assert done.stdout == "acme-json|acme|2.5|pip install acme\nm\n", done.stderr
+    version = metadata.version("msgspec")
+    assert done.stdout == f"acme-json|msgspec|{version}|pip install msgspec|a test\nm\n", done.stderr
 
 
 def test_other_packages_codec_is_for_strangers_bytes_only_where_it_says_so(tmp_path: Path) -> None:
-    """Under a group of its own; one that says nothing is not trusted with them, and is opened all the same."""
-    points = "quiet = acme:make\nsafe = acme:make\n[serlab.codecs.verifying]\nsafe = acme:make"
-    distribution(tmp_path, "acme", points)
+    """One that says nothing is not trusted with them, and is opened all the same."""
+    distribution(tmp_path, "acme", "quiet = acme:quiet\nsafe = acme:safe")
     code = "from serlab.codecs import *\nprint(*[codec_info(name).verifies for name in ('quiet', 'safe')])\n"
     code += (
         "print(*verifying_codecs()[-2:])\nopened = [open_codec(name, 'ChatRequest') for name in ('safe', 'quiet')]\n"
@@ -138,14 +162,61 @@ def test_other_packages_codec_is_for_strangers_bytes_only_where_it_says_so(tmp_p
     assert "UnknownNameError: no codec that verifies what it reads named 'quiet'" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["flatbuffers-official", "flatbuffers-unverified"])
+def test_limits_for_a_codec_without_a_scan_are_refused(name: str) -> None:
+    """But for the length, which needs none; it is not held to others silently."""
+    with pytest.raises(
+        NoLimitsError, match=f"{name}: expected no limits beside max_bytes, .*got Limits.*leave them out"
+    ):
+        open_codec(name, "ChatRequest", Limits(max_items=1000))
+    codec = open_codec(name, "ChatRequest", applicable_limits(name, Limits(max_bytes=10)))
+    with pytest.raises(DecodeError, match="limit max_bytes"):
+        codec.decode(codec.encode(ChatRequest(model="m")))
+
+
+def test_a_codec_that_verifies_needs_limits() -> None:
+    """Or a stranger could make it take any memory, and nobody would notice."""
+    with pytest.raises(NoLimitsError, match="codec 'acme': expected limits of a codec that verifies"):
+        CodecInfo(name="acme", format=JSON, package="acme", make="acme:make", verifies=True)
+
+
+def test_records_are_complete_and_unique() -> None:
+    """A name and a colour for each; a variant says of what, and how it differs; each role has one codec."""
+    infos = codec_infos()
+    assert len({info.name for info in infos}) == len(infos) and all(BUILT_IN[name].name == name for name in BUILT_IN)
+    whole = [info for info in BUILT_IN.values() if not info.variant_of]
+    assert all(info.colour and info.description and info.format.media for info in whole)
+    assert len({info.colour for info in whole}) == len(whole)
+    for info in (info for info in BUILT_IN.values() if info.variant_of):
+        of = codec_info(info.variant_of)
+        assert (of.variant_of, of.format.family, info.colour) == ("", info.format.family, "")
+        assert (info.vectors, info.keep, info.verify, info.package) != ("", True, True, of.package)
+    assert all(codec_of(wire) for wire in (JSON, MSGPACK, PROTOBUF, FLATBUFFERS))
+    given = [role for info in BUILT_IN.values() for role in info.roles if role != "media"]
+    assert sorted(given) == sorted(set(get_args(Role)) - {"media"})
+
+
+def test_a_record_that_cannot_be_read_costs_only_its_codec(tmp_path: Path) -> None:
+    """It is listed with what is wrong with it, and opening it says the same."""
+    distribution(tmp_path, "acme", "other = acme:acme\nbare = acme:make")
+    code = "from serlab.codecs import *\n"
+    code += "print(*[(info.version, info.description) for info in codec_infos()[-2:]], sep='\\n')\n"
+    code += "open_codec('bare', 'ChatRequest')"
+    done = run(code, tmp_path)
+    assert "('', \"cannot be loaded: TypeError: acme:acme: expected a CodecInfo of the name 'other'" in done.stdout, (
+        done
+    )
+    assert "MissingPackageError: codec 'bare' needs acme" in done.stderr and "got a function" in done.stderr
+
+
 def test_bytes_from_strangers_need_a_codec_that_verifies_and_has_limits() -> None:
     """All built-in ones verify but two; a codec that its module made has no limits yet."""
-    assert {*codecs.BUILT_IN} - {*codecs.verifying_codecs()} == {"flatbuffers-official", "flatbuffers-unverified"}
-    assert [name for name in codecs.BUILT_IN if codec_info(name).verifies] == [*codecs.verifying_codecs()]
+    assert {*BUILT_IN} - {*codecs.verifying_codecs()} == {"flatbuffers-official", "flatbuffers-unverified"}
+    assert [info.name for info in codec_infos() if info.verifies] == [*codecs.verifying_codecs()]
     with pytest.raises(UnknownNameError, match="no codec that verifies what it reads named 'flatbuffers-unverified'"):
         codecs.decode_untrusted(open_codec("flatbuffers-unverified", "ChatRequest"), b"")
     with pytest.raises(DecodeError, match="make it by open_codec"):
-        codecs.decode_untrusted(orjson.make("orjson", "ChatRequest"), b"{}")
+        codecs.decode_untrusted(orjson.make(codec_info("orjson"), "ChatRequest"), b"{}")
     small = open_codec("orjson", "ChatRequest", Limits(max_bytes=10))
     with pytest.raises(DecodeError, match="limit max_bytes"):
         codecs.decode_untrusted(small, b'{"model":"m"}')

@@ -21,7 +21,7 @@ from serlab.measure.mark import BEAT_SIZE, SIZE
 from serlab.measure.time import metadata
 from serlab.measure.trouble import CRASHES, is_passing, is_passing_end
 from serlab.results import Row
-from tests.conftest import LATE, Run, children, moments
+from tests.conftest import LATE, PLANTED, Run, children, moments
 from tests.test_cli import wait_for_lines
 from tests.test_pairing import install
 
@@ -53,12 +53,14 @@ def act():
         os.kill(os.getpid(), signal.Signals[what])
 
 
-def hit(name, kind):
+@planted
+def hit(info, kind):
     """Meets with trouble when it is timed."""
-    return late(name, kind, act)
+    return late(info, kind, act)
 
 
-def early(name, kind):
+@planted
+def early(info, kind):
     """Meets with it at once, when parity is checked."""
     codec = open_codec("json", kind)
 
@@ -66,7 +68,7 @@ def early(name, kind):
         act()
         return codec.deserialize(data)
 
-    return replace(codec, name=name, deserialize=deserialize)
+    return replace(codec, name=info.name, deserialize=deserialize)
 
 
 '''
@@ -77,8 +79,8 @@ def early(name, kind):
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder with codecs that meet with trouble."""
-    points = "hit = troubled_codecs:hit\nearly = troubled_codecs:early"
-    return install(tmp_path_factory.mktemp("troubled"), "troubled_codecs", points, CODECS)
+    points = "hit = troubled_codecs:hit.info\nearly = troubled_codecs:early.info"
+    return install(tmp_path_factory.mktemp("troubled"), "troubled_codecs", points, PLANTED + CODECS)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from serlab.measure import wire
 from serlab.measure.environment import environment
 from serlab.measure.options import Options
 from serlab.measure.plan import make_plan
-from serlab.measure.wire import CODECS, EXPERIMENTS, METRICS
+from serlab.measure.wire import EXPERIMENTS, METRICS
 from serlab.workloads import kind, names
-from tests.conftest import Run
+from tests.conftest import WIRE_CODECS, Run
 
 PARTS = ("wire",)
 
@@ -97,7 +97,7 @@ def test_experiments_without_a_server_need_no_package(monkeypatch: pytest.Monkey
 def test_fewer_codecs_meet_on_the_wire_unless_they_are_named() -> None:
     """The variants of vectors where there are vectors."""
     plan = make_plan(Options(parts=PARTS))
-    assert set(plan.codecs_for("ChatRequest", "wire")) == set(CODECS)
+    assert set(plan.codecs_for("ChatRequest", "wire")) == set(WIRE_CODECS)
     assert "msgpack-bin" in plan.codecs_for("EmbeddingResponse", "wire")
     named = make_plan(Options(parts=PARTS, codecs=("orjson", "flatbuffers-official")))
     assert named.codecs_for("ChatRequest", "wire") == ["orjson", "flatbuffers-official"]

@@ -1,87 +1,47 @@
 """The codecs by name.
 
-The registry is two tables: what is built in, and what other packages bring under the entry-point group
-`serlab.codecs` (name → a function `make(name, kind) -> Codec`). A codec's module, and so its library, is imported when
-it is opened.
+What a codec is, is its record, a `CodecInfo`. The registry is two tables of them: what is built in, and what other
+packages bring under the entry-point group `serlab.codecs` (name → a record). A codec's module, and so its library, is
+imported when it is opened; another package's when its record is read.
 
 Bytes from a stranger come in through `decode_untrusted` and nowhere else: requests, streams and answers of every
-transport, cached answers, lines of a corpus. It takes only codecs that verify what they read. Another package says so
-of its codec by naming it a second time, under the entry-point group `serlab.codecs.verifying`.
+transport, cached answers, lines of a corpus. It takes only codecs whose record says that they verify what they read.
 """
 
-import platform
 from dataclasses import replace
 from functools import cache
-from importlib import import_module, metadata
-from typing import Any, NamedTuple
+from importlib import metadata
+from types import ModuleType
+from typing import Any
 
-from serlab.codecs.base import Codec
-from serlab.codecs.guard import guarded
-from serlab.errors import DecodeError, DuplicateNameError, MissingPackageError, NoSchemaError, UnknownNameError
+from serlab.codecs.base import Codec, reason
+from serlab.codecs.guard import length_within, within
+from serlab.codecs.info import (
+    BUILT_IN,
+    FLATBUFFERS,
+    JSON,
+    MSGPACK,
+    PROTOBUF,
+    CodecInfo,
+    Role,
+    WireFormat,
+    resolve,
+)
+from serlab.errors import (
+    DecodeError,
+    DuplicateNameError,
+    MissingPackageError,
+    NoLimitsError,
+    NoSchemaError,
+    UnknownNameError,
+)
 from serlab.limits import DEFAULT_LIMITS, Limits
 from serlab.messages import KINDS
 
-GROUP, VERIFYING = "serlab.codecs", "serlab.codecs.verifying"
+GROUP = "serlab.codecs"
 
 SHOWN = 40
 """Characters of a name from outside that an error repeats."""
-
-
-class CodecInfo(NamedTuple):
-    """What a codec is, without importing its library.
-
-    Attributes:
-        name: the codec's name.
-        package: the distribution that its library comes in; "" for the standard library.
-        version: the installed version, "" if it is missing.
-        install: the command that installs it.
-        schema: whether it needs a schema, and so cannot carry the kind `document`.
-        lazy: whether `open` gives a view.
-        description: one line.
-        verifies: whether it may be given bytes from strangers: it checks all that it reads.
-    """
-
-    name: str
-    package: str
-    version: str
-    install: str
-    schema: bool
-    lazy: bool
-    description: str
-    verifies: bool
-
-
-class Entry(NamedTuple):
-    """A row of the registry: where the codec is and what it can do."""
-
-    module: str
-    package: str
-    schema: bool
-    lazy: bool
-    description: str
-    verifies: bool = True
-
-
-BUILT_IN: dict[str, Entry] = {
-    "json": Entry("json", "", False, False, "JSON by the standard library"),
-    "orjson": Entry("orjson", "orjson", False, False, "JSON by orjson"),
-    "msgpack": Entry("msgpack", "msgpack", False, False, "MessagePack by msgpack-python"),
-    "protobuf": Entry("protobuf", "protobuf", True, False, "Protocol Buffers by upb, schemas/llm.proto"),
-    "flatbuffers": Entry("flatbuffers", "serlab", True, True, "FlatBuffers, verified, schemas/llm.fbs"),
-    "msgspec-json": Entry("msgspec", "msgspec", False, False, "JSON by msgspec, typed"),
-    "msgspec-msgpack": Entry("msgspec", "msgspec", False, False, "MessagePack by msgspec, typed"),
-    "flatbuffers-official": Entry("flatofficial", "flatbuffers", True, True, "FlatBuffers by Google's Builder", False),
-    "flatbuffers-unverified": Entry("flatbuffers", "serlab", True, True, "flatbuffers without its verifier", False),
-    "json-base64": Entry("json", "", False, False, "json with vectors as base64"),
-    "orjson-base64": Entry("orjson", "orjson", False, False, "orjson with vectors as base64"),
-    "msgspec-json-base64": Entry("msgspec", "msgspec", False, False, "msgspec-json with vectors as base64"),
-    "msgpack-bin": Entry("msgpack", "msgpack", False, False, "msgpack with vectors as bin"),
-    "msgspec-msgpack-bin": Entry("msgspec", "msgspec", False, False, "msgspec-msgpack with vectors as bin"),
-    "json-fresh": Entry("json", "", False, False, "json that keeps no encoder"),
-    "msgpack-fresh": Entry("msgpack", "msgpack", False, False, "msgpack that keeps no Packer"),
-    "msgspec-json-fresh": Entry("msgspec", "msgspec", False, False, "msgspec-json that keeps no encoder"),
-    "msgspec-msgpack-fresh": Entry("msgspec", "msgspec", False, False, "msgspec-msgpack that keeps no encoder"),
-}
 
 
 @cache
@@ -104,11 +64,15 @@ def codec_names() -> list[str]:
     return [*BUILT_IN, *sorted(plugins())]
 
 
+def codec_infos() -> list[CodecInfo]:
+    """List the records of all codecs, in the order of `codec_names()`."""
+    return [codec_info(name) for name in codec_names()]
+
+
 @cache
 def verifying_codecs() -> tuple[str, ...]:
     """List the codecs that may be given bytes from strangers, in the order of `codec_names()`."""
-    declared = {point.name for point in metadata.entry_points(group=VERIFYING)}
-    return tuple(name for name in codec_names() if (BUILT_IN[name].verifies if name in BUILT_IN else name in declared))
+    return tuple(info.name for info in codec_infos() if info.verifies)
 
 
 def codec_info(name: str) -> CodecInfo:
@@ -120,36 +84,65 @@ def codec_info(name: str) -> CodecInfo:
     Raises:
         UnknownNameError: there is no such codec.
     """
-    if name in plugins():
-        point = plugins()[name]
-        package = point.dist.name if point.dist else point.module
-        install, verifies = f"pip install {package}", name in verifying_codecs()
-        return CodecInfo(name, package, installed(package), install, False, False, point.value, verifies)
-    if name not in BUILT_IN:
+    if (info := find_info(name)) is None:
         raise UnknownNameError.of("codec", name, codec_names())
-    entry = BUILT_IN[name]
-    install = f"pip install {entry.package}" if entry.package else ""
-    version = installed(entry.package)
-    return CodecInfo(name, entry.package, version, install, *entry[2:])
+    return info
 
 
-def installed(package: str) -> str:
-    """Look up a distribution's version; "" if it is missing, Python's own for the standard library."""
-    if not package:
-        return platform.python_version()
+def find_info(name: str) -> CodecInfo | None:
+    """Look up a codec's record; None where there is no codec of that name, as in the results of another machine."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    return plugin_info(name) if name in plugins() else None
+
+
+@cache
+def plugin_info(name: str) -> CodecInfo:
+    """Read the record of another package's codec; one that cannot be read is shown as not installed."""
+    point = plugins()[name]
     try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
+        info = point.load()
+        if not isinstance(info, CodecInfo) or info.name != name:
+            found = f"that of {info.name!r}" if isinstance(info, CodecInfo) else f"a {type(info).__name__}"
+            raise TypeError(f"{point.value}: expected a CodecInfo of the name {name!r}, got {found}")
+    except Exception as error:
+        package = point.dist.name if point.dist else point.module
+        return CodecInfo(
+            name=name,
+            format=WireFormat(""),
+            package=package,
+            make="",
+            description=f"cannot be loaded: {reason(error)}",
+            complaint=reason(error),
+        )
+    return info
 
 
-def open_codec(name: str, message: str | type, limits: Limits = DEFAULT_LIMITS) -> Codec:
+def codec_for(role: Role) -> str:
+    """Return the name of the codec that has a role where the user names none."""
+    return next(info.name for info in BUILT_IN.values() if role in info.roles)
+
+
+def codec_on(library: ModuleType) -> str:
+    """Return the name of the codec that stands on a library."""
+    return next(info.name for info in BUILT_IN.values() if info.library == library.__name__)
+
+
+def codec_of(wire_format: WireFormat) -> str:
+    """Return the name of the codec that is meant where only the format is named."""
+    return next(
+        info.name for info in BUILT_IN.values() if info.format.family == wire_format.family and "media" in info.roles
+    )
+
+
+def open_codec(name: str, message: str | type, limits: Limits | None = None) -> Codec:
     """Bind a codec to a kind of message.
 
     Args:
         name: one of `codec_names()`.
         message: a message type, its name, or "document".
-        limits: the bounds of what is decoded; see `serlab.codecs.guard`.
+        limits: the bounds of what is decoded; see `serlab.codecs.guard`. None is `DEFAULT_LIMITS`, or of these the
+            length alone for a codec that has no scan and so can keep no other.
 
     Returns:
         The codec; it may be kept and shared by threads.
@@ -158,11 +151,21 @@ def open_codec(name: str, message: str | type, limits: Limits = DEFAULT_LIMITS) 
         UnknownNameError: there is no such codec or kind.
         MissingPackageError: its library is not installed; the text names the command that installs it.
         NoSchemaError: it needs a schema and the kind is "document".
+        NoLimitsError: it has no scan and is given limits beside a length.
     """
     kind = message if isinstance(message, str) else message.__name__
     if kind not in KINDS:
         raise UnknownNameError.of("message", kind, KINDS)
-    return bind(name, kind, limits)
+    return bind(name, kind, applicable_limits(name, DEFAULT_LIMITS) if limits is None else limits)
+
+
+def applicable_limits(name: str, limits: Limits) -> Limits:
+    """Return the limits that a codec can keep: all of them, or the length alone where it has no scan.
+
+    Raises:
+        UnknownNameError: there is no such codec.
+    """
+    return limits if codec_info(name).limits is not None else limits.of_length()
 
 
 @cache
@@ -171,13 +174,19 @@ def bind(name: str, kind: str, limits: Limits) -> Codec:
     info = codec_info(name)
     if info.schema and kind == "document":
         raise NoSchemaError(f"{name}: no schema for a document; expected one of the message types")
+    if info.limits is None and limits != limits.of_length():
+        raise NoLimitsError(
+            f"{name}: expected no limits beside max_bytes, since it has no scan that could keep them, got {limits}; "
+            "for bytes that one's own program wrote leave them out, for a stranger's choose a codec that verifies"
+        )
+    if info.complaint:
+        raise MissingPackageError(f"codec {name!r} needs {info.package}: {info.install} ({info.complaint})")
     try:
-        make = plugins()[name].load() if name in plugins() else import_module(module_of(name)).make
+        codec: Codec = resolve(info.make)(info, kind)
     except ImportError as error:
         raise MissingPackageError(f"codec {name!r} needs {info.package}: {info.install} ({error})") from error
-    module = "" if name in plugins() else BUILT_IN[name].module
-    codec: Codec = make(name, kind, limits) if module == "flatbuffers" else make(name, kind)
-    return replace(guarded(codec, module, limits), verifies=name in verifying_codecs())
+    bounded: Codec = resolve(info.limits or length_within)(codec, limits)
+    return replace(bounded, verifies=info.verifies)
 
 
 def check_verifies(name: str) -> None:
@@ -207,9 +216,24 @@ def decode_untrusted(codec: Codec, data: bytes) -> Any:
     return codec.decode(data)
 
 
-def module_of(name: str) -> str:
-    """Name the module of a built-in codec."""
-    return f"{__name__}.{BUILT_IN[name].module}"
-
-
-__all__ = ["Codec", "CodecInfo", "codec_info", "codec_names", "decode_untrusted", "open_codec", "verifying_codecs"]
+__all__ = [
+    "FLATBUFFERS",
+    "JSON",
+    "MSGPACK",
+    "PROTOBUF",
+    "Codec",
+    "CodecInfo",
+    "WireFormat",
+    "applicable_limits",
+    "codec_for",
+    "codec_info",
+    "codec_infos",
+    "codec_names",
+    "codec_of",
+    "codec_on",
+    "decode_untrusted",
+    "find_info",
+    "open_codec",
+    "verifying_codecs",
+    "within",
+]

@@ -30,28 +30,33 @@ from serlab.codecs.flat.shapes import HOT
 from serlab.codecs.flat.view import DAMAGE, View, view_class, view_type
 from serlab.codecs.flat.walk import LARGE, Walk, wrong
 from serlab.codecs.flat.writer import join, writer
+from serlab.codecs.guard import length_within
+from serlab.codecs.info import CodecInfo
 from serlab.errors import DecodeError, EncodeError
 from serlab.limits import DEFAULT_LIMITS, Limits
 from serlab.messages import message_type
 from serlab.messages.extra import check_extra, legal, once
 
 
-def make(name: str, kind: str, limits: Limits = DEFAULT_LIMITS) -> Codec:
-    """Bind the codec to a kind of message.
-
-    Args:
-        name: "flatbuffers", or "flatbuffers-unverified" for the variant that trusts its bytes.
-        kind: the message type's name.
-        limits: the bounds that bytes are verified against.
-    """
+def make(info: CodecInfo, kind: str) -> Codec:
+    """Bind the codec to a kind of message; one that verifies does so against the limits of `within`."""
     type_ = message_type(kind)
-    verified = not name.endswith("-unverified")
-    read = partial(decode_verified, kind, limits) if verified else partial(decode_unverified, kind)
-    view = partial(open_verified, kind, limits) if verified else partial(open_unverified, kind)
     refusals = (*REFUSALS, StructError, BufferError)
-    stages = (writer(type_), join, bytes_of, read, view)
-    codec = Codec(name, kind, version("serlab"), *stages, refusals=refusals, learns=HOT, check=legal)
-    return replace(codec, reroute=partial(relay, kind, read)) if "model" in type_.__struct_fields__ else codec
+    stages = (writer(type_), join, bytes_of, partial(decode_unverified, kind), partial(open_unverified, kind))
+    codec = Codec(info.name, kind, version("serlab"), *stages, refusals=refusals, learns=HOT, check=legal)
+    return with_reader(codec, codec.convert)
+
+
+def within(codec: Codec, limits: Limits) -> Codec:
+    """Bind the codec to limits, which it looks at while it verifies; without them it trusts its bytes."""
+    verified = with_reader(codec, partial(decode_verified, codec.message, limits))
+    return length_within(replace(verified, view=partial(open_verified, codec.message, limits)), limits)
+
+
+def with_reader(codec: Codec, read: Callable[[bytes], Any]) -> Codec:
+    """Give the codec the function that reads a message, also where it passes one on."""
+    has_model = "model" in message_type(codec.message).__struct_fields__
+    return replace(codec, convert=read, reroute=partial(relay, codec.message, read) if has_model else None)
 
 
 def bytes_of(data: Any) -> bytes:

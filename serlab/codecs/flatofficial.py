@@ -22,6 +22,7 @@ from flatbuffers.builder import BuilderSizeError, OffsetArithmeticError
 from serlab.codecs import boxes, jsontext
 from serlab.codecs.base import REFUSALS, Codec
 from serlab.codecs.flatofficialviews import View, camel, view_type
+from serlab.codecs.info import CodecInfo
 from serlab.codecs.plan import (
     Arm,
     Misfit,
@@ -43,13 +44,13 @@ fbs: Any = llm_fbs
 Build = Callable[[Any, Any], Any]
 
 
-def make(name: str, kind: str) -> Codec:
+def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     type_ = message_type(kind)
     view = view_type(type_)
     refusals = (*REFUSALS, StructError, BuilderSizeError, OffsetArithmeticError)
-    version = flatbuffers.__version__
-    return Codec(name, kind, version, partial(populate, writer(type_)), serialize, view, materialize, view, refusals)
+    stages = (partial(populate, writer(type_)), serialize, view, materialize, view)
+    return Codec(info.name, kind, flatbuffers.__version__, *stages, refusals=refusals)
 
 
 def populate(write: Build, message: Any) -> Any:

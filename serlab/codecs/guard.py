@@ -11,8 +11,8 @@ is not looked at at all; these are the lengths for chat requests.
 - Items are arrays, objects and texts; numbers are none, but take memory, packed ones as many bytes as in JSON.
 - What the types make of a message counts too: the widest struct of its kind for each object.
 - JSON texts inside a protobuf message or a FlatBuffer count together; see `serlab.codecs.jsonweight`.
-- FlatBuffers checks its own limits while it verifies. The variants that verify nothing, and other packages' codecs,
-  have `max_bytes` only.
+- FlatBuffers checks its own limits while it verifies. The variants that verify nothing have no scan: they are held to
+  `max_bytes` and refuse to be given another limit. Another package's codec brings a scan of its own, by `within`.
 """
 
 from collections.abc import Callable, Iterator
@@ -73,40 +73,57 @@ Settle = Callable[[bytes, Limits], str]
 """(data, limits) → the name of the limit that is passed, or "", in the cheapest way that settles it."""
 
 
-def guarded(codec: Codec, module: str, limits: Limits) -> Codec:
-    """Bind a codec to limits.
+def within(codec: Codec, limits: Limits, settle: Settle, settled: int = 0, factor: int = 1) -> Codec:
+    """Bind a codec to limits; what a record's `limits` gives back.
 
     Args:
         codec: as its module made it.
-        module: the built-in codec's module, "" for another package's codec.
         limits: the bounds.
+        settle: finds the limit that a message passes.
+        settled: the length up to which no message can pass one.
+        factor: as in `Limits.allowance`.
 
     Returns:
-        The same codec, whose `decode`, `open` and `relay` refuse what is beyond them.
+        The same codec, whose `decode`, `open` and `relay` refuse what is beyond the limits.
     """
-    grown = grown_of(codec.message)
-    if module == "protobuf":
-        from serlab.codecs import protoscan, protoweights
-        from serlab.generated import llm_pb2
-
-        type_ = getattr(llm_pb2, codec.message).DESCRIPTOR
-        settled = protoweights.settled_length(type_, limits)
-        return bind(codec, limits, settled, partial(protoscan.scan_protobuf, type_), protoweights.FACTOR)
-    if module in ("msgpack", "msgspec") and "msgpack" in codec.name:
-        settled = limits.settled_length(1, max(grown.object, grown.array) + PLACE)
-        if module == "msgpack":
-            return bind(codec, limits, min(settled, RESERVED), partial(settle_reserving, grown, settled))
-        return bind(codec, limits, min(settled, HARMLESS), partial(settle_any_keys, grown))
-    if module in ("json", "orjson", "msgspec"):
-        growth = (max(grown.object, grown.array) + PLACE) // 3 + 1 + TEXT_GROWTH
-        return bind(codec, limits, limits.settled_length(2, growth), partial(settle_json, grown))
-    return bind(codec, limits, limits.max_bytes, settled_always)
-
-
-def bind(codec: Codec, limits: Limits, settled: int, settle: Settle, factor: int = 1) -> Codec:
-    """Give the codec the length that settles everything, and the check for what is longer."""
     check = partial(check_message, codec.name, limits, settle, factor)
     return replace(codec, settled_bytes=min(settled, limits.max_bytes), guard=check)
+
+
+def length_within(codec: Codec, limits: Limits) -> Codec:
+    """Bind a codec to the length alone: it checks the rest for itself, or has no scan."""
+    return within(codec, limits, settled_always, limits.max_bytes)
+
+
+def json_within(codec: Codec, limits: Limits) -> Codec:
+    """Bind a codec of JSON to limits."""
+    grown = grown_of(codec.message)
+    growth = (max(grown.object, grown.array) + PLACE) // 3 + 1 + TEXT_GROWTH
+    return within(codec, limits, partial(settle_json, grown), limits.settled_length(2, growth))
+
+
+def msgpack_within(codec: Codec, limits: Limits) -> Codec:
+    """Bind msgpack-python to limits."""
+    grown = grown_of(codec.message)
+    settled = limits.settled_length(1, max(grown.object, grown.array) + PLACE)
+    return within(codec, limits, partial(settle_reserving, grown, settled), min(settled, RESERVED))
+
+
+def msgspec_msgpack_within(codec: Codec, limits: Limits) -> Codec:
+    """Bind msgspec's MessagePack to limits."""
+    grown = grown_of(codec.message)
+    settled = limits.settled_length(1, max(grown.object, grown.array) + PLACE)
+    return within(codec, limits, partial(settle_any_keys, grown), min(settled, HARMLESS))
+
+
+def protobuf_within(codec: Codec, limits: Limits) -> Codec:
+    """Bind protobuf to limits."""
+    from serlab.codecs import protoscan, protoweights
+    from serlab.generated import llm_pb2
+
+    type_ = getattr(llm_pb2, codec.message).DESCRIPTOR
+    settled = protoweights.settled_length(type_, limits)
+    return within(codec, limits, partial(protoscan.scan_protobuf, type_), settled, protoweights.FACTOR)
 
 
 @cache

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from serlab.codecs import vectors
 from serlab.codecs.base import Codec
 from serlab.codecs.documents import document_reroute, document_stages
+from serlab.codecs.info import CodecInfo
 
 
 def refuse(literal: str) -> NoReturn:
@@ -90,11 +91,18 @@ def escaped(match: re.Match[bytes]) -> bytes:
     return b"\\u%04x\\u%04x" % (0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF))
 
 
-def make(name: str, kind: str) -> Codec:
+def plain_dumps(value: Any) -> bytes:
+    """Write as the library does by itself."""
+    return json.dumps(value).encode()
+
+
+plain_loads = json.loads
+
+
+def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
-    write, read = (vectors.to_base64, vectors.from_base64) if name.endswith("-base64") else (vectors.plain, None)
+    write, read = (vectors.to_base64, vectors.from_base64) if info.vectors else (vectors.plain, None)
     populate, convert = document_stages(kind, write, read)
-    fresh = name.endswith("-fresh")
-    writer, reader = (serialize_fresh, deserialize_fresh) if fresh else (serialize, deserialize)
+    writer, reader = (serialize, deserialize) if info.keep else (serialize_fresh, deserialize_fresh)
     reroute = document_reroute(kind, reader, writer)
-    return Codec(name, kind, platform.python_version(), populate, writer, reader, convert, reroute=reroute)
+    return Codec(info.name, kind, platform.python_version(), populate, writer, reader, convert, reroute=reroute)

@@ -21,6 +21,7 @@ import msgpack
 from serlab.codecs import vectors
 from serlab.codecs.base import REFUSALS, Codec
 from serlab.codecs.documents import document_reroute, document_stages
+from serlab.codecs.info import CodecInfo
 from serlab.codecs.keys import checked, text_keys
 
 
@@ -42,13 +43,13 @@ def keeping() -> Callable[[Any], bytes]:
     return serialize
 
 
-def make(name: str, kind: str) -> Codec:
+def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
-    write, read = (vectors.to_bin, vectors.from_bin) if name.endswith("-bin") else (vectors.plain, None)
+    write, read = (vectors.to_bin, vectors.from_bin) if info.vectors else (vectors.plain, None)
     populate, convert = document_stages(kind, write, read, look=text_keys)
     version = ".".join(map(str, msgpack.version))
     refusals = (*REFUSALS, msgpack.UnpackException)
-    write_all = msgpack.packb if name.endswith("-fresh") else keeping()
+    write_all = keeping() if info.keep else msgpack.packb
     reroute = document_reroute(kind, lambda data: checked(msgpack.unpackb(data)), write_all)
     stages = (populate, write_all, msgpack.unpackb, convert)
-    return Codec(name, kind, version, *stages, refusals=refusals, reroute=reroute)
+    return Codec(info.name, kind, version, *stages, refusals=refusals, reroute=reroute)

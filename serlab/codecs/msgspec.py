@@ -23,6 +23,7 @@ import msgspec
 from serlab.codecs import vectors
 from serlab.codecs.base import Codec
 from serlab.codecs.documents import document_stages
+from serlab.codecs.info import JSON, CodecInfo
 from serlab.codecs.jsontext import check_of
 from serlab.codecs.keys import checked, text_keys
 from serlab.messages import finite, message_type, to_document
@@ -31,30 +32,29 @@ from serlab.messages.documents import converter
 from serlab.messages.vectors import pack_vectors
 
 
-def make(name: str, kind: str) -> Codec:
+def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
-    json = name.startswith("msgspec-json")
+    json = info.format.family == JSON.family
     protocol: Any = msgspec.json if json else msgspec.msgpack
-    base64, bin_ = name.endswith("-base64"), name.endswith("-bin")
-    check = check_of(kind, base64) if json else None
-    if (base64 or bin_) and kind == "EmbeddingResponse":
-        return make_variant(name, kind, protocol, check)
-    encode, decode = tools(name, kind, protocol)
+    check = check_of(kind, bool(info.vectors)) if json else None
+    if info.vectors and kind == "EmbeddingResponse":
+        return make_variant(info.name, kind, protocol, check)
+    encode, decode = tools(info.keep, kind, protocol)
     if kind == "document":
         convert = same_object if json else checked
-        return Codec(name, kind, msgspec.__version__, same_object, encode, decode, convert, check=check)
+        return Codec(info.name, kind, msgspec.__version__, same_object, encode, decode, convert, check=check)
     convert = pack_vectors if kind == "EmbeddingResponse" else same_object
     # msgspec's JSON refuses numbers beyond the range of a double, so that what it has read may be sealed.
     convert_untyped = converter(kind, sealing=json, look=None if json else text_keys)
     read = partial(read_sealed if json else read_typed, convert_untyped, decode, protocol.decode)
-    return Codec(name, kind, msgspec.__version__, without_extra, encode, read, convert, check=check)
+    return Codec(info.name, kind, msgspec.__version__, without_extra, encode, read, convert, check=check)
 
 
-def tools(name: str, kind: str, protocol: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+def tools(keep: bool, kind: str, protocol: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """Give encode and decode to the kind's type, of objects that are kept or, for the variant, of the module."""
     type_ = Any if kind == "document" else message_type(kind)
     look: dict[str, Any] = {"dec_hook": text_keys} if protocol is msgspec.msgpack else {}
-    if name.endswith("-fresh"):
+    if not keep:
         return partial(protocol.encode, enc_hook=vectors.plain), partial(protocol.decode, type=type_, **look)
     return protocol.Encoder(enc_hook=vectors.plain).encode, protocol.Decoder(type_, **look).decode
 

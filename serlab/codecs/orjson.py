@@ -20,6 +20,7 @@ import orjson
 from serlab.codecs import vectors
 from serlab.codecs.base import Codec
 from serlab.codecs.documents import document_reroute, document_stages
+from serlab.codecs.info import CodecInfo
 from serlab.codecs.jsontext import check_of
 
 
@@ -28,9 +29,9 @@ def doubles(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
-def make(name: str, kind: str) -> Codec:
+def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
-    base64 = name.endswith("-base64")
+    base64 = info.vectors == "base64"
     write, read = (vectors.to_base64, vectors.from_base64) if base64 else (doubles, None)
     # orjson refuses numbers beyond the range of a double, so that what it has read may be sealed.
     populate, convert = document_stages(kind, write, read, sealing=True)
@@ -38,4 +39,4 @@ def make(name: str, kind: str) -> Codec:
     serialize = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY) if numpy else orjson.dumps
     stages = (populate, serialize, orjson.loads, convert)
     reroute = document_reroute(kind, orjson.loads, orjson.dumps)
-    return Codec(name, kind, orjson.__version__, *stages, check=check_of(kind, base64), reroute=reroute)
+    return Codec(info.name, kind, orjson.__version__, *stages, check=check_of(kind, base64), reroute=reroute)

@@ -25,6 +25,7 @@ from google.protobuf.message import DecodeError as LibraryDecodeError
 from google.protobuf.message import EncodeError as LibraryEncodeError
 
 from serlab.codecs.base import REFUSALS, Codec, Route, reason, set_model
+from serlab.codecs.info import CodecInfo
 from serlab.codecs.protoreader import reader
 from serlab.codecs.protowriter import Care, shaper
 from serlab.errors import EncodeError
@@ -38,13 +39,13 @@ KEPT = (*NOT_JSON, np.ndarray)
 """What msgspec hands on as it is."""
 
 
-def make(name: str, kind: str) -> Codec:
+def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     type_, cls = message_type(kind), getattr(llm_pb2, kind)
     stages = (populator(type_, cls), cls.SerializeToString, cls.FromString, reader(type_))
     refusals = (*REFUSALS, LibraryDecodeError, LibraryEncodeError)
     reroute = partial(relay, cls, stages[3]) if "model" in type_.__struct_fields__ else None
-    return Codec(name, kind, google.protobuf.__version__, *stages, refusals=refusals, reroute=reroute, check=legal)
+    return Codec(info.name, kind, google.protobuf.__version__, *stages, refusals=refusals, reroute=reroute, check=legal)
 
 
 def relay(cls: Any, convert: Callable[[Any], Any], data: bytes, route: Route) -> bytes:

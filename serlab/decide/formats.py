@@ -1,13 +1,14 @@
 """What each format can do, whatever it costs: what constraints are checked against.
 
-A codec belongs to the family of its name, a variant to that of its stem with a change or two. Of another package's
-codec nothing is known; a scenario's `[codecs.NAME]` may say it, and where a constraint asks for what nobody said, the
-codec cannot be recommended.
+A codec's record says it. Of a codec that is not installed here, as the results of another machine may have it, nothing
+is known; a scenario's `[codecs.NAME]` may say it, and where a constraint asks for what nobody said, the codec cannot be
+recommended.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from serlab.codecs import find_info
 from serlab.decide.types import Constraints
 
 NAMES = Constraints.__struct_fields__
@@ -37,44 +38,15 @@ class Format(NamedTuple):
     reference: str = ""
 
 
-# RFC 8259; browsers have JSON.parse; every decoder here bounds depth and size.
-JSON = Format("JSON", True, True, True, True, True, False)
-# The MessagePack specification, msgpack.org (which lists libraries for some 50 languages); maps carry their keys.
-MSGPACK = Format("MessagePack", False, False, True, True, True, False)
-# protobuf.dev, "Unknown Fields": a parser keeps them, and serializing writes them again; but a service that converts
-# the message to types of its own and back, as every codec here does, keeps only what these types have.
-PROTOBUF = Format("protobuf", False, False, True, False, True, True)
-# flatbuffers.dev, "Schema Evolution": old code skips the fields it does not know, and what it writes has them no more;
-# only the codec named `flatbuffers` has a verifier, Google's Python library brings none.
-FLATBUFFERS = Format("FlatBuffers", False, False, True, False, True, True)
-
-FAMILIES: dict[str, Format] = {
-    "json": JSON,
-    "orjson": JSON,
-    "msgspec-json": JSON,
-    "msgpack": MSGPACK,
-    "msgspec-msgpack": MSGPACK,
-    "protobuf": PROTOBUF,
-    "flatbuffers": FLATBUFFERS,
-}
-BASE64, BIN = "-base64", "-bin"
-VARIANTS: dict[str, dict[str, Any]] = {
-    # OpenAI's `encoding_format: base64` made it common; a person cannot read the numbers.
-    BASE64: {"wire": "JSON with base64 vectors", "person": False},
-    BIN: {"wire": "MessagePack with binary vectors"},
-    "-fresh": {"reference": "keeps nothing between messages, to show what keeping gains"},
-    "-official": {"reference": "Google's generated code, to show what `flatbuffers` gains", "untrusted_bytes": False},
-    "-unverified": {"untrusted_bytes": False},
-}
-"""Suffix of a codec's name → what it changes."""
 VECTORS = "EmbeddingResponse"
-"""The only kind that the variants for vectors write otherwise than their stem."""
+"""The only kind that the variants for vectors write otherwise than the codec they come from."""
 UNKNOWN = Format("", None, None, None, None, None, None)
 
 
-def stem(codec: str) -> str:
-    """Name the codec that a variant comes from; itself if it is none."""
-    return next((codec.removesuffix(suffix) for suffix in VARIANTS if codec.endswith(suffix)), codec)
+def stand_in(codec: str) -> str:
+    """Name the codec that writes the same where there are no vectors; "" for one that is no variant for vectors."""
+    info = find_info(codec)
+    return info.variant_of if info is not None and info.vectors else ""
 
 
 def format_of(codec: str, claims: Mapping[str, bool] | None = None) -> Format:
@@ -85,11 +57,14 @@ def format_of(codec: str, claims: Mapping[str, bool] | None = None) -> Format:
         claims: what the scenario says of it, constraint → whether it meets it.
 
     Returns:
-        The family's capabilities with the variant's changes; all None for a codec that serlab does not bring.
+        What its record says; all None for a codec that is not installed here.
     """
-    family = FAMILIES.get(codec) or FAMILIES.get(stem(codec), UNKNOWN)
-    change = VARIANTS.get(codec.removeprefix(stem(codec)), {}) if family is not UNKNOWN else {}
-    return family._replace(**{**change, **(claims or {})})
+    info, said = find_info(codec), dict[str, Any](claims or {})
+    if info is None or not info.format.name:
+        return UNKNOWN._replace(**said)
+    wire = info.format
+    abilities = (wire.browser, wire.person, wire.other_languages, wire.unknown_fields, info.verifies, info.schema)
+    return Format(wire.name, *abilities, info.reference)._replace(**said)
 
 
 def shortcomings(format_: Format, constraints: Constraints) -> list[str]:

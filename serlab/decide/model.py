@@ -15,7 +15,7 @@ n(o, w) times:
 
 C and D are the run's operations `gzip` and `gunzip`, or `zstd` and `unzstd`. They are counted only where the run timed
 them in all of the workloads, else left out for every codec alike. Kinds that the run does not hold are left out. A
-variant for vectors (`orjson-base64`) writes other kinds as its stem does (`orjson`), whose figures stand in there. A
+variant for vectors (`orjson-base64`) writes other kinds as its codec does (`orjson`), whose figures stand in there. A
 codec without one of the figures has no cost. Memory is Σ q(w) × n(o, w) × bytes allocated, and the highest peak, both
 without compression.
 
@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from serlab.decide.formats import BASE64, BIN, FAMILIES, VECTORS, stem
+from serlab.decide.formats import VECTORS, stand_in
 from serlab.decide.gather import Inputs, inputs
 from serlab.decide.text import percent
 from serlab.decide.types import Message, Scenario
@@ -144,10 +144,10 @@ def has_times(place: Mapping[str, Any], operations: tuple[str, ...]) -> bool:
 
 
 def figures_of(found: Inputs, workload: str, codec: str) -> dict[str, Any]:
-    """Look up a codec's figures on a workload, its stem's where both write the same; empty if there are none."""
+    """Look up a codec's figures on a workload, those of its `stand_in` where it has none; empty if neither has."""
     place = found["workloads"][workload]
-    stands_in = place["kind"] != VECTORS and codec.endswith((BASE64, BIN)) and stem(codec) in FAMILIES
-    mine: dict[str, Any] = place["codecs"].get(codec) or (place["codecs"].get(stem(codec), {}) if stands_in else {})
+    other = stand_in(codec) if place["kind"] != VECTORS else ""
+    mine: dict[str, Any] = place["codecs"].get(codec) or place["codecs"].get(other, {})
     return mine
 
 

@@ -7,6 +7,7 @@ and leaves absent what the writer did not have.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from serlab.codecs import FLATBUFFERS, PROTOBUF, CodecInfo, codec_infos
 from serlab.codecs.base import reason
 from serlab.fidelity.cells import LOSES, MISREADS, MISSING, READS, REFUSES, EvolutionCell, brief_text
 from serlab.fidelity.changes import (
@@ -40,21 +41,33 @@ class Format(NamedTuple):
     make: Callable[[], Wire]
 
 
-FORMATS = (
-    Format("json", "json", MSGSPEC_RULES, wire("msgspec_wire", "make_plain", "json")),
-    Format("orjson", "orjson", MSGSPEC_RULES, wire("msgspec_wire", "make_plain", "orjson")),
-    Format("msgpack", "msgpack", MSGSPEC_RULES, wire("msgspec_wire", "make_plain", "msgpack")),
-    Format("msgspec-json", "msgspec-json", MSGSPEC_RULES, wire("msgspec_wire", "make_typed", "json")),
-    Format("msgspec-json (arrays)", "msgspec-json", ARRAY_RULES, wire("msgspec_wire", "make_typed", "json", True)),
-    Format("msgspec-msgpack", "msgspec-msgpack", MSGSPEC_RULES, wire("msgspec_wire", "make_typed", "msgpack")),
-    Format(
-        "msgspec-msgpack (arrays)", "msgspec-msgpack", ARRAY_RULES, wire("msgspec_wire", "make_typed", "msgpack", True)
+SCHEMAS = {
+    PROTOBUF: (("", PROTOBUF_RULES, wire("protobuf_wire", "make")),),
+    FLATBUFFERS: (
+        ("", POSITION_RULES, wire("flatbuffers_wire", "make")),
+        (" (id attributes)", ID_RULES, wire("flatbuffers_wire", "make", True)),
     ),
-    Format("protobuf", "protobuf", PROTOBUF_RULES, wire("protobuf_wire", "make")),
-    Format("flatbuffers", "flatbuffers", POSITION_RULES, wire("flatbuffers_wire", "make")),
-    Format("flatbuffers (id attributes)", "flatbuffers", ID_RULES, wire("flatbuffers_wire", "make", True)),
-)
-"""A codec that is a variant or another package's evolves as the format that it writes does."""
+}
+"""Format with a schema → what its name goes on with, its rules and its wire, for each way to write one."""
+
+
+def formats_of(info: CodecInfo) -> list[Format]:
+    """List the formats that belong to a codec.
+
+    A codec that is a variant evolves as the format that it writes does, and has none of its own; nor has one whose
+    library writes no plain values.
+    """
+    name = info.name
+    if info.variant_of:
+        return []
+    if info.format in SCHEMAS:
+        return [Format(name + more, name, rules, make) for more, rules, make in SCHEMAS[info.format]]
+    if not info.plain:
+        return []
+    if not info.typed:
+        return [Format(name, name, MSGSPEC_RULES, wire("msgspec_wire", "make_plain", name))]
+    typed, arrays = (wire("msgspec_wire", "make_typed", name, *more) for more in ((), (True,)))
+    return [Format(name, name, MSGSPEC_RULES, typed), Format(f"{name} (arrays)", name, ARRAY_RULES, arrays)]
 
 
 def evolution_cells(codecs: Sequence[str]) -> list[EvolutionCell]:
@@ -63,7 +76,8 @@ def evolution_cells(codecs: Sequence[str]) -> list[EvolutionCell]:
     Args:
         codecs: names; formats that belong to none of them are left out.
     """
-    formats = [format_ for format_ in FORMATS if format_.codec in codecs]
+    infos = sorted((info for info in codec_infos() if info.name in codecs), key=lambda info: info.schema)
+    formats = [format_ for info in infos for format_ in formats_of(info)]
     return [cell for change in CHANGES for format_ in formats for cell in cells_of(format_, change)]
 
 

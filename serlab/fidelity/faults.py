@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from serlab.codecs import FLATBUFFERS, JSON, MSGPACK, PROTOBUF
 from serlab.fidelity.cells import NOTHING_STATED
 from serlab.fidelity.foreign import (
-    FORMATS,
+    CODECS,
     MARK,
     TEXT,
     Damage,
@@ -29,15 +30,17 @@ TWO_FIELDS = {"model": "m" * 9, "seed": 1}
 
 def numbers(name: str, json: str, value: float) -> list[Foreign]:
     """Write a number that JSON has not, as JSON's writers do and as a double."""
-    text = json_text(NUMBER, json.ljust(len(NUMBER)), "json", "protobuf", "flatbuffers")
+    text = json_text(NUMBER, json.ljust(len(NUMBER)), JSON.family, PROTOBUF.family, FLATBUFFERS.family)
     binary = double(value)
     return [
-        Foreign(f"{name}, typed", {"temperature": MARK}, {"temperature": value}, {**binary, "json": text["json"]}),
+        Foreign(
+            f"{name}, typed", {"temperature": MARK}, {"temperature": value}, {**binary, JSON.family: text[JSON.family]}
+        ),
         Foreign(
             f"{name}, free form",
             {"metadata": {"n": MARK}},
             {"metadata": {"n": value}},
-            {**text, "msgpack": binary["msgpack"]},
+            {**text, MSGPACK.family: binary[MSGPACK.family]},
         ),
     ]
 
@@ -53,14 +56,14 @@ def nested(depth: int) -> Foreign:
     text = "A" * (2 * depth - 1)
     deep = "[" * depth + "1" + "]" * depth
     packed = b"\xda" + len(text).to_bytes(2, "big") + text.encode()
-    damage = json_text(f'"{text}"', deep) | {"msgpack": put(packed, b"\x91" * depth + b"\x01")}
+    damage = json_text(f'"{text}"', deep) | {MSGPACK.family: put(packed, b"\x91" * depth + b"\x01")}
     return Foreign(f"{depth:,} levels", {"metadata": {"deep": text}}, depth, damage, levels, shallow)
 
 
 def message_pack(name: str, value: bytes, expected: object) -> Foreign:
     """Write what only MessagePack has in place of a text."""
     packed = put(b"\xa6" + TEXT.encode(), value)
-    return Foreign(name, {"metadata": {"v": TEXT}}, expected, {"msgpack": packed})
+    return Foreign(name, {"metadata": {"v": TEXT}}, expected, {MSGPACK.family: packed})
 
 
 def cut_before_seed(margin: int) -> Damage:
@@ -83,7 +86,7 @@ def always(data: bytes) -> Damage:
 
 def json_as(change: Callable[[str], bytes]) -> dict[str, Damage]:
     """Write JSON text in another way."""
-    return {"json": lambda data: change(data.decode())}
+    return {JSON.family: lambda data: change(data.decode())}
 
 
 DUPLICATES = (
@@ -92,31 +95,31 @@ DUPLICATES = (
         {"seed": 1, "n": 2},
         NOTHING_STATED,
         {
-            "json": put(b'"n"', b'"seed"'),
-            "msgpack": put(b"\xa1n", b"\xa4seed"),
-            "protobuf": appended("protobuf", {"seed": 2}),
+            JSON.family: put(b'"n"', b'"seed"'),
+            MSGPACK.family: put(b"\xa1n", b"\xa4seed"),
+            PROTOBUF.family: appended(PROTOBUF.family, {"seed": 2}),
         },
     ),
     Foreign(
         "key twice, free form",
         {"metadata": {"a": 1, "b": 2}},
         NOTHING_STATED,
-        json_text('"b":2', '"a":2') | {"msgpack": put(b"\xa1b\x02", b"\xa1a\x02")},
+        json_text('"b":2', '"a":2') | {MSGPACK.family: put(b"\xa1b\x02", b"\xa1a\x02")},
     ),
 )
 
 NUMBERS = (
     *numbers("NaN", "NaN", NAN),
     *numbers("infinity", "Infinity", INFINITY),
-    Foreign("1e400, typed", {"temperature": MARK}, NOTHING_STATED, json_text(NUMBER, "1e400", "json")),
+    Foreign("1e400, typed", {"temperature": MARK}, NOTHING_STATED, json_text(NUMBER, "1e400", JSON.family)),
     Foreign("1e400, free form", {"metadata": {"n": MARK}}, NOTHING_STATED, json_text(NUMBER, "1e400".ljust(9))),
     Foreign(
         "2^63, typed",
         {"seed": 1},
         {"seed": 2**63},
         {
-            "json": put(b'"seed":1', b'"seed":9223372036854775808'),
-            "msgpack": put(b"\xa4seed\x01", b"\xa4seed\xcf\x80" + bytes(7)),
+            JSON.family: put(b'"seed":1', b'"seed":9223372036854775808'),
+            MSGPACK.family: put(b"\xa4seed\x01", b"\xa4seed\xcf\x80" + bytes(7)),
         },
     ),
     Foreign(
@@ -126,7 +129,7 @@ NUMBERS = (
         "integer of 401 digits",
         {"metadata": {"n": MARK}},
         {"metadata": {"n": 10**400}},
-        json_text(NUMBER, str(10**400), "json"),
+        json_text(NUMBER, str(10**400), JSON.family),
     ),
 )
 
@@ -144,7 +147,7 @@ SHAPES = (
         "a second message behind",
         TWO_FIELDS,
         NOTHING_STATED,
-        {name: appended(name, {"model": "n"}) for name in FORMATS},
+        {name: appended(name, {"model": "n"}) for name in CODECS},
     ),
     Foreign("cut in half", TWO_FIELDS, NOTHING_STATED, everywhere(lambda data: data[: len(data) // 2])),
     Foreign(
@@ -152,9 +155,9 @@ SHAPES = (
         TWO_FIELDS,
         NOTHING_STATED,
         {
-            "json": cut_before_seed(2),
-            "msgpack": cut_before_seed(1),
-            "protobuf": lambda data: data[: len(encoded("protobuf", {"model": "m" * 9}))],
+            JSON.family: cut_before_seed(2),
+            MSGPACK.family: cut_before_seed(1),
+            PROTOBUF.family: lambda data: data[: len(encoded(CODECS[PROTOBUF.family], {"model": "m" * 9}))],
         },
     ),
     Foreign("no bytes", {}, NOTHING_STATED, everywhere(always(b""))),
@@ -164,10 +167,10 @@ SHAPES = (
         {"seed": 1},
         {"novel_field": 1},
         {
-            "json": put(b'"seed"', b'"novel_field"'),
-            "msgpack": put(b"\xa4seed", b"\xabnovel_field"),
-            "protobuf": always(b"\xf8\xff\x03\x01"),
-            "flatbuffers": unknown_slot,
+            JSON.family: put(b'"seed"', b'"novel_field"'),
+            MSGPACK.family: put(b"\xa4seed", b"\xabnovel_field"),
+            PROTOBUF.family: always(b"\xf8\xff\x03\x01"),
+            FLATBUFFERS.family: unknown_slot,
         },
     ),
     nested(200),

@@ -7,17 +7,15 @@ something of the same length. What a faithful decoder gives is the value that th
 
 import struct
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
-from serlab.codecs import open_codec
-from serlab.errors import SerlabError
+from serlab.codecs import FLATBUFFERS, JSON, MSGPACK, PROTOBUF, codec_of, open_codec
 from serlab.fidelity.traps import same_object
 from serlab.messages import from_document, to_document
 
 KIND = "ChatRequest"
-FORMATS = ("json", "msgpack", "protobuf", "flatbuffers")
-"""Formats, by the name of the codec that reads and writes them for all."""
+CODECS = {wire_format.family: codec_of(wire_format) for wire_format in (JSON, MSGPACK, PROTOBUF, FLATBUFFERS)}
+"""Format → the codec that writes it for all."""
 
 PROBE = {"model": "probe", "temperature": 0.5, "messages": [{"role": "user", "content": "a"}]}
 MARK = 1234.5678
@@ -47,45 +45,19 @@ class Foreign(NamedTuple):
     walk: Callable[[Any], Any] = to_document
 
 
-@cache
-def format_of(codec: str) -> str:
-    """Find out what format a codec writes, by having its bytes read by the codecs of the formats.
-
-    Args:
-        codec: any codec's name.
-
-    Returns:
-        One of `FORMATS`; "" if it is none of them.
-
-    Raises:
-        SerlabError: the codec cannot be opened or cannot write the plainest message.
-    """
-    message = from_document(KIND, PROBE)
-    data = open_codec(codec, KIND).encode(message)
-    return next((name for name in FORMATS if reads(name, data)), "")
-
-
-def reads(format_: str, data: bytes) -> bool:
-    """Tell whether a format's codec reads text that stands in the probe; a codec may have dropped other fields."""
-    try:
-        return bool(to_document(open_codec(format_, KIND).decode(data))["model"] == PROBE["model"])
-    except (SerlabError, LookupError, TypeError):
-        return False
-
-
 def bytes_of(fault: Foreign, format_: str) -> bytes:
     """Write a fault's bytes.
 
     Args:
         fault: one that the format has.
-        format_: one of `FORMATS`.
+        format_: one of `CODECS`.
     """
-    return fault.damage[format_](encoded(format_, fault.document))
+    return fault.damage[format_](encoded(CODECS[format_], fault.document))
 
 
-def encoded(format_: str, document: Any) -> bytes:
-    """Write a document by the format's own codec."""
-    return open_codec(format_, KIND).encode(from_document(KIND, document))
+def encoded(codec: str, document: Any) -> bytes:
+    """Write a document by a codec."""
+    return open_codec(codec, KIND).encode(from_document(KIND, document))
 
 
 def put(old: bytes, new: bytes) -> Damage:
@@ -107,28 +79,33 @@ def double(value: float) -> dict[str, Damage]:
     """Replace the marked double in the binary formats."""
     little = put(struct.pack("<d", MARK), struct.pack("<d", value))
     return {
-        "msgpack": put(struct.pack(">d", MARK), struct.pack(">d", value)),
-        "protobuf": little,
-        "flatbuffers": little,
+        MSGPACK.family: put(struct.pack(">d", MARK), struct.pack(">d", value)),
+        PROTOBUF.family: little,
+        FLATBUFFERS.family: little,
     }
 
 
 def json_text(old: str, new: str, *formats: str) -> dict[str, Damage]:
     """Replace JSON text, which stands in JSON and in the free-form fields of the schema formats."""
-    return dict.fromkeys(formats or ("json", "protobuf", "flatbuffers"), put(old.encode(), new.encode()))
+    return dict.fromkeys(formats or (JSON.family, PROTOBUF.family, FLATBUFFERS.family), put(old.encode(), new.encode()))
 
 
 def marked_text(new: bytes, json: bytes) -> dict[str, Damage]:
     """Replace the marked text in every format; JSON may need an escape."""
     binary = put(TEXT.encode(), new)
-    return {"json": put(TEXT.encode(), json), "msgpack": binary, "protobuf": binary, "flatbuffers": binary}
+    return {
+        JSON.family: put(TEXT.encode(), json),
+        MSGPACK.family: binary,
+        PROTOBUF.family: binary,
+        FLATBUFFERS.family: binary,
+    }
 
 
 def everywhere(damage: Damage) -> dict[str, Damage]:
     """Do the same in every format."""
-    return dict.fromkeys(FORMATS, damage)
+    return dict.fromkeys(CODECS, damage)
 
 
 def appended(format_: str, document: Any) -> Damage:
     """Append a message in one format."""
-    return lambda data: data + encoded(format_, document)
+    return lambda data: data + encoded(CODECS[format_], document)

@@ -10,41 +10,13 @@ Source: each library's documentation; RFC 8259; the MessagePack specification; t
 from collections.abc import Callable
 from typing import Any
 
+from serlab.codecs import FLATBUFFERS, PROTOBUF, WireFormat, codec_info
 from serlab.fidelity.schemas import Field, Wire, wire
 from serlab.fidelity.traps import FREE, TYPED, VECTOR, Trap
 
 Both = tuple[Callable[[Any], bytes], Callable[[bytes], Any]]
 TYPES = {"seed": "int64", "temperature": "double", "model": "string", "messages": "string"}
 """Field of ChatRequest → the type that its value has in a schema; of messages the first content."""
-
-
-def json_() -> Both:
-    """Take the standard library's."""
-    import json
-
-    return lambda value: json.dumps(value).encode(), json.loads
-
-
-def orjson_() -> Both:
-    """Take orjson's."""
-    import orjson
-
-    return orjson.dumps, orjson.loads
-
-
-def msgpack_() -> Both:
-    """Take msgpack-python's."""
-    import msgpack
-
-    return msgpack.packb, msgpack.unpackb
-
-
-def msgspec_(protocol: str) -> Both:
-    """Take msgspec's, without types."""
-    import msgspec
-
-    module: Any = getattr(msgspec, protocol)
-    return module.encode, module.decode
 
 
 def struct_() -> Both:
@@ -65,27 +37,29 @@ def flexbuffers_() -> Both:
     return lambda value: bytes(flexbuffers.Dumps(value)), flexbuffers.Loads
 
 
-SCHEMA: dict[str, tuple[Callable[[], Wire], Callable[[], Both]]] = {
-    "protobuf": (wire("protobuf_wire", "make"), struct_),
-    "flatbuffers": (wire("flatbuffers_wire", "make"), flexbuffers_),
+SCHEMA: dict[WireFormat, tuple[Callable[[], Wire], Callable[[], Both]]] = {
+    PROTOBUF: (wire("protobuf_wire", "make"), struct_),
+    FLATBUFFERS: (wire("flatbuffers_wire", "make"), flexbuffers_),
 }
-PLAIN: dict[str, Callable[[], Both]] = {
-    "json": json_,
-    "orjson": orjson_,
-    "msgpack": msgpack_,
-    "msgspec-json": lambda: msgspec_("json"),
-    "msgspec-msgpack": lambda: msgspec_("msgpack"),
-}
-"""The schema-less libraries: functions that import one and give its writer and its reader."""
-LIBRARIES = (*PLAIN, *SCHEMA)
-"""The codecs whose library can be tried by itself."""
+"""Format with a schema → what makes its wire, and its writer and reader of free-form values."""
+
+
+def is_plain(codec: str) -> bool:
+    """Tell whether a codec's library writes and reads plain values by itself."""
+    return bool(codec_info(codec).plain)
+
+
+def has_library(codec: str) -> bool:
+    """Tell whether a codec's library can be tried by itself, beside what serlab makes of it."""
+    info = codec_info(codec)
+    return not info.variant_of and (is_plain(codec) or info.format in SCHEMA)
 
 
 def through_library(name: str, trap: Trap) -> tuple[Any, Any] | None:
     """Send a trap through a library alone.
 
     Args:
-        name: one of `LIBRARIES`.
+        name: of a codec for which `has_library`.
         trap: what is sent.
 
     Returns:
@@ -94,10 +68,11 @@ def through_library(name: str, trap: Trap) -> tuple[Any, Any] | None:
     Raises:
         Exception: whatever the library refuses with.
     """
-    if name in PLAIN:
-        write, read = PLAIN[name]()
+    info = codec_info(name)
+    if info.plain:
+        write, read = info.plain_functions()
         return trap.look(trap.document), trap.look(read(write(trap.document)))
-    make, free_form = SCHEMA[name]
+    make, free_form = SCHEMA[info.format]
     if trap.place == FREE:
         write, read = free_form()
         return trap.look(trap.document), trap.look({"metadata": read(write(trap.document["metadata"]))})

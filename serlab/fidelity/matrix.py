@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from serlab.codecs import codec_names, open_codec
+from serlab.codecs import codec_info, codec_names, open_codec
 from serlab.codecs.base import reason
 from serlab.errors import DocumentError, UnknownNameError
 from serlab.fidelity.cells import (
@@ -20,8 +20,8 @@ from serlab.fidelity.cells import (
     judged,
 )
 from serlab.fidelity.faults import FAULTS
-from serlab.fidelity.foreign import KIND, Foreign, bytes_of, format_of
-from serlab.fidelity.libraries import LIBRARIES, PLAIN, through_library
+from serlab.fidelity.foreign import CODECS, KIND, PROBE, Foreign, bytes_of, encoded
+from serlab.fidelity.libraries import has_library, is_plain, through_library
 from serlab.fidelity.traps import TRAPS, Trap
 
 Attempt = Callable[[], tuple[Any, Any]]
@@ -50,8 +50,8 @@ def fidelity_cells(codecs: Sequence[str]) -> list[Cell]:
     Returns:
         The cells in the order of directions, traps and codecs.
     """
-    libraries = [name for name in codecs if name in LIBRARIES]
-    plain = [name for name in libraries if name in PLAIN]
+    libraries = [name for name in codecs if has_library(name)]
+    plain = [name for name in libraries if is_plain(name)]
     return [
         *(trap_cell(codec, trap) for trap in TRAPS for codec in codecs),
         *(fault_cell(codec, fault) for fault in FAULTS for codec in codecs),
@@ -86,12 +86,13 @@ def fault_cell(codec: str, fault: Foreign) -> Cell:
 def find_format(codec: str) -> tuple[str, str]:
     """Give no outcome and the format, or the outcome for all faults and its reason."""
     try:
-        found = format_of(codec)
+        encoded(codec, PROBE)
     except ImportError as error:
         return MISSING, brief_text(str(error))
     except Exception as error:
         return FAILED, brief_text(f"cannot write the plainest message: {reason(error)}")
-    return ("", found) if found else (NO_CASE, "a format of its own")
+    family = codec_info(codec).format.family
+    return ("", family) if family in CODECS else (NO_CASE, "a format of its own")
 
 
 def decoding(fault: Foreign, format_: str, decode: Callable[[bytes], Any]) -> Attempt:
@@ -122,8 +123,9 @@ def library_cell(codec: str, trap: Trap) -> Cell:
 
 def library_fault_cell(codec: str, fault: Foreign) -> Cell:
     """Have a library by itself decode bytes with a fault."""
-    format_ = "json" if "json" in codec else "msgpack"
+    info = codec_info(codec)
+    format_ = info.format.family
     if format_ not in fault.damage:
         return Cell(codec, fault.name, LIBRARY_FOREIGN, NO_CASE, "")
-    attempt = decoding(fault, format_, lambda data: fault.look(PLAIN[codec]()[1](data)))
+    attempt = decoding(fault, format_, lambda data: fault.look(info.plain_functions()[1](data)))
     return Cell(codec, fault.name, LIBRARY_FOREIGN, *judged(attempt, Exception))

@@ -9,12 +9,13 @@ Source: msgspec's documentation, "Schema evolution" and "array_like".
 from collections.abc import Callable
 from enum import Enum
 from functools import cache, partial
+from importlib import import_module
 from typing import Annotated, Any, Union
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from serlab.fidelity.libraries import PLAIN
+from serlab.codecs import codec_info
 from serlab.fidelity.schemas import Field, Schema, Values, Wire
 
 HINTS: dict[str, Any] = {
@@ -30,13 +31,13 @@ HINTS: dict[str, Any] = {
 }
 
 
-def make_plain(name: str) -> Wire:
+def make_plain(codec: str) -> Wire:
     """Give a library that knows no types, and a reader that converts to its type.
 
     Args:
-        name: json, orjson or msgpack.
+        codec: whose library it is.
     """
-    write, read = PLAIN[name]()
+    write, read = codec_info(codec).plain_functions()
     return Wire(lambda schema, values: write(values), partial(convert, read))
 
 
@@ -45,14 +46,14 @@ def convert(read: Callable[[bytes], Any], schema: Schema, data: bytes) -> Values
     return values_of(schema, msgspec.convert(read(data), struct_of(schema, False)))
 
 
-def make_typed(protocol: str, array_like: bool = False) -> Wire:
+def make_typed(codec: str, array_like: bool = False) -> Wire:
     """Give msgspec with types on both sides.
 
     Args:
-        protocol: json or msgpack.
+        codec: which of its codecs.
         array_like: whether structs are arrays of their values, without names.
     """
-    module: Any = getattr(msgspec, protocol)
+    module: Any = import_module(codec_info(codec).library)
 
     def write(schema: Schema, values: Values) -> bytes:
         named = msgspec.convert(values, struct_of(schema, False))

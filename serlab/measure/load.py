@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from serlab import workloads
-from serlab.codecs import Codec, codec_info, open_codec
+from serlab.codecs import Codec, applicable_limits, codec_info, open_codec
 from serlab.limits import MAX_BODY_MB, Limits, limits_for
 from serlab.messages import from_document
 from serlab.stats import CONTROL, FLOOR
@@ -78,7 +78,7 @@ def limits_of(job: dict[str, Any]) -> Limits:
 
 def bind(job: dict[str, Any], name: str, messages: list[Any]) -> Bound:
     """Open a codec and encode a workload."""
-    codec = open_codec(name, job["kind"], limits_of(job))
+    codec = open_codec(name, job["kind"], applicable_limits(name, limits_of(job)))
     teach(codec, messages)
     return Bound(name, codec, [codec.encode(message) for message in messages])
 

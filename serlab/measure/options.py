@@ -10,14 +10,8 @@ from serlab.limits import MAX_BODY_MB
 from serlab.records import misfit
 
 PARTS = ("size", "memory", "time")
-VARIANTS = ("json-base64", "orjson-base64", "msgspec-json-base64", "msgpack-bin", "msgspec-msgpack-bin")
 VARIANT_KIND = "EmbeddingResponse"
-"""The only kind that the variants write otherwise than the codec they come from."""
-FRESH = ("json-fresh", "msgpack-fresh", "msgspec-json-fresh", "msgspec-msgpack-fresh")
-"""Variants that keep nothing between messages, and write the same bytes; measured on request only. On chunks of a
-stream the codec that keeps its encoder takes 0.65 (json), 0.8 to 0.9 (msgspec) and 0.94 (msgpack) of their time to
-encode, on 90 kB as much.
-"""
+"""The only kind that the variants for vectors write otherwise than the codec they come from."""
 
 MOST_BODY_MB = 1 << 20
 """MiB of a body: more than any machine's memory."""

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from serlab.codecs import open_codec
+from serlab.codecs import applicable_limits, open_codec
 from serlab.codecs.base import reason
 from serlab.errors import NoSchemaError, SerlabError
 from serlab.limits import DEFAULT_LIMITS, Limits
@@ -42,7 +42,7 @@ def check(codec: str, kind: str, message: Any, document: Any, limits: Limits = D
         The outcome; an error of whatever type is a refusal, since a codec may come from elsewhere.
     """
     try:
-        bound = open_codec(codec, kind, limits)
+        bound = open_codec(codec, kind, applicable_limits(codec, limits))
         data = bound.encode(message)
         back = to_document(bound.decode(data))
     except NoSchemaError:

@@ -8,14 +8,11 @@ from collections.abc import Iterable
 from importlib import metadata, util
 from typing import NamedTuple
 
+from serlab.codecs import CodecInfo, codec_for
 from serlab.errors import MissingPackageError, UnknownNameError
 
 WIRE = "wire"
 """The part of a run, and the first word of its rows' operations."""
-CODECS = ("orjson", "json", "msgspec-json", "msgpack", "msgspec-msgpack", "protobuf", "flatbuffers")
-"""What is compared where the user names nothing: the formats, and of each library the variant that one would pick."""
-
-
 METRICS = {
     "latency": "ns",
     "first-token": "ns",
@@ -42,8 +39,16 @@ INSTALL = "pip install 'serlab[service]'"
 DISTRIBUTIONS = {"grpc": "grpcio"}
 
 
-VECTOR_CODECS = ("orjson-base64", "msgpack-bin", "msgspec-msgpack-bin")
-"""What is compared beside them where messages hold vectors."""
+def is_compared(info: CodecInfo, with_vectors: bool) -> bool:
+    """Tell whether a codec is compared where the user names none: those that verify, and no variants.
+
+    Args:
+        info: the codec's record.
+        with_vectors: whether the messages hold vectors, which also go as bytes and, from the baseline, as base64.
+    """
+    if not info.verifies or not info.variant_of:
+        return info.verifies
+    return with_vectors and (info.vectors == "bin" or (info.vectors != "" and info.variant_of == codec_for("baseline")))
 
 
 class Experiment(NamedTuple):

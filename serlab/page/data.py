@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from serlab.decide.formats import BASE64, BIN, FAMILIES, VECTORS, stem
+from serlab.decide.formats import VECTORS, stand_in
 from serlab.decide.model import COMPRESSORS
 from serlab.decide.run import Run
 from serlab.report.cells import heading, is_number, stands_elsewhere
@@ -78,7 +78,7 @@ def draws(n: int) -> str:
 
 def stems(codecs: Iterable[str]) -> dict[str, str]:
     """Say which codec's figures stand in for a variant's on messages without vectors."""
-    return {name: stem(name) for name in codecs if name.endswith((BASE64, BIN)) and stem(name) in FAMILIES}
+    return {name: other for name in codecs if (other := stand_in(name))}
 
 
 def looks(codecs: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from serlab import outcomes
+from serlab.codecs import codec_for
 from serlab.outcomes import COMMON, FAILED, UNMEASURED, body_count, why_unmeasured
 from serlab.report.floors import floor_values
 from serlab.report.load import METRICS, load_tables
@@ -29,12 +30,13 @@ MEMORY = {
 
 
 def baseline_of(rows: pd.DataFrame) -> str:
-    """Name the codec that the ratios stand on: the one with an A/A arm, else orjson, else the first."""
+    """Name the codec that the ratios stand on: the one with an A/A arm, else the usual one, else the first."""
     arms = [codec for codec in rows["codec"].unique() if codec.endswith(CONTROL)]
     if arms:
         return str(arms[0]).removesuffix(CONTROL)
     codecs = [str(codec) for codec in rows["codec"].unique() if not codec.startswith(FLOOR)]
-    return "orjson" if "orjson" in codecs or not codecs else codecs[0]
+    usual = codec_for("baseline")
+    return usual if usual in codecs or not codecs else codecs[0]
 
 
 def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from serlab.codecs import find_info
 from serlab.report.wirearms import Arms, wire_arms
 from serlab.report.wirecalls import NOTICED, SAVED
 
@@ -27,8 +28,14 @@ def form_table(rows: pd.DataFrame) -> pd.DataFrame:
         NotMeasuredError: the run lacks the experiment.
     """
     arms = wire_arms(rows, VECTORS)
-    pairs = [(form, codec) for form in FORMS for codec in arms.codecs(form) if not codec.endswith("-base64")]
+    pairs = [(form, codec) for form in FORMS for codec in arms.codecs(form) if not is_base64(codec)]
     return pd.DataFrame([form_of(arms, form, codec) for form, codec in pairs])
+
+
+def is_base64(codec: str) -> bool:
+    """Tell whether a codec is a variant that writes base64, which its codec sends as well when it is asked to."""
+    info = find_info(codec)
+    return info is not None and info.vectors == "base64"
 
 
 def form_of(arms: Arms, form: str, codec: str) -> dict[str, Any]:
@@ -60,7 +67,7 @@ def rival_table(rows: pd.DataFrame) -> pd.DataFrame:
     """
     arms = wire_arms(rows, VECTORS)
     codec = arms.baseline().rpartition(" ")[0]
-    names = [f"{name} {form}" for form in FORMS for name in arms.codecs(form) if not name.endswith("-base64")]
+    names = [f"{name} {form}" for form in FORMS for name in arms.codecs(form) if not is_base64(name)]
     rivals = [name for name in (f"{codec} list", f"{codec} base64") if name in names]
     return pd.DataFrame([rival_of(arms, rival, [name for name in names if name != rival]) for rival in rivals])
 

@@ -19,13 +19,13 @@ from typing import Any
 import msgspec
 
 from serlab import codecs
-from serlab.codecs import check_verifies, open_codec
+from serlab.codecs import JSON, check_verifies, codec_info, open_codec
 from serlab.errors import DecodeError, ServiceError
 from serlab.messages import UNSET
 from serlab.service.caller import Answer, Chunk
 from serlab.service.deadlines import Deadline
 from serlab.service.failures import BrokenError
-from serlab.service.negotiate import ANY_CODEC, EVENTS, FORMATS, FRAMES, LINES, Content
+from serlab.service.negotiate import ANY_CODEC, BASELINE, EVENTS, FRAMES, GRPC, LINES, Content
 from serlab.service.paths import PATHS
 from serlab.service.transport import Payload, Transport
 from serlab.service.unwrapping import UNWRAPPERS, MessageUnwrapper
@@ -39,7 +39,7 @@ class Client:
     Args:
         transport: what carries the bytes; several clients may share one, and who made it closes it.
         kind: of the requests: "ChatRequest", "GenerateRequest" or "EmbeddingRequest".
-        codec: a codec's name; over gRPC protobuf.
+        codec: a codec's name; over gRPC the one that it carries.
         form: of a stream: `text/event-stream`, `application/x-ndjson` or `application/x-serlab-frames`; "" for events
             where the codec is JSON, else frames.
         headers: to send along with every call.
@@ -53,7 +53,7 @@ class Client:
         self,
         transport: Transport,
         kind: str,
-        codec: str = "orjson",
+        codec: str = BASELINE,
         form: str = "",
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
@@ -61,12 +61,12 @@ class Client:
         self.headers = headers
         self.path = path_of(kind)
         kinds = PATHS[self.path]
-        if transport.messages and codec != "protobuf":
-            raise ServiceError(f"gRPC: expected the codec protobuf, got {codec}; use HTTP for the others")
+        if transport.messages and codec != GRPC:
+            raise ServiceError(f"gRPC: expected the codec {GRPC}, got {codec}; use HTTP for the others")
         check_verifies(codec)
         self.content = content_for(codec)
-        self.form = form or (EVENTS if self.content.media == "application/json" else FRAMES)
-        if self.form not in UNWRAPPERS or (self.form in (EVENTS, LINES) and self.content.media != "application/json"):
+        self.form = form or (EVENTS if self.content.media == JSON.media else FRAMES)
+        if self.form not in UNWRAPPERS or (self.form in (EVENTS, LINES) and self.content.media != JSON.media):
             raise ServiceError(f"form: expected {FRAMES}, or for JSON {EVENTS} or {LINES}, got {form!r} with {codec}")
         self.request, self.whole = open_codec(codec, kinds.request), open_codec(codec, kinds.whole)
         self.piece = open_codec(codec, kinds.piece) if kinds.piece else None
@@ -133,10 +133,7 @@ def path_of(kind: str) -> str:
 
 def content_for(codec: str) -> Content:
     """Choose the media type for a codec: that of its format, if it is one that others know."""
-    for media, names in FORMATS.items():
-        if any(codec == name or codec.startswith(f"{name}-") for name in names):
-            return Content(media, codec)
-    return Content(ANY_CODEC, codec)
+    return Content(codec_info(codec).format.media or ANY_CODEC, codec)
 
 
 def streaming(request: Any, wanted: bool) -> Any:

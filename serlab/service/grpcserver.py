@@ -22,7 +22,7 @@ from serlab.codecs import Codec, open_codec
 from serlab.service.engine import Engine
 from serlab.service.faults import Fault
 from serlab.service.heavy import LARGE_NUMBERS, LONG_NUMBERS, is_large, is_long, joined
-from serlab.service.negotiate import SHOWN
+from serlab.service.negotiate import GRPC, SHOWN
 from serlab.service.refusals import Cut, one_line, refusal_for
 
 SERVICE = "serlab.LLMService"
@@ -45,7 +45,7 @@ class Service:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         kinds = ("ChatRequest", "ChatChunk", "GenerateRequest", "GenerateResponse")
-        self.codecs: dict[str, Codec] = {kind: open_codec("protobuf", kind) for kind in kinds}
+        self.codecs: dict[str, Codec] = {kind: open_codec(GRPC, kind) for kind in kinds}
 
     def handler(self) -> Any:
         """Give what a gRPC server needs to answer; bytes go in and out, for no serializer is named."""
@@ -116,8 +116,8 @@ class Service:
             DecodeError: it is no message; or Refusal, if it is not let in.
         """
         heavy, parts = self.engine.heavy, (data,)
-        prepare = partial(heavy.prepared, kind, "protobuf", parts, answer, "protobuf" if answer else "")
-        if is_large(parts, "protobuf"):
+        prepare = partial(heavy.prepared, kind, GRPC, parts, answer, GRPC if answer else "")
+        if is_large(parts, GRPC):
             await heavy.place()
             message = await prepare()
             return message, self.admit(message, context), False

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from serlab import codecs
+from serlab.codecs import JSON, codec_info
 from serlab.service import jobs
 from serlab.service.jobs import SIZE, Job, Prepared
 from serlab.service.process import command_of
@@ -58,7 +59,10 @@ def is_large(parts: Sequence[bytes], codec: str) -> bool:
     size = size_of(parts)
     if size <= DENSE_BYTES or size > LARGE_BYTES:
         return size > LARGE_BYTES
-    return "json" not in codec or sum(part.count(b"[") + part.count(b"{") for part in parts) > DENSE_ITEMS
+    return (
+        codec_info(codec).format.family != JSON.family
+        or sum(part.count(b"[") + part.count(b"{") for part in parts) > DENSE_ITEMS
+    )
 
 
 def is_long(parts: Sequence[bytes]) -> bool:

@@ -1,12 +1,10 @@
 """Content types: which codec reads a request, and which writes its answer.
 
-    application/json         orjson        also json, msgspec-json and the variants, by `; codec=NAME`
-    application/msgpack      msgpack       also msgspec-msgpack and the variants
-    application/x-protobuf   protobuf
-    application/x-flatbuffers   flatbuffers
-    application/x-serlab; codec=NAME       any codec that verifies what it reads, those of other packages too
+    application/json          the usual codec of JSON, another or a variant by `; codec=NAME`
+    application/msgpack       likewise, as are all media types that the records of codecs name
+    application/x-serlab; codec=NAME   any codec that verifies what it reads, also one whose format has no media type
 
-Codecs that trust their bytes (`flatbuffers-official`, `flatbuffers-unverified`) are not offered.
+Codecs that trust their bytes are not offered.
 
 An answer is written as the request says in `Accept`, else as the request itself was. A stream has one of three forms:
 
@@ -21,27 +19,28 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from serlab.codecs import verifying_codecs
+from serlab.codecs import JSON, CodecInfo, codec_for, codec_info, codec_infos, verifying_codecs
 from serlab.errors import UnknownNameError
 from serlab.service.refusals import Refusal
 
+BASELINE, GRPC = codec_for("baseline"), codec_for("grpc")
 EVENTS, LINES = "text/event-stream", "application/x-ndjson"
 FRAMES, ANY_CODEC = "application/x-serlab-frames", "application/x-serlab"
-FORMATS: dict[str, tuple[str, ...]] = {
-    "application/json": ("orjson", "json", "msgspec-json"),
-    "application/msgpack": ("msgpack", "msgspec-msgpack"),
-    "application/x-protobuf": ("protobuf",),
-    "application/x-flatbuffers": ("flatbuffers",),
-}
-"""Media type → its codecs, the first of which is meant where none is named; names that begin so are variants."""
 
-ALIASES = {
-    "application/x-msgpack": "application/msgpack",
-    "application/vnd.msgpack": "application/msgpack",
-    "application/protobuf": "application/x-protobuf",
-    "application/vnd.google.protobuf": "application/x-protobuf",
-    "application/jsonl": LINES,
-}
+
+def offered() -> dict[str, tuple[str, ...]]:
+    """Return media type → the codecs that verify and are no variants; the first is meant where none is named."""
+    found: dict[str, list[CodecInfo]] = {}
+    for info in codec_infos():
+        if info.format.media and info.verifies and not info.variant_of:
+            found.setdefault(info.format.media, []).append(info)
+    ordered = {media: sorted(infos, key=lambda info: "media" not in info.roles) for media, infos in found.items()}
+    return {media: tuple(info.name for info in infos) for media, infos in ordered.items()}
+
+
+FORMATS = offered()
+ALIASES = {alias: info.format.media for info in codec_infos() for alias in info.format.aliases}
+ALIASES |= {"application/jsonl": LINES}
 
 MOST_HEADER = 1024
 """Characters of a Content-Type or Accept; a browser sends 150. What is longer is neither parsed nor kept."""
@@ -66,7 +65,7 @@ class Content(NamedTuple):
 
     def header(self) -> str:
         """Write the Content-Type: the codec is named where the media type does not tell it."""
-        standard = FORMATS.get(self.media, ("orjson",) if self.media in (EVENTS, LINES) else ("",))[0]
+        standard = FORMATS.get(self.media, FORMATS[JSON.media] if self.media in (EVENTS, LINES) else ("",))[0]
         return self.media if self.codec == standard else f"{self.media}; codec={self.codec}"
 
 
@@ -78,7 +77,7 @@ def content_of(header: str) -> Content:
         Refusal: it is not known, or its codec is of another format.
     """
     check_length("Content-Type", header)
-    content = known(header or "application/json")
+    content = known(header or JSON.media)
     if content is None or content.media in (EVENTS, LINES, FRAMES):
         raise Refusal(415, f"Content-Type: expected one of {', '.join((*FORMATS, ANY_CODEC))}, got {header[:SHOWN]!r}")
     return content
@@ -133,7 +132,7 @@ def stream_of(content: Content) -> Content:
     """Choose the form of a stream: events for JSON, frames for what is binary."""
     if content.media in (EVENTS, LINES, FRAMES):
         return content
-    return Content(EVENTS if content.media == "application/json" else FRAMES, content.codec)
+    return Content(EVENTS if content.media == JSON.media else FRAMES, content.codec)
 
 
 def preferences(accept: str) -> list[str]:
@@ -169,12 +168,12 @@ def known(header: str, status: int = 415) -> Content | None:
     named = parameters(header).get("codec", "")
     if named and named not in verifying_codecs():
         raise Refusal(status, str(UnknownNameError.of("codec offered here", named[:SHOWN], verifying_codecs())))
-    formats = {EVENTS: "application/json", LINES: "application/json"}
+    formats = {EVENTS: JSON.media, LINES: JSON.media}
     if media in (FRAMES, ANY_CODEC):
         return Content(media, named) if named else None
     codecs = FORMATS.get(formats.get(media, media))
     if codecs is None:
         return None
-    if named and not any(named == codec or named.startswith(f"{codec}-") for codec in codecs):
+    if named and codec_info(named).format.media != formats.get(media, media):
         raise Refusal(status, f"{media}: expected one of its codecs ({', '.join(codecs)} and variants), got {named}")
     return Content(media, named or codecs[0])

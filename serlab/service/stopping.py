@@ -27,6 +27,7 @@ from serlab.service.cancelling import MOST_TOKENS, Reader
 from serlab.service.client import Client
 from serlab.service.gauges import Counters
 from serlab.service.http2client import Http2Transport
+from serlab.service.negotiate import GRPC
 from serlab.service.settings import Addresses
 from serlab.service.transport import Transport
 from serlab.stats import CONTROL, FLOOR
@@ -125,7 +126,7 @@ async def leave_one(arm: LeavingArm, stats: Counters, random: Random) -> bool:
     if arm.transport is None:
         arm.lags.append((await watch(stats, perf_counter_ns()))[0])
         return True
-    client, tokens = Client(arm.transport, "GenerateRequest", "protobuf"), random.randint(1, MOST_TOKENS)
+    client, tokens = Client(arm.transport, "GenerateRequest", GRPC), random.randint(1, MOST_TOKENS)
     reader = Reader(client, random.choice(arm.requests), tokens)
     await reader.begun()
     left_ns, received = perf_counter_ns(), reader.received

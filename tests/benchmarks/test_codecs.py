@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names, open_codec
 from serlab.measure.load import read_field
-from serlab.measure.options import VARIANT_KIND, VARIANTS
+from serlab.measure.options import VARIANT_KIND
 from serlab.measure.parity import check
 from serlab.messages import to_document
 
@@ -22,7 +22,7 @@ CASES = [
     (codec, workload)
     for workload in workloads.names()
     for codec in codec_names()
-    if codec not in VARIANTS or workloads.kind(workload) == VARIANT_KIND
+    if not codec_info(codec).vectors or workloads.kind(workload) == VARIANT_KIND
 ]
 cases = pytest.mark.parametrize(("codec", "workload"), CASES)
 

@@ -9,11 +9,11 @@ import pytest
 from serlab import workloads
 from serlab.codecs import codec_info, verifying_codecs
 from serlab.errors import ServiceError
-from serlab.measure.wire import CODECS
 from serlab.service import Addresses, running, spawned
 from serlab.service.clients import RefusedError
 from serlab.service.echo import Echo
 from serlab.service.experiments import run, transport
+from tests.conftest import WIRE_CODECS
 from tests.service.clienthelpers import opened
 from tests.service.experimenthelpers import job_of
 from tests.service.helpers import bounded
@@ -69,13 +69,13 @@ def test_unknown_kind_is_refused(kind: str) -> None:
 def test_transport_experiment_gives_each_codec_with_its_bytes_on_every_transport() -> None:
     """The baseline twice, in each group; the small message also eight at a time; processor shares for all."""
     found: list[dict[str, Any]] = []
-    run(job_of("transport", codecs=CODECS), found.append)
+    run(job_of("transport", codecs=WIRE_CODECS), found.append)
     rows = [record["row"] for record in found]
     for name in transport.TRANSPORTS:
         for calls in (1, 8) if name in transport.AT_ONCE_BY else (1,):
             operation = f"wire/transport/{name}/inflight={calls}"
             arms = {row["codec"] for row in rows if row["operation"] == operation and row["metric"] == "latency"}
-            assert arms == {*CODECS, *(f"floor: bytes of {codec}" for codec in CODECS), "orjson (A/A)"}
+            assert arms == {*WIRE_CODECS, *(f"floor: bytes of {codec}" for codec in WIRE_CODECS), "orjson (A/A)"}
     assert all(row["value"] > 0 for row in rows if row["metric"] == "latency")
     shares = [row["value"] for row in rows if row["metric"] == "client-cpu"]
     sizes = {row["codec"]: row["value"] for row in rows if row["metric"] == "body-bytes"}

@@ -6,13 +6,13 @@ import pytest
 
 from serlab.errors import ServiceError
 from serlab.measure import wire
-from serlab.measure.wire import CODECS
 from serlab.messages import ChatRequest, from_document
 from serlab.service.experiments import run, stream
 from serlab.service.experiments.streamways import floors_of, usual, ways_of
 from serlab.service.experiments.watched import Watch
 from serlab.service.shaping import FULL
 from serlab.stats import CONTROL, FLOOR
+from tests.conftest import WIRE_CODECS
 from tests.service.helpers import CHAT, HELLO, bounded
 
 EFFORT = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000, "sample_bodies": 1, "sample_bytes": 1}
@@ -23,7 +23,15 @@ METRICS = {"latency", "token-rate", "token-bytes", "first-token", "client-cpu"}
 def job(**changes: Any) -> dict[str, Any]:
     """Give a small job."""
     usual = {"experiment": "stream", "workload": "chat-turn", "kind": "ChatRequest", "seed": 1, "process": 0}
-    return {**usual, "documents": None, "codecs": CODECS, "baseline": "orjson", "gc": "on", "effort": EFFORT, **changes}
+    return {
+        **usual,
+        "documents": None,
+        "codecs": WIRE_CODECS,
+        "baseline": "orjson",
+        "gc": "on",
+        "effort": EFFORT,
+        **changes,
+    }
 
 
 def figures(given: dict[str, Any]) -> dict[tuple[str, str, str], float]:
@@ -48,7 +56,7 @@ def test_every_arm_has_every_figure(found: dict[tuple[str, str, str], float]) ->
     arms: dict[tuple[str, str], set[str]] = {}
     for operation, codec, metric in found:
         arms.setdefault((operation, codec), set()).add(metric)
-    ways = {(way.operation(), way.codec) for way in ways_of(CODECS, "orjson")}
+    ways = {(way.operation(), way.codec) for way in ways_of(WIRE_CODECS, "orjson")}
     floors = {arm for arm in arms if arm[1].startswith(FLOOR)}
     assert set(arms) - floors == ways | {(HOME, f"orjson{CONTROL}")}
     assert {operation.split("/")[2] + "/" + operation.split("/")[3] for operation, _ in floors} == {

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from serlab.errors import ServiceError
-from serlab.measure.wire import CODECS, METRICS
+from serlab.measure.wire import METRICS
 from serlab.messages import from_document
 from serlab.service.experiments import run
 from serlab.service.experiments.vectors import agree, array_of, fitting, forms_of
 from serlab.service.experiments.vectorshapes import shapes_of
 from serlab.stats import CONTROL, FLOOR
+from tests.conftest import WIRE_CODECS
 from tests.service.helpers import bounded
 
 EFFORT = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000, "sample_bodies": 1, "sample_bytes": 1}
@@ -23,7 +24,7 @@ DOCUMENT = {"object": "list", "data": [{"object": "embedding", "index": i, "embe
 def job(**changes: Any) -> dict[str, Any]:
     """Give a small job."""
     usual = {"experiment": "vectors", "workload": "embeddings", "kind": "EmbeddingResponse", "seed": 1, "process": 0}
-    given = {"documents": [DOCUMENT], "codecs": CODECS, "baseline": "orjson", "gc": "on", "effort": EFFORT}
+    given = {"documents": [DOCUMENT], "codecs": WIRE_CODECS, "baseline": "orjson", "gc": "on", "effort": EFFORT}
     return {**usual, **given, **changes}
 
 

@@ -8,7 +8,7 @@ from serlab.report.figures.calls import call_figure
 from serlab.report.figures.crossover import crossover_figure
 from serlab.report.figures.hits import hit_figure
 from serlab.report.figures.lag import lag_figure
-from serlab.report.figures.look import COLOURS, look_of, save
+from serlab.report.figures.look import look_of, save
 from serlab.report.figures.memory import memory_figure
 from serlab.report.figures.noise import noise_figure
 from serlab.report.figures.pareto import pareto_figure
@@ -18,7 +18,6 @@ from serlab.report.figures.tokens import token_figure
 from serlab.report.figures.write import write_figures
 
 __all__ = [
-    "COLOURS",
     "access_figure",
     "call_figure",
     "crossover_figure",

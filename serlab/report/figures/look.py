@@ -9,6 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
+from serlab.codecs import CodecInfo, find_info
 from serlab.errors import MissingPackageError, UnknownNameError
 from serlab.folders import write_atomically
 from serlab.report.units import SIZE, TIME, three_digits
@@ -18,20 +19,10 @@ if TYPE_CHECKING:
 
     from serlab.report.figures.canvas import Picture
 
-COLOURS = {
-    "json": "#8C8C8C",
-    "orjson": "#000000",
-    "msgpack": "#E69F00",
-    "protobuf": "#0072B2",
-    "flatbuffers": "#D55E00",
-    "msgspec-json": "#009E73",
-    "msgspec-msgpack": "#CC79A7",
-}
 OTHER = "#56B4E9"
-"""The colour of codecs from elsewhere."""
-
-MARKS = {"official": "s", "unverified": "D", "base64": "^", "bin": "v", "fresh": "P"}
-"""What a variant's name ends in → its mark; all others are circles."""
+"""The colour of codecs whose record names none, or that are not installed here."""
+ACCENT = "#D55E00"
+"""The colour of what is no codec and stands out."""
 
 QUIET = "#666666"
 """The colour of what is no codec: the A/A band, floors, the front."""
@@ -83,10 +74,22 @@ class Look(NamedTuple):
 
 def look_of(codec: str) -> Look:
     """Tell how a codec is drawn."""
-    if codec in COLOURS:
-        return Look(COLOURS[codec], False, "o")
-    family, _, variant = codec.rpartition("-")
-    return Look(COLOURS.get(family, OTHER), family in COLOURS, MARKS.get(variant, "o"))
+    info = find_info(codec)
+    family = find_info(info.stem) if info is not None else None
+    if info is None or family is None:
+        return Look(OTHER, False, "o")
+    return Look(family.colour or OTHER, info is not family, mark_of(info))
+
+
+def mark_of(info: CodecInfo) -> str:
+    """Return a codec's mark: a circle, or what shows how a variant differs."""
+    if info.vectors:
+        return "^" if info.vectors == "base64" else "v"
+    if not info.keep:
+        return "P"
+    if not info.verify:
+        return "D"
+    return "s" if info.variant_of else "o"
 
 
 def darkened(colour: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from serlab.report.figures.data import arms, chosen, control_of, missing
-from serlab.report.figures.look import BAND, COLOURS, QUIET, drawn, ratio_text, settle, sheet
+from serlab.report.figures.look import ACCENT, BAND, QUIET, drawn, ratio_text, settle, sheet
 from serlab.report.tables import baseline_of
 from serlab.stats import CONFIDENCE, Estimate
 
@@ -88,7 +88,7 @@ def title_of(groups: Sequence[Group]) -> str:
 
 def draw_group(axis: "Axes", place: int, group: Group) -> None:
     """Draw one ratio with its interval."""
-    colour = COLOURS["flatbuffers"] if group.claims else QUIET
+    colour = ACCENT if group.claims else QUIET
     ratio = group.ratio
     reach = [[ratio.value - ratio.low], [ratio.high - ratio.value]]
     mark = "D" if group.claims else "o"

@@ -11,7 +11,7 @@ that was asked for is left out, and the run says so.
 from importlib import import_module
 from typing import Any
 
-from serlab.codecs import verifying_codecs
+from serlab.codecs import codec_for, verifying_codecs
 from serlab.errors import ServiceError
 from serlab.measure.load import Emit, finding
 
@@ -41,7 +41,8 @@ def verified(job: dict[str, Any], emit: Emit) -> dict[str, Any]:
         return job
     left = ", ".join(name for name in job["codecs"] if name not in taken)
     if not taken:
-        raise ServiceError(f"{job['experiment']}: expected a codec that verifies what it reads, got {left}; add orjson")
+        expected = f"expected a codec that verifies what it reads, got {left}; add {codec_for('baseline')}"
+        raise ServiceError(f"{job['experiment']}: {expected}")
     if job["process"] == 0:
         text = f"{job['experiment']}: left out, as a server takes only codecs that verify what they read"
         for name in (name for name in job["codecs"] if name not in taken):

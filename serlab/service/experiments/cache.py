@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from serlab import workloads
-from serlab.codecs import Codec, open_codec
+from serlab.codecs import Codec, codec_for, open_codec
 from serlab.errors import MissingPackageError, ServiceError
 from serlab.measure.arms import Arm
 from serlab.measure.load import Emit, bind, finding, load_messages
@@ -43,7 +43,7 @@ BODIES = 100
 REQUEST = "chat-turn"
 """The workload of the requests: recorded answers do not tell what was asked."""
 CALL = named("cache", "call")
-COMPACT = "protobuf"
+COMPACT = codec_for("compact")
 """What is kept compressed beside the baseline: the codec with the fewest bytes."""
 
 

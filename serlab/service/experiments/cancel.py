@@ -26,6 +26,7 @@ from serlab.service.cancelling import AT_ONCE, cancel_some
 from serlab.service.clients import Client, open_transport
 from serlab.service.experiments.frame import named, row
 from serlab.service.gauges import Counters, Sides, idle_tasks, settled, watched
+from serlab.service.negotiate import GRPC
 from serlab.service.stopping import leave_by_turns, open_arms
 from serlab.service.vocabulary import text_of
 from serlab.stats import CONTROL
@@ -98,7 +99,7 @@ async def over_each(job: dict[str, Any], addresses: Addresses, requests: list[Ge
 async def leaves(place: Place, name: str) -> None:
     """Tell what a batch of cancelled calls leaves, twice, while the transport stays open."""
     transport = open_transport(name, place.addresses)
-    caller = Client(transport, "GenerateRequest", "protobuf")
+    caller = Client(transport, "GenerateRequest", GRPC)
     try:
         idle = await idle_tasks(place.stats)
         held = [await after_some(place, caller, idle) for _ in range(3)]

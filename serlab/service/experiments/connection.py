@@ -31,6 +31,7 @@ from serlab.service.clientsettings import TlsVersion, tls_context
 from serlab.service.delayprocess import Route, spawned_relays
 from serlab.service.dialling import Dialler, Request
 from serlab.service.experiments.frame import again, control, named, row, timed
+from serlab.service.negotiate import BASELINE
 from serlab.service.process import spawned
 from serlab.service.settings import Addresses, Settings
 
@@ -82,7 +83,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
 def request_of(job: Mapping[str, Any]) -> Request:
     """Encode the workload's first request as JSON, whole and with an answer of one token."""
     message = replace(load_messages(dict(job))[0], max_tokens=1, stream=UNSET, stream_options=UNSET)
-    data = open_codec("orjson", job["kind"]).encode(message)
+    data = open_codec(BASELINE, job["kind"]).encode(message)
     return Request("/v1/chat/completions", data, {"content-type": "application/json"})
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serlab.service.client import content_for
+from serlab.codecs import JSON, codec_for, codec_info
 from serlab.service.experiments.frame import named
-from serlab.service.negotiate import EVENTS, FRAMES, LINES
+from serlab.service.negotiate import EVENTS, FRAMES, GRPC, LINES
 from serlab.service.shaping import FULL, Shape
 
 FORMS = {"sse": EVENTS, "ndjson": LINES, "frames": FRAMES, "messages": ""}
@@ -42,7 +42,7 @@ class Way(NamedTuple):
 
 def is_text(codec: str) -> bool:
     """Tell whether a codec writes JSON, which can go as events or lines."""
-    return content_for(codec).media == "application/json"
+    return codec_info(codec).format.family == JSON.family
 
 
 def usual(codec: str) -> Way:
@@ -63,11 +63,11 @@ def ways_of(codecs: Sequence[str], baseline: str) -> list[Way]:
     names = list(dict.fromkeys((baseline, *codecs)))
     texts, binaries = list(filter(is_text, names)), [name for name in names if not is_text(name)]
     found = list(map(usual, names))
-    for codec in leads(texts, "orjson"):
+    for codec in leads(texts, codec_for("baseline")):
         found += [Way("http", "ndjson", FULL, codec), Way("http2", "sse", FULL, codec)]
         found += [Way("http", "sse", shape, codec) for shape in SHAPES]
-    for codec in leads(binaries, "protobuf"):
-        found += [Way("grpc", "messages", FULL, codec)] if codec == "protobuf" else []
+    for codec in leads(binaries, GRPC):
+        found += [Way("grpc", "messages", FULL, codec)] if codec == GRPC else []
         found += [Way("http2", "frames", FULL, codec), *(Way("http", "frames", shape, codec) for shape in SHAPES)]
     return found
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from serlab.codecs import codec_names
+from serlab.codecs import codec_info, codec_infos
 from serlab.errors import ServiceError
 from serlab.measure.arms import Arm
 from serlab.measure.load import Emit, load_messages
@@ -25,12 +25,10 @@ from serlab.service.experiments.frame import awaited, control, named, row, timed
 from serlab.service.experiments.streamways import is_text
 from serlab.service.experiments.vectorshapes import shapes_of
 from serlab.service.experiments.watched import Watch, opened, patient
-from serlab.service.negotiate import FORMATS
 from serlab.stats import FLOOR
 
 SHAPES = 3
 """Kinds of call in a pass, at most: (texts, numbers) of the first messages."""
-MSGPACK = FORMATS["application/msgpack"]
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -76,17 +74,17 @@ def array_of(vector: Any) -> Array:
 
 
 def forms_of(codec: str) -> list[tuple[str, str]]:
-    """List the forms that a codec can give, as (codec, form): MessagePack's bin is a variant of its codec."""
-    if codec.endswith("-base64"):
-        # Its text is that of `encoding_format`, without the client's asking.
-        return [(codec, "base64")]
-    if codec.endswith("-bin"):
-        return [(codec, "bin")]
+    """List the forms that a codec can give, as (codec, form): bytes are a variant of their codec."""
+    info = codec_info(codec)
+    if info.vectors:
+        # Base64 text is that of `encoding_format`, without the client's asking.
+        return [(codec, info.vectors)]
     if is_text(codec):
         return [(codec, "list"), (codec, "base64")]
-    if codec in MSGPACK:
-        return [(codec, "list"), (f"{codec}-bin", "bin")]
-    return [(codec, "list" if codec.startswith(MSGPACK) else "packed")]
+    if info.schema:
+        return [(codec, "packed")]
+    packed = [other.name for other in codec_infos() if other.variant_of == codec and other.vectors == "bin"]
+    return [(codec, "list"), *((name, "bin") for name in packed)]
 
 
 def run(job: dict[str, Any], emit: Emit) -> None:
@@ -100,7 +98,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     if not shapes:
         raise ServiceError(f"{job['workload']}: expected messages with vectors, got none; choose another workload")
     names = list(dict.fromkeys((job["baseline"], *job["codecs"])))
-    pairs = dict.fromkeys(pair for name in names for pair in forms_of(name) if pair[0] in codec_names())
+    pairs = dict.fromkeys(pair for name in names for pair in forms_of(name))
     with spawned(Settings()) as addresses, asyncio.Runner() as runner, opened(runner, addresses, ["http"]) as opens:
         callers = [Caller(opens["http"], *pair) for pair in pairs]
         runner.run(agree(callers, shapes))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import serlab
-from serlab.codecs import open_codec
+from serlab.codecs import codec_for, open_codec
 from serlab.errors import WorkerError
 from serlab.generated import llm_pb2
 from serlab.measure.load import load_messages
@@ -63,7 +63,7 @@ def measured(job: Mapping[str, Any]) -> dict[str, float]:
 def measure(job: dict[str, Any]) -> dict[str, float]:
     """Measure in this process: variant → bytes a use."""
     kind = job["kind"]
-    data = [open_codec("protobuf", kind).encode(message) for message in load_messages(job)]
+    data = [open_codec(codec_for("grpc"), kind).encode(message) for message in load_messages(job)]
     cls = getattr(llm_pb2, kind)
     found = {"fresh": growth(cls.FromString, data)}
     before = resident()

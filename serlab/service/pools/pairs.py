@@ -16,7 +16,12 @@ lest it eat the memory; `growth` measures by how much it grows, and what of that
 from collections.abc import Callable
 from typing import Any
 
-from serlab.codecs import open_codec
+import flatbuffers
+import msgpack
+import msgspec
+import orjson
+
+from serlab.codecs import codec_for, codec_on, open_codec
 from serlab.errors import ServiceError
 from serlab.measure import parity
 from serlab.measure.arms import Arm
@@ -27,13 +32,13 @@ from serlab.service.experiments.frame import again, named
 from serlab.service.pools import variants
 
 PAIRS: dict[str, tuple[str, Callable[[str], variants.Variants]]] = {
-    "buffer": ("msgspec-json", lambda kind: variants.buffer_variants("msgspec-json", kind)),
-    "buffer-msgpack": ("msgspec-msgpack", lambda kind: variants.buffer_variants("msgspec-msgpack", kind)),
-    "buffer-orjson": ("orjson", variants.orjson_variants),
-    "packer": ("msgpack", variants.packer_variants),
-    "builder": ("flatbuffers-official", variants.builder_variants),
-    "message-encode": ("protobuf", variants.message_encode_variants),
-    "message-decode": ("protobuf", variants.message_decode_variants),
+    "buffer": (codec_on(msgspec.json), lambda kind: variants.buffer_variants(msgspec.json, kind)),
+    "buffer-msgpack": (codec_on(msgspec.msgpack), lambda kind: variants.buffer_variants(msgspec.msgpack, kind)),
+    "buffer-orjson": (codec_on(orjson), variants.orjson_variants),
+    "packer": (codec_on(msgpack), variants.packer_variants),
+    "builder": (codec_on(flatbuffers), variants.builder_variants),
+    "message-encode": (codec_for("grpc"), variants.message_encode_variants),
+    "message-decode": (codec_for("grpc"), variants.message_decode_variants),
 }
 """Pair → its codec, and kind → its variants."""
 

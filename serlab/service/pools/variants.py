@@ -6,6 +6,7 @@ message.
 
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import flatbuffers
@@ -13,7 +14,7 @@ import msgpack
 import msgspec
 import orjson
 
-from serlab.codecs import flatofficial, open_codec, vectors
+from serlab.codecs import codec_for, codec_on, flatofficial, open_codec, vectors
 from serlab.codecs.protobuf import KEPT
 from serlab.codecs.protowriter import shaper
 from serlab.generated import llm_pb2
@@ -27,10 +28,9 @@ RENEWED = 64
 """Uses of a protobuf message before it is renewed: it grows by its own size and more with each."""
 
 
-def buffer_variants(codec: str, kind: str) -> Variants:
-    """`encode` to new bytes against `encode_into` a buffer."""
-    make = msgspec.json.Encoder if codec == "msgspec-json" else msgspec.msgpack.Encoder
-    encoder = make(enc_hook=vectors.plain)
+def buffer_variants(protocol: ModuleType, kind: str) -> Variants:
+    """`encode` to new bytes against `encode_into` a buffer, in one of msgspec's protocols."""
+    encoder = protocol.Encoder(enc_hook=vectors.plain)
     write, own, pool = encoder.encode_into, bytearray(), buffers()
 
     def pooled(item: Any) -> None:
@@ -48,7 +48,7 @@ def buffer_variants(codec: str, kind: str) -> Variants:
         "pooled": pooled,
         "copied": copied,
     }
-    return open_codec(codec, kind).populate, calls
+    return open_codec(codec_on(protocol), kind).populate, calls
 
 
 def orjson_variants(kind: str) -> Variants:
@@ -67,7 +67,7 @@ def orjson_variants(kind: str) -> Variants:
     def fresh(item: Any) -> bytearray:
         return bytearray(dumps(item))
 
-    return open_codec("orjson", kind).populate, {"fresh": fresh, "kept": kept, "pooled": pooled, "bytes": dumps}
+    return open_codec(codec_on(orjson), kind).populate, {"fresh": fresh, "kept": kept, "pooled": pooled, "bytes": dumps}
 
 
 def packer_variants(kind: str) -> Variants:
@@ -78,7 +78,7 @@ def packer_variants(kind: str) -> Variants:
         with pool.lease() as packer:
             return packer.pack(item)
 
-    return open_codec("msgpack", kind).populate, {"fresh": msgpack.packb, "kept": own, "pooled": pooled}
+    return open_codec(codec_on(msgpack), kind).populate, {"fresh": msgpack.packb, "kept": own, "pooled": pooled}
 
 
 def builder_variants(kind: str) -> Variants:
@@ -145,4 +145,4 @@ def message_decode_variants(kind: str) -> Variants:
         message.ParseFromString(data)
         return message
 
-    return open_codec("protobuf", kind).encode, {"fresh": cls.FromString, "kept": kept}
+    return open_codec(codec_for("grpc"), kind).encode, {"fresh": cls.FromString, "kept": kept}
