@@ -20,6 +20,7 @@ from serlab.fidelity.libraries import LIBRARIES
 from serlab.fidelity.schemas import Field
 from serlab.fidelity.traps import TRAPS
 from tests.conftest import Run
+from tests.loops import every
 
 FILES = {f"{name}.{suffix}" for name in ("fidelity", "evolution") for suffix in ("md", "csv", "tex", "html", "json")}
 
@@ -61,7 +62,7 @@ def test_two_runs_give_the_same_cells() -> None:
     assert not any("0x7" in cell.detail or "\n" in cell.detail for cell in cells().values())
 
 
-@pytest.mark.parametrize(
+@every(
     ("codec", "trap", "direction", "outcome", "detail"),
     [
         # RFC 8259, section 6: JSON has no NaN; orjson writes null and the standard library a literal.
@@ -108,7 +109,7 @@ def test_a_cell_says_what_the_specification_says(
     assert (cell.outcome, detail in cell.detail) == (outcome, True), cell
 
 
-@pytest.mark.parametrize(
+@every(
     ("codec", "change", "direction", "outcome", "detail"),
     [
         ("flatbuffers", "fields declared in another order", OLD_READER, "misreads", "prompt 5 for 7"),
@@ -140,7 +141,7 @@ def test_a_changed_schema_does_what_the_format_promises(
     assert (cell.outcome, detail in cell.detail) == (outcome, True), cell
 
 
-@pytest.mark.parametrize(
+@every(
     ("codec", "change", "rule"),
     [
         # protobuf, "Updating A Message Type": wire-unsafe, wire-safe and wire-compatible changes.
@@ -184,14 +185,14 @@ def test_no_format_misreads_after_a_change_that_its_rules_allow() -> None:
     assert {cell.rule for cell in misread} == {"forbidden", "conditional"}
 
 
-@pytest.mark.parametrize("name", [format_.name for format_ in FORMATS])
+@every("name", [format_.name for format_ in FORMATS])
 def test_a_field_added_at_the_end_is_read_by_every_format(name: str) -> None:
     """Both ways, which is the least that a format must do."""
     assert evolution()[name, "field added at the end", OLD_READER].outcome == "reads"
     assert evolution()[name, "field added at the end", NEW_READER].outcome == "reads"
 
 
-@pytest.mark.parametrize("format_", FORMATS, ids=[format_.name for format_ in FORMATS])
+@every("format_", FORMATS, ids=[format_.name for format_ in FORMATS])
 def test_an_unchanged_schema_reads_what_was_written(format_: object) -> None:
     """Every type of the changes comes back as it went, so that what goes wrong is the change's doing."""
     found = format_.make()  # type: ignore[attr-defined]
