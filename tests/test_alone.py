@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 FILE = """
 import time
@@ -40,6 +42,7 @@ def test_skipped(number):
 ALLOW = "from tests import skips\nskips.MAY_SKIP['test_some.py'] = (skips.Need('a thing', lambda: False),)\n"
 
 
+@pytest.mark.slow
 def test_nobody_is_beside_a_test_that_wants_to_be_alone(tmp_path: Path) -> None:
     """Nor beside the fixtures that it measures with; skips of all workers come together, and can be run again."""
     (tmp_path / "test_some.py").write_text(FILE)

@@ -255,6 +255,7 @@ WORST |= {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WORST)
 def test_dearest_message_stays_within_its_budget(case: str) -> None:
     """Memory by the system's own peak, in a process of its own; CPU seconds generous, since other work runs beside."""
@@ -286,6 +287,7 @@ LADDER: dict[str, tuple[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LADDER)
 @pytest.mark.parametrize(("count", "most"), [(50_000, 256), (50_000, 8), (4_000, 256), (4_000, 1)])
 def test_document_is_accepted_by_all_codecs_or_by_none(name: str, count: int, most: int) -> None:

@@ -217,6 +217,7 @@ def test_unknown_codec_is_named_with_the_nearest() -> None:
         chosen(("orjsn",))
 
 
+@pytest.mark.slow
 def test_command_prints_both_matrices_and_writes_them(serlab: Run, tmp_path: Path) -> None:
     """Five formats each; the status is 0, since a matrix is no finding."""
     done = serlab("fidelity", "-o", "out")
@@ -236,6 +237,7 @@ def test_command_prints_both_matrices_and_writes_them(serlab: Run, tmp_path: Pat
     assert "orjson 3" in table and "| old reader, new bytes | field renamed | loses: prompt nothing for 7 |" in table
 
 
+@pytest.mark.slow
 def test_json_output_has_the_cells_of_the_chosen_codecs(serlab: Run) -> None:
     """The documented shape, and what was computed in this process too."""
     done = serlab("fidelity", "--json", "--codec", "orjson,flatbuffers")
@@ -248,6 +250,7 @@ def test_json_output_has_the_cells_of_the_chosen_codecs(serlab: Run) -> None:
     assert serlab("fidelity", "--codec", "orjsn").returncode == 2
 
 
+@pytest.mark.slow
 def test_planted_codecs_are_found_out(serlab: Run, plugin_home: Path) -> None:
     """One drops a field, one raises what no codec may; the others keep their cells."""
     done = serlab("fidelity", "--json", "--codec", "lossy,wild,json", plugins=plugin_home)
@@ -261,6 +264,7 @@ def test_planted_codecs_are_found_out(serlab: Run, plugin_home: Path) -> None:
     assert all(cells()[key].outcome == cell["outcome"] for key, cell in found.items() if key[0] == "json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["msgpack", "google.protobuf"])
 def test_missing_package_costs_its_own_cells_only(package: str, tmp_path: Path) -> None:
     """They say what to install."""

@@ -114,6 +114,7 @@ def test_depth_is_counted_exactly(codec: str) -> None:
         open_codec(codec, "document", Limits(max_depth=30)).decode(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["json", "msgpack", "msgspec-json", "msgspec-msgpack", "orjson", "protobuf"])
 def test_refusal_takes_no_memory(codec: str) -> None:
     """The bomb is refused before it grows: the peak rises by a few times its own length at most."""
@@ -186,6 +187,7 @@ def test_long_honest_messages_are_settled_without_an_exact_scan(codec: str, name
     assert len(bound.decode(data).messages) == len(REQUESTS[name]["messages"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["msgpack", "msgspec-msgpack", "protobuf", "flatbuffers"])
 def test_many_vectors_pass(codec: str) -> None:
     """3,000 of 1,536 floats, 18 to 41 MB: far below what they may take."""
@@ -265,6 +267,7 @@ def test_json_text_inside_is_held_to_the_limits(codec: str) -> None:
         bound.decode(data)
 
 
+@pytest.mark.slow
 def test_other_limits_are_another_codec() -> None:
     """The registry keeps one for each, and equal limits are the same."""
     assert open_codec("json", "ChatRequest", Limits(max_items=7)) is open_codec(

@@ -52,6 +52,7 @@ def test_document_of_no_message_type_still_travels(kind: str, document: Any) -> 
     assert first_difference(document, to_document(message)) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "kind"), PAIRS)
 def test_codec_gives_back_what_it_was_given(codec: str, kind: str) -> None:
     """Message, document and every value of the view are equal, but for what the format documents to refuse."""
