@@ -5,6 +5,7 @@
 #   make lab ARGS=--no-browser        the notebooks; make notebooks ARGS=--check executes them on the stored run
 #   make stored ARGS="--only wire"    remake what is published: runs, README, notebooks, picture; or one part of it
 #   make compare ARGS="--rigorous"    more options of `serlab compare`
+#   make test ARGS="-m 'not slow'"    the quick part of the tests; ARGS="-n 0 tests/test_x.py" one file, in one process
 PYTHON ?=
 CORPUS ?=
 ARGS ?=
@@ -20,7 +21,7 @@ compare: $(STAMP)
 	@$(BIN)/serlab compare --quick $(foreach file,$(CORPUS),--corpus "$(file)") $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 setup: $(STAMP)
 

@@ -14,6 +14,7 @@ Teachers Should Know About the Bootstrap, section 4.3 (why it is too narrow, and
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from functools import lru_cache
 from math import inf, sqrt
 from typing import NamedTuple
 
@@ -80,8 +81,7 @@ def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float], see
     if not both:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     ratios = np.array([values[process] / baseline[process] for process in both])
-    draws = np.random.default_rng(seed).integers(0, len(ratios), (RESAMPLES, len(ratios)))
-    medians = np.median(ratios[draws], axis=1)
+    medians = np.median(ratios[draws(len(ratios), seed)], axis=1)
     return estimate(float(np.median(ratios)), medians, len(ratios))
 
 
@@ -100,6 +100,14 @@ def paired_difference(values: Mapping[int, float], others: Mapping[int, float], 
         number where there is none.
     """
     return median_of({process: values[process] - others[process] for process in values.keys() & others.keys()}, seed)
+
+
+@lru_cache(maxsize=64)
+def draws(n: int, seed: int) -> np.ndarray:
+    """Return which of n processes each resample holds; the same for every figure, so that it is drawn once."""
+    found = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
+    found.flags.writeable = False
+    return found
 
 
 def estimate(value: float, resampled: np.ndarray, n: int) -> Estimate:
@@ -145,8 +153,7 @@ def median_of(values: Mapping[int, float], seed: int = 0) -> Estimate:
     if not values:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     found = np.array([values[process] for process in sorted(values)])
-    draws = np.random.default_rng(seed).integers(0, len(found), (RESAMPLES, len(found)))
-    return estimate(float(np.median(found)), np.median(found[draws], axis=1), len(found))
+    return estimate(float(np.median(found)), np.median(found[draws(len(found), seed)], axis=1), len(found))
 
 
 def unpaired_ratio(new: Mapping[int, float], old: Mapping[int, float], seed: int = 0) -> Estimate:

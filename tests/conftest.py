@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from serlab.codecs.info import BUILT_IN
 
-pytest_plugins = ["tests.skips"]
+pytest_plugins = ["tests.skips", "tests.alone"]
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every command that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -195,6 +196,40 @@ def children(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+QUICK = ("--quick", "--workload", "tool-call-response", "--operation", "encode,decode", "--codec", "orjson,msgpack")
+"""Options of `serlab compare`: of the run that the whole suite shares."""
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that the first who asks for it has filled, among all workers of a session."""
+    base = factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    home.mkdir(exist_ok=True)
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / ".made").exists():
+            make(home)
+            (home / ".made").touch()
+    return home
+
+
+@pytest.fixture(scope="session")
+def quick_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run with `QUICK`, to be read only; who changes it works on a copy.
+
+    Beside it stands what the command printed, in `told.txt`.
+    """
+
+    def measure(home: Path) -> None:
+        command = [str(Path(sys.executable).with_name("serlab")), "compare", *QUICK, "-o", "out"]
+        environment = {**os.environ, "COLUMNS": "80"}
+        done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=1200)
+        assert done.returncode == 0, done.stderr
+        (home / "told.txt").write_text(done.stdout)
+
+    return once(tmp_path_factory, "quick", measure) / "out"
 
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Generator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -140,8 +140,17 @@ def pytest_make_collect_report(
     return report
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker of pytest-xdist has skipped."""
+    node.config.stash[SKIPPED] += getattr(node, "workeroutput", {}).get("skipped", [])
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write what was skipped, where that is asked for."""
-    file = session.config.getoption("skipped")
-    if file:
-        file.write_text("".join(f"{node}\n" for node in dict.fromkeys(session.config.stash[SKIPPED])))
+    """Write what was skipped, where that is asked for; a worker of pytest-xdist hands it on."""
+    skipped, file = session.config.stash[SKIPPED], session.config.getoption("skipped")
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["skipped"] = skipped
+    elif file:
+        file.write_text("".join(f"{node}\n" for node in dict.fromkeys(skipped)))

@@ -28,6 +28,8 @@ from tests.attack.tables import flatbuffers
 from tests.attack.trial import MIB, OVER, Cost, Trial, may_hold, score, warm
 from tests.attack.tried import Tried
 
+pytestmark = pytest.mark.slow
+
 FORMS = ("json", "msgpack", "protobuf", "flatbuffers")
 ONE = ("dict", ("block", 1, "model", ("text", "a", 3, "")))
 

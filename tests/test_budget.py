@@ -14,6 +14,7 @@ from serlab.limits import DEFAULT_LIMITS, FLAT, MIB, Limits
 from serlab.messages import MESSAGE_TYPES, from_document, same, to_document
 from serlab.messages.base import Part
 from serlab.messages.documents import MANY, PIECES, fields_of
+from tests.loops import every
 
 MSGPACK = [name for name in codec_names() if "msgpack" in name]
 PLAIN = ["json", "orjson", "msgspec-json", "msgpack", "msgspec-msgpack"]
@@ -27,8 +28,8 @@ def test_allowance_grows_with_the_message_up_to_the_upper_end() -> None:
     assert DEFAULT_LIMITS.allowance(64 * MIB) == DEFAULT_LIMITS.max_materialized_bytes
 
 
-@pytest.mark.parametrize(("count", "entries"), [(MANY - 1, MANY - 1), (MANY, 1), (10 * MANY, 1)])
-@pytest.mark.parametrize("stranger", [1, None, "a", [{}]])
+@every(("count", "entries"), [(MANY - 1, MANY - 1), (MANY, 1), (10 * MANY, 1)])
+@every("stranger", [1, None, "a", [{}]])
 def test_list_of_many_strangers_is_left_over_whole(count: int, entries: int, stranger: Any) -> None:
     """Under its own pointer, its field absent; fewer go one by one, an empty struct in the place of each."""
     document = {"model": "m", "tools": [{"type": "function"}, *[stranger] * count]}
@@ -109,9 +110,9 @@ INSIDE = {
 }
 
 
-@pytest.mark.parametrize("codec", MSGPACK)
-@pytest.mark.parametrize("foreign", FOREIGN)
-@pytest.mark.parametrize("inside", INSIDE)
+@every("codec", MSGPACK)
+@every("foreign", FOREIGN)
+@every("inside", INSIDE)
 def test_only_text_is_a_key(codec: str, foreign: str, inside: str) -> None:
     """In a free-form value, in a field that takes many types, in an unknown one, in a document, in a list."""
     value = INSIDE[inside] + FOREIGN[foreign]
@@ -254,6 +255,7 @@ WORST |= {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WORST)
 def test_dearest_message_stays_within_its_budget(case: str) -> None:
     """Memory by the system's own peak, in a process of its own; CPU seconds generous, since other work runs beside."""
@@ -285,6 +287,7 @@ LADDER: dict[str, tuple[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LADDER)
 @pytest.mark.parametrize(("count", "most"), [(50_000, 256), (50_000, 8), (4_000, 256), (4_000, 1)])
 def test_document_is_accepted_by_all_codecs_or_by_none(name: str, count: int, most: int) -> None:

@@ -16,6 +16,8 @@ from serlab.generated import llm_fbs, llm_pb2
 from serlab.limits import FLAT, MIB
 from serlab.messages import from_document, to_document
 
+pytestmark = pytest.mark.slow
+
 fbs: Any = llm_fbs
 LISTS = "[" + "[]," * 400_000 + "0]"
 """JSON of 1.2 MB that becomes 30."""

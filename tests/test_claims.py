@@ -1,7 +1,8 @@
 """What notebooks claim follows from the rows: computed again from them, in runs that differ in who wins."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,11 +74,31 @@ def tell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return told
 
 
+DERIVED: dict[int, tuple[pd.DataFrame, dict[str, Any]]] = {}
+"""Rows, by what they are in memory → what was computed of them: a notebook claims much of the same rows."""
+
+
+def derived(rows: pd.DataFrame, key: str, make: Callable[[], Any]) -> Any:
+    """Compute something of rows once; the rows are kept with it, so no others can be taken for them."""
+    if len(DERIVED) > 300:
+        DERIVED.clear()
+    found = DERIVED.setdefault(id(rows), (rows, {}))[1]
+    if key not in found:
+        found[key] = make()
+    return found[key]
+
+
+def of_workload(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Select the rows of a workload."""
+    selected: pd.DataFrame = derived(rows, name, lambda: rows[rows["workload"] == name])
+    return selected
+
+
 def expected(rows: pd.DataFrame, claim: Claim) -> Claim:
     """Compute a claim again from the rows alone."""
     if claim.parts:
         return among([expected(rows, one) for one in claim.parts], claim)
-    found = {name: one for name in claim.workloads for one in recomputed(rows[rows["workload"] == name], claim)}
+    found = {name: one for name in claim.workloads for one in recomputed(of_workload(rows, name), claim)}
     ratios = {name: one.value for name, (_, one, _) in found.items()}
     values = np.array(list(ratios.values()))
     if claim.form == "median":
@@ -121,14 +142,12 @@ def recomputed(rows: pd.DataFrame, claim: Claim) -> Iterator[tuple[str, Estimate
 
 def spread(rows: pd.DataFrame, against: Selection, top: pd.DataFrame, bottom: pd.DataFrame) -> Estimate:
     """Compute A/A: of the figure's own group, on the wire of the divisor's or of the experiment's first with one."""
-    groups = [top]
+    groups: Iterable[pd.DataFrame] = [top]
     if against.operations[0].startswith("wire/"):
-        beside = rows[rows["operation"].str.match("/".join(against.operations[0].split("/")[:2]) + "/")]
-        beside = beside[beside["metric"] == against.metric]
-        groups = [
-            bottom,
-            *(least(rows, Selection((), (one,), against.metric))[0] for one in beside["operation"].unique()),
-        ]
+        begin = "/".join(against.operations[0].split("/")[:2]) + "/"
+        measured: list[str] = derived(rows, against.metric, lambda: measured_by(rows, against.metric))
+        beside = (one for one in measured if one.startswith(begin))
+        groups = chain([bottom], (least(rows, Selection((), (one,), against.metric))[0] for one in beside))
     twins = ((group, name) for group in groups for name in group if name.endswith("(A/A)"))
     group, twin = next(twins, (None, ""))
     if group is None:
@@ -136,8 +155,19 @@ def spread(rows: pd.DataFrame, against: Selection, top: pd.DataFrame, bottom: pd
     return paired_ratio(dict(group[twin].dropna()), dict(group[twin.removesuffix(" (A/A)")].dropna()))
 
 
+def measured_by(rows: pd.DataFrame, metric: str) -> list[str]:
+    """List the operations of a metric."""
+    return list(rows[rows["metric"] == metric]["operation"].unique())
+
+
 def least(rows: pd.DataFrame, selection: Selection) -> tuple[pd.DataFrame, str]:
     """Give process × codec → figure, and the codec with the least ratio to orjson."""
+    found: tuple[pd.DataFrame, str] = derived(rows, repr(selection), lambda: least_of(rows, selection))
+    return found
+
+
+def least_of(rows: pd.DataFrame, selection: Selection) -> tuple[pd.DataFrame, str]:
+    """Compute it."""
     kept = rows[rows["operation"].isin(list(selection.operations)) & (rows["metric"] == selection.metric)]
     wide = kept.pivot_table(index="process", columns=["codec", "operation"], values="value")
     sums = wide.T.groupby(level="codec").sum(min_count=len(selection.operations)).T
@@ -179,6 +209,7 @@ def flipped(rows: pd.DataFrame, claim: Claim) -> pd.DataFrame:
     return rows.assign(value=rows["value"].where(~chosen, rows["value"] / (ratio**2 if claim.against else 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMING)
 def test_what_a_notebook_claims_follows_from_the_rows(tell: Callable[[str], Told], name: str) -> None:
     """Whoever wins: each figure, name and direction in its sentences is computed again by other code."""
@@ -188,6 +219,7 @@ def test_what_a_notebook_claims_follows_from_the_rows(tell: Callable[[str], Told
     assert [one.text for one in told.printed if one.spec != "words" and one.text not in told.text] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMING)
 def test_a_figure_with_its_sign_flipped_is_found(tell: Callable[[str], Told], name: str) -> None:
     """One figure of each form, one saving and one direction: so the check above can fail."""
@@ -249,6 +281,7 @@ def is_carried(rows: pd.DataFrame, text: str, name: str, decision: Any) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_what_is_decided_follows_from_the_rows(tell: Callable[[str], Told]) -> None:
     """Where one workload crosses a boundary uncompressed; with the winner's figure turned round it does not."""
     told = tell("10_which_format_when")

@@ -107,6 +107,7 @@ def test_size_json_has_a_line_for_each_body_and_codec(serlab: Run, corpus: Path)
     assert done.returncode == 1 and "not JSON" in done.stderr
 
 
+@pytest.mark.slow
 def test_compare_leaves_rows_suites_and_tables(serlab: Run, corpus: Path, tmp_path: Path) -> None:
     """The main job writes the documented folder, and pyperf reads its suites."""
     done = serlab(
@@ -126,6 +127,7 @@ def test_compare_leaves_rows_suites_and_tables(serlab: Run, corpus: Path, tmp_pa
         assert line in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_in_which_every_codec_refuses_is_shown_as_such(serlab: Run, tmp_path: Path) -> None:
     """By every command that reads it; a finding is status 1, and what cannot be answered says why."""
     (tmp_path / "odd.jsonl").write_text(json.dumps({"model": "m", "messages": [{"role": "user", "content": "\ud83d"}]}))
@@ -236,6 +238,7 @@ def test_a_corpus_without_bodies_is_no_success(serlab: Run, tmp_path: Path) -> N
         assert done.returncode == 2 and "serlab: empty.jsonl: holds no bodies" in done.stderr and not done.stdout
 
 
+@pytest.mark.slow
 def test_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     """Ctrl-C ends at once with status 130 and the command that resumes; no worker is left."""
     command = [str(Path(sys.executable).with_name("serlab")), "time", "--workload", "chat-turn", "-o", "out"]

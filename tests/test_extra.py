@@ -21,6 +21,7 @@ from serlab.messages.documents import MANY, PIECES, fields_of
 from serlab.messages.settings import StreamOptions
 from serlab.messages.turns import ChatTurn
 from tests.extras import check_agreement, hostile, is_written, unchecked, unfit_values
+from tests.loops import every
 
 WITH_EXTRA = ("protobuf", "flatbuffers")
 """The codecs that have `extra` on the wire and check what they read."""
@@ -77,7 +78,7 @@ HONEST: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@every("case", HOSTILE)
 def test_bytes_that_say_two_things_are_refused(case: str) -> None:
     """By decode, view and relay; nor are they written, and the message has no document."""
     message = HOSTILE[case]
@@ -189,8 +190,8 @@ def accepts(call: Any, data: bytes) -> bool:
     return True
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("model", [5, ["m"], {"name": "m"}, True, 1.5])
+@every("codec", codec_names())
+@every("model", [5, ["m"], {"name": "m"}, True, 1.5])
 def test_relay_replaces_a_model_that_is_no_name(codec: str, model: Any) -> None:
     """The route sees what the attribute says, and the document then names the chosen one."""
     document = {"model": model, "stream": "yes", "messages": [{"role": "user"}, 5], "x": 1}
@@ -206,8 +207,8 @@ def test_relay_replaces_a_model_that_is_no_name(codec: str, model: Any) -> None:
     assert message.model == "other" and same(to_document(message), {**document, "model": "other"})
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("body", [[1], "text", None])
+@every("codec", codec_names())
+@every("body", [[1], "text", None])
 def test_a_body_that_is_no_object_has_no_model_to_choose(codec: str, body: Any) -> None:
     """As it is, or in `extra`."""
     bound = open_codec(codec, "ChatRequest")
@@ -238,10 +239,8 @@ def part(entries: dict[str, Any], pointer: str, fields: int) -> dict[str, Any]:
     return dict.fromkeys(names, 1)
 
 
-@pytest.mark.parametrize("strangers", [0, MANY - 1, MANY])
-@pytest.mark.parametrize(
-    "fields", [(0, 0), (PIECES - MANY, 0), (PIECES, 0), (PIECES + 1, 0), (5, PIECES - 5), (6, PIECES)]
-)
+@every("strangers", [0, MANY - 1, MANY])
+@every("fields", [(0, 0), (PIECES - MANY, 0), (PIECES, 0), (PIECES + 1, 0), (5, PIECES - 5), (6, PIECES)])
 def test_a_list_in_which_much_does_not_fit_stands_in_extra_whole(strangers: int, fields: tuple[int, int]) -> None:
     """There is one `extra` for it: entries for its parts are refused from there on, and the whole list before."""
     entries: dict[str, Any] = {}

@@ -20,6 +20,7 @@ from serlab.fidelity.libraries import has_library
 from serlab.fidelity.schemas import Field
 from serlab.fidelity.traps import TRAPS
 from tests.conftest import Run
+from tests.loops import every
 
 FORMATS = [format_ for info in codec_infos() for format_ in formats_of(info)]
 FILES = {f"{name}.{suffix}" for name in ("fidelity", "evolution") for suffix in ("md", "csv", "tex", "html", "json")}
@@ -62,7 +63,7 @@ def test_two_runs_give_the_same_cells() -> None:
     assert not any("0x7" in cell.detail or "\n" in cell.detail for cell in cells().values())
 
 
-@pytest.mark.parametrize(
+@every(
     ("codec", "trap", "direction", "outcome", "detail"),
     [
         # RFC 8259, section 6: JSON has no NaN; orjson writes null and the standard library a literal.
@@ -109,7 +110,7 @@ def test_a_cell_says_what_the_specification_says(
     assert (cell.outcome, detail in cell.detail) == (outcome, True), cell
 
 
-@pytest.mark.parametrize(
+@every(
     ("codec", "change", "direction", "outcome", "detail"),
     [
         ("flatbuffers", "fields declared in another order", OLD_READER, "misreads", "prompt 5 for 7"),
@@ -141,7 +142,7 @@ def test_a_changed_schema_does_what_the_format_promises(
     assert (cell.outcome, detail in cell.detail) == (outcome, True), cell
 
 
-@pytest.mark.parametrize(
+@every(
     ("codec", "change", "rule"),
     [
         # protobuf, "Updating A Message Type": wire-unsafe, wire-safe and wire-compatible changes.
@@ -185,14 +186,14 @@ def test_no_format_misreads_after_a_change_that_its_rules_allow() -> None:
     assert {cell.rule for cell in misread} == {"forbidden", "conditional"}
 
 
-@pytest.mark.parametrize("name", [format_.name for format_ in FORMATS])
+@every("name", [format_.name for format_ in FORMATS])
 def test_a_field_added_at_the_end_is_read_by_every_format(name: str) -> None:
     """Both ways, which is the least that a format must do."""
     assert evolution()[name, "field added at the end", OLD_READER].outcome == "reads"
     assert evolution()[name, "field added at the end", NEW_READER].outcome == "reads"
 
 
-@pytest.mark.parametrize("format_", FORMATS, ids=[format_.name for format_ in FORMATS])
+@every("format_", FORMATS, ids=[format_.name for format_ in FORMATS])
 def test_an_unchanged_schema_reads_what_was_written(format_: object) -> None:
     """Every type of the changes comes back as it went, so that what goes wrong is the change's doing."""
     found = format_.make()  # type: ignore[attr-defined]
@@ -217,6 +218,7 @@ def test_unknown_codec_is_named_with_the_nearest() -> None:
         chosen(("orjsn",))
 
 
+@pytest.mark.slow
 def test_command_prints_both_matrices_and_writes_them(serlab: Run, tmp_path: Path) -> None:
     """Five formats each; the status is 0, since a matrix is no finding."""
     done = serlab("fidelity", "-o", "out")
@@ -236,6 +238,7 @@ def test_command_prints_both_matrices_and_writes_them(serlab: Run, tmp_path: Pat
     assert "orjson 3" in table and "| old reader, new bytes | field renamed | loses: prompt nothing for 7 |" in table
 
 
+@pytest.mark.slow
 def test_json_output_has_the_cells_of_the_chosen_codecs(serlab: Run) -> None:
     """The documented shape, and what was computed in this process too."""
     done = serlab("fidelity", "--json", "--codec", "orjson,flatbuffers")
@@ -248,6 +251,7 @@ def test_json_output_has_the_cells_of_the_chosen_codecs(serlab: Run) -> None:
     assert serlab("fidelity", "--codec", "orjsn").returncode == 2
 
 
+@pytest.mark.slow
 def test_planted_codecs_are_found_out(serlab: Run, plugin_home: Path) -> None:
     """One drops a field, one raises what no codec may; the others keep their cells."""
     done = serlab("fidelity", "--json", "--codec", "lossy,wild,json", plugins=plugin_home)
@@ -261,6 +265,7 @@ def test_planted_codecs_are_found_out(serlab: Run, plugin_home: Path) -> None:
     assert all(cells()[key].outcome == cell["outcome"] for key, cell in found.items() if key[0] == "json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["msgpack", "google.protobuf"])
 def test_missing_package_costs_its_own_cells_only(package: str, tmp_path: Path) -> None:
     """They say what to install."""

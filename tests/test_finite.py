@@ -73,6 +73,7 @@ def finite_twin(value: Any) -> Any:
     return list(map(finite_twin, value)) if isinstance(value, list) else None if value is None else 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MESSAGE_TYPES)
 def test_json_refuses_and_others_carry_a_non_finite_number_in_every_place(kind: str) -> None:
     """Set by attribute in a message that was sealed, in typed fields and inside free-form values."""

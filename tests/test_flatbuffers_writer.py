@@ -40,6 +40,7 @@ def test_google_reads_what_is_written_here_and_the_reverse(kind: str, workload: 
         both_ways(kind, message)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FILES, reason="no recorded traffic beside the checkout")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_google_reads_recorded_traffic_and_the_reverse(path: Path) -> None:

@@ -21,6 +21,7 @@ def test_what_can_leave_the_work_out_has_no_bound(operation: str) -> None:
     assert floor_values(operation, BOTH) == {}
 
 
+@pytest.mark.slow
 def test_no_row_of_the_stored_run_is_measurably_below_its_bound() -> None:
     """Each encode, decode, relay, stream and step of the access curve of every codec, outside the A/A band."""
     time = build_tables(load_results(STORED))["time"]
@@ -32,6 +33,7 @@ def test_no_row_of_the_stored_run_is_measurably_below_its_bound() -> None:
     assert len(unbound) and unbound["times_floor"].isna().all()
 
 
+@pytest.mark.slow
 def test_no_call_of_the_stored_run_is_measurably_faster_than_its_bytes_alone() -> None:
     """The same bytes over the same way, coded or not."""
     calls = call_table(load_results(STORED / "wire"))

@@ -23,6 +23,7 @@ from serlab.frames import (
     open_frame,
 )
 from serlab.frames.frame import END, header
+from tests.loops import every
 
 PAYLOADS = [b"first", b"", b"the third"]
 FRAMES = [encode_frame(data, place) for place, data in enumerate(PAYLOADS)]
@@ -65,7 +66,7 @@ def test_bytes_of_a_frame_are_those_of_the_specification() -> None:
     assert end_frame(2).hex() == "08000080739b7a0372b5536ed44de2940200000000000000"
 
 
-@pytest.mark.parametrize("bit", range(8 * len(FILE)))
+@every("bit", range(8 * len(FILE)))
 def test_every_flipped_bit_is_noticed(bit: int) -> None:
     """What is given is a beginning of what was written, and then comes the error."""
     damaged = bytearray(FILE)
@@ -84,7 +85,7 @@ def test_every_one_byte_corruption_is_noticed() -> None:
             assert error and found == PAYLOADS[: len(found)]
 
 
-@pytest.mark.parametrize("size", range(len(FILE)))
+@every("size", range(len(FILE)))
 def test_every_truncation_is_noticed_after_the_whole_frames(size: int) -> None:
     """Between two frames too, thanks to END; the whole frames before it are given."""
     found, error = read_slowly(FILE[:size])
@@ -92,7 +93,7 @@ def test_every_truncation_is_noticed_after_the_whole_frames(size: int) -> None:
     assert found == PAYLOADS[:whole] and f"frame {whole} at byte {sum(map(len, FRAMES[:whole]))}: " in error
 
 
-@pytest.mark.parametrize("size", SIZES)
+@every("size", SIZES)
 def test_every_flipped_bit_is_noticed_in_payloads_of_all_lengths(size: int) -> None:
     """XXH3 treats short, middle and long input in different ways."""
     frame = bytearray(encode_frame(b"\xa5" * size))
@@ -132,8 +133,8 @@ def test_swapped_frames_are_noticed_whatever_their_lengths(sizes: tuple[int, int
     assert found == [] and error
 
 
-@pytest.mark.parametrize("garbage", [b"\0", b"garbage", FRAMES[0], end_frame(3), FILE])
-@pytest.mark.parametrize("slow", [False, True])
+@every("garbage", [b"\0", b"garbage", FRAMES[0], end_frame(3), FILE])
+@every("slow", [False, True])
 def test_anything_behind_end_is_noticed(garbage: bytes, slow: bool) -> None:
     """After all payloads have been given, whether it comes along with END or later."""
     data = FILE + garbage

@@ -101,6 +101,7 @@ def test_worker_that_dies_leaves_its_case(tmp_path: Path) -> None:
         fuzz(1, 3, 1, tmp_path, ["no-such-codec"])
 
 
+@pytest.mark.slow
 def test_a_short_run_finds_nothing(tmp_path: Path) -> None:
     """Two seconds over every codec, in a process of its own, since it bounds its memory."""
     assert fuzz(7, 2, 1, tmp_path, []) == 0

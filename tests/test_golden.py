@@ -1,20 +1,19 @@
 """The bytes of each format stay what they are."""
 
-import pytest
-
 from serlab.codecs import open_codec
 from serlab.messages import from_document
 from tests.documents import DOCUMENTS
 from tests.golden import CASES, FOLDER, encoded, golden
+from tests.loops import every
 
 
-@pytest.mark.parametrize(("codec", "kind"), CASES)
+@every(("codec", "kind"), CASES)
 def test_codec_writes_the_golden_bytes(codec: str, kind: str) -> None:
     """Encoding the hand-made document gives exactly these bytes."""
     assert encoded(codec, kind) == golden(codec, kind)
 
 
-@pytest.mark.parametrize(("codec", "kind"), CASES)
+@every(("codec", "kind"), CASES)
 def test_golden_bytes_still_decode(codec: str, kind: str) -> None:
     """Bytes that an earlier version wrote give the same message."""
     assert open_codec(codec, kind).decode(golden(codec, kind)) == from_document(kind, DOCUMENTS[kind])

@@ -13,6 +13,7 @@ from serlab.codecs import Codec, codec_info, codec_names, open_codec
 from serlab.errors import DecodeError, EncodeError, SerlabError
 from serlab.messages import MESSAGE_TYPES, from_document, to_document
 from tests.documents import DOCUMENTS
+from tests.loops import every
 
 SELF_DELIMITING = [name for name in codec_names() if not codec_info(name).schema]
 HOSTILE = {
@@ -53,8 +54,8 @@ def decode_or_refuse(bound: Codec, data: bytes) -> Any:
     return message
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+@every("codec", codec_names())
+@every("data", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_bytes_raise_nothing_but_decode_error(codec: str, data: bytes) -> None:
     """Deep nesting, claimed sizes, foreign types and other formats' bytes."""
     bound = open_codec(codec, "ChatRequest")
@@ -65,8 +66,8 @@ def test_hostile_bytes_raise_nothing_but_decode_error(codec: str, data: bytes) -
         assert codec in str(error)
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("kind", MESSAGE_TYPES)
+@every("codec", codec_names())
+@every("kind", MESSAGE_TYPES)
 def test_damaged_bytes_raise_nothing_but_decode_error(codec: str, kind: str) -> None:
     """Flipped, inserted and deleted bytes, from a fixed seed."""
     random, bound = Random(f"{codec}/{kind}"), open_codec(codec, kind)
@@ -81,8 +82,8 @@ def test_damaged_bytes_raise_nothing_but_decode_error(codec: str, kind: str) -> 
     assert refused
 
 
-@pytest.mark.parametrize("codec", SELF_DELIMITING)
-@pytest.mark.parametrize("kind", MESSAGE_TYPES)
+@every("codec", SELF_DELIMITING)
+@every("kind", MESSAGE_TYPES)
 def test_truncated_bytes_raise_decode_error(codec: str, kind: str) -> None:
     """No proper beginning of a message is one."""
     bound = open_codec(codec, kind)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from serlab.codecs.info import BUILT_IN
+from tests.loops import every
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(path for path in (ROOT / "serlab").rglob("*.py") if "generated" not in path.parts)
@@ -115,7 +116,7 @@ def imported(path: Path) -> Iterator[str]:
             )
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: name_of(path))
+@every("path", MODULES, ids=lambda path: name_of(path))
 def test_module_imports_only_what_its_layer_may(path: Path) -> None:
     """The table above is the design's."""
     own = part(name_of(path))
@@ -146,7 +147,7 @@ def test_opening_a_codec_loads_its_library_and_no_others() -> None:
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@every("name", BUILT_IN)
 def test_registry_names_a_module_for_every_codec(name: str) -> None:
     """Each has `make`, and a docstring that lists its deviations."""
     module = str(BUILT_IN[name].make).removesuffix(":make")

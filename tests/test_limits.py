@@ -20,6 +20,7 @@ from serlab.limits import DEFAULT_LIMITS, MIB, UNLIMITED, Limits
 from serlab.messages import from_document
 from serlab.workloads import kind, names
 from tests.fuzz.mutate import mutated
+from tests.loops import every
 
 JSON = ["json", "orjson", "msgspec-json", "json-base64", "orjson-base64", "msgspec-json-base64", "json-fresh"]
 MSGPACK = ["msgpack", "msgspec-msgpack", "msgpack-bin", "msgspec-msgpack-bin", "msgpack-fresh", "msgspec-msgpack-fresh"]
@@ -37,8 +38,8 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("operation", ["decode", "open"])
+@every("codec", codec_names())
+@every("operation", ["decode", "open"])
 def test_message_longer_than_max_bytes_is_refused(codec: str, operation: str) -> None:
     """Before anything is read; the text says what was expected, what came, and what to do."""
     bound = open_codec(codec, "ChatRequest", applicable_limits(codec, Limits(max_bytes=20)))
@@ -49,8 +50,8 @@ def test_message_longer_than_max_bytes_is_refused(codec: str, operation: str) ->
         getattr(bound, operation)(data)
 
 
-@pytest.mark.parametrize("limit", SMALL)
-@pytest.mark.parametrize("codec", [*JSON, *MSGPACK])
+@every("limit", SMALL)
+@every("codec", [*JSON, *MSGPACK])
 def test_smaller_limit_refuses_by_name(codec: str, limit: str) -> None:
     """Each limit by itself; the defaults take the same message."""
     data = open_codec(codec, "ChatRequest").encode(from_document("ChatRequest", NESTED))
@@ -78,7 +79,7 @@ def test_schema_codec_counts_depth(codec: str) -> None:
         open_codec(codec, "ChatRequest", Limits(max_depth=1, max_items=1000)).decode(data)
 
 
-@pytest.mark.parametrize("codec", BOMBS)
+@every("codec", BOMBS)
 def test_many_empty_lists_are_refused_by_default(codec: str) -> None:
     """They are 2 to 6 MB and would take hundreds."""
     bomb = BOMBS[codec]
@@ -91,7 +92,7 @@ def test_many_empty_lists_are_refused_by_default(codec: str) -> None:
         )
 
 
-@pytest.mark.parametrize("codec", DEEP)
+@every("codec", DEEP)
 def test_deep_message_is_refused(codec: str) -> None:
     """By the library's own bound without a limit, and by the limit's name with one."""
     with pytest.raises(DecodeError, match=f"^{codec}: expected one whole"):
@@ -113,6 +114,7 @@ def test_depth_is_counted_exactly(codec: str) -> None:
         open_codec(codec, "document", Limits(max_depth=30)).decode(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["json", "msgpack", "msgspec-json", "msgspec-msgpack", "orjson", "protobuf"])
 def test_refusal_takes_no_memory(codec: str) -> None:
     """The bomb is refused before it grows: the peak rises by a few times its own length at most."""
@@ -185,6 +187,7 @@ def test_long_honest_messages_are_settled_without_an_exact_scan(codec: str, name
     assert len(bound.decode(data).messages) == len(REQUESTS[name]["messages"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["msgpack", "msgspec-msgpack", "protobuf", "flatbuffers"])
 def test_many_vectors_pass(codec: str) -> None:
     """3,000 of 1,536 floats, 18 to 41 MB: far below what they may take."""
@@ -228,7 +231,7 @@ def test_scans_count_what_is_there(value: object) -> None:
         assert scan(data, less) == ("max_depth" if depth(value) else scan(data, less))
 
 
-@pytest.mark.parametrize("seed", range(20))
+@every("seed", range(20))
 def test_rows_of_short_values_are_counted_one_by_one(seed: int) -> None:
     """Items exactly; bytes as the heads say, and a few more where texts and numbers are mixed."""
     random = Random(seed)
@@ -264,6 +267,7 @@ def test_json_text_inside_is_held_to_the_limits(codec: str) -> None:
         bound.decode(data)
 
 
+@pytest.mark.slow
 def test_other_limits_are_another_codec() -> None:
     """The registry keeps one for each, and equal limits are the same."""
     assert open_codec("json", "ChatRequest", Limits(max_items=7)) is open_codec(

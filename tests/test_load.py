@@ -32,6 +32,8 @@ from serlab.results import Row
 from tests.conftest import PATIENCE_S, Run, moments
 from tests.test_cli import wait_for_lines
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 MS = 1_000_000
 BUFFER = bytes(1 << 19)
 

@@ -13,6 +13,8 @@ from serlab.measure.process import run_worker
 from serlab.messages import from_document
 from tests.test_measure import job, rows_of
 
+pytestmark = pytest.mark.slow
+
 BLOCK = 5_033
 """A bytes object of 5,000 bytes, its header included."""
 

@@ -18,6 +18,7 @@ from serlab.messages import from_document
 from serlab.results import COMPRESSION
 from serlab.workloads import WORKLOADS
 from tests.documents import DOCUMENTS
+from tests.loops import every
 
 REQUEST = {
     "model": "m",
@@ -85,8 +86,8 @@ def test_a_visit_reads_each_chosen_leaf_once_and_each_way_once() -> None:
     assert set(seen) == {path[:i] for path in paths for i in range(1, len(path) + 1)}
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("kind", DOCUMENTS)
+@every("codec", codec_names())
+@every("kind", DOCUMENTS)
 def test_every_codec_reads_every_leaf(codec: str, kind: str) -> None:
     """Through what `open` gives, value by value."""
     if kind == "document" and codec_info(codec).schema:
@@ -103,8 +104,8 @@ def test_a_misread_leaf_is_named() -> None:
     assert follow(message, ("messages", 0, "content", 0, "text")) == "hi"
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("kind", DOCUMENTS)
+@every("codec", codec_names())
+@every("kind", DOCUMENTS)
 def test_every_codec_relays_everything_but_the_model(codec: str, kind: str) -> None:
     """The route sees model and stream; the rest comes out as it went in."""
     document = DOCUMENTS[kind]

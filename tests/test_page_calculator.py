@@ -18,7 +18,7 @@ from serlab.stats import Estimate, verdict
 from tests.browser import answer, browser, needs_browser, open_page
 from tests.pagerows import write
 
-pytestmark = needs_browser
+pytestmark = [pytest.mark.slow, needs_browser]
 CHANGES: dict[str, dict[str, Any]] = {
     "as it comes": {},
     "slow wire": {"wire.bandwidth_bit_per_s": 2e6},

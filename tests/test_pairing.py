@@ -21,6 +21,8 @@ from serlab.measure.pairing import run_paired
 from serlab.measure.process import WorkerDied
 from tests.conftest import PLANTED, Run, children
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 OTHER = '''
 import os, signal, time
 from dataclasses import replace

@@ -9,6 +9,8 @@ import pytest
 from scripts import quiet
 from scripts.quiet import Load, Reading, between, wait_until_quiet
 
+pytestmark = pytest.mark.alone
+
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from serlab.messages import KINDS
 from serlab.recognise import recognise
 from tests.documents import DOCUMENTS
+from tests.loops import every
 from tests.strategies import json_values
 
 TURNS = [{"role": "user", "content": "hi"}]
@@ -112,25 +113,25 @@ OTHERS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("body", CHAT_REQUESTS.values(), ids=CHAT_REQUESTS)
+@every("body", CHAT_REQUESTS.values(), ids=CHAT_REQUESTS)
 def test_chat_request_is_recognised(body: Any) -> None:
     """OpenAI's and what compatible servers take."""
     assert recognise(body) == "ChatRequest"
 
 
-@pytest.mark.parametrize(("kind", "body"), ANSWERS.values(), ids=ANSWERS)
+@every(("kind", "body"), ANSWERS.values(), ids=ANSWERS)
 def test_answer_is_recognised(kind: str, body: Any) -> None:
     """Responses, chunks and vectors of all the servers that the types cover."""
     assert recognise(body) == kind
 
 
-@pytest.mark.parametrize(("kind", "body"), REQUESTS.values(), ids=REQUESTS)
+@every(("kind", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_other_request_is_recognised(kind: str, body: Any) -> None:
     """Embeddings and generation."""
     assert recognise(body) == kind
 
 
-@pytest.mark.parametrize("body", OTHERS.values(), ids=OTHERS)
+@every("body", OTHERS.values(), ids=OTHERS)
 def test_body_of_another_api_is_a_document(body: Any) -> None:
     """What shares field names with the message types and is none of them."""
     assert recognise(body) == "document"

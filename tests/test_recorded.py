@@ -14,6 +14,7 @@ FILES = sorted(FOLDER.glob("*.jsonl"))
 pytestmark = pytest.mark.skipif(not FILES, reason="no recorded traffic beside the checkout")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_recorded_body_comes_back_from_every_codec(path: Path) -> None:
     """Equal, none refused, none changed; a document travels through the codecs without a schema."""

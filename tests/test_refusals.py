@@ -9,6 +9,7 @@ from serlab.codecs import codec_names, open_codec
 from serlab.errors import EncodeError
 from serlab.messages import ChatRequest, EmbeddingResponse, from_document
 from serlab.messages.embeddings import Embedding
+from tests.loops import every
 
 ALL = codec_names()
 JSON = [name for name in ALL if "json" in name]
@@ -24,29 +25,29 @@ def refuses(codec: str, message: Any) -> None:
     assert len(str(caught.value)) > 20
 
 
-@pytest.mark.parametrize("codec", JSON)
-@pytest.mark.parametrize("number", [NAN, INFINITY, -INFINITY])
+@every("codec", JSON)
+@every("number", [NAN, INFINITY, -INFINITY])
 def test_json_refuses_a_number_that_is_not_finite(codec: str, number: float) -> None:
     """In a field and in a free-form value, beside a null or not."""
     refuses(codec, ChatRequest(temperature=number))
     refuses(codec, ChatRequest(metadata={"a": [None, number]}))
 
 
-@pytest.mark.parametrize("codec", [name for name in JSON if not name.endswith("base64")])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@every("codec", [name for name in JSON if not name.endswith("base64")])
+@every("dtype", ["float32", "float64"])
 def test_vector_of_json_numbers_refuses_what_is_not_finite(codec: str, dtype: str) -> None:
     """Numbers are written one by one; base64 has the bits of NaN."""
     refuses(codec, EmbeddingResponse(data=[Embedding(embedding=np.array([1, NAN], dtype))]))
 
 
-@pytest.mark.parametrize("codec", [name for name in ALL if not name.startswith("json")])
+@every("codec", [name for name in ALL if not name.startswith("json")])
 def test_text_with_a_lone_surrogate_is_refused(codec: str) -> None:
     """Only the standard library's escapes carry what is not UTF-8."""
     refuses(codec, ChatRequest(model="\ud800"))
 
 
-@pytest.mark.parametrize("codec", [*(name for name in JSON if name.startswith("orjson")), *MESSAGEPACK])
-@pytest.mark.parametrize("number", [2**64, -(2**63) - 1])
+@every("codec", [*(name for name in JSON if name.startswith("orjson")), *MESSAGEPACK])
+@every("number", [2**64, -(2**63) - 1])
 def test_integer_beyond_64_bits_is_refused(codec: str, number: int) -> None:
     """Neither orjson nor MessagePack has wider integers."""
     refuses(codec, from_document("ChatRequest", {"metadata": {"id": number}}))
@@ -59,8 +60,8 @@ def test_integer_field_refuses_what_its_type_cannot_hold(codec: str, number: int
     refuses(codec, ChatRequest(max_tokens=number))
 
 
-@pytest.mark.parametrize("codec", SCHEMA)
-@pytest.mark.parametrize(
+@every("codec", SCHEMA)
+@every(
     "message",
     [
         ChatRequest(model=3),
@@ -97,7 +98,7 @@ def test_key_that_is_not_a_string_is_refused(codec: str) -> None:
     refuses(codec, ChatRequest(metadata={1: "a"}))
 
 
-@pytest.mark.parametrize("codec", ALL)
+@every("codec", ALL)
 def test_message_of_another_kind_is_refused(codec: str) -> None:
     """A codec is bound to one kind."""
     with pytest.raises(EncodeError, match="expected a ChatResponse, got a ChatRequest"):
@@ -113,7 +114,7 @@ def test_variant_refuses_what_it_would_read_back_as_a_vector(codec: str) -> None
     refuses(codec, from_document("EmbeddingResponse", {"embeddings": form}))
 
 
-@pytest.mark.parametrize("codec", ALL)
+@every("codec", ALL)
 def test_values_nested_too_deep_are_refused(codec: str) -> None:
     """A recursion limit is an EncodeError, as is a document that cannot be walked."""
     deep: Any = []

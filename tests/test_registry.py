@@ -28,6 +28,7 @@ from serlab.codecs.info import BUILT_IN, Role
 from serlab.errors import DecodeError, MissingPackageError, NoLimitsError, NoSchemaError, UnknownNameError
 from serlab.limits import Limits
 from serlab.messages import KINDS, ChatRequest
+from tests.loops import every
 
 FIVE = ["json", "orjson", "msgpack", "protobuf", "flatbuffers"]
 PLUGIN = """
@@ -66,7 +67,7 @@ def test_the_five_come_first() -> None:
     assert codec_names()[:7] == [*FIVE, "msgspec-json", "msgspec-msgpack"]
 
 
-@pytest.mark.parametrize("name", codec_names())
+@every("name", codec_names())
 def test_codec_tells_its_version_without_being_opened(name: str) -> None:
     """The version of the registry is that of the library that is bound."""
     info = codec_info(name)
@@ -74,7 +75,7 @@ def test_codec_tells_its_version_without_being_opened(name: str) -> None:
     assert info.description
 
 
-@pytest.mark.parametrize("name", codec_names())
+@every("name", codec_names())
 def test_codec_is_bound_to_a_kind(name: str) -> None:
     """By type or by name; the same codec is given twice."""
     codec = open_codec(name, ChatRequest)
@@ -82,7 +83,7 @@ def test_codec_is_bound_to_a_kind(name: str) -> None:
     assert open_codec(name, "ChatRequest") is codec
 
 
-@pytest.mark.parametrize("name", codec_names())
+@every("name", codec_names())
 def test_codec_with_a_schema_has_none_for_a_document(name: str) -> None:
     """The others carry any JSON."""
     if codec_info(name).schema:

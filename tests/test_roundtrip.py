@@ -11,6 +11,7 @@ from serlab.errors import EncodeError
 from serlab.messages import KINDS, MESSAGE_TYPES, Message, first_difference, from_document, to_document
 from serlab.messages.base import NO_EXTRA
 from tests.checks import REFUSES_HUGE, REFUSES_SURROGATES, check_round_trip
+from tests.loops import every
 from tests.strategies import documents
 
 PAIRS = [
@@ -42,8 +43,8 @@ def test_document_that_fits_its_type_leaves_extra_empty(kind: str) -> None:
     holds()
 
 
-@pytest.mark.parametrize("kind", MESSAGE_TYPES)
-@pytest.mark.parametrize("document", [None, [], "text", 1.5, [{"model": "m"}], {}, {"$extra": {"a": 1}}])
+@every("kind", MESSAGE_TYPES)
+@every("document", [None, [], "text", 1.5, [{"model": "m"}], {}, {"$extra": {"a": 1}}])
 def test_document_of_no_message_type_still_travels(kind: str, document: Any) -> None:
     """A document that is no object, or claims serlab's own field, comes back."""
     message = from_document(kind, document)
@@ -51,6 +52,7 @@ def test_document_of_no_message_type_still_travels(kind: str, document: Any) -> 
     assert first_difference(document, to_document(message)) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "kind"), PAIRS)
 def test_codec_gives_back_what_it_was_given(codec: str, kind: str) -> None:
     """Message, document and every value of the view are equal, but for what the format documents to refuse."""
@@ -78,13 +80,13 @@ def test_codec_refuses_a_document_or_carries_it_whole(kind: str) -> None:
     holds()
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize(
+@every("codec", codec_names())
+@every(
     "vector",
     [[0.5, -0.0], [0.1, 1e300], [1, -(2**63)], [1, 2.0], [2**53 + 1, 0.5], [], "AACAPw==", None, [None], [[0.5], [1]]],
     ids=["float32", "float64", "int64", "mixed", "wide", "empty", "base64", "null", "no-vector", "nested"],
 )
-@pytest.mark.parametrize("place", ["data", "values", "embeddings", "by-type", "embedding"])
+@every("place", ["data", "values", "embeddings", "by-type", "embedding"])
 def test_vector_comes_back_from_every_place(codec: str, vector: Any, place: str) -> None:
     """Each form of a vector travels in each field that may hold one."""
     document = {

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,11 +20,13 @@ from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
 from serlab.results import Row
 from serlab.stats import FLOOR, FLOOR_COPY, FLOOR_STRINGS
-from tests.conftest import Run
+from tests.conftest import QUICK, Run
 from tests.test_cli import wait_for_lines
 
+pytestmark = pytest.mark.slow
+
 KEY = [name for name in Row._fields if name not in ("run", "value")]
-COMMAND = ("compare", "--quick", "--workload", "tool-call-response", "--codec", "orjson,msgpack")
+COMMAND = ("compare", *QUICK)
 
 
 def keys(directory: Path) -> list[tuple[object, ...]]:
@@ -31,27 +34,21 @@ def keys(directory: Path) -> list[tuple[object, ...]]:
     return sorted(load_results(directory)[KEY].itertuples(index=False, name=None))
 
 
-def test_a_killed_run_resumes_to_the_same_rows(serlab: Run, tmp_path: Path) -> None:
-    """SIGKILL after any number of cells, twice, costs nothing but the cell that was under way."""
-    assert serlab(*COMMAND, "-o", "whole").returncode == 0
-    expected = keys(tmp_path / "whole")
-    program = str(Path(sys.executable).with_name("serlab"))
-    for cells in (0, 1, 3, 6):
-        out = tmp_path / f"killed-{cells}"
-        for count in (cells, cells + 1):
-            how = ["--resume"] if (out / "environment.json").exists() else []
-            process = subprocess.Popen(
-                [program, *COMMAND, *how, "-o", str(out)], cwd=tmp_path, stderr=subprocess.DEVNULL
-            )
-            if count:
-                wait_for_lines(out / "journal.jsonl", count)
-            process.kill()
-            process.wait()
+def test_a_killed_run_resumes_to_the_same_rows(serlab: Run, tmp_path: Path, quick_run: Path) -> None:
+    """SIGKILL after any number of cells, again and again, costs nothing but the cell that was under way."""
+    program, out = str(Path(sys.executable).with_name("serlab")), tmp_path / "killed"
+    for count in (0, 1, 3, 4, 6):
+        how = ["--resume"] if (out / "environment.json").exists() else []
+        process = subprocess.Popen([program, *COMMAND, *how, "-o", str(out)], cwd=tmp_path, stderr=subprocess.DEVNULL)
+        if count:
+            wait_for_lines(out / "journal.jsonl", count)
+        process.kill()
+        process.wait()
         if (out / "journal.jsonl").exists():
             with (out / "journal.jsonl").open("ab") as journal:
                 journal.write(b'{"key": "time/torn')
-        assert serlab("compare", *COMMAND[1:], "--resume", "-o", str(out)).returncode == 0
-        assert keys(out) == expected
+    assert serlab(*COMMAND, "--resume", "-o", str(out)).returncode == 0
+    assert keys(out) == keys(quick_run)
 
 
 def test_resume_alone_takes_the_options_of_the_stopped_run(serlab: Run, tmp_path: Path) -> None:
@@ -109,6 +106,7 @@ def test_a_codec_that_changes_a_body_gets_no_figure(serlab: Run, tmp_path: Path,
     assert "lossy: /temperature: expected float 0.7, got nothing" in " ".join(done.stdout.split())
 
 
+@pytest.mark.alone
 def test_a_planted_delay_is_found_and_a_twin_ties(serlab: Run, tmp_path: Path, plugin_home: Path) -> None:
     """A codec that waits in decode is slower there; the same codec under another name is a tie.
 
@@ -254,9 +252,9 @@ def test_variants_stand_only_where_they_differ() -> None:
     assert make_plan(Options(codecs=("msgpack-bin",))).codecs_for("ChatRequest") == ["msgpack-bin"]
 
 
-def test_report_of_a_stopped_run_says_so(serlab: Run, tmp_path: Path) -> None:
+def test_report_of_a_stopped_run_says_so(serlab: Run, tmp_path: Path, quick_run: Path) -> None:
     """What is there is shown, and how to go on."""
-    assert serlab(*COMMAND, "-o", "out").returncode == 0
+    shutil.copytree(quick_run, tmp_path / "out")
     assert "was stopped" not in serlab("report", "out").stdout
     (tmp_path / "out/results.parquet").unlink()
     done = serlab("report", "out")

@@ -18,6 +18,7 @@ from serlab.generated import llm_fbs, llm_pb2, llm_pb2_grpc
 from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import MESSAGE_TYPES, Message
 from serlab.messages.base import UNSET, Int, Number, Opt, Part, Text
+from tests.loops import every
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPES = structs_of(list(MESSAGE_TYPES.values()))
@@ -89,7 +90,7 @@ def protobuf_type(field: Any) -> tuple[str, bool]:
     return field.message_type.name if field.message_type else names[field.type], field.is_repeated
 
 
-@pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.__name__)
+@every("type_", TYPES, ids=lambda type_: type_.__name__)
 def test_protobuf_message_has_the_fields_of_the_type_and_no_other(type_: type[Part]) -> None:
     """Each arm is there with its type; `nulls`, `empties` and `extra` are the only ones beside."""
     fields = getattr(llm_pb2, type_.__name__).DESCRIPTOR.fields_by_name
@@ -101,14 +102,14 @@ def test_protobuf_message_has_the_fields_of_the_type_and_no_other(type_: type[Pa
     assert {name: protobuf_type(field) for name, field in fields.items()} == expected
 
 
-@pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.__name__)
+@every("type_", TYPES, ids=lambda type_: type_.__name__)
 def test_each_field_has_names_of_its_own_in_the_schemas(type_: type[Part]) -> None:
     """Two spellings of one name would come back as one."""
     names = [arm.name for arm in arms(type_)]
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.__name__)
+@every("type_", TYPES, ids=lambda type_: type_.__name__)
 def test_protobuf_scalar_has_presence(type_: type[Part]) -> None:
     """So absent and zero differ."""
     fields = getattr(llm_pb2, type_.__name__).DESCRIPTOR.fields
@@ -129,7 +130,7 @@ def tables() -> dict[str, dict[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.__name__)
+@every("type_", TYPES, ids=lambda type_: type_.__name__)
 def test_flatbuffers_table_has_the_fields_of_the_type_and_no_other(type_: type[Part], tables: Any) -> None:
     """Each arm is there with its type; scalars default to null, so absent and zero differ."""
     expected = {"nulls": "[ushort]"}

@@ -7,6 +7,7 @@ import pytest
 from serlab.codecs import codec_info, codec_names, open_codec
 from serlab.messages import UNSET, from_document, same, to_document
 from serlab.messages.base import NO_EXTRA
+from tests.loops import every
 
 SCHEMA = [name for name in codec_names() if codec_info(name).schema]
 TEXT = "the words of a person"
@@ -104,7 +105,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
 """Shapes that providers or sloppy servers send: name → kind and document."""
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@every("name", SHAPES)
 def test_shape_stands_in_the_message_and_not_in_extra(name: str) -> None:
     """Text, vectors and token ids have a place in the types, whatever form they come in."""
     kind, document = SHAPES[name]
@@ -113,8 +114,8 @@ def test_shape_stands_in_the_message_and_not_in_extra(name: str) -> None:
     assert same(to_document(message), document)
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("name", SHAPES)
+@every("codec", codec_names())
+@every("name", SHAPES)
 def test_shape_comes_back_from_every_codec(name: str, codec: str) -> None:
     """Message and document are equal after encode and decode, and a view reads what the message holds."""
     kind, document = SHAPES[name]
@@ -127,8 +128,8 @@ def test_shape_comes_back_from_every_codec(name: str, codec: str) -> None:
     assert view.materialize() == message if hasattr(view, "materialize") else view == message
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize(
+@every("codec", codec_names())
+@every(
     ("document", "expected"),
     [({}, UNSET), ({"content": None}, None), ({"content": ""}, ""), ({"content": []}, [])],
     ids=["absent", "null", "empty-text", "empty-list"],
@@ -174,8 +175,8 @@ def test_unknown_field_is_in_extra_under_its_pointer(name: str) -> None:
     assert same(to_document(message), document)
 
 
-@pytest.mark.parametrize("codec", codec_names())
-@pytest.mark.parametrize("name", [name for name in UNKNOWN if name != "beyond-64-bits"])
+@every("codec", codec_names())
+@every("name", [name for name in UNKNOWN if name != "beyond-64-bits"])
 def test_extra_comes_back_from_every_codec(name: str, codec: str) -> None:
     """Unknown fields are lost nowhere."""
     document, expected = UNKNOWN[name]
@@ -190,8 +191,8 @@ def test_document_that_fits_has_no_extra() -> None:
     assert from_document("ChatRequest", user("hi")).extra is NO_EXTRA
 
 
-@pytest.mark.parametrize("codec", SCHEMA)
-@pytest.mark.parametrize("ids", [list(range(1000)), [2**31 - 1] * 1000], ids=["small", "large"])
+@every("codec", SCHEMA)
+@every("ids", [list(range(1000)), [2**31 - 1] * 1000], ids=["small", "large"])
 def test_logprob_token_ids_are_packed(codec: str, ids: list[int]) -> None:
     """A thousand token ids beside log probabilities take no more than five bytes each, and no JSON text."""
     document = {"choices": [{"logprobs": {"token_ids": ids}}]}

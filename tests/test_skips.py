@@ -56,6 +56,7 @@ def test_expected():
 """
 
 
+@pytest.mark.slow
 def test_run_of_one_file_with_another_skip_fails(tmp_path: Path) -> None:
     """A skip that is not listed is a failure, in a test and of a whole module; an expected failure is no skip."""
     (tmp_path / "test_some.py").write_text(FILE)

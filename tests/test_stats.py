@@ -38,6 +38,7 @@ def test_a_common_factor_of_a_process_cancels() -> None:
     assert estimate.low == pytest.approx(1.5) and estimate.high == pytest.approx(1.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heavy", [False, True], ids=["normal", "heavy tails"])
 @pytest.mark.parametrize("n", [5, 7, 10, 20])
 def test_the_interval_covers_the_truth_as_often_as_it_says(n: int, heavy: bool) -> None:
@@ -202,6 +203,7 @@ def test_a_saving_is_the_median_of_differences() -> None:
     assert paired_difference(other, base).value == -3.0 and paired_difference(base, {}).n == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 10])
 def test_the_interval_of_a_saving_covers_the_truth_as_often_as_it_says(n: int) -> None:
     """Of 1,000 runs in which nothing is saved, at least 92 % say so, whatever the machine does to a process."""

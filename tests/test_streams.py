@@ -42,6 +42,7 @@ def test_compressed_file_reads_as_the_plain_one(tmp_path: Path, name: str, data:
     assert errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["c.jsonl.gz", "c.jsonl.zst"])
 @pytest.mark.parametrize("cut", [1, 5, 40])
 def test_compressed_file_that_was_cut_short_is_refused(tmp_path: Path, name: str, cut: int) -> None:
@@ -168,6 +169,7 @@ def peak_bytes(bodies: Iterator[Body]) -> tuple[int, int]:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["c.jsonl", "c.jsonl.gz", "c.jsonl.zst", "c.sse", "c.sse.gz", "c.sse.zst"])
 def test_large_file_is_never_held_whole(tmp_path: Path, name: str) -> None:
     """20 MB of bodies of 20 kB are read in less than a tenth of that."""

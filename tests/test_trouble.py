@@ -21,15 +21,18 @@ from serlab.measure.mark import BEAT_SIZE, SIZE
 from serlab.measure.time import metadata
 from serlab.measure.trouble import CRASHES, is_passing, is_passing_end
 from serlab.results import Row
-from tests.conftest import LATE, PLANTED, Run, children, moments
+from tests.conftest import LATE, PLANTED, QUICK, Run, children, moments
 from tests.test_cli import wait_for_lines
 from tests.test_pairing import install
 
 KEY = [name for name in Row._fields if name not in ("run", "value")]
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by Linux's /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by Linux's /proc"),
+]
 COMPILER = shutil.which("g++")
 PROGRAM = str(Path(sys.executable).with_name("serlab"))
-WORK = ("--quick", "--workload", "tool-call-response", "--operation", "encode,decode")
+WORK = QUICK[: QUICK.index("--codec")]
 
 CODECS = (
     '''
@@ -84,11 +87,15 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, troubled: Path) -> Callable[..., list[tuple[object, ...]]]:
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, troubled: Path, quick_run: Path
+) -> Callable[..., list[tuple[object, ...]]]:
     """Give a function that lists what a run without trouble measures, each run once."""
 
     @cache
     def run(*command: str) -> list[tuple[object, ...]]:
+        if command == ("compare", *QUICK):
+            return keys(quick_run)
         out = tmp_path_factory.mktemp("whole") / "out"
         path = os.pathsep.join([str(troubled), *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = {**os.environ, "PYTHONPATH": path}
@@ -202,7 +209,7 @@ def test_a_resume_that_cannot_measure_it_either_keeps_what_was_there(measure: An
 WIRED = ("wire", "--quick", "--workload", "chat-turn", "--codec", "orjson,msgpack", "transport")
 needs_service = pytest.mark.skipif(find_spec("granian") is None, reason="needs the extra service")
 COMMANDS = [
-    pytest.param(("compare", *WORK, "--codec", "orjson,msgpack"), id="compare"),
+    pytest.param(("compare", *QUICK), id="compare"),
     pytest.param(WIRED, id="wire", marks=needs_service),
 ]
 

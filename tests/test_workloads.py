@@ -18,6 +18,7 @@ from serlab.recognise import recognise
 from serlab.workloads.traces import PERCENT, TRACES, tokens_at
 from tests.checks import assert_same_values
 from tests.documents import DOCUMENTS
+from tests.loops import every
 
 NAMES = workloads.names()
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "traces"
@@ -127,8 +128,8 @@ def test_unknown_workload_suggests_the_nearest() -> None:
         workloads.build("chat-trun")
 
 
-@pytest.mark.parametrize("kind", MESSAGE_TYPES)
-@pytest.mark.parametrize("codec", ["orjson", "protobuf", "flatbuffers"])
+@every("kind", MESSAGE_TYPES)
+@every("codec", ["orjson", "protobuf", "flatbuffers"])
 def test_read_one_reads_the_same_field_of_message_and_view(kind: str, codec: str) -> None:
     """The field that a table names is there in every kind."""
     reader = workloads.read_one(kind)

@@ -18,6 +18,8 @@ from serlab.measure.options import VARIANT_KIND
 from serlab.measure.parity import check
 from serlab.messages import to_document
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     (codec, workload)
     for workload in workloads.names()

@@ -18,6 +18,8 @@ from serlab import workloads
 from serlab.codecs import open_codec
 from tests.benchmarks.test_codecs import CASES, encoded
 
+pytestmark = pytest.mark.slow
+
 ARENA_KIB = 1024
 PEAK_KIB = {
     "json": {

@@ -27,3 +27,10 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
         module: pytest.Module = Unimported.from_parent(parent, path=module_path)
         return module
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Call slow what starts servers."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.match("test_*_server.py"):
+            item.add_marker(pytest.mark.slow)
