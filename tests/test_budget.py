@@ -222,6 +222,14 @@ WORST |= {
     ]
 }
 WORST |= {
+    f"an extension behind numbers, {codec}": (
+        codec,
+        "ChatRequest",
+        lambda: listed("metadata", b"\7" * 500_000 + EXT, 500_001),
+    )
+    for codec in ("msgpack", "msgspec-msgpack")
+}
+WORST |= {
     f"vectors of bytes, {codec}": (
         codec,
         "EmbeddingResponse",
