@@ -62,8 +62,8 @@ SHOWN: dict[str, tuple[str, ...]] = {
         f"export, {form}": ("export", "stored", "--table", "time", *SELECTED, "--format", form)
         for form in ("md", "csv", "html", "json")
     },
-    "export, summary": ("export", "old"),
-    "export, size": ("export", "old", "--table", "size", "--format", "tex"),
+    "export, summary": ("export", "paired"),
+    "export, size": ("export", "paired", "--table", "size", "--format", "tex"),
     "export, wire": ("export", "wire", "--table", "wire", "--select", "experiment=transport", "--format", "md"),
     "export, paired": ("export", "paired", "--table", "time", "--format", "csv"),
     "diff": ("diff", "old", "new"),
