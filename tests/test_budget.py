@@ -160,6 +160,8 @@ def listed(field: str, values: bytes, count: int) -> bytes:
     return b"\x81" + msgpack.packb(field) + b"\xdd" + count.to_bytes(4, "big") + values
 
 
+CONTROL_S = 0.06
+"""CPU seconds for a dict of 200,000 texts; 0.16 were seen on a busy virtual machine."""
 MEASURE = """
 import sys, time
 from serlab.codecs import open_codec
@@ -167,6 +169,9 @@ from serlab.errors import DecodeError
 from tests.test_budget import WORST, open_and_warm
 name, kind, make = WORST[sys.argv[1]]
 bound, data = open_and_warm(name, kind), make()
+start = time.process_time()
+_ = {f"{i:x}": 1 for i in range(200_000)}
+control = time.process_time() - start
 open("/proc/self/clear_refs", "w").write("5")
 before = int(open("/proc/self/statm").read().split()[1]) * 4096
 start = time.process_time()
@@ -176,7 +181,7 @@ except DecodeError:
     pass
 spent = time.process_time() - start
 peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(len(data), spent, peak - before)
+print(len(data), spent, peak - before, control)
 """
 
 
@@ -266,11 +271,14 @@ WORST |= {
 @pytest.mark.slow
 @pytest.mark.parametrize("case", WORST)
 def test_dearest_message_stays_within_its_budget(case: str) -> None:
-    """Memory by the system's own peak, in a process of its own; CPU seconds generous, since other work runs beside."""
+    """Memory by the system's own peak, in a process of its own; CPU seconds generous, since other work runs beside.
+
+    A machine that is slow where memory is read here and there gets as much longer as a dict of its own takes it.
+    """
     done = subprocess.run([sys.executable, "-c", MEASURE, case], capture_output=True, text=True, check=True)
-    length, spent, grown = map(float, done.stdout.split())
+    length, spent, grown, control = map(float, done.stdout.split())
     assert grown <= min(40 * length + FLAT, 320 * MIB)
-    assert spent <= 2 * (0.3 + 50e-9 * length)
+    assert spent <= 2 * (0.3 + 50e-9 * length) * max(1.0, control / CONTROL_S)
 
 
 def logprob(i: int) -> dict[str, Any]:

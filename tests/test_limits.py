@@ -45,7 +45,7 @@ def test_message_longer_than_max_bytes_is_refused(codec: str, operation: str) ->
     bound = open_codec(codec, "ChatRequest", applicable_limits(codec, Limits(max_bytes=20)))
     data = bound.encode(from_document("ChatRequest", NESTED))
     with pytest.raises(
-        DecodeError, match=f"^{codec}: limit max_bytes: expected at most 20, got {len(data)}; .*raise it"
+        DecodeError, match=f"^{codec}: limit max_bytes: expected at most 20 bytes, got {len(data)}; .*raise it"
     ):
         getattr(bound, operation)(data)
 

@@ -381,7 +381,7 @@ def test_a_scenario_of_other_types_gives_one_error_or_an_answer(folder: Path, tm
             name, value = parse_setting(f"{'.'.join(place)}={word}")
             is_answered = answered(run, path, **{name: value})
             answers, errors = answers + is_answered, errors + (not is_answered)
-    assert answers > 50 and errors > 400
+    assert answers > 25 and errors > 700
 
 
 def test_a_scenario_that_is_no_toml_is_one_error(folder: Path, tmp_path: Path) -> None:
@@ -416,4 +416,4 @@ def test_a_journal_with_a_value_of_another_type_gives_one_error_or_an_answer(tmp
             except ResultsError as error:
                 errors += 1
                 assert len(str(error)) < 2000
-    assert answers > 20 and errors > 100
+    assert answers and errors > 650

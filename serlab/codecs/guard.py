@@ -168,7 +168,7 @@ def check_message(name: str, limits: Limits, settle: Settle, factor: int, data: 
 
 def beyond(name: str, limit: str, limits: Limits, factor: int, got: str) -> DecodeError:
     """Make the error that names a limit and how to raise it."""
-    most = f"{getattr(limits, limit):,}"
+    most = f"{getattr(limits, limit):,}{' bytes' if limit == 'max_bytes' else ''}"
     if limit == "max_amplification":
         most = f"{factor * limits.max_amplification:,} bytes in memory for each of its own beside {FLAT // MIB} MiB"
     remedy = f"if the sender is trusted, raise it with open_codec(…, limits=Limits({limit}=…))"

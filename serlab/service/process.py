@@ -93,9 +93,11 @@ def addresses_from(process: "subprocess.Popen[bytes]", complaints: IO[bytes]) ->
 
 def child() -> int:
     """Run the server that `spawned` asks for, until the parent closes its end or dies."""
-    from serlab.service.server import run_until_signal
-
     settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Settings)
+    from serlab.service.server import (
+        run_until_signal,
+    )  # Wrong settings are said before the extra's libraries are asked for.
+
     asyncio.run(run_until_signal(settings, tell, sys.stdin.buffer.fileno()))
     return 0
 

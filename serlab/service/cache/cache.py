@@ -101,7 +101,9 @@ class Compressed:
         try:
             size, most = zstandard.frame_content_size(data), unpacked(len(data))
             if size > most:
-                raise DecodeError(f"{self.name}: limit max_bytes: expected at most {most:,}, got {size:,} uncompressed")
+                raise DecodeError(
+                    f"{self.name}: limit max_bytes: expected at most {most:,} bytes, got {size:,} uncompressed"
+                )
             plain = self._decompressor.decompress(data, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise DecodeError(f"{self.name}: expected one zstd frame, got {len(data)} other bytes: {error}") from error
