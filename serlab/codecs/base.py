@@ -217,6 +217,7 @@ def no_model(body: Any) -> EncodeError:
 def reason(error: Exception) -> str:
     """Give a library's complaint in one line; many raise with an empty text."""
     if isinstance(error, RecursionError):
-        return "RecursionError: maximum recursion depth exceeded"  # Python adds where, which the caller's depth decides.
+        # Python adds where, which depends on how deep the caller is.
+        return "RecursionError: maximum recursion depth exceeded"
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
