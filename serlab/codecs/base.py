@@ -205,7 +205,8 @@ def drop_model(message: Any) -> None:
     """Take a model that is no name out of a message's `extra`."""
     if "" in message.extra:
         raise no_model(message.extra[""])
-    rest = {pointer: value for pointer, value in message.extra.items() if pointer != "/model"}
+    rest = dict(message.extra)  # A copy takes 20 ns for an entry, a dict that grows 300.
+    rest.pop("/model", None)
     set_field(message, "extra", rest or NO_EXTRA)
 
 
