@@ -150,12 +150,14 @@ class Engine:
     def size(self, request: Any) -> int:
         """Count the numbers of the vectors, or the tokens of the texts, that an admitted request asks for.
 
-        A prompt counts as `PROMPT` tokens more. What a child has prepared is done.
+        A prompt counts as `PROMPT` tokens more. What a child has prepared is done, and the answer to one prompt is no
+        work, however long: its tokens come one by one.
         """
         if isinstance(request, EmbeddingRequest):
             return numbers_of(request, self.settings.dimensions)
         if isinstance(request, GenerateRequest):
-            return len(completions.prompts_of(request)[1]) * (PROMPT + tokens_each(request, self.settings.tokens))
+            prompts = len(completions.prompts_of(request)[1])
+            return prompts * (PROMPT + tokens_each(request, self.settings.tokens)) if prompts > 1 else 0
         return 0
 
     def cut(self) -> Cut:
