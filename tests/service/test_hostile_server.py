@@ -268,7 +268,10 @@ def test_grpc_unpacks_nothing(method: str, packing: grpc.Compression) -> None:
 
     async def work() -> None:
         async with running() as server, grpc.aio.insecure_channel(server.addresses.grpc) as way:
-            error = await refused(way, method, b"\x0a" + bytes(100_000), compression=packing)
-            assert error.code() == grpc.StatusCode.UNIMPLEMENTED and server.stats.refused == 0
+            errors = [await refused(way, method, b"\x0a" + bytes(100_000), compression=packing) for _ in range(10)]
+            codes = {error.code() for error in errors}
+            # Where the refusal is there before all is sent, gRPC's client says of a stream that it could not send.
+            could_not_send = {grpc.StatusCode.INTERNAL} if method == "Chat" else set()
+            assert codes <= {grpc.StatusCode.UNIMPLEMENTED, *could_not_send} and server.stats.refused == 0
 
     bounded(work())
