@@ -52,7 +52,7 @@ def other_digit(line: str) -> str:
         ("wire", "rows", lambda line: line.replace("rtt=25ms", "rtt=24ms")),
         ("wire", "environment", lambda line: line.replace("conditions: ", "condition: ")),
         ("answers", "stored/tables/summary.csv", other_digit),
-        ("answers", "wire/tables/wire.csv", other_digit),
+        ("answers", "wire/tables/size.csv", other_digit),
         ("answers", "decision record, edge", other_digit),
         ("answers", "decide, all", other_digit),
         ("answers", "stored/page, text", other_digit),

@@ -19,7 +19,7 @@ SOURCES = {
     **{name: MADE_UP / name for name in ("paired", "old", "new", "stopped")},
 }  # fmt: skip
 REPORTED = ("stored", "wire", "paired", "stopped")
-LARGE = ("time.csv", "lag.csv", "throughput.csv", "fidelity.csv", "evolution.csv")
+LARGE = ("time.csv", "lag.csv", "throughput.csv", "fidelity.csv", "evolution.csv", "wire.csv")
 """CSV of which digests are kept, too: of all CSV else the whole is, and in the other forms the same figures stand."""
 
 SCENARIOS = (
@@ -89,7 +89,9 @@ SHOWN: dict[str, tuple[str, ...]] = {
 }
 """Other commands → their arguments."""
 
-BULKY = {"fidelity, for a program", "size", "check, for a program", "diff, wire", "list, for a program"}
+BULKY = {
+    "fidelity, for a program", "size", "check, for a program", "diff, wire", "list, for a program", "export, wire",
+}  # fmt: skip
 
 
 def make(work: Path) -> Record:
