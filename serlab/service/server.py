@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -99,6 +100,9 @@ async def run_until_signal(settings: Settings, ready: Callable[[Addresses], None
             end.last.append(server.abandon)
             ready(server.addresses)
             await end.told.wait()
-        # All is closed. What the loop, the interpreter and the libraries would still tidy up, nobody needs, and it may
-        # take long: a server that was at four large answers had not ended after 20 seconds.
+        # All is closed, and nobody needs what the loop, the interpreter and the libraries would still tidy up. A server
+        # that was at four large answers had not ended after 20 seconds; what held it was not found.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # Whoever read it may have closed it.
+                stream.flush()
         os._exit(0)
