@@ -1,10 +1,12 @@
 """Limits: every codec refuses what is beyond them, by name and before it grows, and nothing else."""
 
+import itertools
 import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
 from random import Random
+from string import ascii_lowercase
 
 import msgpack
 import pytest
@@ -17,7 +19,7 @@ from serlab.codecs.scans import FIELD, PLACE, TEXT_GROWTH, costs_of, scan_json, 
 from serlab.errors import DecodeError
 from serlab.generated import llm_pb2
 from serlab.limits import DEFAULT_LIMITS, MIB, UNLIMITED, Limits
-from serlab.messages import from_document
+from serlab.messages import from_document, to_document
 from serlab.workloads import kind, names
 from tests.fuzz.mutate import mutated
 from tests.loops import every
@@ -196,6 +198,26 @@ def test_many_vectors_pass(codec: str) -> None:
     bound = open_codec(codec, "EmbeddingResponse")
     data = bound.encode(from_document("EmbeddingResponse", {"object": "list", "model": "m", "data": items}))
     assert len(data) > 18_000_000 and len(bound.decode(data).data) == 3000
+
+
+@pytest.mark.parametrize(
+    "codec", ["json", "orjson", "msgspec-json", "msgpack", "msgspec-msgpack", "protobuf", "flatbuffers"]
+)
+def test_a_bias_for_each_token_passes(codec: str) -> None:
+    """200,000 keys of six digits, a vocabulary: the dearest free-form object that somebody may mean."""
+    bias = {str(token): -100 for token in range(100_000, 300_000)}
+    bound = open_codec(codec, "ChatRequest")
+    data = bound.encode(from_document("ChatRequest", {"model": "m", "logit_bias": bias}))
+    assert to_document(bound.decode(data))["logit_bias"] == bias
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "msgspec-msgpack"])
+def test_many_short_unknown_fields_are_refused(codec: str) -> None:
+    """400,000 of four letters: reading them takes longer than so few bytes may take."""
+    names = map("".join, itertools.product(ascii_lowercase, repeat=4))
+    data = msgpack.packb(dict.fromkeys(itertools.islice(names, 400_000), 1))
+    with pytest.raises(DecodeError, match="max_amplification"):
+        open_codec(codec, "ChatRequest").decode(data)
 
 
 @pytest.mark.parametrize("codec", ["msgpack", "orjson"])
