@@ -7,6 +7,9 @@ refuses more, or that changes one body, gets no figures, and what it refuses sta
 
 from collections.abc import Mapping
 
+COMPRESSION = ("gzip", "gunzip", "zstd", "unzstd")
+"""Operations on a codec's bytes, which are no work of the codec's own."""
+
 OUTCOMES = ("refused", "changed", "no_schema", "failed")
 """Metrics of parity that count what did not come back equal."""
 

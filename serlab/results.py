@@ -25,7 +25,7 @@ from serlab.rows import FORMAT, PARQUET, Row, other_format, read_table, unusable
 from serlab.visible import visible
 
 __all__ = [
-    "COMPRESSION", "ENVIRONMENT", "FORMAT", "MACHINE", "PARQUET", "Finished", "Journal", "Row", "frame", "is_finished",
+    "ENVIRONMENT", "FORMAT", "MACHINE", "PARQUET", "Finished", "Journal", "Row", "frame", "is_finished",
     "load_environment", "load_findings", "load_results", "no_results", "other_format", "unfinished", "write_results",
 ]  # fmt: skip
 
@@ -35,8 +35,6 @@ KEYS = ("run", "versions")
 """What every environment record has."""
 MACHINE = ("cpu", "cores", "os", "python", "processes")
 """What it tells besides of where and how a run was made, for the captions of tables and for comparing runs."""
-COMPRESSION = ("gzip", "gunzip", "zstd", "unzstd")
-"""Operations on a codec's bytes, which are no work of the codec's own."""
 RECORD_BYTES = 1 << 24
 """Bytes of the environment record."""
 

@@ -15,7 +15,7 @@ from serlab.measure.operations import OTHER_MODEL, Work, arm_of, floors_of, misd
 from serlab.measure.paths import STEPS, choose, first_misread, follow, leaf_paths, strings, touch, visit_of
 from serlab.measure.size import sizes
 from serlab.messages import from_document
-from serlab.results import COMPRESSION
+from serlab.outcomes import COMPRESSION
 from serlab.workloads import WORKLOADS
 from tests.documents import DOCUMENTS
 from tests.loops import every

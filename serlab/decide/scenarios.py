@@ -12,7 +12,7 @@ import msgspec
 from serlab.decide.types import SECTIONS, Constraints, Message, Scenario
 from serlab.errors import ScenarioError, UnknownNameError
 from serlab.messages import KINDS
-from serlab.results import COMPRESSION
+from serlab.outcomes import COMPRESSION
 
 OPERATIONS: tuple[str, ...] = ("encode", "decode", "read-one", "relay", "stream")
 OPERATIONS += ("populate", "check", "check-all", "serialize", "deserialize", "convert")

@@ -24,7 +24,7 @@ def compressor(operation: str) -> tuple[Change, Change]:
     """Give what compresses and what decompresses.
 
     Args:
-        operation: one of `serlab.results.COMPRESSION`.
+        operation: one of `serlab.outcomes.COMPRESSION`.
     """
     if operation in ("gzip", "gunzip"):
         return partial(gzip.compress, compresslevel=GZIP_LEVEL, mtime=0), gzip.decompress

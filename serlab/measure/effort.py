@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from serlab.results import COMPRESSION
+from serlab.outcomes import COMPRESSION
 
 CHECKS = ("check", "check-all")
 """The stage of the codecs that look for non-finite numbers: of messages as they are, and of messages without a seal."""

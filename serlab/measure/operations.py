@@ -39,7 +39,7 @@ from serlab.measure.paths import (
     walk,
 )
 from serlab.messages import UNSET, first_difference, to_document
-from serlab.results import COMPRESSION
+from serlab.outcomes import COMPRESSION
 
 OTHER_MODEL = "another-model"
 """What the gateway writes; about as long as what it replaces."""

@@ -23,7 +23,7 @@ from serlab.measure.parity import known_outcome
 from serlab.measure.settings import DESCRIPTIONS, pin, settle_gc
 from serlab.measure.trouble import reraise_passing
 from serlab.messages import to_document
-from serlab.results import COMPRESSION
+from serlab.outcomes import COMPRESSION
 from serlab.stats import CONTROL, FLOOR
 
 Turn = Callable[[], object]

@@ -7,12 +7,11 @@ import pandas as pd
 
 from serlab import outcomes
 from serlab.codecs import codec_for
-from serlab.outcomes import COMMON, FAILED, UNMEASURED, body_count, why_unmeasured
+from serlab.outcomes import COMMON, COMPRESSION, FAILED, UNMEASURED, body_count, why_unmeasured
 from serlab.report.floors import floor_values
 from serlab.report.load import METRICS, load_tables
 from serlab.report.paired import own, paired_table
 from serlab.report.wire import wire_table
-from serlab.results import COMPRESSION
 from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, paired_ratio, verdict
 
 NAMES = ("size", "time", "memory", "summary")
