@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from serlab.codecs.info import BUILT_IN
+from tests.support.commands import Commands
 
 pytest_plugins = ["tests.skips", "tests.alone"]
 
@@ -235,16 +237,32 @@ def quick_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture
-def serlab(tmp_path: Path) -> Run:
-    """Give a function that runs the installed command in an empty folder."""
-    command = Path(sys.executable).with_name("serlab")
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Return what runs the command without loading everything anew."""
+    running = Commands()
+    yield running
+    running.close()
 
-    def run(*arguments: str, plugins: Path | None = None, **options: object) -> "subprocess.CompletedProcess[str]":
+
+@pytest.fixture
+def serlab(tmp_path: Path, commands: Commands) -> Run:
+    """Give a function that runs the command in an empty folder; with options of `subprocess`, the installed one."""
+    program = Path(sys.executable).with_name("serlab")
+
+    def run(*arguments: str, plugins: Path | None = None, **options: Any) -> "subprocess.CompletedProcess[str]":
         # What is tested may itself stand on the path, in a checkout that is not the installed one.
         path = [str(plugins), *filter(None, [os.environ.get("PYTHONPATH")])] if plugins else []
         environment = {**os.environ, "COLUMNS": "80"} | ({"PYTHONPATH": os.pathsep.join(path)} if path else {})
-        settings = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 1200}
-        return subprocess.run([str(command), *arguments], **(settings | options))  # type: ignore[call-overload]
+        settings = {"cwd": tmp_path, "env": environment, "timeout": 1200} | options
+        if settings.keys() == {"cwd", "env", "timeout"} and starts_alike(settings["env"]):
+            return commands.run(arguments, **settings)
+        return subprocess.run([str(program), *arguments], capture_output=True, text=True, **settings)
 
     return run
+
+
+def starts_alike(environment: dict[str, str]) -> bool:
+    """Tell whether an interpreter would start with these variables as it does with those of the tests."""
+    names = {name for name in {*environment, *os.environ} if name.startswith(("PYTHON", "LC_", "LANG", "MALLOC"))}
+    return all(environment.get(name) == os.environ.get(name) for name in names - {"PYTHONPATH"})
