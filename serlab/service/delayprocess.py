@@ -8,7 +8,6 @@ connections at once. What remains is the kernel's slack of 50 µs a wait and the
 """
 
 import asyncio
-import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from serlab.errors import ServiceError
 from serlab.measure.ticker import fine_loop
 from serlab.service.delay import Relay, delayed
 from serlab.service.ports import READY_S
-from serlab.service.process import command_of, end
+from serlab.service.process import command_of, end, has_something
 
 
 class Route(NamedTuple):
@@ -74,8 +73,7 @@ class Relays:
             self.process.stdin.write(line + b"\n")
         except BrokenPipeError as error:
             raise ServiceError(f"the relay's process {self.process.pid} is gone") from error
-        readable, _, _ = select.select([self.process.stdout], [], [], 2 * READY_S)
-        answer = self.process.stdout.readline() if readable else b""
+        answer = self.process.stdout.readline() if has_something(self.process.stdout, 2 * READY_S) else b""
         if not answer:
             raise ServiceError(f"the relay's process {self.process.pid} does not answer")
         return answer

@@ -11,7 +11,6 @@ therefore never resumes one. Between memory and socket every flight can be count
 Source: RFC 5246, 7.3; RFC 8446, 2.2 and 4.6.1 and appendix C.4.
 """
 
-import select
 import socket
 import ssl
 from contextlib import suppress
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 
 from serlab.errors import ServiceError
 from serlab.service.clientsettings import TlsVersion, tls_context
+from serlab.service.process import has_something
 
 TIMEOUT_S = 5.0
 TICKET_S = 0.05
@@ -133,13 +133,13 @@ class Probe:
             raise ConnectionError("the server closed the connection")
         self.received += len(data)
         self.incoming.write(data)
-        while select.select([self.connection], [], [], 0)[0] and (more := self.connection.recv(READ)):
+        while has_something(self.connection, 0) and (more := self.connection.recv(READ)):
             self.received += len(more)
             self.incoming.write(more)
 
     def await_ticket(self) -> None:
         """Read what the server says by itself after the handshake: with TLS 1.3 its tickets."""
-        while select.select([self.connection], [], [], TICKET_S)[0] and (data := self.connection.recv(READ)):
+        while has_something(self.connection, TICKET_S) and (data := self.connection.recv(READ)):
             self.incoming.write(data)
             with suppress(ssl.SSLWantReadError):
                 self.tls.read(READ)

@@ -5,7 +5,8 @@ input ends, and the input ends with the parent, however that dies.
 """
 
 import asyncio
-import select
+import selectors
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,14 +82,23 @@ def addresses_from(process: "subprocess.Popen[bytes]", complaints: IO[bytes]) ->
         ServiceError: it ended, or said nothing in time.
     """
     assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], 2 * READY_S)
-    line = process.stdout.readline() if readable else b""
+    line = process.stdout.readline() if has_something(process.stdout, 2 * READY_S) else b""
     if line:
         return msgspec.json.decode(line, type=Addresses)
     process.kill()
     complaints.seek(0)
     complaint = complaints.read().decode(errors="replace").strip().rpartition("\n")[2]
     raise ServiceError(f"the model server did not start: {complaint or 'it said nothing'}")
+
+
+def has_something(source: IO[bytes] | socket.socket, seconds: float) -> bool:
+    """Wait until something can be read, or the other side has ended; False if neither happens in time.
+
+    `select.select` does the same, but not in a process that has more than 1,024 files open.
+    """
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(source, selectors.EVENT_READ)
+        return bool(waiting.select(seconds))
 
 
 def child() -> int:

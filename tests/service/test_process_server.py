@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -289,3 +290,17 @@ with spawned() as addresses:
         pid = int(parent.stdout.readline())
         parent.kill()
         assert dies(pid)
+
+
+def test_a_process_with_many_open_files_starts_a_server() -> None:
+    """More than 1,024, of which some ways to wait for a file know nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with spawned() as addresses:
+            assert addresses.http
+    finally:
+        for number in held:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
