@@ -12,23 +12,22 @@
 import pandas as pd
 
 from serlab import build, decide, open_codec
-from serlab.decide.run import read_run
+from serlab.decide.ranking import read_run
 from serlab.decide.scenarios import scenario_names
 from serlab.errors import ScenarioError
 from serlab.fidelity import evolution_cells, fidelity_cells
 from serlab.notebook import open_run, say
 from serlab.notebook.claims import compare, measure
-from serlab.notebook.flips import flips
-from serlab.notebook.wired import small_cache
+from serlab.notebook.corpora import flips
+from serlab.notebook.wire_claims import small_cache
 from serlab.report import build_tables
+from serlab.report.fastest import leader_table
 from serlab.report.figures.data import is_codec
-from serlab.report.leaders import leader_table
-from serlab.report.units import TIME, scaled
-from serlab.report.wirearms import wire_arms
-from serlab.report.wirecache import break_even_table
-from serlab.report.wirecalls import call_table, saving_table
-from serlab.report.wirestreams import Form, stream_forms
-from serlab.report.wirewaits import connection_table
+from serlab.report.formatting import TIME, scaled
+from serlab.report.wire_calls import call_table, connection_table, saving_table
+from serlab.report.wire_forms import Form, stream_forms
+from serlab.report.wire_reuse import break_even_table
+from serlab.report.wire_tables import wire_arms
 
 # %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"

@@ -8,12 +8,12 @@
 # %%
 import pandas as pd
 
-from serlab.measure.effort import STAGES
+from serlab.measure.options import STAGES
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.claims import compare
 from serlab.report import build_tables
+from serlab.report.fastest import leader_table
 from serlab.report.figures import ratio_figure
-from serlab.report.leaders import leader_table
 
 # %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"

@@ -16,10 +16,10 @@ from serlab import ChatRequest, from_document, open_codec
 from serlab.notebook import open_run, say
 from serlab.notebook.claims import compare
 from serlab.report import build_tables
+from serlab.report.fastest import lazy_table
 from serlab.report.figures import access_figure
 from serlab.report.figures.data import is_codec
-from serlab.report.lazy import lazy_table
-from serlab.report.units import three_digits
+from serlab.report.formatting import three_digits
 
 # %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"

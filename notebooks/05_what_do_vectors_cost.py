@@ -13,11 +13,11 @@ from serlab import EmbeddingResponse, from_document, open_codec
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.claims import compare
 from serlab.report import build_tables
+from serlab.report.fastest import leader_table
 from serlab.report.figures import crossover_figure
-from serlab.report.figures.crossover import costs_of, crossing, total_ns
+from serlab.report.figures.curves import costs_of, crossing, total_ns
 from serlab.report.figures.look import RATE
-from serlab.report.leaders import leader_table
-from serlab.report.units import scaled
+from serlab.report.formatting import scaled
 
 # %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"

@@ -16,7 +16,7 @@ from serlab.errors import ScenarioError
 from serlab.frames import FrameWriter, read_frames
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.claims import compare, measure
-from serlab.notebook.coalescing import chunks_of, coalesced, text_of
+from serlab.notebook.corpora import chunks_of, coalesced, text_of
 from serlab.report import build_tables
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"

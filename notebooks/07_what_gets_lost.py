@@ -12,7 +12,7 @@ from serlab import DecodeError, Limits, build, from_document, open_codec
 from serlab.corpus import read
 from serlab.fidelity import evolution_cells, fidelity_cells
 from serlab.notebook import open_run, say
-from serlab.notebook.flips import flips
+from serlab.notebook.corpora import flips
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine

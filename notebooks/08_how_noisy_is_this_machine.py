@@ -14,7 +14,7 @@ import pandas as pd
 
 from serlab.notebook import open_run, say
 from serlab.notebook.claims import compare
-from serlab.notebook.precision import (
+from serlab.notebook.overview import (
     control_ratios,
     enough,
     process_ratios,
@@ -24,7 +24,7 @@ from serlab.notebook.precision import (
 )
 from serlab.report import build_tables
 from serlab.report.figures import noise_figure
-from serlab.report.figures.repeats import repeats_figure, repeats_table
+from serlab.report.figures.points import repeats_figure, repeats_table
 from serlab.stats import CONTROL, median_of
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"

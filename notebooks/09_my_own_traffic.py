@@ -17,8 +17,7 @@ from serlab.corpus import read
 from serlab.decide import scenario_names
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.claims import compare
-from serlab.notebook.example import write_example
-from serlab.notebook.inventory import outcomes, sizes_by_kind, take_stock
+from serlab.notebook.corpora import outcomes, sizes_by_kind, take_stock, write_example
 from serlab.notebook.overview import decide_each, what_would_change
 from serlab.report import build_tables
 
@@ -166,7 +165,7 @@ say(
 # %% [markdown]
 # ## Limits
 #
-# - The first bodies of the file stand for it in the tables above (`serlab.notebook.inventory.MOST`); the run draws a
+# - The first bodies of the file stand for it in the tables above (`serlab.notebook.corpora.MOST`); the run draws a
 #   sample of all of it.
 # - A recording of one hour is that hour. Take the bodies of a whole day, and of the boundary that the decision is for.
 # - Of a pair, times are of each body by itself. What else your service does with it is not measured.

@@ -11,11 +11,11 @@ import pandas as pd
 
 from serlab import decide
 from serlab.decide import load_scenario, scenario_names
-from serlab.decide.text import percent
+from serlab.decide.scenarios import percent
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.overview import decide_each, headline, overview, sections, what_would_change
-from serlab.notebook.wired import small_cache
-from serlab.report.wirearms import wire_arms
+from serlab.notebook.wire_claims import small_cache
+from serlab.report.wire_tables import wire_arms
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine

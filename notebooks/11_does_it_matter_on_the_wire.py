@@ -10,9 +10,9 @@ import pandas as pd
 
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.claims import compare, compare_arms, count_among, least_among, measure, most_among
-from serlab.notebook.wired import filled_in
-from serlab.notebook.wireproof import (
+from serlab.notebook.wire_claims import (
     even_at_ms,
+    filled_in,
     kept_sentence,
     parts_of,
     said_of,
@@ -23,11 +23,20 @@ from serlab.notebook.wireproof import (
     worth,
 )
 from serlab.report.figures import call_figure
-from serlab.report.units import SIZE, scaled
-from serlab.report.wirearms import wire_arms
-from serlab.report.wirecalls import TRANSPORTS, call_table, delayed, is_noticed, one_way, saving_table
-from serlab.report.wireforms import form_table, rival_table
-from serlab.report.wirewaits import connection_table, left_table, stall_table
+from serlab.report.formatting import SIZE, scaled
+from serlab.report.wire_calls import (
+    TRANSPORTS,
+    call_table,
+    connection_table,
+    delayed,
+    is_noticed,
+    left_table,
+    one_way,
+    saving_table,
+    stall_table,
+)
+from serlab.report.wire_forms import form_table, rival_table
+from serlab.report.wire_tables import wire_arms
 
 # %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"

@@ -18,14 +18,23 @@ from serlab import codec_names
 from serlab.frames import encode_frame
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.claims import compare_arms, count_among, least_among, most_among
-from serlab.notebook.wired import filled_in, reuse_claims, sharing_claims, small_cache
+from serlab.notebook.wire_claims import filled_in, reuse_claims, sharing_claims, small_cache
 from serlab.report.figures import hit_figure, token_figure
-from serlab.report.units import TIME, scaled
-from serlab.report.wirearms import wire_arms
-from serlab.report.wirecache import Costs, backends_of, baseline_of, break_even_table, hit_rates, mean_costs
-from serlab.report.wirepooling import growth_table, pooling_table, sharing_table
-from serlab.report.wirestreams import Form, floors_of, forms_of, gains, lead, stream_forms
-from serlab.workloads.text import english
+from serlab.report.formatting import TIME, scaled
+from serlab.report.wire_forms import Form, floors_of, forms_of, gains, lead, stream_forms
+from serlab.report.wire_reuse import (
+    Costs,
+    backends_of,
+    baseline_of,
+    break_even_table,
+    growth_table,
+    hit_rates,
+    mean_costs,
+    pooling_table,
+    sharing_table,
+)
+from serlab.report.wire_tables import wire_arms
+from serlab.workloads import english
 
 # %%
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"

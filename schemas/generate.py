@@ -32,8 +32,8 @@ from schemas.write import (
     proto_text,
     read_numbers,
 )
-from serlab.codecs.flatofficialviews import camel
-from serlab.codecs.protoreader import reserved_numbers
+from serlab.codecs.flatbuffers_official import camel
+from serlab.codecs.protobuf import reserved_numbers
 from serlab.messages.base import Part
 
 SCHEMAS = Path(__file__).resolve().parent

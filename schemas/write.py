@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from serlab.codecs.plan import SUFFIXES, Arm, plan_with, structs_of
+from serlab.codecs.schema import SUFFIXES, Arm, plan_with, structs_of
 from serlab.messages import MESSAGE_TYPES, Message
 from serlab.messages.base import Part
 from serlab.messages.embeddings import Embedding
@@ -275,7 +275,7 @@ def free_name(arm: Arm, taken: set[str]) -> str:
     """
     name = arm.name + (SUFFIXES.get(arm.kind) or {"str": "_text", "float": "_float"}.get(arm.kind, "_list"))
     if name in taken:
-        raise SchemaError(f"{arm.name} and {name} are both taken: name the field in RENAMED of serlab/codecs/plan.py")
+        raise SchemaError(f"{arm.name} and {name} are both taken: name the field in RENAMED of serlab/codecs/schema.py")
     return name
 
 
@@ -303,7 +303,7 @@ def check_kept(table: str, name: str, kind: str, line: Line) -> None:
     if line.kind != kind:
         raise SchemaError(
             f"numbers.toml: [{table}] {name} is of kind {line.kind}, its type wants {kind}: a number keeps its kind, "
-            "name the new field otherwise in RENAMED of serlab/codecs/plan.py"
+            "name the new field otherwise in RENAMED of serlab/codecs/schema.py"
         )
     if line.removed:
         raise SchemaError(
@@ -388,7 +388,7 @@ def fbs_table(table: str, lines: Table) -> Iterator[str]:
 
 
 def pinned_names(types: Iterable[type[Part]], numbers: Numbers) -> dict[str, dict[tuple[str, str], str]]:
-    """Return the names that the rule of `serlab.codecs.plan` would not give: type → (field, kind) → schema field.
+    """Return the names that the rule of `serlab.codecs.schema` would not give: type → (field, kind) → schema field.
 
     Under the kind `null` it is the one whose number stands for the field in `nulls`: its oldest.
     """

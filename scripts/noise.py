@@ -10,7 +10,7 @@ repetition asks every tool once, so that what else the machine does meets all of
   values, which is what the t-test of `pyperf compare_to` takes them for.
 
 `python scripts/noise.py --repeat 10` prints a Markdown table; `--csv FILE` also keeps every repetition, which is what
-the notebook on noise draws, see `serlab.report.figures.repeats`. `--minutes M` begins no repetition that would not end
+the notebook on noise draws, see `serlab.report.figures.points`. `--minutes M` begins no repetition that would not end
 in that time, but makes two at least.
 """
 

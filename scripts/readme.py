@@ -7,7 +7,7 @@ import pandas as pd
 
 from serlab.report import build_tables, caption_of
 from serlab.report.figures import ratio_figure, save
-from serlab.report.units import three_digits
+from serlab.report.formatting import three_digits
 from serlab.results import load_environment, load_results
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -28,7 +28,7 @@ from pathlib import Path
 from scripts import quiet, readme
 from scripts.attempts import ROOT, Attempt, Job, attempts_at, best_of, described, load_of, noise_of, publish, say
 from serlab.folders import write_atomically
-from serlab.measure.effort import OPERATIONS
+from serlab.measure.options import OPERATIONS
 from serlab.page import write_page
 from serlab.results import ENVIRONMENT, PARQUET, is_finished, load_results
 

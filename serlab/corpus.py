@@ -28,15 +28,12 @@ import msgspec
 
 from serlab import codecs, sse
 from serlab.codecs import codec_for, open_codec
-from serlab.envelopes import ANSWERS, Found, unwrap
 from serlab.errors import CorpusError, DecodeError
-from serlab.hints import Hints, OnHint, is_log
+from serlab.hints import Hints, OnHint, Spread, is_log
+from serlab.kinds import ANSWERS, PER_BYTE, Found, is_heavy, is_open, recognise, unwrap, weight
 from serlab.limits import MIB, limits_for
-from serlab.messages.exact import loads_exactly
-from serlab.recognise import is_open, recognise
-from serlab.spread import Spread
+from serlab.messages.pointer import loads_exactly
 from serlab.streams import MAX_LINE, RAISED_BY, Origin, numbered_lines
-from serlab.weight import PER_BYTE, is_heavy, weight
 
 OnError = Callable[[CorpusError], None]
 Lines = Iterator[tuple[int, bytes]]

@@ -5,9 +5,11 @@ happens. Whoever makes a folder looks for those whose lock is free, and removes 
 bear the name and hold the lock, or hold nothing, are touched.
 """
 
+import ctypes
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -120,3 +122,18 @@ def remove(entry: Path) -> None:
     else:
         with suppress(OSError):
             entry.unlink()
+
+
+# Processes that do not outlive their parent, even where a library holds the interpreter and nothing else can run.
+
+PR_SET_PDEATHSIG = 1
+"""Source: prctl(2)."""
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill this process when the thread that started it is gone; nothing where it cannot, as on macOS.
+
+    A process that has children calls it in those too: they would not hear of its death otherwise.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -14,12 +14,11 @@ from rich.text import Text
 from serlab import workloads
 from serlab.codecs import codec_infos
 from serlab.console import literal
-from serlab.measure.check import Report
-from serlab.measure.effort import OPERATIONS
-from serlab.measure.parity import OUTCOMES
+from serlab.measure.options import OPERATIONS
+from serlab.measure.parity import OUTCOMES, Report
 from serlab.measure.wire import EXPERIMENTS
 from serlab.messages import KINDS
-from serlab.outcomes import FAILED
+from serlab.records import FAILED
 from serlab.report import paired_lines, terminal_tables
 
 LISTED = ("name", "package", "version", "install", "schema", "lazy", "description", "verifies")

@@ -19,11 +19,10 @@ from serlab.messages import (
     same,
     to_document,
 )
-from serlab.messages.base import NO_EXTRA, Part
+from serlab.messages.base import NO_EXTRA, Part, set_field
 from serlab.messages.documents import MISFIT, NOT_JSON, Field, converted, fields_of
-from serlab.messages.finite import set_field
+from serlab.messages.extra import plain
 from serlab.messages.pointer import token
-from serlab.messages.writing import plain
 from tests.checks import REFUSES_HUGE
 from tests.strategies import documents, json_values
 

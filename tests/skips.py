@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from serlab.measure.pace import usable_cores
+from serlab.measure.options import usable_cores
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -280,7 +280,7 @@ ODD = (None, 0, 1.5, True, "", "text", [], ["a"], {}, {"a": None}, [1, None], [[
 
 def documents_of(kind: str) -> list[dict[str, Any]]:
     """List documents with one odd value each, at the top and in the lists of objects that have names of their own."""
-    from serlab.codecs.plan import plan_of
+    from serlab.codecs.schema import plan_of
     from serlab.messages import message_type
 
     found = []

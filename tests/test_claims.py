@@ -23,7 +23,7 @@ from serlab.notebook.claims import (
     most_among,
 )
 from serlab.report import figures
-from serlab.report.wirearms import wire_arms
+from serlab.report.wire_tables import wire_arms
 from serlab.results import load_environment
 from serlab.stats import Estimate, median_of, paired_ratio, verdict
 from tests.claimrows import OUTCOMES, made, write_run

@@ -7,7 +7,7 @@ import pytest
 
 from serlab import open_codec, to_document
 from serlab.messages import ChatChunk, from_document
-from serlab.notebook.coalescing import chunks_of, coalesced, text_of
+from serlab.notebook.corpora import chunks_of, coalesced, text_of
 from serlab.workloads import build
 
 

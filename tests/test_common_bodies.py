@@ -10,12 +10,12 @@ import pytest
 from serlab import compare, from_document, load_findings, open_codec
 from serlab.decide import decide, scenario_names
 from serlab.errors import ScenarioError
-from serlab.measure import bodies
-from serlab.measure.cell import job_of, unable
+from serlab.measure import parity as bodies
 from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
-from serlab.outcomes import why_unmeasured
+from serlab.measure.run import job_of, unable
 from serlab.page import write_page
+from serlab.records import why_unmeasured
 from serlab.report import build_tables
 from serlab.results import JOURNAL, PARQUET, Finished, Journal, Row, load_results
 from tests.conftest import Run

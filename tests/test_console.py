@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
+from serlab.comparison import bar
 from serlab.console import Shown, literal
-from serlab.progress import bar
 from serlab.report import terminal_tables
 from serlab.results import load_results
 from serlab.visible import visible

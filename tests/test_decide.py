@@ -10,13 +10,11 @@ import pytest
 
 import serlab
 from serlab.decide import Decision, decide, scenario_names
-from serlab.decide.formats import format_of
-from serlab.decide.model import inputs, totals
-from serlab.decide.settings import override
-from serlab.decide.text import bandwidth, percent
+from serlab.decide.cost import format_of, inputs, totals
+from serlab.decide.scenarios import bandwidth, override, percent
 from serlab.errors import ResultsError, ScenarioError
-from serlab.report.cells import lines, readable
 from serlab.report.export import escaped
+from serlab.report.formatting import lines, readable
 from serlab.results import PARQUET
 from tests.boundaries import EVERYWHERE, scenario, table
 from tests.conftest import Run
@@ -311,7 +309,7 @@ def test_package_can_be_called_whatever_was_imported_first() -> None:
     """`serlab.decide` is the function and the package."""
     found = serlab.decide(table(), "edge")
     assert isinstance(found, serlab.Decision) and isinstance(found, Decision)
-    assert callable(serlab.decide.model.totals)  # type: ignore[attr-defined]
+    assert callable(serlab.decide.cost.totals)  # type: ignore[attr-defined]
     assert found.verdict in found._repr_markdown_()
 
 

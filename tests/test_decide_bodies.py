@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from serlab.decide import decide, scenario_names
-from serlab.decide.run import Run
+from serlab.decide.ranking import Run
 from serlab.decide.scenarios import from_dict
 from serlab.errors import ScenarioError
-from serlab.page.answers import answers, boundaries
+from serlab.page.build import answers, boundaries
 from serlab.results import Row, frame
 from tests.boundaries import EVERYWHERE, scenario, table
 

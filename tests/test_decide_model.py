@@ -6,7 +6,7 @@ import math
 import pytest
 
 from serlab.decide import decide, load_scenario, scenario_names
-from serlab.decide.model import Cost, inputs, missing, parts, totals
+from serlab.decide.cost import Cost, inputs, missing, parts, totals
 from serlab.errors import ScenarioError
 from tests.boundaries import BYTES, EVERYWHERE, MACHINE, rows_of, scenario, table
 

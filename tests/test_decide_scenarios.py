@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from serlab.decide import load_scenario, scenario_names, scenario_text
-from serlab.decide.scenarios import OPERATIONS
-from serlab.decide.settings import override, parse_bandwidth, parse_seconds, parse_setting
+from serlab.decide.scenarios import OPERATIONS, override, parse_bandwidth, parse_seconds, parse_setting
 from serlab.errors import ScenarioError, UnknownNameError
-from serlab.measure.effort import OPERATIONS as MEASURED
-from serlab.measure.paths import STEPS
+from serlab.measure.operations import STEPS
+from serlab.measure.options import OPERATIONS as MEASURED
 from serlab.workloads import WORKLOADS
 from tests.boundaries import scenario
 from tests.conftest import ROOT

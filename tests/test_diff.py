@@ -9,8 +9,7 @@ import pytest
 
 from serlab.errors import ResultsError
 from serlab.stats import Estimate, spread, unpaired_ratio
-from serlab.verdicts import compare_runs
-from serlab.verdicts.changes import SAME
+from serlab.verdicts import SAME, compare_runs
 from tests.conftest import Run
 from tests.folders import SIZES, TIMES, VERSIONS, rows_of, write
 

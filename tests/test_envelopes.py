@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from serlab.envelopes import unwrap
+from serlab.kinds import unwrap
 from tests.corpora import ANSWER, CHAT, CHUNK, EVENTS, TEXTS, kinds, line, read_bytes
 
 VECTORS = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}], "model": "e"}

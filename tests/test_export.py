@@ -15,10 +15,8 @@ from markdown_it import MarkdownIt
 
 from serlab.cli import main
 from serlab.errors import NotMeasuredError, UnknownNameError
-from serlab.report.cells import readable
-from serlab.report.export import FORMATS, to_csv, to_markdown
-from serlab.report.latex import LATIN, SPECIAL, standalone, to_tex
-from serlab.report.selection import export_table, select
+from serlab.report.export import FORMATS, LATIN, SPECIAL, export_table, select, standalone, to_csv, to_markdown, to_tex
+from serlab.report.formatting import readable
 from serlab.report.tables import build_tables
 from serlab.results import load_results
 from tests.figurerows import CODECS, run

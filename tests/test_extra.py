@@ -10,16 +10,15 @@ from hypothesis import given
 
 from serlab.codecs import codec_info, codec_names, open_codec
 from serlab.codecs.flatbuffers import verify
-from serlab.codecs.flatofficial import write_table
-from serlab.codecs.plan import Arm, plan_of, structs_of
+from serlab.codecs.flatbuffers_official import write_table
+from serlab.codecs.schema import Arm, plan_of, structs_of
 from serlab.errors import DecodeError, DocumentError, EncodeError
 from serlab.generated import llm_pb2
 from serlab.messages import MESSAGE_TYPES, UNSET, ChatRequest, documents, extra, from_document, same, to_document
 from serlab.messages.base import NO_EXTRA
-from serlab.messages.content import ContentPart
+from serlab.messages.chat import ChatTurn
+from serlab.messages.content import ContentPart, StreamOptions
 from serlab.messages.documents import MANY, PIECES, fields_of
-from serlab.messages.settings import StreamOptions
-from serlab.messages.turns import ChatTurn
 from tests.extras import check_agreement, hostile, is_written, unchecked, unfit_values
 from tests.loops import every
 

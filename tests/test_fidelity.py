@@ -13,11 +13,9 @@ from serlab.codecs import codec_infos, codec_names
 from serlab.errors import UnknownNameError
 from serlab.fidelity import Cell, EvolutionCell, chosen, evolution_cells, fidelity_cells
 from serlab.fidelity.cells import DIRECTIONS, FOREIGN, LIBRARY, LIBRARY_FOREIGN, ROUND_TRIP
-from serlab.fidelity.changes import ALLOWED, CHANGES, FORBIDDEN
-from serlab.fidelity.evolution import NEW_READER, OLD_READER, formats_of
+from serlab.fidelity.evolution import ALLOWED, CHANGES, FORBIDDEN, NEW_READER, OLD_READER, Field, formats_of
 from serlab.fidelity.faults import FAULTS
-from serlab.fidelity.libraries import has_library
-from serlab.fidelity.schemas import Field
+from serlab.fidelity.matrix import has_library
 from serlab.fidelity.traps import TRAPS
 from tests.conftest import Run
 from tests.loops import every

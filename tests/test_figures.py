@@ -24,12 +24,10 @@ from serlab.report.figures import (
     size_figure,
     write_figures,
 )
-from serlab.report.figures.access import break_evens, curves_of, steps_of
-from serlab.report.figures.crossover import costs_of, crossing
-from serlab.report.figures.labels import apart
-from serlab.report.figures.look import RATE, darkened, luminance
-from serlab.report.figures.pareto import front_of, points_of
-from serlab.report.units import scaled
+from serlab.report.figures.curves import break_evens, costs_of, crossing, curves_of, steps_of
+from serlab.report.figures.look import RATE, apart, darkened, luminance
+from serlab.report.figures.points import front_of, points_of
+from serlab.report.formatting import scaled
 from tests.figurerows import CODECS, COLOURS, SIZES, VIEW, run
 from tests.folders import write
 

@@ -15,9 +15,8 @@ from serlab.codecs import codec_names, open_codec
 from serlab.errors import DocumentError, EncodeError
 from serlab.generated import llm_pb2
 from serlab.messages import MESSAGE_TYPES, ChatRequest, ChatResponse, EmbeddingResponse, from_document, to_document
-from serlab.messages.base import Part
+from serlab.messages.base import Part, is_finite, is_sealed, may_hold_float
 from serlab.messages.documents import fields_of
-from serlab.messages.finite import is_finite, is_sealed, may_hold_float
 
 NON_FINITE = [float("nan"), float("inf"), float("-inf")]
 NAMES = [name for name in codec_names() if not name.endswith("-fresh")]

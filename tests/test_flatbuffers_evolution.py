@@ -10,7 +10,7 @@ import pytest
 from serlab.codecs import open_codec
 from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import UNSET, ChatRequest
-from serlab.messages.turns import ChatTurn
+from serlab.messages.chat import ChatTurn
 
 CODECS = ["flatbuffers", "flatbuffers-unverified"]
 codecs = pytest.mark.parametrize("codec", CODECS)

@@ -8,8 +8,7 @@ import pytest
 
 from serlab import workloads
 from serlab.codecs import open_codec
-from serlab.codecs.flat import readers
-from serlab.codecs.flatbuffers import verify
+from serlab.codecs.flatbuffers import read, verify
 from serlab.generated.llm_layout import LAYOUT
 from serlab.limits import DEFAULT_LIMITS, Limits
 from tests.test_flatbuffers_verifier import refused
@@ -91,4 +90,4 @@ def test_ever_new_vtables_are_not_compiled_without_end() -> None:
     builder.Finish(builder.EndObject())
     data = bytes(builder.Output())
     assert len(open_codec("flatbuffers", "ChatRequest").decode(data).messages) == 3000
-    assert all(len(known) <= readers.MAX_VTABLES for known in readers.readers("decode").found.values())
+    assert all(len(known) <= read.MAX_VTABLES for known in read.readers("decode").found.values())

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from serlab.codecs import open_codec
-from serlab.codecs.flat import readers
-from serlab.codecs.flatbuffers import verify
+from serlab.codecs.flatbuffers import read, verify
 from serlab.errors import DecodeError
 from serlab.generated.llm_layout import LAYOUT
 from serlab.limits import DEFAULT_LIMITS, Limits
@@ -177,9 +176,9 @@ def test_general_reader_agrees_with_the_compiled_ones(kind: str, monkeypatch: py
     cases = list(damage.damaged(damage.whole("flatbuffers", kind), range(1, 256, 127), 11))
     bound = open_codec("flatbuffers", kind)
     expected = [repr(damage.outcome(bound.decode, data)) for data in cases]
-    monkeypatch.setattr(readers, "MAX_VTABLES", 0)
-    monkeypatch.setattr(readers, "readers", lambda mode: fresh[mode])
-    fresh = {mode: readers.Readers(readers.MODES[mode]) for mode in readers.MODES}
+    monkeypatch.setattr(read, "MAX_VTABLES", 0)
+    monkeypatch.setattr(read, "readers", lambda mode: fresh[mode])
+    fresh = {mode: read.Readers(read.MODES[mode]) for mode in read.MODES}
     found = [repr(damage.outcome(bound.decode, data)) for data in cases]
     assert [bare(text) for text in found] == [bare(text) for text in expected]
     assert bound.decode(damage.whole("flatbuffers", kind)) == from_document(kind, DOCUMENTS[kind])

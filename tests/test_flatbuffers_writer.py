@@ -11,13 +11,13 @@ import pytest
 
 from serlab import workloads
 from serlab.codecs import open_codec
-from serlab.codecs.flat import shapes
-from serlab.codecs.flat import writer as writers
+from serlab.codecs.flatbuffers import write as shapes
+from serlab.codecs.flatbuffers import write as writers
 from serlab.corpus import read
 from serlab.errors import EncodeError
 from serlab.messages import MESSAGE_TYPES, ChatRequest, EmbeddingResponse, GenerateRequest, from_document
+from serlab.messages.chat import ChatTurn
 from serlab.messages.embeddings import Embedding
-from serlab.messages.turns import ChatTurn
 from tests.documents import DOCUMENTS
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "corpus"

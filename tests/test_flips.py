@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from serlab import open_codec
-from serlab.notebook.flips import OUTCOMES, REFUSED, UNNOTICED, flipped, flips
+from serlab.notebook.corpora import OUTCOMES, REFUSED, UNNOTICED, flipped, flips
 from serlab.workloads import build
 
 CODECS = ["json", "orjson", "msgpack", "msgspec-msgpack", "protobuf", "flatbuffers"]

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from serlab.report import build_tables
-from serlab.report.cells import readable
-from serlab.report.floors import floor_values
-from serlab.report.wirecalls import TRANSPORTS, call_table
+from serlab.report.formatting import readable
+from serlab.report.tables import floor_values
+from serlab.report.wire_calls import TRANSPORTS, call_table
 from serlab.results import Row, frame, load_results
 
 STORED = Path(__file__).parents[1] / "notebooks" / "stored"

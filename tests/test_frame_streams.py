@@ -15,9 +15,17 @@ import pytest
 import zstandard
 
 from serlab.errors import DecodeError, EncodeError
-from serlab.frames import MAX_BYTES, FrameDecoder, FrameWriter, encode_frame, end_frame, read_frames, read_frames_async
-from serlab.frames.frame import header
-from serlab.frames.reading import CHUNK
+from serlab.frames import (
+    CHUNK,
+    MAX_BYTES,
+    FrameDecoder,
+    FrameWriter,
+    encode_frame,
+    end_frame,
+    header,
+    read_frames,
+    read_frames_async,
+)
 
 PAYLOADS = [b"first", b"", b"x" * 300_000, b"last"]
 DATA = b"".join(encode_frame(data, place) for place, data in enumerate(PAYLOADS)) + end_frame(4)

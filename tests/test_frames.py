@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from serlab import build, open_codec
 from serlab.errors import DecodeError, EncodeError
 from serlab.frames import (
+    END,
     HEADER_BYTES,
     MAX_BYTES,
     MAX_PAYLOAD,
@@ -20,9 +21,9 @@ from serlab.frames import (
     encode_frame,
     end_frame,
     frame_parts,
+    header,
     open_frame,
 )
-from serlab.frames.frame import END, header
 from tests.loops import every
 
 PAYLOADS = [b"first", b"", b"the third"]

@@ -17,9 +17,8 @@ from serlab import workloads
 from serlab.corpus import read
 from serlab.errors import CorpusError
 from serlab.limits import DEFAULT_LIMITS, MAX_BODY_MB, limits_for, longest_line
-from serlab.measure.given import Given, given, named
+from serlab.measure.inputs import Given, given, named, scan
 from serlab.measure.plan import make_plan
-from serlab.measure.sample import scan
 from serlab.streams import MAX_LINE
 from tests.corpora import ANSWER, CHAT, kinds, line
 

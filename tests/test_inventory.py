@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from serlab.corpus import read
-from serlab.notebook.example import write_example
-from serlab.notebook.inventory import outcomes, sizes_by_kind, take_stock
+from serlab.notebook.corpora import outcomes, sizes_by_kind, take_stock, write_example
 from serlab.workloads import documents
 
 

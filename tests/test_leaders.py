@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from serlab.errors import UnknownNameError
-from serlab.report.lazy import crossing, lazy_table
-from serlab.report.leaders import leader_table
+from serlab.report.fastest import crossing, lazy_table, leader_table
 from tests.figurerows import SHARES, SIZES, SPEED, VIEW, noise, run
 
 STEPS = [step for step in SHARES if step != "read-1"]

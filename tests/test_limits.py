@@ -13,8 +13,8 @@ import pytest
 
 from serlab import build
 from serlab.codecs import applicable_limits, codec_names, jsontext, open_codec
-from serlab.codecs.guard import grown_of, high_bytes, suspect_json, suspect_msgpack
-from serlab.codecs.protoscan import scan_protobuf
+from serlab.codecs.limits import grown_of, high_bytes, suspect_json, suspect_msgpack
+from serlab.codecs.protobuf_scan import scan_protobuf
 from serlab.codecs.scans import FIELD, PLACE, TEXT_GROWTH, costs_of, scan_json, scan_msgpack
 from serlab.errors import DecodeError
 from serlab.generated import llm_pb2

@@ -17,17 +17,13 @@ import pytest
 
 from serlab import compare, load_results
 from serlab.errors import UnknownNameError, WorkerError
-from serlab.measure import lag, pace, throughput, ticker
-from serlab.measure.arms import Arm, batch, calibrate
-from serlab.measure.crew import Crew, Order
-from serlab.measure.effort import EFFORTS
-from serlab.measure.gil import HOLDS, IDLE, RELEASES, floor
-from serlab.measure.load import bind, load_messages
-from serlab.measure.options import Options
-from serlab.measure.pace import LOAD_PARTS, LOAD_WORKLOADS, TICK_NS, usable_cores
+from serlab.measure import lag, options, throughput, ticker
+from serlab.measure.inputs import bind, load_messages
+from serlab.measure.interleave import Arm, batch, calibrate
+from serlab.measure.load_workers import HOLDS, IDLE, RELEASES, Crew, Order, Team, Work, floor, rate_per_s
+from serlab.measure.options import EFFORTS, LOAD_PARTS, LOAD_WORKLOADS, TICK_NS, Options, usable_cores
 from serlab.measure.plan import make_plan
-from serlab.measure.trouble import is_passing
-from serlab.measure.window import Team, Work, rate_per_s
+from serlab.measure.process import is_passing
 from serlab.results import Row
 from tests.conftest import PATIENCE_S, Run, moments
 from tests.test_cli import wait_for_lines
@@ -210,7 +206,7 @@ def test_a_thread_that_releases_the_lock_leaves_the_loop_alone() -> None:
 def test_a_loop_that_cannot_keep_up_says_so() -> None:
     """Bodies of 50 ms are done at 20 per second at most, though 40 come."""
     assert lags("inline", 50 * MS).rates[0] <= 20.5
-    assert 0 < lags("inline", 0).rates[0] <= pace.BODIES_PER_S
+    assert 0 < lags("inline", 0).rates[0] <= options.BODIES_PER_S
 
 
 SMALL = EFFORTS["quick"]._replace(processes=1, batch_ns=500_000, arm_ns=1_000_000)
@@ -226,7 +222,7 @@ def loaded(folder: Path, stop: int, monkeypatch: pytest.MonkeyPatch, resume: boo
         if len(cells) == stop:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("serlab.progress.Ticker.finished", finished)
+    monkeypatch.setattr("serlab.comparison.Ticker.finished", finished)
     work = {"codecs": "orjson", "workloads": "tool-call-response", "operations": ["decode"], "parts": LOAD_PARTS}
     compare(**work, directory=folder, resume=resume, progress=False)  # type: ignore[arg-type]
 

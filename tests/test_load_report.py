@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from serlab.measure.pace import BODIES_PER_S, TICK_NS
+from serlab.measure.options import BODIES_PER_S, TICK_NS
 from serlab.report import build_tables, terminal_tables
-from serlab.report.load import TITLES
+from serlab.report.load_test import TITLES
 from serlab.report.terminal import noise_of
 from serlab.results import Row, frame
 

@@ -18,17 +18,14 @@ import zstandard
 from rich.console import Console
 
 from serlab import build, open_codec, to_document
-from serlab.measure import arms, bodies, load, settings, time
-from serlab.measure.check import Report, bodies_of
-from serlab.measure.effort import EFFORTS
-from serlab.measure.mark import open_mark, read_mark, shared_mark
-from serlab.measure.options import Options
-from serlab.measure.parity import check
+from serlab.comparison import Outlook, Ticker
+from serlab.measure import inputs, interleave, parity, time
+from serlab.measure.inputs import Reservoir, scan
+from serlab.measure.operations import MeanSizes, sizes
+from serlab.measure.options import EFFORTS, Options
+from serlab.measure.parity import Report, bodies_of, check
 from serlab.measure.plan import make_plan
-from serlab.measure.process import Pulse, WorkerDied, cpu_ticks, lines, run_worker
-from serlab.measure.sample import Reservoir, scan
-from serlab.measure.size import MeanSizes, sizes
-from serlab.progress import Outlook, Ticker
+from serlab.measure.process import Pulse, WorkerDied, cpu_ticks, lines, open_mark, read_mark, run_worker, shared_mark
 from serlab.stats import CONTROL, FLOOR_COPY, FLOOR_STRINGS
 
 EFFORT = EFFORTS["quick"]._replace(rounds=3, batch_ns=50_000, arm_ns=1_000_000)._asdict()
@@ -79,7 +76,7 @@ def test_the_parity_pass_counts_every_body_and_weighs_the_equal_ones() -> None:
     """A workload of 500 chunks has 500 outcomes, and one mean."""
     sent: list[dict[str, Any]] = []
     given = {"unit": "stream", "file": None, "workloads": {"ChatChunk": "stream"}, "seed": 0, "size": True}
-    bodies.run(given | {"codecs": {"ChatChunk": ["orjson"]}}, sent.append)
+    parity.run(given | {"codecs": {"ChatChunk": ["orjson"]}}, sent.append)
     found = rows_of(sent)
     assert found["orjson", "parity", "equal"] == 500 and found["orjson", "parity", "changed"] == 0
     encode = open_codec("orjson", "ChatChunk").encode
@@ -88,8 +85,8 @@ def test_the_parity_pass_counts_every_body_and_weighs_the_equal_ones() -> None:
 
 def test_time_measures_every_codec_and_the_baseline_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each arm gives a median and its batches; values are nanoseconds per message."""
-    monkeypatch.setattr(settings.gc, "freeze", lambda: None)
-    monkeypatch.setattr(settings.gc, "disable", lambda: None)
+    monkeypatch.setattr(interleave.gc, "freeze", lambda: None)
+    monkeypatch.setattr(interleave.gc, "disable", lambda: None)
     sent: list[dict[str, Any]] = []
     operations = ["encode", "decode", "read-one", "populate", "serialize", "deserialize", "convert", "relay"]
     time.run(job("tool-call-response", ["orjson", "msgspec-json"], operations=operations), sent.append)
@@ -104,8 +101,8 @@ def test_time_measures_every_codec_and_the_baseline_twice(monkeypatch: pytest.Mo
 
 def test_compression_is_timed_once_for_equal_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figure stands under each codec's name, and the baseline is measured against itself."""
-    monkeypatch.setattr(settings.gc, "freeze", lambda: None)
-    monkeypatch.setattr(settings.gc, "disable", lambda: None)
+    monkeypatch.setattr(interleave.gc, "freeze", lambda: None)
+    monkeypatch.setattr(interleave.gc, "disable", lambda: None)
     sent: list[dict[str, Any]] = []
     time.run(job("tool-call-response", ["json", "orjson", "msgpack"], operations=["gzip"]), sent.append)
     found = {codec: value for (codec, _, _), value in rows_of(sent).items()}
@@ -123,17 +120,17 @@ def test_stages_that_use_up_their_input_get_a_fresh_one(monkeypatch: pytest.Monk
         seen.add(id(given))
         kept.append(given)
 
-    arm = arms.Arm("x", convert, [b"a", b"b"], 2, lambda _: [0])
-    arm = arms.calibrate({"batch_ns": 1, "arm_ns": 1, "rounds": 3}, arm)
-    arms.interleave([arm._replace(loops=4)], Random(0))
+    arm = interleave.Arm("x", convert, [b"a", b"b"], 2, lambda _: [0])
+    arm = interleave.calibrate({"batch_ns": 1, "arm_ns": 1, "rounds": 3}, arm)
+    interleave.interleave([arm._replace(loops=4)], Random(0))
     assert len(seen) >= 3 * 4 * 2
 
 
 def test_a_codec_that_learns_is_measured_when_it_has_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each message is encoded as often as the codec says before anything counts."""
     taught, seen = replace(open_codec("json", "ChatResponse"), learns=16), []
-    monkeypatch.setattr(load, "open_codec", lambda *_: replace(taught, serialize=lambda one: seen.append(one) or b""))
-    bound = load.bind({"kind": "ChatResponse"}, "json", build("tool-call-response"))
+    monkeypatch.setattr(inputs, "open_codec", lambda *_: replace(taught, serialize=lambda one: seen.append(one) or b""))
+    bound = inputs.bind({"kind": "ChatResponse"}, "json", build("tool-call-response"))
     assert len(seen) == 17 and bound.encoded == [b""]
     assert open_codec("flatbuffers", "ChatResponse").learns > 1 > open_codec("orjson", "ChatResponse").learns
 
@@ -141,7 +138,7 @@ def test_a_codec_that_learns_is_measured_when_it_has_learned(monkeypatch: pytest
 def test_a_hot_shape_is_encoded_by_code_of_its_own() -> None:
     """What the FlatBuffers codec says of itself: after so many uses, nothing more is compiled."""
     codec, messages = open_codec("flatbuffers", "ChatRequest"), build("azure-conv")
-    load.teach(codec, messages)
+    inputs.teach(codec, messages)
     with monitored_compile() as compiled:
         for message in messages:
             codec.encode(message)
@@ -178,11 +175,11 @@ def test_making_arguments_does_not_take_over_a_batch(monkeypatch: pytest.MonkeyP
         spend(1_000_000)
         return 100
 
-    monkeypatch.setattr(arms, "perf_counter_ns", lambda: clock[0])
-    arm = arms.calibrate(EFFORT | {"batch_ns": 1_000_000}, arms.Arm("x", spend, [b""], 1, slow))
-    assert made[0] == arms.WARM_UP_BATCHES and arm.loops < 100
-    whole = arms.warm_up(arm)[1]
-    assert whole < 20 * arms.LONGEST_BATCH * 1_000_000
+    monkeypatch.setattr(interleave, "perf_counter_ns", lambda: clock[0])
+    arm = interleave.calibrate(EFFORT | {"batch_ns": 1_000_000}, interleave.Arm("x", spend, [b""], 1, slow))
+    assert made[0] == interleave.WARM_UP_BATCHES and arm.loops < 100
+    whole = interleave.warm_up(arm)[1]
+    assert whole < 20 * interleave.LONGEST_BATCH * 1_000_000
 
 
 def test_a_worker_that_is_silent_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from serlab import build, open_codec
 from serlab.codecs import codec_names
 from serlab.measure import memory
-from serlab.measure.flamegraph import write_flamegraph
+from serlab.measure.memory import write_flamegraph
 from serlab.measure.process import run_worker
 from serlab.messages import from_document
 from tests.test_measure import job, rows_of

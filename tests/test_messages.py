@@ -24,8 +24,7 @@ from serlab.messages import (
     to_document,
 )
 from serlab.messages.base import NO_EXTRA
-from serlab.messages.embeddings import Embedding
-from serlab.messages.vectors import pack_vector
+from serlab.messages.embeddings import Embedding, pack_vector
 
 DIFFERENT: list[tuple[Any, Any]] = [
     (1, 1.0),

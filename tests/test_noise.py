@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from scripts import noise
-from serlab.report.figures.repeats import repeats_table
+from serlab.report.figures.points import repeats_table
 from serlab.stats import Estimate
 
 

@@ -8,14 +8,33 @@ import pytest
 from serlab import UNSET, build, open_codec, to_document
 from serlab.codecs import codec_info, codec_names
 from serlab.errors import DecodeError, EncodeError
-from serlab.measure.compression import compression_arm, not_restored, twins
-from serlab.measure.floors import copy_arm, make_strings, strings_arm
-from serlab.measure.load import Bound
-from serlab.measure.operations import OTHER_MODEL, Work, arm_of, floors_of, misdone, pass_stream, route
-from serlab.measure.paths import STEPS, choose, first_misread, follow, leaf_paths, strings, touch, visit_of
-from serlab.measure.size import sizes
+from serlab.measure.inputs import Bound
+from serlab.measure.operations import (
+    OTHER_MODEL,
+    STEPS,
+    Work,
+    arm_of,
+    choose,
+    compression_arm,
+    copy_arm,
+    first_misread,
+    floors_of,
+    follow,
+    leaf_paths,
+    make_strings,
+    misdone,
+    not_restored,
+    pass_stream,
+    route,
+    sizes,
+    strings,
+    strings_arm,
+    touch,
+    twins,
+    visit_of,
+)
 from serlab.messages import from_document
-from serlab.outcomes import COMPRESSION
+from serlab.records import COMPRESSION
 from serlab.workloads import WORKLOADS
 from tests.documents import DOCUMENTS
 from tests.loops import every

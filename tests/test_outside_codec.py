@@ -22,14 +22,14 @@ import cbor2
 from serlab import build, to_document
 from serlab.codecs import codec_info, codec_names, decode_untrusted, open_codec
 from serlab.codecs.info import BUILT_IN
-from serlab.decide.formats import format_of
+from serlab.decide.cost import format_of
 from serlab.errors import DecodeError
 from serlab.fidelity import evolution_cells, fidelity_cells
 from serlab.limits import Limits
 from serlab.measure.wire import is_compared
 from serlab.report.figures.look import look_of
 from serlab.service.client import content_for
-from serlab.service.negotiate import content_of
+from serlab.service.content import content_of
 from serlab.workloads import names
 
 NAME = "cbor-outside"

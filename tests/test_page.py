@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from serlab.decide import decide, scenario_names, scenario_text
-from serlab.decide.run import Run as Read
-from serlab.decide.run import read_run
+from serlab.decide.ranking import Run as Read
+from serlab.decide.ranking import read_run
 from serlab.page import page_of, write_page
+from serlab.page.build import SCRIPTS, asset, embedded
 from serlab.page.data import DARK
-from serlab.page.write import SCRIPTS, asset, embedded
 from serlab.report import build_tables
 from serlab.report.figures.look import luminance
 from tests.browser import browser, needs_browser, open_page, requests

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import pytest
 
 from serlab.decide import Decision, decide, scenario_names
-from serlab.decide.run import Run, read_run
+from serlab.decide.ranking import Run, read_run
 from serlab.errors import ScenarioError
 from serlab.page import write_page
-from serlab.page.write import asset
+from serlab.page.build import asset
 from serlab.stats import Estimate, verdict
 from tests.browser import answer, browser, needs_browser, open_page
 from tests.pagerows import write

@@ -15,9 +15,8 @@ import serlab as package
 from serlab import load_environment, load_findings, load_results
 from serlab.codecs import codec_info, codec_names
 from serlab.errors import InterpreterError
-from serlab.measure.base import base_of
-from serlab.measure.effort import EFFORTS
-from serlab.measure.pairing import run_paired
+from serlab.measure.options import EFFORTS
+from serlab.measure.paired import base_of, run_paired
 from serlab.measure.process import WorkerDied
 from tests.conftest import PLANTED, Run, children
 

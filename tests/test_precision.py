@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serlab.notebook.precision import (
+from serlab.notebook.overview import (
     COUNTS,
     control_ratios,
     enough,
@@ -13,7 +13,7 @@ from serlab.notebook.precision import (
     reach_interval,
     variation,
 )
-from serlab.report.figures.repeats import repeats_figure, repeats_table
+from serlab.report.figures.points import repeats_figure, repeats_table
 from serlab.results import Row, frame
 
 REPEATS = pd.DataFrame(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serlab.kinds import recognise
 from serlab.messages import KINDS
-from serlab.recognise import recognise
 from tests.documents import DOCUMENTS
 from tests.loops import every
 from tests.strategies import json_values

@@ -34,7 +34,7 @@ FIVE = ["json", "orjson", "msgpack", "protobuf", "flatbuffers"]
 PLUGIN = """
 from dataclasses import replace
 from serlab.codecs import JSON, CodecInfo, open_codec
-from serlab.codecs.guard import json_within
+from serlab.codecs.limits import json_within
 
 def make(info, kind):
     return replace(open_codec("json", kind), name=info.name)

@@ -12,9 +12,8 @@ from rich.console import Console
 
 from serlab.report import FORMATS, build_tables, terminal_tables, write_tables
 from serlab.report.figures import ratio_figure
-from serlab.report.floors import floor_values
-from serlab.report.tables import baseline_of, without_figures
-from serlab.report.units import show
+from serlab.report.formatting import show
+from serlab.report.tables import baseline_of, floor_values, without_figures
 from serlab.results import Row, frame
 
 ENVIRONMENT = {

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from serlab.decide.run import read_run
+from serlab.cli_options import recorded_options, unused
+from serlab.decide.ranking import read_run
 from serlab.errors import ResultsError
 from serlab.folders import write_atomically
 from serlab.measure.options import Options
@@ -24,8 +25,7 @@ from serlab.results import (
     unfinished,
     write_results,
 )
-from serlab.running import recorded_options, unused
-from serlab.verdicts.runs import load_run
+from serlab.verdicts import load_run
 from tests.folders import rows_of, write
 
 ROW = Row("r", "json", "3", "w", "ChatRequest", "encode", "time", "ns", 0, 1.5)

@@ -15,9 +15,9 @@ import pytest
 
 from serlab import compare, load_findings, load_results
 from serlab.errors import ResultsError
-from serlab.measure.cell import Collector
 from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
+from serlab.measure.run import Collector
 from serlab.results import Row
 from serlab.stats import FLOOR, FLOOR_COPY, FLOOR_STRINGS
 from tests.conftest import QUICK, Run

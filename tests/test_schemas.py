@@ -13,7 +13,7 @@ import pytest
 
 from schemas import generate, write
 from schemas.write import Line, Numbers, SchemaError
-from serlab.codecs.plan import Arm, plan_of, plan_with, structs_of
+from serlab.codecs.schema import Arm, plan_of, plan_with, structs_of
 from serlab.generated import llm_fbs, llm_pb2, llm_pb2_grpc
 from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import MESSAGE_TYPES, Message
@@ -499,7 +499,7 @@ class Checkout:
             shutil.copy(ROOT / name, folder / name)
         self.folder = folder
 
-    def edit(self, old: str, new: str, name: str = "serlab/messages/chatrequest.py") -> None:
+    def edit(self, old: str, new: str, name: str = "serlab/messages/chat.py") -> None:
         """Replace a piece of a file that stands there once."""
         source = (self.folder / name).read_text()
         assert source.count(old) == 1

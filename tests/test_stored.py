@@ -12,7 +12,7 @@ import pytest
 from scripts import attempts, stored
 from scripts.attempts import Attempt, Job, Noise, attempts_at, best_of, noise_of, publish
 from scripts.quiet import Load, Waited
-from serlab.measure.effort import OPERATIONS
+from serlab.measure.options import OPERATIONS
 from serlab.results import Row, frame, is_finished, load_environment, load_results
 from tests import pagerows
 from tests.browser import needs_browser

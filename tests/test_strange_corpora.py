@@ -13,9 +13,9 @@ import pytest
 import zstandard
 
 from serlab.corpus import read
-from serlab.measure.check import MOST_FIELDS
+from serlab.kinds import PER_BYTE, is_heavy, weight
+from serlab.measure.parity import MOST_FIELDS
 from serlab.streams import EASY, MAX_LINE
-from serlab.weight import PER_BYTE, is_heavy, weight
 from tests.conftest import moments
 from tests.corpora import CHAT, line, read_bytes
 
@@ -44,7 +44,7 @@ def packed(before: bytes, unit: bytes, size: int, after: bytes) -> bytes:
 
 GROWTH = """
 import sys
-from serlab.measure.check import Report, bodies_of
+from serlab.measure.parity import Report, bodies_of
 
 class Watched(Report):
     seen, held = 0, []

@@ -16,19 +16,19 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from serlab.cli_options import recorded_options
 from serlab.console import Shown
 from serlab.decide import decide, scenario_text
-from serlab.decide.run import Run as DecideRun
-from serlab.decide.run import read_run
-from serlab.decide.settings import parse_setting
-from serlab.decide.show import show_decision
+from serlab.decide.decision import show_decision
+from serlab.decide.ranking import Run as DecideRun
+from serlab.decide.ranking import read_run
+from serlab.decide.scenarios import parse_setting
 from serlab.errors import ResultsError, ScenarioError, SerlabError, UnknownNameError
 from serlab.folders import agreeing, file_name, inside, read_inside, write_inside
 from serlab.measure.options import Options
-from serlab.measure.run import locked
-from serlab.measure.suites import write_suites
+from serlab.measure.run import locked, write_suites
 from serlab.notebook import holds
-from serlab.page.sections import environment_rows, title_of
+from serlab.page.build import environment_rows, title_of
 from serlab.report import write_tables
 from serlab.report.export import caption_of
 from serlab.results import (
@@ -41,10 +41,8 @@ from serlab.results import (
     load_findings,
     load_results,
 )
-from serlab.running import recorded_options
 from serlab.terminal import show_summary
-from serlab.verdicts import compare_runs, judge
-from serlab.verdicts.runs import MACHINE
+from serlab.verdicts import MACHINE, compare_runs, judge
 from tests.conftest import Run
 from tests.figurerows import rows_of as figure_rows
 from tests.folders import ENVIRONMENT as RECORD

@@ -12,16 +12,15 @@ import pytest
 from serlab.codecs import codec_names
 from serlab.console import Shown
 from serlab.decide import decide, load_scenario
-from serlab.decide.run import read_run
-from serlab.decide.show import show_decision
-from serlab.measure.bodies import recorded
-from serlab.measure.check import Report
+from serlab.decide.decision import show_decision
+from serlab.decide.ranking import read_run
+from serlab.measure.parity import Report, recorded
 from serlab.page import write_page
 from serlab.report import FORMATS, write_tables
 from serlab.results import load_results
 from serlab.terminal import show_check, show_summary
 from serlab.verdicts import compare_runs
-from serlab.verdicts.show import show_diff
+from serlab.verdicts_show import show_diff
 from tests.corpora import CHAT
 from tests.figurerows import rows_of
 from tests.folders import ENVIRONMENT, write

@@ -42,7 +42,7 @@ def test_a_worker_imports_nothing_from_where_it_stands(trap: Path) -> None:
     assert rows and not trap.exists()
 
 
-@pytest.mark.parametrize("module", ["serlab.service.process", "serlab.service.delayprocess"])
+@pytest.mark.parametrize("module", ["serlab.service.process", "serlab.service.delay"])
 def test_servers_and_relays_import_nothing_from_where_they_stand(
     trap: Path, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 from serlab import load_findings, load_results
-from serlab.measure.mark import BEAT_SIZE, SIZE
+from serlab.measure.process import BEAT_SIZE, CRASHES, SIZE, is_passing, is_passing_end
 from serlab.measure.time import metadata
-from serlab.measure.trouble import CRASHES, is_passing, is_passing_end
 from serlab.results import Row
 from tests.conftest import LATE, PLANTED, QUICK, Run, children, moments
 from tests.test_cli import wait_for_lines

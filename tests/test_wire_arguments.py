@@ -10,12 +10,21 @@ import pytest
 from matplotlib.text import Text
 
 from serlab.errors import NotMeasuredError
-from serlab.notebook.wired import filled_in, reuse_claims, sharing_claims, small_cache
+from serlab.notebook.wire_claims import filled_in, reuse_claims, sharing_claims, small_cache
 from serlab.report.figures import hit_figure, token_figure, write_figures
-from serlab.report.wirearms import Arms, wire_arms
-from serlab.report.wirecache import Costs, backends_of, break_even_table, hit_rates, mean_costs
-from serlab.report.wirepooling import growth_table, pooling_table, sharing_table, workloads_of
-from serlab.report.wirestreams import Form, floors_of, gains, lead, stream_forms
+from serlab.report.wire_forms import Form, floors_of, gains, lead, stream_forms
+from serlab.report.wire_reuse import (
+    Costs,
+    backends_of,
+    break_even_table,
+    growth_table,
+    hit_rates,
+    mean_costs,
+    pooling_table,
+    sharing_table,
+    workloads_of,
+)
+from serlab.report.wire_tables import Arms, wire_arms
 from serlab.results import PARQUET, frame
 from serlab.verdicts import compare_runs
 from tests.folders import ENVIRONMENT

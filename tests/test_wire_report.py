@@ -10,10 +10,9 @@ from rich.console import Console
 
 from serlab.measure.wire import EXPERIMENTS, conditions
 from serlab.page import write_page
-from serlab.report import build_tables, terminal_tables, wiresummary, write_tables
-from serlab.report.wire import natural, wire_table
-from serlab.report.wireblocks import blocks
-from serlab.report.wiredigest import digests
+from serlab.report import build_tables, terminal_tables, wire_summary, write_tables
+from serlab.report.wire_summary import blocks, digests
+from serlab.report.wire_tables import natural, wire_table
 from serlab.results import frame, load_results
 from tests import wirerows
 from tests.folders import ENVIRONMENT
@@ -131,7 +130,7 @@ def test_digest_names_what_differs_most_beyond_the_noise() -> None:
 
 def test_terminal_gives_a_line_each_where_there_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the summary of all experiments can be read."""
-    monkeypatch.setattr(wiresummary, "MOST_LINES", 3)
+    monkeypatch.setattr(wire_summary, "MOST_LINES", 3)
     console = Console(width=80, record=True, file=io.StringIO())
     for shown in terminal_tables(wirerows.run()):
         console.print(shown)

@@ -5,7 +5,7 @@ import pytest
 
 from serlab.errors import NotMeasuredError
 from serlab.notebook.claims import compare_arms
-from serlab.notebook.wireproof import (
+from serlab.notebook.wire_claims import (
     even_at_ms,
     kept_sentence,
     parts_of,
@@ -16,12 +16,20 @@ from serlab.notebook.wireproof import (
     times_codec,
     worth,
 )
-from serlab.report.cells import readable
 from serlab.report.figures import call_figure
-from serlab.report.wirearms import wire_arms
-from serlab.report.wirecalls import call_table, delayed, is_noticed, one_way, saving_table
-from serlab.report.wireforms import form_table, rival_table
-from serlab.report.wirewaits import connection_table, left_table, stall_table
+from serlab.report.formatting import readable
+from serlab.report.wire_calls import (
+    call_table,
+    connection_table,
+    delayed,
+    is_noticed,
+    left_table,
+    one_way,
+    saving_table,
+    stall_table,
+)
+from serlab.report.wire_forms import form_table, rival_table
+from serlab.report.wire_tables import wire_arms
 from tests.callrows import MS, arm, calls, connections, stalls, table
 
 SMALL = calls(orjson=0.002, protobuf=0.003)

@@ -12,10 +12,10 @@ import pytest
 from serlab import workloads
 from serlab.codecs import open_codec
 from serlab.errors import UnknownNameError
+from serlab.kinds import recognise
 from serlab.messages import MESSAGE_TYPES, from_document, to_document
 from serlab.messages.base import NO_EXTRA
-from serlab.recognise import recognise
-from serlab.workloads.traces import PERCENT, TRACES, tokens_at
+from serlab.workloads import PERCENT, TRACES, tokens_at
 from tests.checks import assert_same_values
 from tests.documents import DOCUMENTS
 from tests.loops import every

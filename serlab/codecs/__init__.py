@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import Any
 
 from serlab.codecs.base import Codec, reason
-from serlab.codecs.guard import length_within, within
 from serlab.codecs.info import (
     BUILT_IN,
     FLATBUFFERS,
@@ -27,6 +26,7 @@ from serlab.codecs.info import (
     WireFormat,
     resolve,
 )
+from serlab.codecs.limits import length_within, within
 from serlab.errors import (
     DecodeError,
     DuplicateNameError,
@@ -141,7 +141,7 @@ def open_codec(name: str, message: str | type, limits: Limits | None = None) -> 
     Args:
         name: one of `codec_names()`.
         message: a message type, its name, or "document".
-        limits: the bounds of what is decoded; see `serlab.codecs.guard`. None is `DEFAULT_LIMITS`, or of these the
+        limits: the bounds of what is decoded; see `serlab.codecs.limits`. None is `DEFAULT_LIMITS`, or of these the
             length alone for a codec that has no scan and so can keep no other.
 
     Returns:

@@ -25,8 +25,7 @@ from typing import Any
 
 from serlab.errors import DecodeError, DocumentError, EncodeError
 from serlab.messages import UNSET, kind_of
-from serlab.messages.base import NO_EXTRA
-from serlab.messages.finite import set_field
+from serlab.messages.base import NO_EXTRA, set_field
 
 REFUSALS = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError, MemoryError)
 """What libraries raise on a message or on bytes that they cannot take."""
@@ -55,7 +54,7 @@ class Codec:
         refusals: the exceptions with which the library refuses.
         reroute: (bytes, route) → bytes with another `model`, where the format can do that for less than decode and
             encode; see `relay`.
-        settled_bytes: the length up to which a message needs no look at its limits; see `serlab.codecs.guard`.
+        settled_bytes: the length up to which a message needs no look at its limits; see `serlab.codecs.limits`.
         guard: bytes → None, or DecodeError where a longer message is beyond a limit.
         learns: how many messages of one shape it encodes until it does so at full speed; a program that runs for long
             has long been there, so whoever measures encodes as many first.

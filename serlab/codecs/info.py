@@ -74,7 +74,7 @@ class CodecInfo:
         package: the distribution that its library comes in, whose version is the codec's; "" for the standard library.
         description: one line.
         make: binds it to a kind of message; or "module:function".
-        limits: binds it to limits, see `serlab.codecs.guard.within`; or "module:function". None for one that has no
+        limits: binds it to limits, see `serlab.codecs.limits.within`; or "module:function". None for one that has no
             scan and refuses limits.
         verifies: whether it may be given bytes from strangers: it checks all that it reads.
         schema: whether it needs a schema, and so cannot carry the kind `document`.
@@ -117,7 +117,7 @@ class CodecInfo:
         if self.verifies and self.limits is None:
             raise NoLimitsError(
                 f"codec {self.name!r}: expected limits of a codec that verifies what it reads, got none: whoever sends "
-                "it bytes could make it take any memory; give its record `limits`, see serlab.codecs.guard.within"
+                "it bytes could make it take any memory; give its record `limits`, see serlab.codecs.limits.within"
             )
 
     @property
@@ -192,7 +192,7 @@ STANDARD: dict[str, Any] = {
     "format": JSON,
     "package": "",
     "make": "serlab.codecs.json:make",
-    "limits": "serlab.codecs.guard:json_within",
+    "limits": "serlab.codecs.limits:json_within",
     "verifies": True,
 }
 ORJSON: dict[str, Any] = STANDARD | {"package": "orjson", "make": "serlab.codecs.orjson:make"}
@@ -200,13 +200,13 @@ PYTHON_MSGPACK: dict[str, Any] = {
     "format": MSGPACK,
     "package": "msgpack",
     "make": "serlab.codecs.msgpack:make",
-    "limits": "serlab.codecs.guard:msgpack_within",
+    "limits": "serlab.codecs.limits:msgpack_within",
     "verifies": True,
 }
 MSGSPEC_JSON: dict[str, Any] = STANDARD | {"package": "msgspec", "make": "serlab.codecs.msgspec:make", "typed": True}
 MSGSPEC_MSGPACK: dict[str, Any] = MSGSPEC_JSON | {
     "format": MSGPACK,
-    "limits": "serlab.codecs.guard:msgspec_msgpack_within",
+    "limits": "serlab.codecs.limits:msgspec_msgpack_within",
 }
 FLAT: dict[str, Any] = {
     "format": FLATBUFFERS,
@@ -255,7 +255,7 @@ BUILT_IN: dict[str, CodecInfo] = {
             format=PROTOBUF,
             package="protobuf",
             make="serlab.codecs.protobuf:make",
-            limits="serlab.codecs.guard:protobuf_within",
+            limits="serlab.codecs.limits:protobuf_within",
             verifies=True,
             schema=True,
             library="google.protobuf",
@@ -293,7 +293,7 @@ BUILT_IN: dict[str, CodecInfo] = {
             description="FlatBuffers by Google's Builder",
             format=FLATBUFFERS,
             package="flatbuffers",
-            make="serlab.codecs.flatofficial:make",
+            make="serlab.codecs.flatbuffers_official:make",
             schema=True,
             lazy=True,
             library="flatbuffers",

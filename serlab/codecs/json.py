@@ -16,10 +16,10 @@ import platform
 import re
 from typing import Any, NoReturn
 
-from serlab.codecs import vectors
+from serlab.codecs import untyped
 from serlab.codecs.base import Codec
-from serlab.codecs.documents import document_reroute, document_stages
 from serlab.codecs.info import CodecInfo
+from serlab.codecs.untyped import document_reroute, document_stages
 
 
 def refuse(literal: str) -> NoReturn:
@@ -101,7 +101,7 @@ plain_loads = json.loads
 
 def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
-    write, read = (vectors.to_base64, vectors.from_base64) if info.vectors else (vectors.plain, None)
+    write, read = (untyped.to_base64, untyped.from_base64) if info.vectors else (untyped.plain, None)
     populate, convert = document_stages(kind, write, read)
     writer, reader = (serialize, deserialize) if info.keep else (serialize_fresh, deserialize_fresh)
     reroute = document_reroute(kind, reader, writer)

@@ -18,11 +18,11 @@ from typing import Any
 
 import msgpack
 
-from serlab.codecs import vectors
+from serlab.codecs import untyped
 from serlab.codecs.base import REFUSALS, Codec
-from serlab.codecs.documents import document_reroute, document_stages
 from serlab.codecs.info import CodecInfo
 from serlab.codecs.keys import checked, text_keys
+from serlab.codecs.untyped import document_reroute, document_stages
 
 
 class Kept(threading.local):
@@ -45,7 +45,7 @@ def keeping() -> Callable[[Any], bytes]:
 
 def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
-    write, read = (vectors.to_bin, vectors.from_bin) if info.vectors else (vectors.plain, None)
+    write, read = (untyped.to_bin, untyped.from_bin) if info.vectors else (untyped.plain, None)
     populate, convert = document_stages(kind, write, read, look=text_keys)
     version = ".".join(map(str, msgpack.version))
     refusals = (*REFUSALS, msgpack.UnpackException)

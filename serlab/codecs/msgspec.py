@@ -20,16 +20,16 @@ from typing import Any
 
 import msgspec
 
-from serlab.codecs import vectors
+from serlab.codecs import untyped as vectors
 from serlab.codecs.base import Codec
-from serlab.codecs.documents import document_stages
 from serlab.codecs.info import JSON, CodecInfo
 from serlab.codecs.jsontext import check_of
 from serlab.codecs.keys import checked, text_keys
-from serlab.messages import finite, message_type, to_document
+from serlab.codecs.untyped import document_stages
+from serlab.messages import base, message_type, to_document
 from serlab.messages.base import NO_EXTRA
 from serlab.messages.documents import converter
-from serlab.messages.vectors import pack_vectors
+from serlab.messages.embeddings import pack_vectors
 
 
 def make(info: CodecInfo, kind: str) -> Codec:
@@ -95,5 +95,5 @@ def read_sealed(
         message = typed(data)
     except msgspec.ValidationError:
         return convert(untyped(data))
-    finite.set_field(message, "seal", finite.unbroken)
+    base.set_field(message, "seal", base.unbroken)
     return message

@@ -1,7 +1,7 @@
 """JSON by orjson.
 
 - NaN and infinities, which orjson writes as null, are refused; one that is put into a list or an object of a sealed
-  message in place is not seen until the field is set again, see `serlab.messages.finite`.
+  message in place is not seen until the field is set again, see `serlab.messages.base`.
 - Integers beyond 64 bits and lone surrogates are refused; read from elsewhere, an integer beyond 64 bits becomes a
   float without notice (orjson's own behaviour).
 - Values nested deeper than 254 levels are refused.
@@ -17,11 +17,11 @@ from functools import partial
 import numpy as np
 import orjson
 
-from serlab.codecs import vectors
+from serlab.codecs import untyped
 from serlab.codecs.base import Codec
-from serlab.codecs.documents import document_reroute, document_stages
 from serlab.codecs.info import CodecInfo
 from serlab.codecs.jsontext import check_of
+from serlab.codecs.untyped import document_reroute, document_stages
 
 
 def doubles(array: np.ndarray) -> np.ndarray:
@@ -32,7 +32,7 @@ def doubles(array: np.ndarray) -> np.ndarray:
 def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     base64 = info.vectors == "base64"
-    write, read = (vectors.to_base64, vectors.from_base64) if base64 else (doubles, None)
+    write, read = (untyped.to_base64, untyped.from_base64) if base64 else (doubles, None)
     # orjson refuses numbers beyond the range of a double, so that what it has read may be sealed.
     populate, convert = document_stages(kind, write, read, sealing=True)
     numpy = kind == "EmbeddingResponse" and not base64

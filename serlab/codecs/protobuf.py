@@ -14,26 +14,416 @@ visited.
 Source: the protobuf encoding guide; the Python generated-code guide.
 """
 
+from array import array
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import google.protobuf
 import msgspec
 import numpy as np
+from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.message import DecodeError as LibraryDecodeError
 from google.protobuf.message import EncodeError as LibraryEncodeError
 
+from serlab.codecs import jsontext, schema
 from serlab.codecs.base import REFUSALS, Codec, Route, reason, set_model
 from serlab.codecs.info import CodecInfo
-from serlab.codecs.protoreader import reader
-from serlab.codecs.protowriter import Care, shaper
+from serlab.codecs.schema import (
+    LISTS,
+    Arm,
+    Misfit,
+    PlanField,
+    check_taken,
+    choose_arm,
+    fitting,
+    json_reader,
+    plan_of,
+    spare_of,
+    wrong_type,
+)
 from serlab.errors import EncodeError
 from serlab.generated import llm_pb2
 from serlab.messages import Message, message_type
+from serlab.messages.base import Part, is_sealed
 from serlab.messages.documents import NOT_JSON
-from serlab.messages.extra import legal
-from serlab.messages.finite import is_sealed
+from serlab.messages.embeddings import Embedding, item
+from serlab.messages.extra import legal, once
+
+# Prompt and Vector in Protocol Buffers.
+#
+# The numbers of a vector go in and out as one block. A packed field on the wire is its tag, its length and the
+# little-endian numbers, so a Vector is made by parsing these bytes; numpy reads a packed field without Python numbers
+# in between. Handing 1,536 float32 over as a list took 32 times as long (CPython 3.11, one run).
+#
+# Source: the protobuf encoding guide, "Packed Repeated Fields".
+
+pb: Any = llm_pb2
+Change = Callable[[Any], Any]
+LENGTH_DELIMITED = 2
+FIXED_WIDTH = {
+    arm: bytes([pb.Vector.DESCRIPTOR.fields_by_name[arm].number << 3 | LENGTH_DELIMITED])
+    for arm in ("float32s", "float64s")
+}
+"""Vector arm → the tag of its packed field, where numbers have one width on the wire; `integers` are varints."""
+
+
+def write_prompt(value: Any) -> dict[str, Any]:
+    """Give a Prompt's arguments: text, texts, token ids or lists of them."""
+    arm, content = schema.prompt_arm(value)
+    return {arm: [{"ids": ids} for ids in content] if arm == "token_lists" else content}
+
+
+def read_prompt(box: Any) -> Any:
+    """Read a Prompt back.
+
+    Raises:
+        ValueError: there is nothing in it.
+    """
+    for descriptor, content in box.ListFields():
+        if descriptor.name == "token_lists":
+            return [list(one.ids) for one in content]
+        if descriptor.name == "json":
+            return schema.prompt_of(jsontext.loads(content))
+        return content if descriptor.name == "text" else list(content)
+    raise ValueError("a Prompt with nothing in it")
+
+
+def write_vector(value: Any, shaper: Callable[[type], Change]) -> Any:
+    """Give a Vector or its arguments: packed numbers, base64 text, an object with a vector, or JSON.
+
+    Args:
+        value: what stands in a vector's place.
+        shaper: gives what writes a struct.
+    """
+    if type(value) is dict:
+        return write_object(value, shaper)
+    arm, content, integral = schema.vector_arm(value)
+    if arm not in FIXED_WIDTH:
+        return {arm: content.tolist() if arm == "integers" else content}
+    numbers = content.astype(schema.ARRAYS[arm], copy=False)
+    vector = pb.Vector.FromString(b"".join((FIXED_WIDTH[arm], varint(numbers.nbytes), numbers.data)))
+    vector.integral.extend(integral)
+    return vector
+
+
+def write_object(value: dict[str, Any], shaper: Callable[[type], Change]) -> dict[str, Any]:
+    """Give the arguments of a Vector that holds an object: an `Embedding` where it is one, else JSON."""
+    embedding = item(value, lambda vector: vector)
+    if isinstance(embedding, Embedding):
+        return {"item": shaper(Embedding)(msgspec.to_builtins(embedding, builtin_types=(np.ndarray,)))}
+    return {"json": jsontext.dumps(value)}
+
+
+def read_vector(box: Any, reader: Callable[[type], Change]) -> Any:
+    """Read a Vector back.
+
+    Args:
+        box: the Vector.
+        reader: gives what reads a struct.
+
+    Raises:
+        ValueError: there is nothing in it.
+    """
+    for descriptor, content in box.ListFields():
+        if descriptor.name == "item":
+            return reader(Embedding)(content)
+        return schema.vector_of(descriptor.name, content, box.integral)
+    raise ValueError("a Vector with nothing in it")
+
+
+def varint(number: int) -> bytes:
+    """Write a length as protobuf does: seven bits a byte, low ones first, the top bit set where more follow."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+# A protobuf object → the message; only fields that are there are visited.
+
+
+@cache
+def reader(type_: type[Part]) -> Change:
+    """Build the function that makes a struct of a protobuf object.
+
+    A number in `nulls` or `empties` that the schema does not have is a KeyError there: the bytes are of another schema.
+    One that is reserved is passed over, as its field's value would be.
+    """
+    descriptor, message = getattr(llm_pb2, type_.__name__).DESCRIPTOR, DescriptorProto()
+    descriptor.CopyToProto(message)
+    fields, gone = descriptor.fields_by_name, dict.fromkeys(reserved_numbers(message), "")
+    plan = plan_of(type_)
+    # upb keeps one descriptor object for each field, so it can be a key.
+    entries = {fields[arm.name]: (field.name, change_of(arm)) for field in plan for arm in field.arms}
+    entries |= {fields[name]: (name, None) for name in ("nulls", "empties") if name in fields}
+    nulls = gone | {fields[field.schema_name].number: field.name for field in plan}
+    empties = gone | {fields[arm.name].number: field.name for field in plan for arm in field.arms}
+    if issubclass(type_, Message):
+        entries[fields["extra"]] = ("extra", read_extra)
+
+    def read(source: Any) -> Any:
+        values: dict[str, Any] = {}
+        for descriptor, content in source.ListFields():
+            name, change = entries[descriptor]
+            values[name] = content if change is None else change(content)
+        if "nulls" in values:
+            for number in values.pop("nulls"):
+                values[nulls[number]] = None
+        if "empties" in values:
+            for number in values.pop("empties"):
+                values[empties[number]] = []
+        if gone:
+            values.pop("", None)
+        return type_(**values)
+
+    return (lambda source: legal(read(source))) if issubclass(type_, Message) else read
+
+
+def reserved_numbers(message: DescriptorProto) -> set[int]:
+    """Return the numbers of a message's removed fields."""
+    return {number for span in message.reserved_range for number in range(span.start, span.end)}
+
+
+def change_of(arm: Arm) -> Change | None:
+    """Build what makes a value of a schema field's content; None for scalars, which come as they are."""
+    if arm.struct is not None:
+        struct = arm.struct
+        if arm.kind == "struct":
+            return lambda value: reader(struct)(value)
+        return lambda items: list(map(reader(struct), items))
+    if arm.kind == "json":
+        return json_reader(arm)
+    change = CHANGES.get(arm.kind)
+    return change if arm.hint is None or change is None else lambda content: fitting(arm, change(content))
+
+
+def read_extra(items: Any) -> dict[str, Any]:
+    """Read the unknown fields."""
+    return once([(item.pointer, jsontext.loads(item.json)) for item in items])
+
+
+def protoreader_read_vector(box: Any) -> Any:
+    """Read a Vector back; an object with a vector in it is an `Embedding`."""
+    return read_vector(box, reader)
+
+
+CHANGES: dict[str, Change] = {
+    "strs": list,
+    "tokens": list,
+    "bytes": list,
+    "prompt": read_prompt,
+    "vector": protoreader_read_vector,
+    "vectors": lambda items: list(map(protoreader_read_vector, items)),
+}
+
+
+# Plain values of a message → the keyword arguments of its protobuf class.
+#
+# Only what a message holds is visited, not the hundred fields that it could hold: that is most of the difference to
+# setting field by field. Populating `chat-turn` took 17.7 µs field by field and takes 6.0 so (CPython 3.11, one run).
+
+Shape = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Care(NamedTuple):
+    """What is looked at while a message is shaped.
+
+    Attributes:
+        tokens: every token id, for whether it packs; otherwise upb will raise where one does not.
+        numbers: those in free-form values, for whether they are finite; a sealed message needs no such look.
+    """
+
+    tokens: bool = False
+    numbers: bool = True
+
+
+TRUSTING = Care()
+
+
+class Slot(NamedTuple):
+    """Where a value goes.
+
+    Attributes:
+        name: the schema field.
+        change: what changes the value on its way; None where upb takes it as it is.
+        empty: the number that marks an empty list; 0 for fields that are no list.
+    """
+
+    name: str
+    change: Change | None
+    empty: int
+
+
+class Slots(NamedTuple):
+    """What a field's value may become: a slot by its type, one for all other types, and what marks a null."""
+
+    by_type: dict[type, Slot]
+    rest: Slot | None
+    null: int
+    field: PlanField
+
+
+@cache
+def shaper(type_: type[Part], care: Care = TRUSTING) -> Shape:
+    """Build the function that turns a struct's plain values into the arguments of its protobuf class.
+
+    Args:
+        type_: the struct.
+        care: what is looked at.
+    """
+    fields_by_name = getattr(llm_pb2, type_.__name__).DESCRIPTOR.fields_by_name
+    numbers = {name: field.number for name, field in fields_by_name.items()}
+    slots_of_field = {field.name: slots_of(field, numbers, care) for field in plan_of(type_)}
+
+    def shape(document: dict[str, Any]) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        nulls: list[int] = []
+        empties: list[int] = []
+        if "$extra" in document:
+            arguments["extra"] = write_extra(document.pop("$extra"))
+        for name, value in document.items():
+            slots = slots_of_field[name]
+            if value is None:
+                nulls.append(slots.null)
+                continue
+            slot = slots.by_type.get(type(value), slots.rest)
+            if slot is None:
+                raise wrong_type(type_, slots.field, value)
+            if slot.empty and not value:
+                empties.append(slot.empty)
+            elif slot.change is None:
+                arguments[slot.name] = value
+            else:
+                fill(arguments, slot, slots.field, value)
+        if nulls:
+            arguments["nulls"] = nulls
+        if empties:
+            arguments["empties"] = empties
+        return arguments
+
+    return shape
+
+
+def fill(arguments: dict[str, Any], slot: Slot, field: PlanField, value: Any) -> None:
+    """Change a value and put it into its slot, or into the spare one where it does not pack."""
+    assert slot.change is not None
+    try:
+        arguments[slot.name] = slot.change(value)
+    except Misfit:
+        spare = spare_of(field)
+        check_taken(spare, value)
+        arguments[spare.name] = jsontext.dumps(value)
+
+
+def write_extra(extra: dict[str, Any]) -> list[dict[str, str]]:
+    """Write the unknown fields."""
+    return [{"pointer": pointer, "json": jsontext.dumps(value)} for pointer, value in extra.items()]
+
+
+def slots_of(field: PlanField, numbers: dict[str, int], care: Care) -> Slots:
+    """Plan a field; among plain values a struct is a dict."""
+    by_type, rest = choose_arm(field)
+    slots = {kind: slot_of(arm, numbers, care) for kind, arm in by_type.items()}
+    plain = {dict if issubclass(kind, Part) else kind: slot for kind, slot in slots.items()}
+    return Slots(plain, slot_of(rest, numbers, care) if rest else None, numbers[field.schema_name], field)
+
+
+def slot_of(arm: Arm, numbers: dict[str, int], care: Care) -> Slot:
+    """Give an arm's slot; empty bytes have a presence of their own, an empty list needs a mark."""
+    is_list = arm.kind in LISTS | {"vectors"} and arm.kind != "bytes"
+    return Slot(arm.name, protowriter_change_of(arm, care), numbers[arm.name] if is_list else 0)
+
+
+def protowriter_change_of(arm: Arm, care: Care) -> Change | None:
+    """Build what changes a value on its way into a schema field."""
+    if arm.struct is None:
+        change = dump_finite if arm.kind == "json" and not care.numbers else PROTOWRITER_CHANGES.get(arm.kind)
+        if arm.hint is not None and change is not None:
+            return partial(change_taken, arm, change)
+        return token_ids if care.tokens and arm.kind == "tokens" else change
+    struct = arm.struct
+    # Built when it is first used, since structs may hold themselves.
+    if arm.kind == "struct":
+        return lambda value: shaper(struct, care)(value)
+    return lambda items: structs(shaper(struct, care), items)
+
+
+def change_taken(arm: Arm, change: Change, value: Any) -> Any:
+    """Change a value that its field takes."""
+    check_taken(arm, value)
+    return change(value)
+
+
+def structs(shape: Shape, items: list[Any]) -> list[dict[str, Any]]:
+    """Shape a list of structs.
+
+    Raises:
+        Misfit: it holds something else beside them.
+    """
+    if set(map(type, items)) != {dict}:
+        raise Misfit
+    return list(map(shape, items))
+
+
+def texts(values: list[Any]) -> list[Any]:
+    """Give a list of texts as it is.
+
+    Raises:
+        Misfit: it holds something else.
+    """
+    if set(map(type, values)) != {str}:
+        raise Misfit
+    return values
+
+
+def small_bytes(values: list[Any]) -> bytes:
+    """Pack a token's bytes.
+
+    Raises:
+        Misfit: one is no byte.
+    """
+    try:
+        return bytes(values)
+    except (TypeError, ValueError) as error:
+        raise Misfit from error
+
+
+def dump_finite(value: Any) -> str:
+    """Write a free-form value of a sealed message."""
+    return jsontext.dump_finite(value).decode()
+
+
+def token_ids(values: list[Any]) -> list[Any]:
+    """Give token ids as they are, if they fit 32 bits; `array` tells in one pass.
+
+    Raises:
+        Misfit: one is wide, or no integer.
+    """
+    try:
+        array("i", values)
+    except (TypeError, OverflowError) as error:
+        raise Misfit from error
+    return values
+
+
+def protowriter_write_vector(value: Any) -> Any:
+    """Write a vector, or the object that holds one."""
+    return write_vector(value, shaper)
+
+
+PROTOWRITER_CHANGES: dict[str, Change] = {
+    "json": jsontext.dumps,
+    "strs": texts,
+    "bytes": small_bytes,
+    "prompt": write_prompt,
+    "vector": protowriter_write_vector,
+    "vectors": lambda values: list(map(protowriter_write_vector, values)),
+}
+"""Kinds that upb does not take as they are."""
+
 
 KEPT = (*NOT_JSON, np.ndarray)
 """What msgspec hands on as it is."""

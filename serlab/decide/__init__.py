@@ -14,8 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from serlab.decide.decision import Decision, decide
-from serlab.decide.scenarios import load_scenario, scenario_names, scenario_text
-from serlab.decide.types import Scenario
+from serlab.decide.scenarios import Scenario, load_scenario, scenario_names, scenario_text
 
 __all__ = ["Decision", "Scenario", "decide", "load_scenario", "scenario_names", "scenario_text"]
 
@@ -29,5 +28,5 @@ class CallableModule(ModuleType):
 
 
 # Python binds an imported submodule to its name in the parent package, so a function of that name would be overwritten
-# as soon as somebody imports `serlab.decide.model`.
+# as soon as somebody imports `serlab.decide.cost`.
 sys.modules[__name__].__class__ = CallableModule

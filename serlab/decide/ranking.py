@@ -9,16 +9,154 @@ scenario's threshold the answer is to stay with the baseline.
 import math
 import shlex
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
-from serlab.decide.formats import Format, format_of, shortcomings
-from serlab.decide.latency import per_call, share_of
-from serlab.decide.model import Cost, Inputs, counted, figures_of, missing, parts, refused, totals
-from serlab.decide.run import Run, Values, by_codec
-from serlab.decide.types import Scenario
-from serlab.decide.untyped import DOCUMENT, NAMED
-from serlab.errors import ScenarioError
+import msgspec
+import pandas as pd
+
+from serlab.decide.cost import (
+    Cost,
+    Format,
+    Inputs,
+    counted,
+    figures_of,
+    format_of,
+    inputs,
+    missing,
+    parts,
+    per_call,
+    refused,
+    share_of,
+    shortcomings,
+    totals,
+)
+from serlab.decide.scenarios import Message, Scenario
+from serlab.errors import ResultsError, ScenarioError
+from serlab.results import Row, load_environment, load_results
 from serlab.stats import CONTROL, Estimate, is_tie, paired_ratio
+
+# A run that was read once, to answer any number of scenarios.
+
+Values = dict[str, dict[int, float]]
+"""Codec → process → figure."""
+
+
+class Run:
+    """A run's rows and what the model reads of them.
+
+    Args:
+        rows: the tidy table.
+        environment: the run's environment record; empty where there is none.
+        place: the results folder, "" for a table in memory.
+    """
+
+    def __init__(self, rows: pd.DataFrame, environment: dict[str, Any], place: str = "") -> None:
+        self.rows = rows
+        self.environment = environment
+        self.place = place
+
+    def option(self, name: str) -> list[str]:
+        """Give what the run was told by an option that may be repeated, such as its corpora."""
+        return list(map(str, self.environment.get("options", {}).get(name) or ()))
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """Give the medians over the processes."""
+        return inputs(self.rows)
+
+    @cached_property
+    def processes(self) -> dict[int, Inputs]:
+        """Give the figures of each process, the baseline's second arm among them."""
+        timed = self.rows[self.rows["metric"] == "time"]["process"].unique()
+        return {int(process): inputs(self.rows, int(process), control=True) for process in sorted(timed) or [0]}
+
+    def costs(self, scenario: Scenario) -> dict[int, dict[str, Cost]]:
+        """Add up what each codec costs in each process, so that codecs can be compared within a process."""
+        return {process: totals(found, scenario) for process, found in self.processes.items()}
+
+
+def by_codec(costs: dict[int, dict[str, Cost]], field: str) -> Values:
+    """Sort one field of the costs by codec."""
+    found: Values = {}
+    for process, one in costs.items():
+        for codec, cost in one.items():
+            found.setdefault(codec, {})[process] = getattr(cost, field)
+    return found
+
+
+def read_run(results: str | Path | pd.DataFrame | Run) -> Run:
+    """Read a run.
+
+    Args:
+        results: a results folder, or the table that `serlab.compare` or `serlab.load_results` gave.
+
+    Raises:
+        ResultsError: the folder holds no results, or the table is none.
+    """
+    if isinstance(results, Run):
+        return results
+    if isinstance(results, pd.DataFrame):
+        if absent := [name for name in Row._fields if name not in results.columns]:
+            raise ResultsError(f"not a table of results: no column {', '.join(absent)}; expected that of load_results")
+        return Run(results, dict(results.attrs.get("environment", {})))
+    return Run(load_results(results), load_environment(results), str(results))
+
+
+# Bodies without a type in the place of whole requests and answers.
+#
+# Traffic of an API that serlab has no types for is measured as documents, through the codecs that need no schema. A
+# boundary that whole requests and answers cross can be decided on them; one that is about chunks, vectors or token ids
+# cannot, for nothing says that a document is one.
+
+DOCUMENT = "document"
+WHOLE = ("ChatRequest", "ChatResponse")
+"""Kinds that a document may stand for."""
+
+NAMED = ("read-one", "stream")
+"""Operations that a document has not: nobody knows its fields, nor whether it is a chunk."""
+
+
+class StandIn(NamedTuple):
+    """A scenario on documents, and the kinds that they stand for in it; none where the run has messages with types."""
+
+    scenario: Scenario
+    kinds: list[str]
+
+
+def stand_in(found: Inputs, scenario: Scenario) -> StandIn:
+    """Let documents stand for whole requests and answers, where a run holds none of a scenario's kinds.
+
+    Args:
+        found: what `serlab.decide.cost.inputs` gave.
+        scenario: as it was given.
+
+    Returns:
+        The scenario; what it does to the kinds that are stood for is done to the documents, in the same proportions.
+    """
+    held = {place["kind"] for place in found["workloads"].values()}
+    asked = {kind: message for kind, message in scenario.messages.items() if message.per_call}
+    whole = {kind: message for kind, message in asked.items() if kind in WHOLE}
+    if not whole or DOCUMENT not in held or held & asked.keys():
+        return StandIn(scenario, [])
+    others = {kind: message for kind, message in scenario.messages.items() if kind not in whole}
+    messages = {DOCUMENT: mixed(list(whole.values())), **others}
+    return StandIn(msgspec.structs.replace(scenario, messages=messages), list(whole))
+
+
+def mixed(messages: list[Message]) -> Message:
+    """Make one kind of several: what is done to a message is the mean over them."""
+    calls = sum(message.per_call for message in messages)
+    names = dict.fromkeys(name for message in messages for name in message.operations)
+
+    def mean(values: list[float]) -> float:
+        return sum(message.per_call * value for message, value in zip(messages, values, strict=True)) / calls
+
+    operations = {name: mean([message.operations.get(name, 0.0) for message in messages]) for name in names}
+    compress, decompress = mean([one.compress for one in messages]), mean([one.decompress for one in messages])
+    return Message(calls, operations, compress, decompress)
+
 
 FIELDS = {"time": "time_ns", "money": "cost_per_million"}
 """Objective → what codecs are ranked by."""

@@ -1,18 +1,135 @@
 """How far the answer hangs on each weight: halved, doubled, and the range in which the leader stays ahead."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.decide.model import Cost, totals
-from serlab.decide.ranking import FIELDS, Ranking, rank
-from serlab.decide.run import Run
-from serlab.decide.settings import replaced, value_at
-from serlab.decide.types import Scenario
-from serlab.decide.weights import BANDWIDTH, Weight, crossing, lines, scaled, setting_at, weights_of
+from serlab.decide.cost import COMPRESSORS, Cost, Inputs, counted, parts, per_call, totals
+from serlab.decide.ranking import FIELDS, Ranking, Run, rank
+from serlab.decide.scenarios import Scenario, replaced, value_at
 from serlab.errors import ScenarioError
+from serlab.stats import paired_ratio
+
+# A scenario's weights, and how costs depend on one of them.
+#
+# The cost of all messages of a call is a straight line in every weight but the bandwidth, and in the inverse of that;
+# for the share of a workload after multiplying by the sum of the shares of its kind, which all codecs have in common.
+# So two points give the line, and two lines cross at most once.
+
+PARALLEL = 1e-9
+"""Lines whose slopes differ by less than this share of their height never cross: the difference is rounding."""
+
+BANDWIDTH = ("wire", "bandwidth_bit_per_s")
+
+
+class Weight(NamedTuple):
+    """One number of a scenario: where it stands, and what it is."""
+
+    path: tuple[str, ...]
+    value: float
+
+    @property
+    def name(self) -> str:
+        """Give the path as in `--set`."""
+        return ".".join(self.path)
+
+
+class Line(NamedTuple):
+    """The cost of a call: `fixed` + factor × `slope`, where the factor is 1 at the scenario's own weight."""
+
+    fixed: float
+    slope: float
+
+
+def weights_of(run: Run, scenario: Scenario) -> list[Weight]:
+    """List the weights that the order of the codecs depends on.
+
+    Args:
+        run: the run.
+        scenario: resolved, see `serlab.decide.cost.resolve`.
+
+    Returns:
+        Those above 0; a share or a count that stands alone is none.
+    """
+    found = (Weight(path, value_at(scenario, path)) for path in paths_of(run, scenario))
+    return [weight for weight in found if weight.value > 0]
+
+
+def paths_of(run: Run, scenario: Scenario) -> Iterator[tuple[str, ...]]:
+    """List where the weights stand."""
+    of = parts(run.inputs, scenario)
+    counts = counted(run.inputs, scenario, of)
+    timed = {name for names in counts.values() for name, _ in names} & {*COMPRESSORS.get(scenario.wire.compression, ())}
+    for kind, message in scenario.messages.items():
+        yield from [("messages", kind, "per_call")] if len(scenario.messages) > 1 else []
+        yield from (("messages", kind, "operations", operation) for operation in message.operations)
+        yield from (("messages", kind, way) for way in ("compress", "decompress") if timed)
+        yield from (("messages", kind, "workloads", name) for name in message.workloads if len(message.workloads) > 1)
+    yield from [("wire", "crossings"), BANDWIDTH] if scenario.objective == "time" else [("wire", "crossings")]
+    if scenario.objective == "money":
+        yield from money_paths()
+
+
+def money_paths() -> list[tuple[str, ...]]:
+    """List the weights that only money depends on."""
+    return [("prices", "core_hour"), ("prices", "traffic_gb"), ("prices", "storage_gb_month"), ("storage", "days")]
+
+
+def scaled(scenario: Scenario, weight: Weight, factor: float) -> Scenario:
+    """Give the scenario with a weight multiplied."""
+    changed: Scenario = replaced(scenario, weight.path, weight.value * factor)
+    return changed
+
+
+def lines(run: Run, scenario: Scenario, weight: Weight, field: str) -> dict[int | None, dict[str, Line]]:
+    """Give each codec's line in one weight.
+
+    Args:
+        run: the run.
+        scenario: resolved.
+        weight: one of its weights.
+        field: of `Cost`.
+
+    Returns:
+        Process → codec → line; under None those of the medians.
+    """
+    factors = (1.0, 0.5) if weight.path == BANDWIDTH else (1.0, 2.0)
+    points = [scaled(scenario, weight, factor) for factor in factors]
+    found: dict[int | None, dict[str, Line]] = {}
+    sources: list[tuple[int | None, Inputs]] = [(None, run.inputs), *run.processes.items()]
+    for process, inputs in sources:
+        one, two = (heights(totals(inputs, point), point, weight, field) for point in points)
+        found[process] = {codec: Line(2 * one[codec] - two[codec], two[codec] - one[codec]) for codec in one}
+    return found
+
+
+def heights(costs: Mapping[str, Cost], scenario: Scenario, weight: Weight, field: str) -> dict[str, float]:
+    """Give the cost of a call, times what makes it a straight line in the weight."""
+    norm = per_call(scenario)
+    if "workloads" in weight.path:
+        norm *= sum(scenario.messages[weight.path[1]].workloads.values())
+    return {codec: norm * getattr(cost, field) for codec, cost in costs.items()}
+
+
+def crossing(one: Line, other: Line) -> float:
+    """Give the factor at which two codecs cost the same.
+
+    Returns:
+        The factor, above 0; 0 where one is cheaper whatever the weight.
+    """
+    fixed, slope = one.fixed - other.fixed, other.slope - one.slope
+    height = max(abs(one.fixed + one.slope), abs(other.fixed + other.slope))
+    if abs(slope) < PARALLEL * height or abs(fixed) < PARALLEL * height:
+        return 0.0
+    return max(0.0, fixed / slope)
+
+
+def setting_at(weight: Weight, factor: float) -> float:
+    """Turn a factor into the weight's own unit."""
+    return weight.value / factor if weight.path == BANDWIDTH else weight.value * factor
+
 
 FACTORS = (0.5, 2.0)
 COMPRESSIONS = ("none", "gzip", "zstd")
@@ -100,3 +217,75 @@ def compression_trials(run: Run, scenario: Scenario, ranking: Ranking) -> Iterat
             continue
         if name != scenario.wire.compression:
             yield {"weight": ".".join(path), "value": scenario.wire.compression, "tried": name, **record}
+
+
+# Where one codec overtakes another: at what bandwidth in time, at what price or duration in money.
+
+BREAKEVEN_COLUMNS = ("weight", "value", "codec", "against", "at", "at_low", "at_high", "cheaper_below", "cheaper_above")
+
+
+def breakeven(run: Run, scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
+    """Find where codecs that can be recommended overtake the baseline and the leader.
+
+    Args:
+        run: the run.
+        scenario: resolved.
+        ranking: of that scenario.
+
+    Returns:
+        One row for each weight and pair: the weight and its value in the scenario; the pair; the value `at` which both
+        cost the same, with a 95 % interval (not a number where they never do, and no interval where the processes do
+        not agree that they do); and which is cheaper below and above.
+    """
+    found: list[dict[str, Any]] = []
+    for weight, field in breakeven_weights(scenario):
+        drawn = lines(run, scenario, weight, field)
+        found += [point(weight, drawn, *pair) for pair in pairs(ranking) if {*pair} <= drawn[None].keys()]
+    table = pd.DataFrame(found, columns=list(BREAKEVEN_COLUMNS))
+    return table.astype(dict.fromkeys(("value", "at", "at_low", "at_high"), float))
+
+
+def breakeven_weights(scenario: Scenario) -> list[tuple[Weight, str]]:
+    """List the weights to break even in, with what they decide: time or money."""
+    chosen: list[tuple[tuple[str, ...], str]] = [(BANDWIDTH, "time_ns")] if scenario.wire.crossings else []
+    if scenario.objective == "money":
+        chosen += [(path, "cost_per_million") for path in money_paths() if path[0] == "prices"]
+    found = [(Weight(path, value_at(scenario, path)), field) for path, field in chosen]
+    return [(weight, field) for weight, field in found if weight.value > 0]
+
+
+def pairs(ranking: Ranking) -> Iterator[tuple[str, str]]:
+    """Pair the leader and the baseline with all that can be recommended."""
+    names = [one.codec for one in ranking.open]
+    for against in dict.fromkeys((ranking.baseline, ranking.leader)):
+        done = {ranking.baseline} if against != ranking.baseline else set()
+        yield from ((codec, against) for codec in names if against in names and codec not in {against, *done})
+
+
+def point(weight: Weight, drawn: Mapping[int | None, Mapping[str, Line]], codec: str, against: str) -> dict[str, Any]:
+    """Find where two codecs cost the same."""
+    one, other = drawn[None][codec], drawn[None][against]
+    factor = crossing(one, other)
+    record: dict[str, Any] = {"weight": weight.name, "value": weight.value, "codec": codec, "against": against}
+    if not factor:
+        cheaper = codec if one.fixed + one.slope <= other.fixed + other.slope else against
+        return {**record, "at": math.nan, "cheaper_below": cheaper, "cheaper_above": cheaper}
+    steeper, flatter = (codec, against) if one.slope > other.slope else (against, codec)
+    # More of a weight harms whom it weighs on; more bandwidth is less of what weighs.
+    below, above = (flatter, steeper) if weight.path == BANDWIDTH else (steeper, flatter)
+    low, high = reach(weight, drawn, codec, against)
+    ends = {"at": setting_at(weight, factor), "at_low": low, "at_high": high}
+    return {**record, **ends, "cheaper_below": below, "cheaper_above": above}
+
+
+def reach(
+    weight: Weight, drawn: Mapping[int | None, Mapping[str, Line]], codec: str, against: str
+) -> tuple[float, float]:
+    """Give the interval of a break-even; none where a process sees no crossing."""
+    both = {p: (by[codec], by[against]) for p, by in drawn.items() if p is not None and {codec, against} <= by.keys()}
+    if not both or not all(crossing(one, other) for one, other in both.values()):
+        return math.nan, math.nan
+    fixed = {process: abs(one.fixed - other.fixed) for process, (one, other) in both.items()}
+    slope = {process: abs(one.slope - other.slope) for process, (one, other) in both.items()}
+    estimate = paired_ratio(slope, fixed) if weight.path == BANDWIDTH else paired_ratio(fixed, slope)
+    return weight.value * estimate.low, weight.value * estimate.high

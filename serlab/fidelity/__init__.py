@@ -24,9 +24,8 @@ ignores what it does not know.
 
 from serlab.fidelity.cells import Cell, EvolutionCell
 from serlab.fidelity.evolution import evolution_cells
-from serlab.fidelity.export import write_matrices
 from serlab.fidelity.matrix import chosen, fidelity_cells
-from serlab.fidelity.terminal import show_matrices
+from serlab.fidelity.show import show_matrices, write_matrices
 
 __all__ = [
     "Cell",

@@ -14,7 +14,7 @@ import flatbuffers
 from flatbuffers import number_types
 from flatbuffers.table import Table
 
-from serlab.fidelity.schemas import Field, Schema, Values, Wire, join_unions, split_unions, unnamed, without_unions
+from serlab.fidelity.evolution import Field, Schema, Values, Wire, join_unions, split_unions, unnamed, without_unions
 
 NUMBERS = {
     "int32": ("Int32", number_types.Int32Flags),

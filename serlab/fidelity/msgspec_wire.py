@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from serlab.codecs import codec_info
-from serlab.fidelity.schemas import Field, Schema, Values, Wire
+from serlab.fidelity.evolution import Field, Schema, Values, Wire
 
 HINTS: dict[str, Any] = {
     "int32": Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)],

@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from serlab.fidelity.schemas import Field, Schema, Values, Wire, join_unions, split_unions, unnamed, without_unions
+from serlab.fidelity.evolution import Field, Schema, Values, Wire, join_unions, split_unions, unnamed, without_unions
 
 REPEATED = {"strings": "string", "floats": "float"}
 FieldProto: Any = descriptor_pb2.FieldDescriptorProto

@@ -12,12 +12,11 @@ from typing import Any
 
 from serlab.codecs import codec_info
 from serlab.measure import wire
-from serlab.measure.arms import WARM_UP_BATCHES
-from serlab.measure.base import base_of
+from serlab.measure.interleave import DESCRIPTIONS, WARM_UP_BATCHES
 from serlab.measure.options import Options
+from serlab.measure.paired import base_of
 from serlab.measure.plan import Plan
 from serlab.measure.process import physical_memory
-from serlab.measure.settings import DESCRIPTIONS
 from serlab.measure.wire import WIRE
 from serlab.results import FORMAT
 

@@ -21,14 +21,13 @@ import numpy as np
 
 from serlab.codecs import open_codec
 from serlab.errors import WorkerError
-from serlab.measure.crew import ended_by
-from serlab.measure.gil import FLOORS, floor
-from serlab.measure.load import Emit, bind, load_messages, row
-from serlab.measure.pace import BODIES_PER_S, BODIES_PER_WINDOW, LOAD_OPERATIONS, WAYS, lag_windows, usable_cores
+from serlab.measure.inputs import Emit, bind, load_messages, row
+from serlab.measure.load_workers import FLOORS, ended_by, floor
+from serlab.measure.options import BODIES_PER_S, BODIES_PER_WINDOW, LOAD_OPERATIONS, WAYS, lag_windows, usable_cores
+from serlab.measure.process import PassingError, is_passing_end
 from serlab.measure.ticker import fine_loop, ticked
 from serlab.measure.time import carries
-from serlab.measure.trouble import PassingError, is_passing_end
-from serlab.orphans import die_with_parent
+from serlab.scratch import die_with_parent
 from serlab.stats import CONTROL
 
 BLOCK_NS = 10_000_000

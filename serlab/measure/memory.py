@@ -13,24 +13,123 @@ are invisible. memray's `total_allocations` counts frees too; here only what all
 
 Never time what is traced.
 
-How a tracker is used stands in `serlab.measure.tracker`.
+How a tracker is used stands in `serlab.measure.memory`.
 """
 
 import gc
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
+
+import memray
 
 from serlab.codecs.base import reason
-from serlab.folders import file_name
-from serlab.measure.flamegraph import write_flamegraph
-from serlab.measure.load import Bound, Emit, bind, finding, limits_of, load_messages, row
+from serlab.errors import ResultsError
+from serlab.folders import file_name, write_inside
+from serlab.measure.inputs import Bound, Emit, bind, finding, limits_of, load_messages, row
 from serlab.measure.parity import known_outcome
-from serlab.measure.tracker import live, run_all, trace
-from serlab.measure.trouble import reraise_passing
+from serlab.measure.process import reraise_passing
 from serlab.messages import to_document
 from serlab.scratch import Scratch
+
+# memray's tracker around one operation: what it allocates, and what is alive afterwards.
+#
+# memray follows Python calls through the interpreter's profile hook, and under that hook each call of a Python
+# function allocates a frame object, which it does not without (an empty function: one allocation of about 150 bytes on
+# CPython 3.11). The hook is taken out while the operation runs: only counts are wanted here, no call stacks.
+#
+# Source: memray's documentation, "Python allocators" and `FileReader`.
+
+FREES = {memray.AllocatorType.FREE, memray.AllocatorType.MUNMAP, memray.AllocatorType.PYMALLOC_FREE}
+ARENAS = {memray.AllocatorType.MMAP}
+"""What Python's allocator takes in steps of 1 MiB for objects that are counted themselves."""
+
+
+class Trace(NamedTuple):
+    """What one tracker saw."""
+
+    allocations: int
+    bytes: int
+    peak: int
+
+
+def run_all(call: Callable[[Any], Any], items: Iterable[Any]) -> None:
+    """Call a function with every item."""
+    for item in items:
+        call(item)
+
+
+def trace(call: Callable[[Any], Any], items: list[Any], folder: Path) -> Trace:
+    """Run a function on some items under a tracker and sum up what was allocated."""
+    capture = folder / "capture.bin"
+    # The iterator is made out here, so that what is traced is the operation alone.
+    work = iter(items)
+    gc.collect()
+    with memray.Tracker(capture, trace_python_allocators=True):
+        sys.setprofile(None)
+        run_all(call, work)
+    with memray.FileReader(capture) as reader:
+        records = reader.get_allocation_records()
+        made = [(one.n_allocations, one.size) for one in records if one.allocator not in FREES | ARENAS]
+        peak = reader.metadata.peak_memory
+    capture.unlink()
+    return Trace(sum(n for n, _ in made), sum(size for _, size in made), peak)
+
+
+def live(call: Callable[[Any], Any], items: list[Any], folder: Path) -> int:
+    """Run a function on some items under a tracker and count the bytes that are still allocated afterwards."""
+    capture = folder / "capture.bin"
+    work = iter(items)
+    form = memray.FileFormat.AGGREGATED_ALLOCATIONS
+    gc.collect()
+    with memray.Tracker(capture, trace_python_allocators=True, file_format=form):
+        sys.setprofile(None)
+        run_all(call, work)
+        # A full collection empties CPython's free lists, whose objects would count as alive.
+        gc.collect()
+    with memray.FileReader(capture) as reader:
+        records = reader.get_leaked_allocation_records()
+        left: int = sum(one.size for one in records if one.allocator not in ARENAS)
+    capture.unlink()
+    return left
+
+
+# memray's flame graphs: where the memory of one operation's peak comes from.
+#
+# The call stacks are real, so the interpreter's profile hook stays in: each Python call allocates a frame that it does
+# not allocate otherwise, and the figures are not those of the tables.
+#
+# Source: memray's documentation, "Flame Graph Reporter".
+
+
+def write_flamegraph(call: Callable[[Any], Any], items: Iterable[Any], folder: Path, name: str) -> None:
+    """Trace an operation and write its flame graph.
+
+    Args:
+        call: what is traced.
+        items: its arguments, one per call.
+        folder: the results folder.
+        name: of an .html file in it, which loads nothing from elsewhere.
+
+    Raises:
+        ResultsError: memray cannot write it.
+    """
+    # Brings memray's terminal programs along, which only this needs.
+    from memray.commands import main as memray_command
+
+    with TemporaryDirectory(prefix="serlab-") as temporary:
+        # Elsewhere first: memray would write through a link that the folder came with.
+        capture, graph = Path(temporary, "trace.bin"), Path(temporary, "graph.html")
+        with memray.Tracker(capture, trace_python_allocators=True):
+            for item in items:
+                call(item)
+        if status := memray_command(["flamegraph", "--no-web", "--output", str(graph), str(capture)]):
+            raise ResultsError(f"{folder / name}: memray flamegraph ended with status {status}")
+        write_inside(folder, name, graph.read_bytes())
+
 
 UNITS = {
     "allocations": "1/op",

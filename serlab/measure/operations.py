@@ -3,43 +3,310 @@
     encode, decode           what an application pays
     populate … convert       the stages
     check, check-all         the stage of the codecs that look for non-finite numbers: of messages as they are, and of
-                             copies without a seal, as a message made by hand has none; see `serlab.messages.finite`
+                             copies without a seal, as a message made by hand has none; see `serlab.messages.base`
     read-one                 open and read one named field
-    read-k                   the access curve: open and read a share of the leaf fields, see `serlab.measure.paths`
+    read-k                   the access curve: open and read a share of the leaf fields, see `serlab.measure.operations`
     relay                    a gateway: read `model` and `stream`, write another `model`, pass the rest on
     stream                   chunk by chunk: encode, decode, put the text together
-    gzip, unzstd, …          compress and decompress the bytes, see `serlab.measure.compression`
+    gzip, unzstd, …          compress and decompress the bytes, see `serlab.measure.operations`
 
 `read-one`, `read-k` and `relay` are checked before they are timed, as parity checks encode and decode: what a codec
 reads or passes on is compared with the message.
 """
 
-from collections.abc import Callable, Iterator
+import gzip
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from functools import cached_property, partial
-from typing import Any
+from operator import attrgetter, itemgetter
+from random import Random
+from typing import Any, NamedTuple
+
+import numpy as np
+import zstandard
 
 from serlab.codecs import Codec
-from serlab.measure.arms import Arm
-from serlab.measure.compression import compression_arm, not_restored
-from serlab.measure.effort import CHECKS
-from serlab.measure.floors import copy_arm, strings_arm
-from serlab.measure.load import Bound, named_reader, read_field
-from serlab.measure.paths import (
-    STEPS,
-    Path,
-    choose,
-    first_misread,
-    follow,
-    leaf_paths,
-    listed,
-    steps_of,
-    touch,
-    visit_of,
-    walk,
-)
-from serlab.messages import UNSET, first_difference, to_document
-from serlab.outcomes import COMPRESSION
+from serlab.measure.inputs import Bound, named_reader, read_field
+from serlab.measure.interleave import Arm
+from serlab.measure.options import CHECKS
+from serlab.messages import UNSET, Message, first_difference, to_document
+from serlab.messages.base import NO_EXTRA, Part
+from serlab.records import COMPRESSION
+from serlab.stats import FLOOR_COPY, FLOOR_STRINGS
+
+# The leaf fields of a message, and programs that read a share of them: the access curve.
+#
+# A leaf is what a program reads in one step and uses whole: text, a number, a bool, null, a vector or a list of token
+# ids, a JSON value without a fixed shape. Structs and lists of them are ways to a leaf; so are the lists and objects
+# of a `document`. Fields that are absent are no leaves.
+#
+# The chosen leaves are read as a program would: each object on the way is asked for once, its leaves by one
+# `operator.attrgetter`. The paths come from the messages, so they are the same for every codec.
+
+Path = tuple[str | int, ...]
+"""Attribute names and list positions (in a `document` also keys), from the message to a leaf."""
+
+STEPS: dict[str, float] = {"read-0%": 0.0, "read-1": 0.0, "read-1%": 0.01, "read-10%": 0.1, "read-50%": 0.5}
+STEPS |= {"read-100%": 1.0}
+"""Operation → the share of leaves that it reads; `read-0%` only opens, `read-1` reads one leaf."""
+
+
+class Visit(NamedTuple):
+    """What to read of one object.
+
+    Attributes:
+        leaves: reads all chosen leaves that stand in it; None for none.
+        below: how to get each object under it, and what to read of that.
+    """
+
+    leaves: Callable[[Any], Any] | None
+    below: list[tuple[Callable[[Any], Any], "Visit"]]
+
+
+def leaf_paths(message: Any) -> list[Path]:
+    """List the paths of a message's leaves, in the order of the message."""
+    plain = not isinstance(message, Message)
+    return list(walk(message, (), plain))
+
+
+def walk(value: Any, path: Path, plain: bool) -> Iterator[Path]:
+    """List the leaves under a value; `plain` values have keys where messages have attributes."""
+    for step, inner in steps_of(value, plain):
+        if steps_of(inner, plain):
+            yield from walk(inner, (*path, step), plain)
+        elif not isinstance(inner, Part):
+            yield (*path, step)
+
+
+def steps_of(value: Any, plain: bool) -> list[tuple[str | int, Any]]:
+    """List what stands in a value, with its name or position; nothing for a leaf."""
+    if isinstance(value, Part):
+        fields = [(name, getattr(value, name)) for name in value.__struct_fields__]
+        return [(name, inner) for name, inner in fields if inner is not UNSET and inner is not NO_EXTRA]
+    if isinstance(value, list) and any(isinstance(item, str | Part | np.ndarray | dict) for item in value):
+        return list(enumerate(value)) if plain or not any(isinstance(item, dict) for item in value) else []
+    return list(value.items()) if plain and isinstance(value, dict) else []
+
+
+def choose(paths: Sequence[Path], operation: str, seed: str) -> list[Path]:
+    """Choose the leaves that an operation reads.
+
+    Args:
+        paths: all leaves of a message.
+        operation: a key of `STEPS`.
+        seed: of the order; with one seed a larger share holds the smaller ones.
+
+    Returns:
+        The share of the leaves, rounded up, so at least one for any share but that of `read-0%`.
+    """
+    if operation == "read-0%":
+        return []
+    count = -int(-STEPS[operation] * len(paths) // 1)
+    return Random(seed).sample(paths, len(paths))[: max(1, count)]
+
+
+def visit_of(message: Any, paths: Iterable[Path]) -> Visit:
+    """Build the program that reads some leaves of a message."""
+    groups: dict[str | int, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(path[0], []).append(path[1:])
+    by_name = isinstance(message, Part)
+    leaves = [step for step, rest in groups.items() if rest == [()]]
+    getter = (attrgetter if by_name else itemgetter)(*leaves) if leaves else None  # type: ignore[arg-type]
+    below = []
+    for step, rest in groups.items():
+        if rest != [()]:
+            get: Callable[[Any], Any] = attrgetter(str(step)) if by_name else itemgetter(step)
+            below.append((get, visit_of(get(message), rest)))
+    return Visit(getter, below)
+
+
+def touch(value: Any, visit: Visit) -> None:
+    """Read what a visit asks for."""
+    leaves, below = visit
+    if leaves is not None:
+        leaves(value)
+    for get, inner in below:
+        touch(get(value), inner)
+
+
+def follow(value: Any, path: Path) -> Any:
+    """Read one leaf."""
+    for step in path:
+        value = getattr(value, step) if isinstance(step, str) and not isinstance(value, dict) else value[step]
+    return value
+
+
+def first_misread(opened: Any, message: Any, paths: Iterable[Path]) -> str:
+    """Compare leaves that a view gives with the message's own.
+
+    Returns:
+        What differs first, "" if nothing does; numbers packed in an array count as the list that they stand for.
+    """
+    for path in paths:
+        expected, got = follow(message, path), follow(opened, path)
+        if repr(listed(expected)) != repr(listed(got)):
+            return f"{'.'.join(map(str, path))}: expected {expected!r:.60}, got {got!r:.60}"
+    return ""
+
+
+def listed(value: Any) -> Any:
+    """Give arrays and lazy lists as plain lists."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return list(map(listed, value))
+    return value
+
+
+def strings(value: Any) -> Iterator[str]:
+    """List the texts in a value: a message, a struct, or JSON values; not their field names."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Part):
+        for name in value.__struct_fields__:
+            yield from strings(getattr(value, name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    elif hasattr(value, "values"):
+        for item in value.values():
+            yield from strings(item)
+
+
+# Two arms that do nothing but copy bytes or make strings: the lower bounds of the operations that have to do that.
+#
+# - `floor: copy` copies the bytes, in the shortest of the encodings that are measured. Whoever writes a message has to
+# put its bytes somewhere. - `floor: strings` makes Python strings of their UTF-8, one after the other with
+# `bytes.decode`, and nothing else: all   texts of the message, for `read-one` and the access curve those of the fields
+# that are read.
+#
+# Both are timed in every group; of which operation which one is a bound stands in `serlab.report.tables`. Where the
+# work can be left out neither is. A floor is no codec: it takes part in no ranking, mean or parity.
+
+
+def copy_arm(codecs: Sequence[Bound]) -> Arm:
+    """Give the arm that copies each message's bytes; `bytes` of a memoryview copies, `bytes` of bytes does not."""
+    shortest = min((bound.encoded for bound in codecs), key=lambda encoded: sum(map(len, encoded)))
+    return Arm(FLOOR_COPY, bytes, [memoryview(data) for data in shortest], len(shortest))
+
+
+def strings_arm(read: Iterable[Any]) -> Arm:
+    """Give the arm that makes strings.
+
+    Args:
+        read: for each message, what an operation reads of it: the message itself, a field, or a list of fields.
+    """
+    items = [[text.encode("utf-8", "replace") for text in strings(value)] for value in read]
+    return Arm(FLOOR_STRINGS, make_strings, items, len(items))
+
+
+def make_strings(parts: list[bytes]) -> list[str]:
+    """Make strings of UTF-8."""
+    return list(map(bytes.decode, parts))
+
+
+# Bytes per message: raw, gzip and zstd, each message by itself.
+
+GZIP_LEVEL = 6
+ZSTD_LEVEL = 3
+"""The libraries' own defaults, which servers use too."""
+
+METRICS = ("raw", "gzip", "zstd")
+
+
+def sizes(data: bytes) -> dict[str, int]:
+    """Weigh one encoded message.
+
+    Args:
+        data: one message.
+
+    Returns:
+        Bytes by metric; gzip without a time stamp, zstd with the content size, as `compress` writes them.
+    """
+    zipped = gzip.compress(data, GZIP_LEVEL, mtime=0)
+    return {"raw": len(data), "gzip": len(zipped), "zstd": len(zstandard.compress(data, ZSTD_LEVEL))}
+
+
+class MeanSizes:
+    """Sums up sizes, so that a corpus of any length is weighed without being held."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.totals = dict.fromkeys(METRICS, 0)
+
+    def add(self, weighed: dict[str, int]) -> None:
+        """Count one message in."""
+        self.count += 1
+        for metric in METRICS:
+            self.totals[metric] += weighed[metric]
+
+    def join(self, other: "MeanSizes") -> None:
+        """Count in what another one has counted."""
+        self.count += other.count
+        for metric in METRICS:
+            self.totals[metric] += other.totals[metric]
+
+    def means(self) -> dict[str, float]:
+        """Give the mean bytes per message by metric.
+
+        Raises:
+            ZeroDivisionError: nothing was added.
+        """
+        return {metric: total / self.count for metric, total in self.totals.items()}
+
+
+# Compression of a codec's bytes: what it costs to send fewer of them.
+#
+#     gzip, gunzip     level 6, as web servers do by default
+#     zstd, unzstd     level 3, with a compressor and a decompressor that are kept between messages
+#
+# Each message is compressed by itself. The bytes decide what this costs, not the codec: codecs that write the same
+# bytes share the measurement.
+
+Change = Callable[[bytes], bytes]
+
+
+def compressor(operation: str) -> tuple[Change, Change]:
+    """Give what compresses and what decompresses.
+
+    Args:
+        operation: one of `serlab.records.COMPRESSION`.
+    """
+    if operation in ("gzip", "gunzip"):
+        return partial(gzip.compress, compresslevel=GZIP_LEVEL, mtime=0), gzip.decompress
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress, zstandard.ZstdDecompressor().decompress
+
+
+def compression_arm(operation: str, bound: Bound) -> Arm:
+    """Give a codec's arm in an operation of compression, not calibrated yet."""
+    compress, decompress = compressor(operation)
+    count = len(bound.encoded)
+    if operation in ("gzip", "zstd"):
+        return Arm(bound.name, compress, bound.encoded, count)
+    return Arm(bound.name, decompress, list(map(compress, bound.encoded)), count)
+
+
+def not_restored(operation: str, bound: Bound) -> str:
+    """Check that what was compressed comes back.
+
+    Returns:
+        Which message did not, "" if all did.
+    """
+    compress, decompress = compressor(operation)
+    wrong = (number for number, data in enumerate(bound.encoded) if decompress(compress(data)) != data)
+    return next((f"message {number} did not come back" for number in wrong), "")
+
+
+def twins(codecs: Iterable[Bound]) -> dict[str, list[str]]:
+    """Group codecs that write the same bytes: the first one's name → the others'."""
+    first: dict[tuple[bytes, ...], str] = {}
+    found: dict[str, list[str]] = {}
+    for bound in codecs:
+        name = first.setdefault(tuple(bound.encoded), bound.name)
+        found.setdefault(name, []).extend([] if name == bound.name else [bound.name])
+    return found
+
 
 OTHER_MODEL = "another-model"
 """What the gateway writes; about as long as what it replaces."""

@@ -18,11 +18,22 @@ from serlab import workloads
 from serlab.codecs import codec_for, codec_info, codec_names
 from serlab.errors import MissingPackageError, NotMeasuredError, UnknownNameError
 from serlab.measure import wire
-from serlab.measure.effort import EFFORTS, OPERATIONS, Effort, memory_cost, parity_cost, time_cost
-from serlab.measure.options import VARIANT_KIND, Options
-from serlab.measure.pace import LOAD_OPERATIONS, LOAD_PARTS, LOAD_WORKLOADS, load_cost
-from serlab.measure.sample import Corpus, scan
-from serlab.measure.settings import GC
+from serlab.measure.inputs import Corpus, scan
+from serlab.measure.interleave import GC
+from serlab.measure.options import (
+    EFFORTS,
+    LOAD_OPERATIONS,
+    LOAD_PARTS,
+    LOAD_WORKLOADS,
+    OPERATIONS,
+    VARIANT_KIND,
+    Effort,
+    Options,
+    load_cost,
+    memory_cost,
+    parity_cost,
+    time_cost,
+)
 from serlab.measure.wire import WIRE
 
 BASELINE = codec_for("baseline")

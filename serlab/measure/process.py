@@ -1,5 +1,6 @@
 """Starting a worker, reading what it sends, and noticing how it ended."""
 
+import errno
 import json
 import os
 import selectors
@@ -8,7 +9,11 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import count
+from mmap import mmap
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
@@ -16,9 +21,121 @@ from typing import IO, Any, NamedTuple
 
 import serlab
 from serlab.errors import WorkerError
-from serlab.measure.mark import read_beat, read_mark, shared_mark
-from serlab.measure.trouble import MEMORY_WORDS, is_passing_end
 from serlab.scratch import Scratch
+
+# Where a worker is, in a byte range that it shares with the run.
+#
+# A record on standard output would disturb the batch after it: the run wakes up on the other core and reads. A store
+# into shared memory takes less than 1 µs, outside of what is timed, wakes nobody, and is still there when the worker
+# has been killed.
+
+SIZE = 256
+"""Bytes of a name; longer ones are cut, and then belong to no codec."""
+BEAT_SIZE = 8
+"""Bytes behind the name, for a number that goes up with every mark: a worker that goes on is not one that hangs."""
+
+Mark = Callable[[str], None]
+"""Notes the codec that is about to run; "" for none."""
+
+
+@contextmanager
+def shared_mark() -> Iterator[int]:
+    """Make an empty mark.
+
+    Yields:
+        A file descriptor, to be inherited by the worker.
+    """
+    with TemporaryFile() as file:
+        file.truncate(SIZE + BEAT_SIZE)
+        yield file.fileno()
+
+
+def read_mark(descriptor: int) -> str:
+    """Read what a worker noted last, "" if nothing; the worker may be dead."""
+    return os.pread(descriptor, SIZE, 0).rstrip(b"\0").decode("utf-8", "replace")
+
+
+def read_beat(descriptor: int) -> bytes:
+    """Read what changes with every mark."""
+    return os.pread(descriptor, BEAT_SIZE, SIZE)
+
+
+def open_mark(descriptor: int | None) -> Mark:
+    """Give a worker the function that writes its mark; one that does nothing where no run listens."""
+    if descriptor is None:
+        return lambda name: None
+    shared, beats = mmap(descriptor, SIZE + BEAT_SIZE), count(1)
+
+    def mark(name: str) -> None:
+        shared[:] = padded(name) + next(beats).to_bytes(BEAT_SIZE, "little")
+
+    return mark
+
+
+@cache
+def padded(name: str) -> bytes:
+    """Fill a name up to the size of a mark."""
+    return name.encode()[:SIZE].ljust(SIZE, b"\0")
+
+
+# Trouble that passes, and what is a codec's own.
+#
+# A signal, a full memory, a connection that broke say nothing of what was being measured: it is measured again. A
+# codec's own are a crash in native code, an error that it raises, and a call without end; each has to happen again
+# before it counts, since the first time may have been the machine's.
+
+CRASHES = frozenset(
+    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS}
+)
+"""Signals of a process that its own code killed; any other one came from elsewhere, SIGKILL from a machine without
+memory."""
+MEMORY_WORDS = ("MemoryError", "bad_alloc", "memory allocation of", "out of memory", "Cannot allocate memory")
+"""What Python, C++, Rust and the C library say before they abort for want of memory."""
+SCARCE = frozenset({errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+"""Errors of a system that has run out of something."""
+LONGEST_CHAIN = 100
+
+
+class PassingError(WorkerError):
+    """Measuring failed for what passes: a signal, a busy machine, a full memory."""
+
+    passing = True
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether an error is the machine's: it, or one that it came of."""
+    seen: BaseException | None = error
+    for _ in range(LONGEST_CHAIN):
+        if seen is None:
+            break
+        if is_machines(seen):
+            return True
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return False
+
+
+def is_machines(error: BaseException) -> bool:
+    """Tell whether this very error is the machine's."""
+    if isinstance(error, OSError) and error.errno in SCARCE:
+        return True
+    return isinstance(error, MemoryError | ConnectionError | BrokenExecutor) or getattr(error, "passing", False)
+
+
+def is_passing_end(status: int, said: str) -> bool:
+    """Tell whether a process came to its end by what passes.
+
+    Args:
+        status: as of `subprocess`: below 0 it is a signal.
+        said: its last words.
+    """
+    return (status < 0 and -status not in CRASHES) or any(word in said for word in MEMORY_WORDS)
+
+
+def reraise_passing(error: BaseException) -> None:
+    """Raise an error again that is no codec's, where what a codec raises becomes a finding."""
+    if is_passing(error):
+        raise error
+
 
 SILENCE_S = 300.0
 """How long a worker may make no progress before it counts as hung; see `Pulse`."""
@@ -30,7 +147,7 @@ class WorkerDied(WorkerError):
     Args:
         reason: how it ended.
         at: the codec that it was at, "" if it had said nothing.
-        passing: whether it ended by what says nothing of the codec, see `serlab.measure.trouble`.
+        passing: whether it ended by what says nothing of the codec, see `serlab.measure.process`.
     """
 
     def __init__(self, reason: str, at: str, passing: bool = False) -> None:

@@ -1,25 +1,293 @@
 """A whole run: cell after cell, each in a fresh process, each kept as soon as it is finished.
 
 What a kill leaves is a journal of finished cells. A resumed run measures the others, and those in which something
-stayed unmeasured (see `serlab.measure.cell`), so that it ends with the rows that an undisturbed run has.
+stayed unmeasured (see `serlab.measure.run`), so that it ends with the rows that an undisturbed run has.
 """
 
 import fcntl
+import io
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyperf
 
 from serlab.errors import ResultsError
-from serlab.folders import appending, write_inside
-from serlab.measure.cell import finish, is_open, unmeasured
+from serlab.folders import appending, file_name, write_inside
 from serlab.measure.environment import differences, environment
-from serlab.measure.plan import Cell, Plan
-from serlab.measure.suites import write_suites
-from serlab.results import ENVIRONMENT, PARQUET, Finished, Journal, load_environment, write_results
+from serlab.measure.inputs import version_of
+from serlab.measure.paired import base_of, run_paired
+from serlab.measure.plan import BASELINE, Cell, Plan, Source
+from serlab.measure.process import WorkerDied, run_worker
+from serlab.measure.wire import WIRE
+from serlab.records import FAILED, UNMEASURED, why_unmeasured
+from serlab.results import ENVIRONMENT, PARQUET, Finished, Journal, Row, load_environment, write_results
+from serlab.stats import BASE, CONTROL
+
+# One cell, however often it takes: what a death of its worker means, and what is still to be measured of it.
+#
+# A death that says nothing of the codec (see `serlab.measure.process`) starts the cell again, `TRIES` times in all at
+# one place; then the codec that it was at is left out as unmeasured and the rest is measured without it. A death that
+# is the codec's own counts when it comes again: the codec has failed then, on that workload, for good. One that came
+# while no codec was at work is nobody's failure.
+#
+# Whoever is unmeasured is left out, and noted, in the cells that stand on that cell (all of a workload on its parity)
+# and in those of the same kind that come after it. A resumed run measures all of them again, each whole, since the
+# codecs of a cell are measured side by side.
+
+TRIES = 3
+"""How often a worker may die at one codec by what passes; a signal from outside does not hit it again and again."""
+OWN_TRIES = 2
+"""How often in a way that is the codec's own."""
+
+WHOLE_OPERATIONS = ("time", WIRE)
+"""Parts whose workers send all rows of an operation before those of the next, so that those are complete."""
+
+
+def finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) -> Finished:
+    """Measure one cell; again after a death, and without a codec that goes on dying."""
+    waiting = blocked(plan, cell, journal)
+    lost = [Finished(cell.key, [], [held(cell, source, name) for name in sorted(waiting)
+                                    for source in sources_of(plan, cell)], [])]  # fmt: skip
+    without, deaths, own = set(waiting), Counter[str](), Counter[str]()
+    while True:
+        collector = Collector(cell, run)
+        job = job_of(plan, cell, journal, without) | {"folder": str(directory)}
+        if "" in waiting or not any(job["codecs"]):
+            return merge(cell, lost)
+        try:
+            if plan.options.base and cell.part == "time":
+                run_paired(base_of(plan.options.base), job, collector.record, plan.options.time_limit_s)
+            else:
+                run_worker(job, collector.record, plan.options.time_limit_s)
+        except WorkerDied as error:
+            codec = error.at.removesuffix(BASE)
+            deaths[codec] += 1
+            own[codec] += not error.passing
+            if own[codec] < OWN_TRIES and deaths[codec] < TRIES:
+                continue
+            outcome = FAILED if codec and own[codec] >= OWN_TRIES else UNMEASURED
+            lost.append(loss(plan, cell, run, error, outcome, deaths[codec]))
+            if codec and codec not in without:
+                without.add(codec)
+                continue
+            collector.keep_finished()
+        return merge(cell, [*lost, collector.finished()])
+
+
+def is_open(plan: Plan, cell: Cell, journal: Journal) -> bool:
+    """Tell whether a cell is still to be measured: it is not there, or lacks what can be measured now."""
+    before = journal.cells.get(cell.key)
+    return before is None or bool(unmeasured(before) - blocked(plan, cell, journal))
+
+
+def unmeasured(cell: Finished) -> set[str]:
+    """Name the codecs that trouble kept from being measured in a cell; "" for none of them in particular."""
+    lost = (one for one in cell.findings if one.get("outcome") == UNMEASURED)
+    return {str(one.get("codec", "")).removesuffix(BASE) for one in lost}
+
+
+def blocked(plan: Plan, cell: Cell, journal: Journal) -> set[str]:
+    """Name the codecs that a cell has to do without, since they stayed unmeasured where it builds upon."""
+    sources = {source.workload for source in sources_of(plan, cell)}
+    found: set[str] = set()
+    for other in plan.iterate():
+        if other == cell:
+            break
+        before = journal.cells.get(other.key)
+        if before is None or not (here := unmeasured(before)):
+            continue
+        if other.part == "parity" and cell.part != "parity":
+            found |= here if sources & {source.workload for source in sources_of(plan, other)} else set()
+        elif (other.part, other.unit) == (cell.part, cell.unit):
+            found |= here - {""}
+    return found
+
+
+def merge(cell: Cell, parts: list[Finished]) -> Finished:
+    """Put together what the attempts at a cell brought."""
+    rows = [row for part in parts for row in part.rows]
+    findings = [finding for part in parts for finding in part.findings]
+    left_out = {workload: bodies for part in parts for workload, bodies in part.left_out.items()}
+    return Finished(cell.key, rows, findings, [batches for part in parts for batches in part.pyperf], left_out)
+
+
+class Collector:
+    """Gathers a worker's records into a finished cell."""
+
+    def __init__(self, cell: Cell, run: str) -> None:
+        self.cell = cell
+        self.run = run
+        self.rows: list[Row] = []
+        self.findings: list[dict[str, Any]] = []
+        self.batches: list[dict[str, Any]] = []
+        self.metadata: dict[str, Any] = {}
+        self.left_out: dict[str, list[int]] = {}
+
+    def record(self, sent: dict[str, Any]) -> None:
+        """Take one record in."""
+        if "row" in sent:
+            self.rows.append(row_of(self.run, self.cell.process, sent["row"]))
+        elif "finding" in sent:
+            self.findings.append({"part": self.cell.part, **sent["finding"]})
+        elif "left_out" in sent:
+            self.left_out[sent["left_out"]["workload"]] = sent["left_out"]["bodies"]
+        elif "metadata" in sent:
+            self.metadata = sent["metadata"]
+        elif "batches" in sent:
+            name = f"{self.cell.unit}/{sent['batches']['operation']}"
+            self.batches.append({"metadata": self.metadata, **sent["batches"], "name": name})
+
+    def keep_finished(self) -> None:
+        """After a death that was no codec's, keep what stands by itself: the operations before the last one."""
+        last = self.rows[-1].operation if self.rows and self.cell.part in WHOLE_OPERATIONS else None
+        self.rows = [row for row in self.rows if last and row.operation != last]
+        kept = {row.operation for row in self.rows}
+        self.batches = [batches for batches in self.batches if batches["operation"] in kept]
+
+    def finished(self) -> Finished:
+        """Give the cell."""
+        return Finished(self.cell.key, self.rows, self.findings, self.batches, self.left_out)
+
+
+def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
+    """Complete a worker's row with what the worker does not know."""
+    version = fields.get("codec_version")
+    if version is None:
+        version = version_of(fields["codec"].removesuffix(BASE))
+    return Row(**{**fields, "run": run, "process": process, "codec_version": version})
+
+
+def loss(plan: Plan, cell: Cell, run: str, error: WorkerDied, outcome: str, deaths: int) -> Finished:
+    """Record whom the deaths of a worker cost its figures, on each workload of the cell; "" stands for all codecs."""
+    sources = sources_of(plan, cell)
+    reason = f"{cell.key}: {error}" + (f" ({deaths} times)" if deaths > 1 else "")
+    found = {"codec": error.at, "outcome": outcome, "reason": reason}
+    findings = [{"part": cell.part, "workload": source.workload, **found} for source in sources]
+    fields = [
+        {"workload": source.workload, "message": source.kind, "codec": error.at} for source in sources if error.at
+    ]
+    count = {"operation": "parity", "metric": outcome, "unit": "bodies", "value": 1}
+    return Finished(cell.key, [row_of(run, cell.process, {**place, **count}) for place in fields], findings, [])
+
+
+def held(cell: Cell, source: Source, codec: str) -> dict[str, Any]:
+    """Record that a codec is not measured, since it stayed unmeasured before."""
+    reason = f"{codec or 'all codecs'}: left out, since unmeasured in an earlier part"
+    return {"part": cell.part, "workload": source.workload, "codec": codec, "outcome": UNMEASURED, "reason": reason}
+
+
+def sources_of(plan: Plan, cell: Cell) -> list[Source]:
+    """List the workloads of a cell: one, or for the parity of a corpus one for each kind in it."""
+    if cell.part == "parity" and cell.unit in plan.corpora:
+        return [source for source in plan.sources.values() if source.corpus is plan.corpora[cell.unit]]
+    return [plan.sources[cell.workload]]
+
+
+def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[str, Any]:
+    """Tell a worker what to do."""
+    options = plan.options
+    job = {"part": cell.part, "unit": cell.unit, "seed": options.seed, "process": cell.process}
+    job |= {"gc": options.gc, "pin": options.pin, "flamegraph": options.flamegraph}
+    job |= {"memory_bytes": options.memory_limit_mb * 10**6} if options.memory_limit_mb else {}
+    job |= {"max_body_mb": options.max_body_mb}
+    sources = sources_of(plan, cell)
+    chosen = {source.kind: keep(plan.codecs_for(source.kind, cell.part), without) for source in sources}
+    if cell.part == "parity":
+        corpus = sources[0].corpus
+        places = {source.kind: source.workload for source in sources}
+        size = "size" in plan.options.parts
+        file = {"file": corpus.given.path, "name": corpus.given.file} if corpus else {"file": None}
+        return job | file | {"workloads": places, "codecs": chosen, "size": size}
+    source = sources[0]
+    able = keep(chosen[source.kind], without | unable(journal, source.workload))
+    job |= {
+        "experiment": cell.experiment,
+        "workload": source.workload,
+        "kind": source.kind,
+        "documents": source.documents(options.seed, journal.left_out(source.workload)),
+        "codecs": able,
+    }
+    baseline = BASELINE if BASELINE in able else next(iter(able), "")
+    return job | {"operations": plan.effort.operations, "baseline": baseline, "effort": plan.effort._asdict()}
+
+
+def keep(names: list[str], without: set[str]) -> list[str]:
+    """Leave out what is not to be measured."""
+    return [name for name in names if name not in without]
+
+
+def unable(journal: Journal, workload: str) -> set[str]:
+    """List the codecs that get no figure on a workload: they refused too much, changed a body, or crash."""
+    counts: dict[str, dict[str, float]] = {}
+    for row in (row for cell in journal.cells.values() for row in cell.rows):
+        if row.workload == workload and row.operation == "parity":
+            counts.setdefault(row.codec.removesuffix(BASE), {})[row.metric] = row.value
+    return {codec for codec, found in counts.items() if why_unmeasured(found)}
+
+
+# Raw times as pyperf suites: one file per codec, the same benchmark names in each.
+#
+# So `pyperf compare_to pyperf/orjson.json pyperf/msgpack.json`, `pyperf stats` and `pyperf hist` work on a run. Every
+# run carries the metadata that its own worker collected, or pyperf refuses to merge them.
+
+FOLDER = "pyperf"
+
+
+def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
+    """Write a run's suites.
+
+    Args:
+        directory: the results folder.
+        cells: what the journal holds.
+
+    Returns:
+        The files, `pyperf/CODEC.json`; the baseline's second arm and the floors are codecs of their own here.
+
+    Raises:
+        ResultsError: the disk is full or the folder cannot be written.
+    """
+    runs: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for cell in cells:
+        for batches in cell.pyperf:
+            runs[batches["codec"]][batches["name"]].append(run_of(batches, directory))
+    written, taken = [], set[str]()
+    for codec, benchmarks in sorted(runs.items()):
+        name = codec.replace(BASE, "-base").replace(CONTROL, "-control").replace(": ", "-")
+        taken.add(name := file_name(name, taken))
+        suite = pyperf.BenchmarkSuite([pyperf.Benchmark(benchmark) for benchmark in benchmarks.values()])
+        written.append(write_inside(directory, f"{FOLDER}/{name}.json", suite_bytes(suite)))
+    return written
+
+
+def run_of(batches: dict[str, Any], directory: Path) -> Any:
+    """Make a pyperf run of one worker's batches.
+
+    Raises:
+        ResultsError: pyperf does not take them; no worker sends such.
+    """
+    loops, items = batches["loops"]
+    metadata = {**batches["metadata"], "name": batches["name"], "unit": "second", "loops": loops, "inner_loops": items}
+    if "codec_version" not in metadata:
+        metadata["codec_version"] = version_of(batches["codec"]) or "unknown"
+    try:
+        return pyperf.Run([value / 1e9 for value in batches["values"]], metadata=metadata, collect_metadata=False)
+    except (ValueError, TypeError) as error:
+        raise ResultsError(
+            f"{directory}: its journal holds times that pyperf does not take: {error}; start a new run elsewhere"
+        ) from error
+
+
+def suite_bytes(suite: Any) -> bytes:
+    """Write a suite as JSON; pyperf takes a text stream."""
+    stream = io.StringIO()
+    suite.dump(stream)
+    return stream.getvalue().encode()
+
 
 Progress = Callable[[Cell], None]
 """Called when a cell is finished, or found finished already."""

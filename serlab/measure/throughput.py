@@ -10,13 +10,11 @@ from random import Random
 from statistics import median
 from typing import Any, NamedTuple
 
-from serlab.measure.crew import Crew, Order
-from serlab.measure.gil import HOLDS, RELEASES
-from serlab.measure.load import Emit, bind, load_messages, row
-from serlab.measure.pace import LOAD_OPERATIONS, usable_cores, window_ns, windows
+from serlab.measure.inputs import Emit, bind, load_messages, row
+from serlab.measure.load_workers import HOLDS, RELEASES, Crew, Order, rate_per_s
+from serlab.measure.options import LOAD_OPERATIONS, usable_cores, window_ns, windows
+from serlab.measure.process import PassingError
 from serlab.measure.time import carries
-from serlab.measure.trouble import PassingError
-from serlab.measure.window import rate_per_s
 from serlab.stats import CONTROL
 
 LEAST_BATCH_NS = 200_000

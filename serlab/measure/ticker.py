@@ -15,7 +15,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
-from serlab.measure.pace import TICK_NS
+from serlab.measure.options import TICK_NS
 
 
 def fine_loop() -> asyncio.SelectorEventLoop:

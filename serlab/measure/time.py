@@ -1,6 +1,6 @@
 """Time per message: all codecs of one workload side by side in one process, in short batches in random order.
 
-The figure of a process is the median of its batches, see `serlab.measure.arms`.
+The figure of a process is the median of its batches, see `serlab.measure.interleave`.
 """
 
 import os
@@ -13,17 +13,14 @@ from typing import Any
 import pyperf
 
 from serlab.codecs.base import reason
-from serlab.measure.arms import Arm, calibrate, interleave
-from serlab.measure.compression import twins
-from serlab.measure.effort import COMPRESSION_SHARE
-from serlab.measure.load import Bound, Emit, bind, finding, limits_of, load_messages, row
-from serlab.measure.mark import Mark, open_mark
-from serlab.measure.operations import Work, arm_of, floors_of, has_stage, misdone
+from serlab.measure.inputs import Bound, Emit, bind, finding, limits_of, load_messages, row
+from serlab.measure.interleave import DESCRIPTIONS, Arm, calibrate, interleave, pin, settle_gc
+from serlab.measure.operations import Work, arm_of, floors_of, has_stage, misdone, twins
+from serlab.measure.options import COMPRESSION_SHARE
 from serlab.measure.parity import known_outcome
-from serlab.measure.settings import DESCRIPTIONS, pin, settle_gc
-from serlab.measure.trouble import reraise_passing
+from serlab.measure.process import Mark, open_mark, reraise_passing
 from serlab.messages import to_document
-from serlab.outcomes import COMPRESSION
+from serlab.records import COMPRESSION
 from serlab.stats import CONTROL, FLOOR
 
 Turn = Callable[[], object]
@@ -35,7 +32,7 @@ def run(job: dict[str, Any], emit: Emit, turn: Turn | None = None) -> None:
 
     Args:
         job: workload, kind, seed, documents, codecs, operations, baseline, process, effort (rounds, batch_ns, arm_ns),
-            gc and pin (see `serlab.measure.settings`), mark (a file descriptor).
+            gc and pin (see `serlab.measure.interleave`), mark (a file descriptor).
         emit: receives rows, findings and the batches for pyperf.
         turn: waits for this process's turn, where several measure by turns.
     """

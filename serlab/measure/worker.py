@@ -16,14 +16,14 @@ from typing import Any
 
 from serlab.codecs.base import reason
 from serlab.errors import SerlabError
-from serlab.measure.trouble import is_passing
-from serlab.orphans import die_with_parent
+from serlab.measure.process import is_passing
+from serlab.scratch import die_with_parent
 
 PARTS = {
-    "parity": "serlab.measure.bodies",
+    "parity": "serlab.measure.parity",
     "memory": "serlab.measure.memory",
     "time": "serlab.measure.time",
-    "turns": "serlab.measure.turns",
+    "turns": "serlab.measure.paired",
     "throughput": "serlab.measure.throughput",
     "lag": "serlab.measure.lag",
     # By name only: measuring must not need what the service does.

@@ -6,13 +6,12 @@ object is not kept, that of free-form objects (JSON Schemas, metadata) is.
 """
 
 from serlab.messages.base import UNSET, Message
-from serlab.messages.chat import ChatChunk, ChatResponse
-from serlab.messages.chatrequest import ChatRequest
+from serlab.messages.chat import ChatChunk, ChatRequest, ChatResponse
 from serlab.messages.documents import KINDS, MESSAGE_TYPES, from_document, kind_of, message_type
 from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
+from serlab.messages.extra import to_document
 from serlab.messages.generate import GenerateRequest, GenerateResponse
 from serlab.messages.pointer import apply_extra, first_difference, same
-from serlab.messages.writing import to_document
 
 __all__ = [
     "KINDS",

@@ -1,4 +1,4 @@
-"""Document → message, lossless; the way back is in `serlab.messages.writing`.
+"""Document → message, lossless; the way back is in `serlab.messages.extra`.
 
 The types convert strictly and forbid unknown fields, so a document that converts has lost nothing: one C-speed call
 is both the conversion and the check. Only a document that does not convert is walked in Python; what does not fit
@@ -17,15 +17,12 @@ import msgspec
 import numpy as np
 
 from serlab.errors import DocumentError, UnknownNameError
-from serlab.messages import finite
-from serlab.messages.base import Message, Part
-from serlab.messages.chat import ChatChunk, ChatResponse
-from serlab.messages.chatrequest import ChatRequest
-from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
-from serlab.messages.finite import set_field
+from serlab.messages import base
+from serlab.messages.base import Message, Part, set_field
+from serlab.messages.chat import ChatChunk, ChatRequest, ChatResponse
+from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse, pack_vectors
 from serlab.messages.generate import GenerateRequest, GenerateResponse
 from serlab.messages.pointer import token
-from serlab.messages.vectors import pack_vectors
 
 MESSAGE_TYPES: dict[str, type[Message]] = {
     type_.__name__: type_
@@ -119,7 +116,7 @@ def from_document(kind: str | type, document: Any) -> Any:
     all_finite = inspect(document)
     message = converter(kind if isinstance(kind, str) else kind.__name__)(document)
     if all_finite and isinstance(message, Message):
-        set_field(message, "seal", finite.unbroken)
+        set_field(message, "seal", base.unbroken)
     return message
 
 
@@ -140,7 +137,7 @@ def inspect(document: Any) -> bool:
             for value in [value for value in rest if not isinstance(value, JSON)]:
                 got = f"expected a JSON value, got a {type(value).__name__}; convert it before"
                 raise DocumentError(f"{pointer_to(value, values, above)}: {got}")
-            all_finite = all_finite and finite.is_finite([value for value in rest if isinstance(value, FLOATS)])
+            all_finite = all_finite and base.is_finite([value for value in rest if isinstance(value, FLOATS)])
         if not all_text(chain.from_iterable(objects)):
             holder = next(value for value in objects if not all_text(value))
             key = next(key for key in holder if not isinstance(key, str))
@@ -205,7 +202,7 @@ def converter(kind: str, sealing: bool = False, look: Look | None = None) -> Cal
         except RecursionError as error:
             raise too_deep(kind) from error
         if sealing:
-            set_field(message, "seal", finite.unbroken)
+            set_field(message, "seal", base.unbroken)
         return message
 
     if type_ is EmbeddingResponse:

@@ -7,6 +7,9 @@ from typing import Annotated
 
 from serlab.messages.base import (
     UNSET,
+    AnyError,
+    AnyLogprobs,
+    ContentFilterResults,
     Count,
     Int,
     Json,
@@ -16,12 +19,13 @@ from serlab.messages.base import (
     Opt,
     Part,
     Prompt,
+    PromptFilterResult,
     Text,
     Texts,
     Tokens,
+    Usage,
 )
-from serlab.messages.common import AnyError, AnyLogprobs, ContentFilterResults, PromptFilterResult, Usage
-from serlab.messages.settings import ResponseFormat, StreamOptions
+from serlab.messages.content import ResponseFormat, StreamOptions
 
 
 class GenerateRequest(Message):

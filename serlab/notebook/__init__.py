@@ -16,8 +16,8 @@ from serlab.errors import MissingPackageError, ResultsError
 from serlab.measure.options import PARTS, Options
 from serlab.measure.plan import make_plan
 from serlab.measure.wire import WIRE, taken
-from serlab.report.cells import readable as read_cells
-from serlab.report.units import show
+from serlab.report.formatting import readable as read_cells
+from serlab.report.formatting import show
 from serlab.results import ENVIRONMENT, PARQUET, load_environment, load_results
 
 STORED = "stored"

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from serlab.report.figures.data import Values, control_of, middle, summed
+from serlab.report.formatting import SIZE, TIME, scaled, three_digits
 from serlab.report.tables import baseline_of
-from serlab.report.units import SIZE, TIME, scaled, three_digits
-from serlab.report.wire import PREFIX, baseline_in, ratio
-from serlab.report.wirearms import Arms
+from serlab.report.wire_tables import PREFIX, Arms, baseline_in, ratio
 from serlab.stats import CONTROL, TIE, Estimate, paired_difference, paired_ratio, verdict
 
 LESS, MORE = "less", "more"
@@ -355,7 +354,7 @@ def wire_controls(
 ) -> dict[str, Estimate]:
     """Give each workload's A/A ratio on the wire: of the divisor's group, or of its experiment's first that has one.
 
-    As the tables take it (`serlab.report.wirearms`): there not every group holds a second baseline.
+    As the tables take it (`serlab.report.wire_tables`): there not every group holds a second baseline.
     """
     found = {name: again(arms) for name, arms in bottom.items() if baseline_in(arms)}
     if missing := bottom.keys() - found.keys():

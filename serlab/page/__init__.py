@@ -2,9 +2,9 @@
 
 The way: `data` gathers what the page holds as JSON, `panels` what its figures show and `charts` how, `write` puts it
 into the template under `assets`, with Vega-Lite beside it. The calculator (`assets/model.js`, `assets/ranking.js`) is
-the twin of `serlab.decide.model` and `serlab.decide.ranking`; `tests/test_page_calculator.py` holds the two together.
+the twin of `serlab.decide.cost` and `serlab.decide.ranking`; `tests/test_page_calculator.py` holds the two together.
 """
 
-from serlab.page.write import PAGE, page_of, write_page
+from serlab.page.build import PAGE, page_of, write_page
 
 __all__ = ["PAGE", "page_of", "write_page"]

@@ -4,23 +4,263 @@ CSV and JSON carry full figures with units in the headers; the others are for re
 machine, the versions and the number of processes, but CSV, which has no place for one: there it is a text of its own.
 """
 
+import html
 import json
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.folders import write_inside
-from serlab.report.cells import is_number, lines, readable
-from serlab.report.latex import NOTHING, to_tex
-from serlab.report.load import TITLES as LOAD_TITLES
+from serlab.report.formatting import Column, is_number, lines, readable
+from serlab.report.load_test import TITLES as LOAD_TITLES
 from serlab.report.tables import build_tables, without_figures
-from serlab.report.webpage import to_html
-from serlab.report.wire import TITLE as WIRE_TITLE
+from serlab.report.wire_tables import TITLE as WIRE_TITLE
 from serlab.results import MACHINE, load_environment, load_results
 from serlab.visible import inline, visible
+
+# HTML tables: a page of its own, without scripts or anything from elsewhere.
+
+NOTHING = "Not measured in this run."
+# The page scrolls and not the table, or its heading could not stay in sight.
+STYLE = """
+:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
+body { margin: 2rem auto; width: fit-content; padding: 0 1rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption { position: sticky; left: 1rem; max-width: min(66rem, 100vw - 3rem); text-align: left; padding-bottom: .8rem; }
+th, td { padding: .25rem .7rem; text-align: left; border-bottom: 1px solid #8884; white-space: nowrap; }
+th.number, td.number { text-align: right; }
+thead th { position: sticky; top: 0; background: Canvas; border-bottom: 2px solid; }
+tr:hover { background: #8882; }
+"""
+
+
+def to_html(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
+    """Write a page with one table."""
+    shown = readable(table, columns)
+    body = f"<p>{html.escape(caption)}</p><p>{NOTHING}</p>" if table.empty else html_table(shown, caption)
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
+    title = html.escape(caption.split(".")[0])
+    return f'<!doctype html><html lang="en"><head>{head}<title>{title}</title></head><body>{body}</body></html>\n'
+
+
+def html_table(columns: Sequence[Column], caption: str) -> str:
+    """Write the table element."""
+    head = "".join(f'<th scope="col"{kind(column)}>{html.escape(column.heading)}</th>' for column in columns)
+    rows = "".join(f"<tr>{html_cells(row, columns)}</tr>\n" for row in lines(columns))
+    parts = f"<caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return f"<table>{parts}</table>"
+
+
+def html_cells(row: Sequence[str], columns: Sequence[Column]) -> str:
+    """Write the cells of a row; the first names it."""
+    cells = [f"<td{kind(column)}>{html.escape(cell)}</td>" for cell, column in zip(row, columns, strict=True)]
+    return f'<th scope="row"{kind(columns[0])}>{html.escape(row[0])}</th>' + "".join(cells[1:])
+
+
+def kind(column: Column) -> str:
+    """Give the class of a cell."""
+    return " class=number" if column.is_number else ""
+
+
+# LaTeX tables in the style of booktabs, which break over pages and fit on them.
+#
+# A table takes the largest letters with which it fits on an upright page of A4, then on one on its side; what is wider
+# still goes on in a second table with the same first columns. A fragment needs booktabs, longtable and pdflscape;
+# `standalone` gives a document that any LaTeX compiles. Fonts are Computer Modern in its oldest encoding, since every
+# TeX has it: an accent is a command, what the encoding lacks is written in mathematics, and what no font of it has as
+# its Unicode number. So the text is ASCII.
+#
+# Source: LaTeX's reference manual, "Accents" and `\\`, which takes what follows for its argument if that begins with
+# `[` or `*`; so do the rules of booktabs.
+
+SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    '"': "''",
+    "µ": r"$\mu$",
+    "–": "--",
+    "…": r"\dots{}",
+    "’": "'",
+}
+SPECIAL |= {character: f"${character}$" for character in "<>|"}
+SPECIAL |= {"×": r"$\times$", "→": r"$\to$", "≤": r"$\le$", "≥": r"$\ge$", "≈": r"$\approx$", "−": "$-$"}
+SPECIAL |= {"ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}"}
+SPECIAL |= {"ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}"}
+ACCENTS = dict(
+    zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0323\u0327", "`'^~=u.\"rHvdc", strict=True)
+)
+"""Combining mark → the command that sets it over or under a letter."""
+
+
+def accented(character: str) -> str:
+    """Write a letter with one mark; "" if it is none, or the mark has no command."""
+    base, *marks = list(unicodedata.normalize("NFD", character))
+    if len(marks) != 1 or marks[0] not in ACCENTS or not base.isascii():
+        return ""
+    # An i gives up its dot for a mark above it.
+    return f"\\{ACCENTS[marks[0]]}{{{base if base not in 'ij' else chr(92) + base}}}"
+
+
+LATIN = {one: text for one in map(chr, (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))) if (text := accented(one))}
+"""Letters that LaTeX builds from others in any encoding, and how."""
+SPECIAL |= LATIN
+ARGUMENTS = ("[", "*")
+"""What a cell must not begin with: the command before it would take that for its argument."""
+
+MARGIN_MM = 15
+POINTS_PER_MM = 72.27 / 25.4
+UPRIGHT, ASIDE = (210 - 2 * MARGIN_MM) * POINTS_PER_MM, (297 - 2 * MARGIN_MM) * POINTS_PER_MM
+"""Points between the margins of A4."""
+LETTERS = {"normalsize": 5.2, "small": 4.8, "footnotesize": 4.45, "scriptsize": 4.15}
+"""Size → a letter's width in points with a little to spare: a digit of Computer Modern takes 5.0, 4.6, 4.3 and 4.0.
+Smaller ones cannot be read in print."""
+TIED = " ="
+UNTIED = r"\phantom{ =}"
+"""Stands in for the mark, so that the figures above and below a tie are in line with its own."""
+GAP = 3.0
+"""Points at each side of a cell."""
+PREAMBLE = rf"""\documentclass[a4paper]{{article}}
+\usepackage[margin={MARGIN_MM}mm]{{geometry}}
+\usepackage{{booktabs,longtable,pdflscape}}
+\pagestyle{{empty}}
+\begin{{document}}
+"""
+END = "\\end{document}\n"
+
+
+class Fit(NamedTuple):
+    """How a table is set.
+
+    Attributes:
+        letters: name of the size.
+        aside: whether the page lies on its side.
+        parts: the columns of each table.
+    """
+
+    letters: str
+    aside: bool
+    parts: list[list[Column]]
+
+
+def to_tex(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
+    """Write a LaTeX table, to be included by a document that loads booktabs, longtable and pdflscape."""
+    if table.empty:
+        return f"% {tex(caption)}\n{NOTHING}\n"
+    fit = fit_of([
+        column._replace(heading=spelled(column.heading), cells=[*map(spelled, column.cells)])
+        for column in readable(table, columns)
+    ])  # fmt: skip
+    parts = [part(some, caption, i) for i, some in enumerate(fit.parts)]
+    start = [r"\begin{landscape}"] if fit.aside else []
+    settings = [
+        rf"\begingroup\{fit.letters}",
+        rf"\setlength{{\tabcolsep}}{{{GAP:g}pt}}\setlength{{\LTcapwidth}}{{\linewidth}}",
+    ]
+    end = [r"\end{landscape}"] if fit.aside else []
+    return "\n".join([*start, *settings, *parts, r"\endgroup", *end, ""])
+
+
+def standalone(text: str) -> str:
+    """Make a whole document of a fragment."""
+    return f"{PREAMBLE}{text}{END}"
+
+
+def fit_of(columns: list[Column]) -> Fit:
+    """Choose letters, the page's side and how many tables."""
+    for aside, room in ((False, UPRIGHT), (True, ASIDE)):
+        for letters, size in LETTERS.items():
+            if sum(width(column, size) for column in columns) <= room:
+                return Fit(letters, aside, [columns])
+    letters, size = list(LETTERS.items())[-1]
+    return Fit(letters, True, split(columns, size))
+
+
+def split(columns: list[Column], size: float) -> list[list[Column]]:
+    """Spread columns over tables that fit on a page on its side, each beginning with those that name the rows."""
+    count = next((i for i, column in enumerate(columns) if column.is_number), len(columns))
+    # Where nothing but names stands, there is nothing to repeat.
+    keys, rest = (columns[:count], columns[count:]) if count < len(columns) else ([], columns)
+    parts = [list(keys)]
+    for column in rest:
+        if len(parts[-1]) > len(keys) and sum(width(one, size) for one in [*parts[-1], column]) > ASIDE:
+            parts.append(list(keys))
+        parts[-1].append(column)
+    return parts
+
+
+def width(column: Column, size: float) -> float:
+    """Estimate a column's width in points."""
+    longest = max(map(len, [*head_lines(column), *column.cells]), default=0)
+    return longest * size + 2 * GAP
+
+
+def head_lines(column: Column) -> list[str]:
+    """Break a heading into lines that are no longer than the cells, where it has spaces."""
+    room = max(map(len, column.cells), default=0)
+    found = [""]
+    for word in column.heading.split():
+        if len(found[-1]) > 1 and len(found[-1]) + 1 + len(word) > room:
+            found.append("")
+        found[-1] = f"{found[-1]} {word}".strip()
+    return found
+
+
+def part(columns: list[Column], caption: str, number: int) -> str:
+    """Write one table."""
+    align = "".join("r" if column.is_number else "l" for column in columns)
+    head = " & ".join(map(head_of, columns)) + r" \\"
+    title = rf"\caption{{{tex(caption)}}} \\" if not number else r"\caption[]{(continued)} \\"
+    cells = lines([column._replace(cells=aligned(column)) for column in columns])
+    rows = [" & ".join(row) + r" \\" for row in cells]
+    starts = starts_of(columns)
+    rows = ["\\addlinespace\n" * start + row for start, row in zip(starts, rows, strict=True)]
+    first = [title, r"\toprule", head, r"\midrule", r"\endfirsthead"]
+    later = [r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule", r"\endlastfoot"]
+    return "\n".join([rf"\begin{{longtable}}{{@{{}}{align}@{{}}}}", *first, *later, *rows, r"\end{longtable}"])
+
+
+def starts_of(columns: list[Column]) -> list[bool]:
+    """Tell which rows begin a group: what stands left of the codec differs from the row above."""
+    left = list(takewhile(lambda column: column.heading != "codec" and not column.is_number, columns))
+    keys = lines(left) or [()] * max(len(column.cells) for column in columns)
+    return [i > 0 and key != keys[i - 1] for i, key in enumerate(keys)]
+
+
+def aligned(column: Column) -> list[str]:
+    """Write a column's cells, in line with each other where some bear the mark of a tie."""
+    has_ties = any(cell.endswith(TIED) for cell in column.cells)
+    return [tex(cell) + UNTIED * (has_ties and not cell.endswith(TIED)) for cell in column.cells]
+
+
+def head_of(column: Column) -> str:
+    """Write a heading."""
+    found = list(map(tex, head_lines(column)))
+    side = "r" if column.is_number else "l"
+    return found[0] if len(found) == 1 else rf"\shortstack[{side}]{{" + r"\\".join(found) + "}"
+
+
+def tex(text: str) -> str:
+    """Escape what LaTeX would read as a command, and write what its fonts lack."""
+    shown = "".join(SPECIAL.get(one, one) for one in spelled(text))
+    return f"{{}}{shown}" if shown.lstrip().startswith(ARGUMENTS) else shown
+
+
+def spelled(text: str) -> str:
+    """Write what no font has as its number, so that the width can be estimated; letters with marks as one."""
+    return "".join(one if has(one) else f"[U+{ord(one):04X}]" for one in unicodedata.normalize("NFC", visible(text)))
+
+
+def has(character: str) -> bool:
+    """Tell whether a character can be set."""
+    return character in SPECIAL or (character.isascii() and character.isprintable())
+
 
 TITLES = {
     "size": "Mean bytes per message",
@@ -134,3 +374,136 @@ FORMATS: dict[str, Writer] = {
     "json": to_json,
 }
 """File suffix → writer."""
+
+
+# One table of a run, cut to some rows and columns, as a text.
+
+
+class Exported(NamedTuple):
+    """A table as a text.
+
+    Attributes:
+        text: in the format that was asked for.
+        caption: what stands above it, and with CSV has to stand elsewhere.
+    """
+
+    text: str
+    caption: str
+
+
+def export_table(
+    directory: str | Path,
+    name: str,
+    format_: str = "md",
+    selections: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    whole: bool = False,
+) -> Exported:
+    """Write one table of a run.
+
+    Args:
+        directory: a results folder.
+        name: of the table: size, time, memory, summary, paired, throughput, lag.
+        format_: md, csv, tex, html or json.
+        selections: `COLUMN=VALUE,VALUE`; a row stays if every selection holds it.
+        columns: which, in this order; none: all. For reading, a figure brings its interval along.
+        whole: a LaTeX document in place of a fragment.
+
+    Returns:
+        The text and the caption.
+
+    Raises:
+        ResultsError: the folder holds no results.
+        NotMeasuredError: the run has no such table, or no row is left.
+        UnknownNameError: there is no such table, format, column or value.
+    """
+    if format_ not in FORMATS:
+        raise UnknownNameError.of("format", format_, FORMATS)
+    table = select(table_of(directory, name), selections)
+    for column in columns:
+        check("column", column, table.columns)
+    caption = titled(name, load_environment(directory, MACHINE))
+    text = FORMATS[format_](table, caption, list(columns) or None)
+    return Exported(standalone(text) if whole and format_ == "tex" else text, caption)
+
+
+def table_of(directory: str | Path, name: str) -> pd.DataFrame:
+    """Build a table that has rows.
+
+    Raises:
+        UnknownNameError: there is no such table.
+        NotMeasuredError: the run has no rows for it.
+    """
+    check("table", name, TITLES)
+    rows = load_results(directory)
+    tables = build_tables(rows)
+    table = tables.get(name, pd.DataFrame())
+    if table.empty and (reason := without_figures(rows)):
+        raise NotMeasuredError(f"the table {name}: {reason}; `serlab check` lists the bodies")
+    if table.empty:
+        raise NotMeasuredError.of(
+            f"the table {name}", "its rows", held_by(tables), f"serlab {COMMANDS.get(name, 'compare')}"
+        )
+    return table
+
+
+def held_by(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Name the tables that have rows."""
+    return [name for name, table in tables.items() if not table.empty]
+
+
+COMMANDS = {
+    "size": "size",
+    "time": "time",
+    "memory": "memory",
+    "paired": "time --base VENV",
+    "throughput": "throughput",
+    "lag": "throughput",
+    "wire": "wire all",
+}
+"""Table → the subcommand that measures its rows, `compare` aside."""
+
+
+def select(table: pd.DataFrame, selections: Iterable[str]) -> pd.DataFrame:
+    """Keep the rows that every selection holds.
+
+    Args:
+        table: with a column for each selection.
+        selections: `COLUMN=VALUE,VALUE`.
+
+    Raises:
+        UnknownNameError: no such column or value, or a selection of another form.
+        NotMeasuredError: each value is there, but not all together.
+    """
+    kept = table
+    for selection in selections:
+        column, sign, text = selection.partition("=")
+        if not sign:
+            raise UnknownNameError(f"selection {selection!r}: expected COLUMN=VALUE[,VALUE]; "
+                                   f"columns are {', '.join(table.columns)}")  # fmt: skip
+        check("column", column, table.columns)
+        known = table[column].astype(str)
+        values = values_of(text, set(known))
+        for value in values:
+            check(f"{column} in this table", value, known.unique())
+        kept = kept[kept[column].astype(str).isin(values)]
+    if kept.empty:
+        raise NotMeasuredError(f"the selection {' '.join(selections)}: expected rows that hold all of it, got none; "
+                               f"leave one out")  # fmt: skip
+    return kept.reset_index(drop=True)
+
+
+def values_of(text: str, known: set[str]) -> list[str]:
+    """Split values at commas, unless the whole is one: a corpus may have a comma in its name."""
+    return [text] if text in known else [value.strip() for value in text.split(",")]
+
+
+def check(what: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name that is not there.
+
+    Raises:
+        UnknownNameError: with what is there.
+    """
+    names = [str(one) for one in known]
+    if name not in names:
+        raise UnknownNameError.of(what, name, names)

@@ -5,14 +5,160 @@ from typing import Any
 
 import pandas as pd
 
-from serlab import outcomes
+from serlab import records as outcomes
 from serlab.codecs import codec_for
-from serlab.outcomes import COMMON, COMPRESSION, FAILED, UNMEASURED, body_count, why_unmeasured
-from serlab.report.floors import floor_values
-from serlab.report.load import METRICS, load_tables
-from serlab.report.paired import own, paired_table
-from serlab.report.wire import wire_table
-from serlab.stats import CONTROL, FLOOR, Estimate, geometric_mean, paired_ratio, verdict
+from serlab.records import COMMON, COMPRESSION, FAILED, UNMEASURED, body_count, why_unmeasured
+from serlab.report.formatting import three_digits
+from serlab.report.load_test import METRICS, load_tables
+from serlab.report.wire_tables import is_wire, wire_table
+from serlab.stats import (
+    AGAIN,
+    BASE,
+    CONTROL,
+    FLOOR,
+    FLOOR_COPY,
+    FLOOR_STRINGS,
+    PAIRED,
+    Estimate,
+    geometric_mean,
+    margin,
+    paired_ratio,
+    verdict,
+)
+
+# How far from the limit: which lower bound an operation has, if it has one.
+#
+# | operation | bound |
+# | --- | --- |
+# | encode, serialize, relay | the copy: that many bytes have to be written |
+# | decode, and the access curve where it reads something | the strings: each text that is given out has to be made |
+# | stream | both: each chunk is encoded and decoded |
+#
+# Only an operation that cannot leave the work out has a bound. Others may: a stage leaves it to the next one (populate
+# and convert of a library that works on messages themselves, deserialize of a view), a view gives a part of the
+# message that it has not read (read-one, where the field is no text), vectors are arrays on the bytes, compression
+# writes less.
+
+Values = Mapping[int, float]
+"""Process → nanoseconds per message."""
+
+WRITES = ("encode", "serialize", "relay")
+UNBOUND_READS = ("read-one", "read-0%")
+
+
+def floor_values(operation: str, arms: Mapping[str, Values]) -> dict[int, float]:
+    """Return the lower bound of a group.
+
+    Args:
+        operation: of the group.
+        arms: arm's name → its figures; of an older run also floors that are no bound of the operation.
+
+    Returns:
+        Process → nanoseconds per message; empty where the operation has no bound or it was not measured.
+    """
+    copy, strings = arms.get(FLOOR_COPY, {}), arms.get(FLOOR_STRINGS, {})
+    if operation in WRITES:
+        return dict(copy)
+    if operation == "decode" or (operation.startswith("read-") and operation not in UNBOUND_READS):
+        return dict(strings)
+    if operation != "stream":
+        return {}
+    return {process: copy[process] + strings[process] for process in copy.keys() & strings.keys()}
+
+
+# Rows of two environments, timed by turns in one run → one table: head against base.
+#
+# The margin is how far this environment strays from itself between two processes of a pair (A/A), as a factor: the end
+# of that interval that is farther from 1.
+
+
+def paired_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare the two environments of a run.
+
+    Args:
+        rows: the tidy table.
+
+    Returns:
+        One row for each workload, operation and codec that both timed, the largest effects first; empty where the run
+        had one environment only.
+    """
+    times = rows[rows["metric"] == PAIRED]
+    codecs = [codec.removesuffix(BASE) for codec in times["codec"].unique() if codec.endswith(BASE)]
+    wanted = times[times["codec"].isin(codecs)].drop_duplicates(["workload", "operation", "codec"])
+    records = [record_of(rows, *place) for place in wanted[["workload", "operation", "codec"]].itertuples(index=False)]
+    table = pd.DataFrame([record for record in records if record["pairs"]])
+    if table.empty:
+        return table
+    effect = table["ratio"].map(lambda ratio: max(ratio, 1 / ratio))
+    ranked = table.assign(_tie=table["verdict"] == "tie", _effect=-effect)
+    return ranked.sort_values(["_tie", "_effect"], kind="stable", ignore_index=True).drop(columns=["_tie", "_effect"])
+
+
+def record_of(rows: pd.DataFrame, workload: str, operation: str, codec: str) -> dict[str, Any]:
+    """Compare one codec in one group."""
+    group = rows[(rows["workload"] == workload) & (rows["operation"] == operation)]
+    head, base = arm(group, codec, PAIRED), arm(group, codec + BASE, PAIRED)
+    estimate = paired_ratio(head, base)
+    control = paired_ratio(arm(group, codec, AGAIN), head)
+    return {
+        "workload": workload,
+        "operation": operation,
+        "codec": codec,
+        "base_version": version_of(group, codec + BASE),
+        "head_version": version_of(group, codec),
+        "base_ns": pd.Series(base, dtype=float).median(),
+        "head_ns": pd.Series(head, dtype=float).median(),
+        "ratio": estimate.value,
+        "ratio_low": estimate.low,
+        "ratio_high": estimate.high,
+        "margin": margin(control),
+        "verdict": verdict(estimate, control),
+        "pairs": estimate.n,
+    }
+
+
+def arm(group: pd.DataFrame, codec: str, metric: str) -> dict[int, float]:
+    """Map process to figure."""
+    rows = group[(group["codec"] == codec) & (group["metric"] == metric)]
+    return dict(zip(rows["process"], rows["value"], strict=True))
+
+
+def version_of(group: pd.DataFrame, codec: str) -> str:
+    """Look up the version of a codec's library."""
+    versions = group[group["codec"] == codec]["codec_version"]
+    return str(versions.iloc[0]) if len(versions) else ""
+
+
+def own(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the other environment and the wire, whose figures have tables of their own."""
+    codecs = rows["codec"].str.removesuffix(CONTROL)
+    return rows[~codecs.str.endswith(BASE) & ~is_wire(rows)]
+
+
+def paired_lines(rows: pd.DataFrame) -> list[str]:
+    """Say how two environments stand to each other: a line for each difference and one for the ties.
+
+    Args:
+        rows: the tidy table.
+
+    Returns:
+        The lines; none where the run had one environment only.
+    """
+    table = paired_table(rows)
+    if table.empty:
+        return []
+    lines = [line_of(row) for row in table[table["verdict"] != "tie"].to_dict("records")]
+    ties = int((table["verdict"] == "tie").sum())
+    return ["Head against base, the largest differences first:", *lines, f"{ties} of {len(table)} figures tie"]
+
+
+def line_of(row: dict[Any, Any]) -> str:
+    """Write one difference with its interval and margin."""
+    low, value, high, margin = (three_digits(row[name]) for name in ("ratio_low", "ratio", "ratio_high", "margin"))
+    versions = f"{row['base_version']} → {row['head_version']}"
+    place = f"{row['workload']} {row['operation']} {row['codec']} {versions}"
+    return f"{row['verdict']}: {place}: {value} [{low}, {high}], A/A margin {margin}"
+
 
 NAMES = ("size", "time", "memory", "summary")
 OUTCOMES = {name: name.replace("_", " ") for name in (*outcomes.OUTCOMES, UNMEASURED)}

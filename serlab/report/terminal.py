@@ -8,11 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from serlab.console import literal
-from serlab.report.load import load_summaries
-from serlab.report.paired import own
-from serlab.report.tables import OUTCOMES, baseline_of, build_tables, common_lines, without_figures
-from serlab.report.units import show
-from serlab.report.wiresummary import wire_summaries
+from serlab.report.formatting import show
+from serlab.report.load_test import load_summaries
+from serlab.report.tables import OUTCOMES, baseline_of, build_tables, common_lines, own, without_figures
+from serlab.report.wire_summary import wire_summaries
 from serlab.stats import band
 
 BUSY = 0.15

@@ -17,13 +17,11 @@ from serlab.errors import MissingPackageError
 INSTALL = "pip install 'serlab[service]'"
 
 try:
-    from serlab.service.engine import Engine
-    from serlab.service.faults import Faults
-    from serlab.service.latency import Latency
+    from serlab.service.api_errors import Stats
+    from serlab.service.model import Engine
     from serlab.service.process import spawned
     from serlab.service.server import ModelServer, run_until_signal, running
-    from serlab.service.settings import Addresses, Settings
-    from serlab.service.stats import Stats
+    from serlab.service.settings import Addresses, Faults, Latency, Settings
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"granian", "starlette", "grpc", "trustme"}:
         raise

@@ -5,14 +5,132 @@ after so many turns of the event loop, while their connection is made or their r
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+import gc
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
-from typing import Any
+from statistics import fmean, median
+from time import perf_counter_ns
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import ClientSession
 
 from serlab.errors import ServiceError
-from serlab.service.caller import Caller
-from serlab.service.gauges import Counters
+from serlab.service.client import Client
+from serlab.service.content import GRPC
+from serlab.service.settings import Addresses
+from serlab.service.timeouts import Caller
+from serlab.service.transport import Transport
+from serlab.service.transports import Http2Transport, open_transport
+from serlab.stats import CONTROL, FLOOR
+
+# What client and server hold while nothing is under way: tasks, descriptors, memory.
+#
+# Two readings around some work tell what the work left behind. A process's own numbers come from Linux's /proc, the
+# server's tasks and answers under way from its `/stats`.
+#
+# Source: proc(5), `statm` and `fd`.
+
+Counters = Callable[[], Awaitable[dict[str, int]]]
+"""Asks a server for its counters."""
+
+PAUSE_S = 0.02
+"""Between two looks at whether all is done: a look is itself work for both sides."""
+
+
+PATIENCE_S = 60.0
+"""How long both sides may take to come to rest: long against a process that waits its turn on a busy machine."""
+
+
+class Gauge(NamedTuple):
+    """What a process holds.
+
+    Attributes:
+        tasks: of its event loop.
+        descriptors: open files and sockets.
+        memory_bytes: of it that is resident.
+    """
+
+    tasks: int
+    descriptors: int
+    memory_bytes: int
+
+
+class Sides(NamedTuple):
+    """A figure of either side."""
+
+    client: Gauge
+    server: Gauge
+
+
+def gauge(pid: int, tasks: int) -> Gauge:
+    """Read what a process holds.
+
+    Args:
+        pid: of the process.
+        tasks: that its event loop has; nobody outside can count them.
+
+    Raises:
+        ServiceError: this system does not tell.
+    """
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return Gauge(tasks, descriptors(pid), pages * os.sysconf("SC_PAGE_SIZE"))
+    except OSError as error:
+        raise ServiceError(f"process {pid}: expected its numbers in /proc, got {error}; this needs Linux") from error
+
+
+def descriptors(pid: int) -> int:
+    """Count the files and sockets of a process."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+@asynccontextmanager
+async def watched(addresses: Addresses) -> AsyncIterator[Counters]:
+    """Ask a server for its counters, over one connection that is there all the time."""
+    async with ClientSession(addresses.http) as session:
+
+        async def stats() -> dict[str, int]:
+            async with session.get("/stats") as answer:
+                found: dict[str, int] = await answer.json()
+                return found
+
+        yield stats
+
+
+async def idle_tasks(stats: Counters) -> tuple[int, int]:
+    """Count the tasks of client and server while no call is under way."""
+    return len(asyncio.all_tasks()), (await stats())["tasks"]
+
+
+async def settled(stats: Counters, pid: int, idle: tuple[int, int], patience_s: float = PATIENCE_S) -> Sides:
+    """Wait until no task is left beside those of idle processes, or patience ends; read what both sides hold.
+
+    Args:
+        stats: of the server.
+        pid: the server's process.
+        idle: tasks of client and server beforehand.
+        patience_s: after which tasks that are there still count as left.
+
+    Raises:
+        ServiceError: the server is still at an answer then.
+    """
+    tasks, active = idle, 0
+    for _ in range(max(1, round(patience_s / PAUSE_S))):
+        found = await stats()
+        tasks, active = (len(asyncio.all_tasks()), found["tasks"]), found["active"]
+        if not active and tasks[0] <= idle[0] and tasks[1] <= idle[1]:
+            break
+        await asyncio.sleep(PAUSE_S)
+    if active:
+        raise ServiceError(f"the server: expected it idle within {patience_s:g} s, got {active} answers under way")
+    gc.collect()
+    return Sides(gauge(os.getpid(), tasks[0]), gauge(pid, tasks[1]))
+
 
 AT_ONCE = 20
 """Calls that are under way at the same time."""
@@ -22,8 +140,6 @@ MOST_TURNS = 60
 """Of the event loop, after which such a call is left; a connection with TLS and a request take about half as many."""
 MOST_TOKENS = 10
 """After which a stream is left."""
-PATIENCE_S = 60.0
-"""How long nothing may happen until an event counts as never to come: long against a process that waits its turn."""
 BEGUN = ("active", "completed", "cancelled", "cut", "failed")
 """Counters of a server that add up to the answers that it has begun."""
 
@@ -223,3 +339,127 @@ class Reader:
             self.task.result()
         if not self.received:
             raise ServiceError(f"a stream: expected a token within {patience_s:g} s, got none")
+
+
+# What a server still does for a call that was left: how long, and how many tokens.
+#
+# One stream at a time is left when a random number of its tokens have come. The server's counters then tell when it is
+# at no answer any more, and how many tokens it made; they are asked for without a pause over a connection of their
+# own, so the answer is late by about one such question, which is an arm of its own: `floor: poll`.
+#
+#     told             the client leaves as its transport does it; see docs/service.md, Leaving a call     told (A/A)
+# the same, over another connection     untold           HTTP/2 by httpx2 as it is, without RST_STREAM: the server
+# works on to the end of the answer, which                      is short here (`SHORT`), for it would otherwise have
+# none     floor: poll      one question while the server is idle
+
+TOLD, UNTOLD, POLL = "told", "untold", FLOOR + "poll"
+SHORT, TRIES = 50, 10
+"""Tokens of an answer that nobody stops; and how many may be over before one is left in time."""
+ROUND_NS, LEAST_ROUNDS, MOST_ROUNDS = 2_500_000, 3, 60
+"""Of an arm's time, for each call: 16 in a quick run."""
+
+
+@dataclass(slots=True)
+class LeavingArm:
+    """One way of leaving calls, and what came of it.
+
+    Attributes:
+        name: of the arm.
+        transport: that carries the calls; None for the floor, which makes none.
+        requests: what is asked for.
+        lags: from each cancel until the server was seen idle, in nanoseconds.
+        wasted: tokens of each call that were made and had not come when it was cancelled.
+    """
+
+    name: str
+    transport: Transport | None
+    requests: Sequence[Any]
+    lags: list[int] = field(default_factory=list)
+    wasted: list[int] = field(default_factory=list)
+
+    def figures(self) -> dict[str, float]:
+        """Give metric → figure: the median of times, the mean of counts; none where no call was left in time."""
+        lags = {"stop-lag": median(self.lags)} if self.lags else {}
+        counts = {"wasted-tokens": fmean(self.wasted)} if self.wasted else {}
+        return lags | counts
+
+    async def close(self) -> None:
+        """Close the transport."""
+        if self.transport is not None:
+            await self.transport.close()
+
+
+def open_arms(name: str, addresses: Addresses, requests: Sequence[Any]) -> list[LeavingArm]:
+    """Open the ways in which a transport can leave a call; to be called in a running event loop.
+
+    Args:
+        name: of a transport, one of `serlab.service.clients.ARMS`.
+        addresses: of the server.
+        requests: for answers that are long against `MOST_TOKENS` tokens.
+    """
+    arms = [LeavingArm(arm, open_transport(name, addresses), requests) for arm in (TOLD, TOLD + CONTROL)]
+    if name == "http2":
+        short = [msgspec.structs.replace(request, max_tokens=SHORT) for request in requests]
+        arms.append(LeavingArm(UNTOLD, Http2Transport(addresses.http, tells=False), short))
+    return [*arms, LeavingArm(POLL, None, requests)]
+
+
+async def leave_by_turns(effort: Mapping[str, int], arms: list[LeavingArm], stats: Counters, random: Random) -> None:
+    """Leave a call by each arm, in random order, again and again, and close the arms.
+
+    Raises:
+        ServiceError: the server was at something else, or did not come to rest.
+    """
+    try:
+        for _ in range(max(LEAST_ROUNDS, min(MOST_ROUNDS, effort["arm_ns"] // ROUND_NS))):
+            for arm in random.sample(arms, len(arms)):
+                await leave_in_time(arm, stats, random)
+    finally:
+        for arm in arms:
+            await arm.close()
+
+
+async def leave_in_time(arm: LeavingArm, stats: Counters, random: Random) -> None:
+    """Leave a call, and another if its answer had ended: a process of a busy machine can wake up late.
+
+    Where none of `TRIES` is left in time, this turn has no figure.
+    """
+    for _ in range(TRIES):
+        if await leave_one(arm, stats, random):
+            return
+
+
+async def leave_one(arm: LeavingArm, stats: Counters, random: Random) -> bool:
+    """Begin a stream, leave it, and watch the server until it is idle.
+
+    Returns:
+        Whether the stream was still under way when it was left; if not, nothing is noted.
+
+    Raises:
+        ServiceError: it was at something before, or did not come to rest.
+    """
+    before = await stats()
+    if before["active"]:
+        raise ServiceError(f"the server: expected it idle before a call, got {before['active']} answers under way")
+    if arm.transport is None:
+        arm.lags.append((await watch(stats, perf_counter_ns()))[0])
+        return True
+    client, tokens = Client(arm.transport, "GenerateRequest", GRPC), random.randint(1, MOST_TOKENS)
+    reader = Reader(client, random.choice(arm.requests), tokens)
+    await reader.begun()
+    left_ns, received = perf_counter_ns(), reader.received
+    if not reader.task.cancel():
+        return False
+    lag_ns, made = await watch(stats, left_ns)
+    arm.lags.append(lag_ns)
+    arm.wasted.append(made - before["tokens"] - received)
+    await asyncio.wait([reader.task])
+    return True
+
+
+async def watch(stats: Counters, since_ns: int) -> tuple[int, int]:
+    """Ask the server until it is idle; give the time since then, and the tokens that it has made in its life."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (found := await stats())["active"]:
+            continue
+    return perf_counter_ns() - since_ns, found["tokens"]

@@ -22,13 +22,19 @@ from serlab import codecs
 from serlab.codecs import JSON, check_verifies, codec_info, open_codec
 from serlab.errors import DecodeError, ServiceError
 from serlab.messages import UNSET
-from serlab.service.caller import Answer, Chunk
-from serlab.service.deadlines import Deadline
-from serlab.service.failures import BrokenError
-from serlab.service.negotiate import ANY_CODEC, BASELINE, EVENTS, FRAMES, GRPC, LINES, Content
-from serlab.service.paths import PATHS
-from serlab.service.transport import Payload, Transport
-from serlab.service.unwrapping import UNWRAPPERS, MessageUnwrapper
+from serlab.service.content import (
+    ANY_CODEC,
+    BASELINE,
+    EVENTS,
+    FRAMES,
+    GRPC,
+    LINES,
+    UNWRAPPERS,
+    Content,
+    MessageUnwrapper,
+)
+from serlab.service.timeouts import Answer, BrokenError, Chunk, Deadline
+from serlab.service.transport import PATHS, Payload, Transport
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -83,7 +89,7 @@ class Client:
         return Payload(self.path, data, self.content.header(), accept.header(), deadline, self.headers)
 
     async def call(self, request: Any, deadline: Deadline | None = None) -> Answer:
-        """Get a whole answer; see `serlab.service.caller.Caller`.
+        """Get a whole answer; see `serlab.service.timeouts.Caller`.
 
         Raises:
             EncodeError: the codec cannot carry the request.
@@ -98,7 +104,7 @@ class Client:
             raise BrokenError(str(error), self.path, True) from error
 
     async def stream(self, request: Any, deadline: Deadline | None = None) -> AsyncGenerator[Chunk, None]:
-        """Get an answer as it comes; see `serlab.service.caller.Caller`.
+        """Get an answer as it comes; see `serlab.service.timeouts.Caller`.
 
         Raises:
             EncodeError: the codec cannot carry the request.

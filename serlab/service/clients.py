@@ -16,18 +16,24 @@ from serlab.errors import MissingPackageError
 from serlab.service import INSTALL
 
 try:
-    from serlab.service.aiohttpclient import AiohttpTransport
-    from serlab.service.arms import ARMS, open_transport
-    from serlab.service.caller import Answer, Caller, Chunk
     from serlab.service.client import Client
-    from serlab.service.clientsettings import ClientSettings, Pool, Timeouts
-    from serlab.service.deadlines import Deadline
-    from serlab.service.failures import BrokenError, CallError, CallTimeoutError, RefusedError
-    from serlab.service.grpcclient import GrpcTransport
+    from serlab.service.grpc_client import GrpcTransport
     from serlab.service.handshakes import Handshake, shake
-    from serlab.service.http2client import Http2Transport
-    from serlab.service.httpx2client import Httpx2Transport
+    from serlab.service.timeouts import (
+        Answer,
+        BrokenError,
+        Caller,
+        CallError,
+        CallTimeoutError,
+        Chunk,
+        ClientSettings,
+        Deadline,
+        Pool,
+        RefusedError,
+        Timeouts,
+    )
     from serlab.service.transport import Payload, Piece, Reply, Transport
+    from serlab.service.transports import ARMS, AiohttpTransport, Http2Transport, Httpx2Transport, open_transport
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"aiohttp", "yarl", "httpx2", "h2", "grpc"}:
         raise

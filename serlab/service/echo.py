@@ -17,10 +17,10 @@ import grpc
 
 from serlab import codecs
 from serlab.codecs import check_verifies, open_codec
+from serlab.service.api_errors import one_line, refusal_for
 from serlab.service.client import content_for
+from serlab.service.content import SHOWN, content_of
 from serlab.service.heavy import Heavy, is_large, is_long, joined
-from serlab.service.negotiate import SHOWN, content_of
-from serlab.service.refusals import one_line, refusal_for
 from serlab.service.transport import Payload, Transport
 
 ECHO_PATH = "/echo"

@@ -19,8 +19,8 @@ from time import perf_counter_ns
 from urllib.parse import urlsplit
 
 from serlab.errors import ServiceError
-from serlab.service.clientsettings import TlsVersion, tls_context
 from serlab.service.process import has_something
+from serlab.service.timeouts import TlsVersion, tls_context
 
 TIMEOUT_S = 5.0
 TICKET_S = 0.05

@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 from serlab import codecs
 from serlab.codecs import JSON, codec_info
 from serlab.service import jobs
+from serlab.service.api_errors import Refusal, overloaded
 from serlab.service.jobs import SIZE, Job, Prepared
 from serlab.service.process import command_of
-from serlab.service.refusals import Refusal, overloaded
 
 T = TypeVar("T")
 

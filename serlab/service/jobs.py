@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 from serlab import codecs
 from serlab.codecs import open_codec
 from serlab.messages import EmbeddingRequest
-from serlab.service import completions
-from serlab.service.checks import check
-from serlab.service.forms import FORMS, wants_usage
-from serlab.service.refusals import refusal_for
-from serlab.service.replies import Reply
+from serlab.service import answers
+from serlab.service.answers import FORMS, Reply, check, wants_usage
+from serlab.service.api_errors import refusal_for
 
 SIZE = 8
 """Bytes of each length, little-endian."""
@@ -92,8 +90,8 @@ def done(job: Job, data: bytes) -> tuple[Prepared, bytes]:
         return Prepared(type(message), False, False, 1, 0, None), open_codec(job.written, job.answer).encode(message)
     check(message, job.tokens, job.dimensions)
     if isinstance(message, EmbeddingRequest):
-        vectors = completions.embeddings_of(message, job.seed, job.dimensions)
-        found = Prepared(type(message), False, False, len(completions.items_of(message.input)), 0, None)
+        vectors = answers.embeddings_of(message, job.seed, job.dimensions)
+        found = Prepared(type(message), False, False, len(answers.items_of(message.input)), 0, None)
         return found, open_codec(job.written, job.answer).encode(vectors)
     form = FORMS[type(message)]
     reply = form.reply(message, job.seed, job.tokens)

@@ -12,7 +12,7 @@ def now(coroutine: Coroutine[Any, Any, T]) -> T:
     """Give what a coroutine returns.
 
     Args:
-        coroutine: one that waits for nothing, such as those of `serlab.service.cache.bounded`.
+        coroutine: one that waits for nothing, such as those of `serlab.service.cache.cache`.
 
     Raises:
         ServiceError: it waits after all.

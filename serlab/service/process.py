@@ -20,11 +20,11 @@ import msgspec
 
 import serlab
 from serlab.errors import ServiceError
-from serlab.service.ports import READY_S
+from serlab.service.connections import READY_S
 from serlab.service.settings import CERTIFICATES_PREFIX, Addresses, Settings
 
 STOP_S = 2.75
-"""How long the child may take to stop before it is killed; it ends by itself before; see `serlab.service.ending`."""
+"""How long the child may take to stop before it is killed; it ends by itself before; see `serlab.service.server`."""
 
 
 @contextmanager

@@ -1,21 +1,21 @@
 """What a transport is: bytes in, bytes out, and when they came.
 
 It knows no codec, so what a codec costs is what `Client` adds to it. All transports give the same types and raise the
-same errors (`serlab.service.failures`).
+same errors (`serlab.service.timeouts`).
 
 Times are of `time.perf_counter_ns`, taken when the transport's library hands bytes over: its own parsing of the
 protocol, TLS and chunks is before, all decoding of messages after.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from time import perf_counter_ns
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from serlab.limits import DEFAULT_LIMITS
-from serlab.service.deadlines import Deadline
-from serlab.service.failures import BrokenError
+from serlab.service.timeouts import DEADLINE_HEADER, BrokenError, Deadline
 
 MOST_ANSWER = DEFAULT_LIMITS.max_bytes
 """Bytes of a whole answer that are held; what is longer no codec takes. gRPC has the same limit for a message."""
@@ -91,7 +91,7 @@ class Transport(Protocol):
         """Get a whole answer.
 
         Raises:
-            CallError: there is none; see `serlab.service.failures`.
+            CallError: there is none; see `serlab.service.timeouts`.
         """
         ...
 
@@ -160,3 +160,70 @@ async def complaint_of(parts: AsyncIterator[bytes]) -> bytes:
         if len(data) >= MOST_COMPLAINT:
             break
     return data
+
+
+# The headers of a request.
+
+
+def headers_of(payload: Payload) -> dict[str, str]:
+    """Write a request's headers, with what is left of its deadline."""
+    found = {"content-type": payload.content_type, "accept": payload.accept, **payload.headers}
+    if payload.deadline is not None:
+        found[DEADLINE_HEADER] = payload.deadline.header()
+    return found
+
+
+# The paths of the API and the kinds of message that go there.
+
+
+class Kinds(NamedTuple):
+    """The message types of a path; no `piece` where there is no stream."""
+
+    request: str
+    whole: str
+    piece: str
+
+
+PATHS: dict[str, Kinds] = {
+    "/v1/chat/completions": Kinds("ChatRequest", "ChatResponse", "ChatChunk"),
+    "/v1/completions": Kinds("GenerateRequest", "GenerateResponse", "GenerateResponse"),
+    "/v1/embeddings": Kinds("EmbeddingRequest", "EmbeddingResponse", ""),
+}
+CALLS_PATH = "/v1/calls/"
+"""Before the name of a call: DELETE there says that the client has left it."""
+
+CALL_HEADER = "x-serlab-call"
+"""How a client names a call, so that it can say later that it has left it."""
+
+
+# Tasks that nobody waits for any more, seen to their end.
+
+PATIENCE_S = 2.0
+"""How long what was left may take to end when its transport is closed: a word to the server, or a handshake."""
+
+
+class Keeping:
+    """Holds tasks until they have ended; what they raise concerns nobody, since their callers have left."""
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    def keep(self, task: "asyncio.Task[Any]") -> None:
+        """See a task to its end."""
+        self.tasks.add(task)
+        task.add_done_callback(self.ended)
+
+    def ended(self, task: "asyncio.Task[Any]") -> None:
+        """Let a task go; asking for its exception tells asyncio that it was not overlooked."""
+        self.tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def close(self) -> None:
+        """Wait until all have ended; cancel what does not in time."""
+        if not self.tasks:
+            return
+        _, late = await asyncio.wait(self.tasks, timeout=PATIENCE_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)

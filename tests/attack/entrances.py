@@ -15,7 +15,7 @@ from serlab.codecs.flatbuffers import verify
 from serlab.errors import SerlabError
 from serlab.frames import FrameDecoder, encode_frame
 from serlab.limits import UNLIMITED
-from serlab.service.paths import PATHS
+from serlab.service.transport import PATHS
 from tests.attack.documents import json, msgpack
 from tests.attack.recipe import Render
 from tests.attack.tables import flatbuffers
@@ -79,8 +79,8 @@ def http(codec: str, kind: str, data: bytes) -> None:
         SerlabError: the answer is 4xx.
         RuntimeError: it is 5xx.
     """
-    from serlab.service.engine import Engine
-    from serlab.service.http import application
+    from serlab.service.app import application
+    from serlab.service.model import Engine
     from serlab.service.settings import Settings
 
     status: list[int] = []

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgpack
 
-from serlab.codecs.plan import Arm, plan_of
+from serlab.codecs.schema import Arm, plan_of
 from tests.attack.documents import ATOMS, CLAIMS, KEYS, UNITS
 from tests.attack.recipe import Node
 

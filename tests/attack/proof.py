@@ -45,7 +45,7 @@ class Repair(NamedTuple):
     edits: tuple[Edit, ...]
 
 
-GUARD, SCANS, DOCUMENTS = "serlab/codecs/guard.py", "serlab/codecs/scans.py", "serlab/messages/documents.py"
+GUARD, SCANS, DOCUMENTS = "serlab/codecs/limits.py", "serlab/codecs/scans.py", "serlab/messages/documents.py"
 
 REPAIRS: dict[str, Repair] = {
     "keys": Repair(
@@ -73,7 +73,7 @@ REPAIRS: dict[str, Repair] = {
         (
             # Each is still held to the limits of its own, as it was before they counted together.
             Edit(
-                "serlab/codecs/protoscan.py",
+                "serlab/codecs/protobuf_scan.py",
                 "items, size = items - found.items, size - weight - found.size",
                 "size -= weight",
             ),

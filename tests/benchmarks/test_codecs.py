@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names, open_codec
-from serlab.measure.load import read_field
+from serlab.measure.inputs import read_field
 from serlab.measure.options import VARIANT_KIND
 from serlab.measure.parity import check
 from serlab.messages import to_document

@@ -9,7 +9,7 @@ from typing import Any
 from serlab.messages import from_document
 from serlab.service import Addresses
 from serlab.service.clients import Client, ClientSettings, Transport, open_transport
-from serlab.service.deadlines import Deadline
+from serlab.service.timeouts import Deadline
 
 PROMPT = from_document("GenerateRequest", {"model": "m", "prompt": "once", "max_tokens": 9})
 HTTP_ARMS = ("http", "https", "httpx2", "httpx2-tls", "http2", "http2-tls")

@@ -18,12 +18,10 @@ from starlette.requests import Request
 
 from serlab.errors import ServiceError
 from serlab.generated import llm_pb2, llm_pb2_grpc
-from serlab.service import Latency, Settings, receiving, running, spawned
-from serlab.service.bounds import MAX_HEADER_BYTES, Bounds, grpc_listener, listener
-from serlab.service.departures import UNDERWAY
-from serlab.service.peers import Peer, Peers, Underway
-from serlab.service.receiving import Arrivals
-from serlab.service.stats import Stats
+from serlab.service import Latency, Settings, app, running, spawned
+from serlab.service.api_errors import Stats
+from serlab.service.app import UNDERWAY, Arrivals
+from serlab.service.connections import MAX_HEADER_BYTES, Bounds, Peer, Peers, Underway, grpc_listener, listener
 from tests.service.boundhelpers import (
     SILENT,
     SLOW_BODY,
@@ -299,7 +297,7 @@ def test_chat_call_of_grpc_that_asks_nothing_is_ended() -> None:
 def test_table_fits_the_descriptors_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """All four ports at their most stay below the limit; where there is none, the setting holds."""
     for limit in (1024, 4096, 20_000, 1 << 20, -1):
-        monkeypatch.setattr("serlab.service.bounds.resource.getrlimit", lambda _, limit=limit: (limit, limit))
+        monkeypatch.setattr("serlab.service.connections.resource.getrlimit", lambda _, limit=limit: (limit, limit))
         table = Bounds().table()
         assert 16 <= table <= 4096 and (limit == -1 or 2 * (listener(table) + grpc_listener(table)) < limit)
 
@@ -335,10 +333,10 @@ def test_long_bodies_take_turns_beside_others() -> None:
     async def work() -> None:
         arrivals, loop = Arrivals(Bounds(), Stats()), asyncio.get_running_loop()
         arrivals.count = 1
-        await asyncio.gather(*(arrivals.pace(receiving.LONG_RATE) for _ in range(3)))
+        await asyncio.gather(*(arrivals.pace(app.LONG_RATE) for _ in range(3)))
         assert loop.time() == 0
         arrivals.count = 3
-        ends = await asyncio.gather(*(timed(arrivals.pace(receiving.LONG_RATE)) for _ in range(3)))
+        ends = await asyncio.gather(*(timed(arrivals.pace(app.LONG_RATE)) for _ in range(3)))
         assert ends == pytest.approx([1, 2, 3])
 
     leaping(work())
@@ -350,10 +348,10 @@ def test_long_body_waits_for_as_long_as_the_loop_was_held_up() -> None:
     async def work() -> None:
         arrivals, loop = Arrivals(Bounds(), Stats()), asyncio.get_running_loop()
         arrivals.count = 2
-        for held_s, waits_s in ((0.01, 0.01), (5.0, receiving.MOST_LATE_S)):
+        for held_s, waits_s in ((0.01, 0.01), (5.0, app.MOST_LATE_S)):
             began = loop.time()
             loop.call_at(began + 1, leap, loop, held_s)
-            await arrivals.pace(receiving.LONG_RATE)
+            await arrivals.pace(app.LONG_RATE)
             assert loop.time() - began == pytest.approx(1 + held_s + waits_s)
 
     leaping(work())
@@ -367,14 +365,14 @@ def test_bodies_that_trickle_in_are_read_the_less_often_the_more_there_are() -> 
         for count in (1, 5000):
             arrivals.count, began = count, loop.time()
             await asyncio.gather(*(arrivals.pace(16) for _ in range(count)))
-            assert loop.time() - began == pytest.approx(count / receiving.SHORT_RATE)
+            assert loop.time() - began == pytest.approx(count / app.SHORT_RATE)
 
     leaping(work())
 
 
 def test_body_stays_in_the_parts_that_it_came_in() -> None:
     """None of them is copied but short ones, which are put together."""
-    parts = [bytes(receiving.SHORT), b"a", b"b", bytes(receiving.SHORT + 1), b""]
+    parts = [bytes(app.SHORT), b"a", b"b", bytes(app.SHORT + 1), b""]
     messages = [{"type": "http.request", "body": part, "more_body": bool(part)} for part in parts]
     underway = Underway(Peer(0.0), 0.0, None)
 
@@ -395,13 +393,13 @@ def test_body_stays_in_the_parts_that_it_came_in() -> None:
 def test_memory_of_large_bodies_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some time after many bytes of them were held last; what small ones took is not worth it."""
     given = threading.Event()
-    monkeypatch.setattr(receiving, "give_back", given.set)
+    monkeypatch.setattr(app, "give_back", given.set)
 
     async def work() -> None:
         arrivals, loop = Arrivals(Bounds(), Stats()), asyncio.get_running_loop()
-        for size, expected in ((receiving.TRIM_BYTES, False), (1, True)):
+        for size, expected in ((app.TRIM_BYTES, False), (1, True)):
             arrivals.forget(size)
-            await asyncio.sleep(receiving.TRIM_S + 1)
+            await asyncio.sleep(app.TRIM_S + 1)
             await loop.run_in_executor(None, lambda: None)
             assert given.wait(HANG_S if expected else 0) == expected
 
@@ -416,7 +414,7 @@ def test_free_memory_between_pieces_in_use_goes_back() -> None:
     kept = pieces[::100]
     del pieces
     before = resident_mb(os.getpid())
-    receiving.give_back()
+    app.give_back()
     assert before - resident_mb(os.getpid()) > 100 and len(kept) == 500
 
 

@@ -18,8 +18,8 @@ from serlab.codecs import open_codec, verifying_codecs
 from serlab.errors import DecodeError, ServiceError, UnknownNameError
 from serlab.limits import DEFAULT_LIMITS
 from serlab.service.cache import Bounded, Cache, Compressed, MemoryStore
-from serlab.service.cache.entries import Entry, seal
-from serlab.service.cache.lmdbstore import LmdbStore
+from serlab.service.cache.cache import Entry, seal
+from serlab.service.cache.stores import LmdbStore
 from serlab.service.now import now
 from tests.service.cachehelpers import EMBEDDED, Clock, answer, cache_on
 from tests.service.helpers import HELLO, bounded
@@ -303,7 +303,7 @@ def test_lmdb_keeps_answers_from_one_process_to_the_next(tmp_path: Path) -> None
     code = f"""
 import os
 from serlab.service.cache import Bounded, Cache
-from serlab.service.cache.lmdbstore import LmdbStore
+from serlab.service.cache.stores import LmdbStore
 from serlab.service.now import now
 from tests.service.cachehelpers import answer, cache_on
 from pathlib import Path
@@ -389,7 +389,7 @@ def test_a_file_that_was_cut_short_kills_nothing(tmp_path: Path, share: float) -
 import sys, lmdb
 from pathlib import Path
 from serlab.errors import ServiceError
-from serlab.service.cache.lmdbstore import LmdbStore
+from serlab.service.cache.stores import LmdbStore
 try:
     store = LmdbStore(8 << 20, Path(sys.argv[1]))
 except ServiceError as error:

@@ -12,13 +12,29 @@ import pytest
 from serlab.errors import ServiceError
 from serlab.measure.wire import METRICS
 from serlab.messages import from_document
-from serlab.service import Latency, ModelServer, Settings, cancelling, running, stopping
-from serlab.service.cancelling import AT_ONCE, BEGUN, Reader, drain, leave_begun, leave_heard
+from serlab.service import Latency, ModelServer, Settings, cancelling, running
+from serlab.service.cancelling import (
+    AT_ONCE,
+    BEGUN,
+    LEAST_ROUNDS,
+    SHORT,
+    TRIES,
+    LeavingArm,
+    Reader,
+    drain,
+    gauge,
+    idle_tasks,
+    leave_begun,
+    leave_by_turns,
+    leave_heard,
+    leave_one,
+    open_arms,
+    settled,
+    watched,
+)
 from serlab.service.cancelling import cancel as cancel_call
 from serlab.service.clients import Client
 from serlab.service.experiments import cancel
-from serlab.service.gauges import gauge, idle_tasks, settled, watched
-from serlab.service.stopping import LEAST_ROUNDS, SHORT, TRIES, LeavingArm, leave_by_turns, leave_one, open_arms
 from tests.service.clienthelpers import opened
 from tests.service.experimenthelpers import job_of
 from tests.service.helpers import bounded
@@ -121,8 +137,8 @@ class Late(Random):
 
 def test_arm_without_a_figure_is_told_and_the_others_have_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine costs the rows that it cannot give, not the worker."""
-    monkeypatch.setattr(stopping, "SHORT", 1)
-    monkeypatch.setattr(stopping, "MOST_TOKENS", 10)
+    monkeypatch.setattr(cancelling, "SHORT", 1)
+    monkeypatch.setattr(cancelling, "MOST_TOKENS", 10)
     monkeypatch.setattr(cancel, "TRANSPORTS", ("http2",))
     monkeypatch.setattr(cancel, "Random", Late)
     records: list[dict[str, Any]] = []

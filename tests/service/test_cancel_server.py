@@ -9,9 +9,8 @@ import pytest
 
 from serlab.messages import from_document
 from serlab.service import Addresses, Latency, ModelServer, Settings, running, spawned
-from serlab.service.cancelling import AT_ONCE, cancel_some
+from serlab.service.cancelling import AT_ONCE, Sides, cancel_some, descriptors, idle_tasks, settled, watched
 from serlab.service.clients import ARMS, Client, Http2Transport
-from serlab.service.gauges import Sides, descriptors, idle_tasks, settled, watched
 from tests.service.clienthelpers import messages, opened
 from tests.service.helpers import bounded, client, until
 

@@ -20,8 +20,8 @@ from serlab.errors import ServiceError, UnknownNameError
 from serlab.messages import ChatRequest, from_document
 from serlab.service import Addresses, Faults, Latency, Settings, running, transport
 from serlab.service.clients import ARMS, BrokenError, Client, RefusedError, open_transport
-from serlab.service.failures import retry_after
 from serlab.service.settings import MAX_BODY_BYTES
+from serlab.service.timeouts import retry_after
 from tests.service.clienthelpers import HTTP_ARMS, PROMPT, messages, opened
 from tests.service.helpers import HELLO, bounded, request, until
 

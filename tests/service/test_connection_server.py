@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from serlab.errors import ServiceError
-from serlab.measure.arms import Arm
+from serlab.measure.interleave import Arm
 from serlab.measure.wire import METRICS
 from serlab.service import Addresses, Settings, spawned
-from serlab.service.clientsettings import TlsVersion, tls_context
 from serlab.service.dialling import Dialler, Request
 from serlab.service.experiments.connection import ROUND_TRIPS, arms_of, request_of
 from serlab.service.handshakes import shake
+from serlab.service.timeouts import TlsVersion, tls_context
 from serlab.workloads import build
 from tests.service.experimenthelpers import job_of
 from tests.service.helpers import PATH

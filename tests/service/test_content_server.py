@@ -7,9 +7,9 @@ import pytest
 from serlab.codecs import codec_names, open_codec, verifying_codecs
 from serlab.frames import FrameDecoder
 from serlab.messages import ChatChunk, ChatRequest, from_document, to_document
-from serlab.service import Settings, engine, receiving, running
-from serlab.service.negotiate import Content, answer_content, content_of
-from serlab.service.refusals import Refusal
+from serlab.service import Settings, app, model, running
+from serlab.service.api_errors import Refusal
+from serlab.service.content import Content, answer_content, content_of
 from tests.service.helpers import CHAT, HELLO, PATH, bounded, client, request
 
 JSON, FRAMES = Content("application/json", "orjson"), "application/x-serlab-frames"
@@ -164,7 +164,7 @@ def test_refusals_over_http_are_json_in_the_apis_shape() -> None:
 
 def test_request_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before it is all in memory."""
-    monkeypatch.setattr(receiving, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(app, "MAX_BODY_BYTES", 1000)
 
     async def work() -> None:
         async with running() as server, client(server) as http:
@@ -182,7 +182,7 @@ def test_mistake_of_the_server_is_a_500_and_in_its_log(
     async def work() -> None:
         async with running() as server, client(server) as http:
             with monkeypatch.context() as patch:
-                patch.setitem(engine.FORMS, ChatRequest, engine.FORMS[ChatRequest]._replace(whole=planted))
+                patch.setitem(model.FORMS, ChatRequest, model.FORMS[ChatRequest]._replace(whole=planted))
                 answer = await http.post(PATH, json=CHAT)
             assert answer.status_code == 500 and "planted" not in answer.text
             assert server.stats.failed == 1 and server.stats.active == 0

@@ -14,9 +14,7 @@ from typing import Any
 import pytest
 
 from serlab.errors import ServiceError
-from serlab.service.delay import Relay, delayed
-from serlab.service.delayprocess import Route, spawned_relays
-from serlab.service.relayed import HELD_BYTES
+from serlab.service.delay import HELD_BYTES, Relay, Route, delayed, spawned_relays
 from tests.conftest import moments
 from tests.service.helpers import HANG_S, bounded, until
 from tests.service.test_process_server import dies
@@ -321,7 +319,7 @@ def test_process_ends_with_its_block() -> None:
 
 def test_process_ends_with_its_parent() -> None:
     """Even with one that is killed."""
-    code = "from serlab.service.delayprocess import *\nwith spawned_relays([Route('127.0.0.1:9', 0.1)]) as relays:\n"
+    code = "from serlab.service.delay import *\nwith spawned_relays([Route('127.0.0.1:9', 0.1)]) as relays:\n"
     code += "    print(relays.process.pid, flush=True)\n    input()"
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", code], **pipes) as parent:

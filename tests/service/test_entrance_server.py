@@ -23,11 +23,9 @@ from serlab.messages import from_document
 from serlab.service import Addresses, running, spawned
 from serlab.service.cache import Bounded, Compressed
 from serlab.service.clients import ARMS, BrokenError, Client
+from serlab.service.content import ALIASES, EVENTS, FORMATS, FRAMES, LINES, STREAM_FORMS
 from serlab.service.echo import Echo
-from serlab.service.negotiate import ALIASES, EVENTS, FORMATS, FRAMES, LINES
-from serlab.service.paths import PATHS
-from serlab.service.stream import STREAM_FORMS
-from serlab.service.transport import Reply
+from serlab.service.transport import PATHS, Reply
 from tests.conftest import ROOT
 from tests.corpora import ANSWER, CHAT, line, read_bytes
 from tests.corpora import EVENTS as RECORDED

@@ -15,9 +15,9 @@ import pytest
 from serlab.codecs import open_codec
 from serlab.generated import llm_pb2, llm_pb2_grpc
 from serlab.messages import from_document
-from serlab.service import Latency, ModelServer, Settings, grpcserver, heavy, running
-from serlab.service import http as http_application
-from serlab.service.checks import MOST_NUMBERS, MOST_TOKENS
+from serlab.service import Latency, ModelServer, Settings, grpc_server, heavy, running
+from serlab.service import app as http_application
+from serlab.service.answers import MOST_NUMBERS, MOST_TOKENS
 from serlab.service.client import content_for
 from serlab.service.echo import KIND_HEADER
 from tests.service.helpers import CHAT, PATH, asking, bounded, client, until
@@ -211,7 +211,7 @@ def test_answer_to_many_prompts_over_grpc_is_made_by_a_child(monkeypatch: pytest
             return len(children(server)), found
 
     count, found = bounded(work())
-    monkeypatch.setattr(grpcserver, "LARGE_NUMBERS", 1 << 30)
+    monkeypatch.setattr(grpc_server, "LARGE_NUMBERS", 1 << 30)
     assert count == 1 and bounded(work()) == (0, found)
 
 

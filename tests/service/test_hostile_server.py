@@ -13,7 +13,7 @@ import pytest
 from serlab.codecs import codec_info, open_codec, verifying_codecs
 from serlab.generated import llm_pb2
 from serlab.service import ModelServer, running
-from serlab.service.negotiate import ALIASES, FORMATS
+from serlab.service.content import ALIASES, FORMATS
 from serlab.service.settings import MAX_BODY_BYTES
 from tests.service.helpers import CHAT, HANG_S, HELLO, PATH, bounded, client
 

@@ -9,11 +9,10 @@ import pytest
 from serlab.errors import ServiceError
 from serlab.messages import from_document
 from serlab.service import Engine, Latency, Settings
-from serlab.service.batcher import Batcher
-from serlab.service.faults import NO_FAULT
-from serlab.service.latency import Pace
-from serlab.service.stats import Stats
-from serlab.service.vocabulary import Mark, pool, tokens_of
+from serlab.service.answers import Mark, pool, tokens_of
+from serlab.service.api_errors import Stats
+from serlab.service.model import Batcher
+from serlab.service.settings import NO_FAULT, Pace
 from tests.service.helpers import HELLO, bounded, leaping, request, until
 
 CLOCK_S = 0.001

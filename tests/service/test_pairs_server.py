@@ -9,7 +9,7 @@ from serlab import workloads
 from serlab.codecs import open_codec
 from serlab.errors import ServiceError, WorkerError
 from serlab.measure.wire import METRICS
-from serlab.service.pools import growth, pairs, sharing
+from serlab.service.pools import costs, growth
 from serlab.stats import CONTROL, FLOOR
 from tests.service.cachehelpers import Figures, arms_in, measured
 
@@ -18,7 +18,7 @@ from tests.service.cachehelpers import Figures, arms_in, measured
 @pytest.mark.parametrize("pair", ["buffer", "buffer-msgpack", "packer", "builder", "message-encode"])
 def test_every_variant_writes_the_codecs_bytes(pair: str, workload: str) -> None:
     """Also when one object writes a long message after a short one, and the reverse."""
-    codec_name, make = pairs.PAIRS[pair]
+    codec_name, make = costs.PAIRS[pair]
     kind = workloads.kind(workload)
     codec = open_codec(codec_name, kind)
     messages = workloads.build(workload) + workloads.build(workload, seed=1)
@@ -37,7 +37,7 @@ def test_every_variant_writes_the_codecs_bytes(pair: str, workload: str) -> None
 
 def test_a_reused_protobuf_message_reads_as_a_new_one() -> None:
     """`ParseFromString` clears what was there before."""
-    prepare, calls = pairs.PAIRS["message-decode"][1]("ChatRequest")
+    prepare, calls = costs.PAIRS["message-decode"][1]("ChatRequest")
     messages = [*workloads.build("agent-request"), *workloads.build("chat-turn")]
     for message in messages:
         data = prepare(message)
@@ -77,7 +77,7 @@ def test_pairs_have_a_row_for_every_variant(figures: Figures) -> None:
         "message-encode": {"kept"},
         "message-decode": {"kept"},
     }
-    assert expected.keys() == pairs.PAIRS.keys()
+    assert expected.keys() == costs.PAIRS.keys()
     for pair, names in expected.items():
         assert arms_in(figures, f"wire/pooling/{pair}") == names | {"fresh", "fresh" + CONTROL}
     assert all(value > 0 for (_, metric, _), value in figures.items() if metric == "latency")
@@ -86,11 +86,11 @@ def test_pairs_have_a_row_for_every_variant(figures: Figures) -> None:
 
 def test_sharing_has_a_row_for_every_pool_and_counter(figures: Figures) -> None:
     """The first of each group twice; among tasks the floor has no pool."""
-    pools = {*sharing.POOLS, "list" + CONTROL}
+    pools = {*costs.POOLS, "list" + CONTROL}
     for count in (1, 4):
         assert arms_in(figures, f"wire/pooling/share/threads={count}") == pools | {"bare"}
         found = arms_in(figures, f"wire/pooling/count/threads={count}")
-        assert found == {*sharing.COUNTERS, "itertools" + CONTROL}
+        assert found == {*costs.COUNTERS, "itertools" + CONTROL}
     for count in (1, 16):
         assert arms_in(figures, f"wire/pooling/share/tasks={count}") == pools | {"waiting", FLOOR + "none"}
 
@@ -126,10 +126,10 @@ def test_vectors_are_compared_as_what_they_are() -> None:
     """Messages that hold arrays come back equal, and so no pair is left out."""
     figures, findings = measured("pooling", "embeddings", ["orjson"])
     assert findings == []
-    assert {operation.removeprefix("wire/pooling/") for operation, _, _ in figures} == pairs.PAIRS.keys()
+    assert {operation.removeprefix("wire/pooling/") for operation, _, _ in figures} == costs.PAIRS.keys()
 
 
 def test_a_variant_that_does_something_else_is_not_timed() -> None:
     """A comparison of different work is none."""
     with pytest.raises(ServiceError, match="the same of kept as of fresh"):
-        pairs.check("buffer", {"fresh": bytes, "pooled": lambda item: None, "kept": bytearray.hex}, [bytearray(b"a")])
+        costs.check("buffer", {"fresh": bytes, "pooled": lambda item: None, "kept": bytearray.hex}, [bytearray(b"a")])

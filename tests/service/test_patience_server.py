@@ -25,7 +25,7 @@ from serlab.service.clients import (
     RefusedError,
     Timeouts,
 )
-from serlab.service.deadlines import DEADLINE_HEADER
+from serlab.service.timeouts import DEADLINE_HEADER
 from tests.service.clienthelpers import PROMPT, messages, opened
 from tests.service.helpers import CHAT, HANG_S, PATH, asking, bounded, client, until
 

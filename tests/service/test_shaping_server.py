@@ -10,11 +10,11 @@ import pytest
 from serlab.codecs import open_codec
 from serlab.messages import UNSET, from_document
 from serlab.service import Engine, Latency, Settings, running
+from serlab.service.answers import KEPT_DIMENSIONS, kept_vector, vector_of
+from serlab.service.api_errors import Cut, Refusal
 from serlab.service.clients import Client, RefusedError
-from serlab.service.faults import NO_FAULT
-from serlab.service.refusals import Cut, Refusal
-from serlab.service.shaping import COALESCE_HEADER, ENVELOPE_HEADER, FULL, MOST_TOKENS, Shape
-from serlab.service.vocabulary import KEPT_DIMENSIONS, kept_vector, vector_of
+from serlab.service.content import COALESCE_HEADER, ENVELOPE_HEADER, FULL, MOST_TOKENS, Shape
+from serlab.service.settings import NO_FAULT
 from tests.service.clienthelpers import PROMPT, messages, opened
 from tests.service.helpers import CHAT, HELLO, asking, bounded, client, request
 

@@ -7,10 +7,10 @@ import pytest
 from serlab.errors import ServiceError
 from serlab.measure import wire
 from serlab.messages import ChatRequest, from_document
+from serlab.service.content import FULL
 from serlab.service.experiments import run, stream
-from serlab.service.experiments.streamways import floors_of, usual, ways_of
+from serlab.service.experiments.stream import floors_of, usual, ways_of
 from serlab.service.experiments.watched import Watch
-from serlab.service.shaping import FULL
 from serlab.stats import CONTROL, FLOOR
 from tests.conftest import WIRE_CODECS
 from tests.service.helpers import CHAT, HELLO, bounded

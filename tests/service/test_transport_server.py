@@ -9,7 +9,7 @@ import pytest
 
 from serlab.errors import ServiceError
 from serlab.service import Settings, running
-from serlab.service.ports import reserved
+from serlab.service.connections import reserved
 from tests.service.helpers import CHAT, PATH, bounded, client, trust
 
 

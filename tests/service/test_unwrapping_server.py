@@ -7,9 +7,8 @@ import pytest
 
 from serlab.errors import DecodeError
 from serlab.frames import encode_frame, end_frame
-from serlab.service import unwrapping
-from serlab.service.negotiate import EVENTS, FRAMES, LINES
-from serlab.service.unwrapping import UNWRAPPERS
+from serlab.service import content
+from serlab.service.content import EVENTS, FRAMES, LINES, UNWRAPPERS
 
 MESSAGES = [b'{"a":1}', b'{"text":"' + b"x" * 5000 + b'"}', b"[]", b'{"data: ":"[DONE]"}']
 STREAMS = {
@@ -71,7 +70,7 @@ def test_frame_that_is_damaged_is_found() -> None:
 )
 def test_message_without_end_is_held_to_a_bound(monkeypatch: pytest.MonkeyPatch, form: str, piece: bytes) -> None:
     """A line, and an event of ever more lines, empty ones too."""
-    monkeypatch.setattr(unwrapping, "MOST_LINE", 100_000)
+    monkeypatch.setattr(content, "MOST_LINE", 100_000)
     unwrapper, taken = UNWRAPPERS[form](), 0
     with pytest.raises(DecodeError, match="at most 100,000 bytes"):
         while taken < 10_000_000:

@@ -10,8 +10,7 @@ from serlab.errors import ServiceError
 from serlab.measure.wire import METRICS
 from serlab.messages import from_document
 from serlab.service.experiments import run
-from serlab.service.experiments.vectors import agree, array_of, fitting, forms_of
-from serlab.service.experiments.vectorshapes import shapes_of
+from serlab.service.experiments.vectors import agree, array_of, fitting, forms_of, shapes_of
 from serlab.stats import CONTROL, FLOOR
 from tests.conftest import WIRE_CODECS
 from tests.service.helpers import bounded

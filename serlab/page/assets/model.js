@@ -1,4 +1,4 @@
-// The cost model, per message: the twin of serlab/decide/model.py, which explains the formula.
+// The cost model, per message: the twin of serlab/decide/cost.py, which explains the formula.
 // Names from the run are keys of Maps or looked up with `own`, as a workload may be called `constructor`.
 
 const DAYS_PER_MONTH = 365.25 / 12;

@@ -1,4 +1,4 @@
-// Costs → an order with ties, and the codec to use: the twin of serlab/decide/ranking.py and serlab/decide/latency.py.
+// Costs → an order with ties, and the codec to use: the twin of serlab/decide/ranking.py and serlab/decide/cost.py.
 
 const FIELDS = { time: "time_ns", money: "cost_per_million" };
 const CONSTRAINTS = ["browser", "person", "other_languages", "unknown_fields", "untrusted_bytes"];

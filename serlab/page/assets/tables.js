@@ -131,7 +131,7 @@ function bodyRow(view, columns, row) {
   return element("tr", {}, ...cells);
 }
 
-// A figure with its interval and its tie in one cell, as serlab/report/cells.py writes it.
+// A figure with its interval and its tie in one cell, as serlab/report/formatting.py writes it.
 function cellText(view, column, row) {
   const [low, high] = column.interval.map((name) => cellOf(view.columns.get(name), row));
   const ends = column.interval.length ? intervalText(low, high) : "";

@@ -1,4 +1,4 @@
-// Figures as people read them: the twin of serlab/report/units.py and serlab/decide/text.py.
+// Figures as people read them: the twin of serlab/report/formatting.py and serlab/decide/scenarios.py.
 
 const TIME = [[1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
 const SIZE = [[1e6, "MB"], [1e3, "kB"], [1, "B"]];

@@ -1,4 +1,4 @@
-// A ranking in plain sentences: the twin of `verdict`, `costs` and `waiting` in serlab/decide/answer.py.
+// A ranking in plain sentences: the twin of `verdict`, `costs` and `waiting` in serlab/decide/wording.py.
 
 function verdictText(scenario, ranking) {
   const { baseline, leader, recommended, reason, tied } = ranking;

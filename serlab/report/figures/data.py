@@ -6,9 +6,7 @@ import pandas as pd
 
 from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.report.figures.look import Spread
-from serlab.report.floors import floor_values
-from serlab.report.paired import own
-from serlab.report.tables import baseline_of
+from serlab.report.tables import baseline_of, floor_values, own
 from serlab.stats import CONTROL, FLOOR, Estimate, paired_ratio
 
 Values = dict[int, float]

@@ -8,19 +8,12 @@ import pandas as pd
 
 from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.folders import file_name, write_inside
-from serlab.report.figures.access import access_figure
-from serlab.report.figures.calls import call_figure
-from serlab.report.figures.crossover import crossover_figure
+from serlab.report.figures.bars import memory_figure, ratio_figure, size_figure
+from serlab.report.figures.curves import access_figure, crossover_figure
 from serlab.report.figures.data import names_of
-from serlab.report.figures.hits import hit_figure
-from serlab.report.figures.lag import lag_figure
 from serlab.report.figures.look import FORMATS
-from serlab.report.figures.memory import memory_figure
-from serlab.report.figures.noise import noise_figure
-from serlab.report.figures.pareto import pareto_figure
-from serlab.report.figures.ratios import ratio_figure
-from serlab.report.figures.sizes import size_figure
-from serlab.report.figures.tokens import token_figure
+from serlab.report.figures.points import noise_figure, pareto_figure, token_figure
+from serlab.report.figures.waits import call_figure, hit_figure, lag_figure
 from serlab.report.tables import without_figures
 from serlab.results import load_results
 

@@ -8,11 +8,18 @@
 The modules of LMDB and Redis are imported by their own names, since each needs its package.
 """
 
-from serlab.service.cache.backend import Backend, BackendStats
-from serlab.service.cache.bounded import Bounded
-from serlab.service.cache.cache import Cache, CacheStats, Compressed
-from serlab.service.cache.keys import IGNORED, key_of
-from serlab.service.cache.store import MemoryStore, Store
+from serlab.service.cache.cache import (
+    IGNORED,
+    Backend,
+    BackendStats,
+    Bounded,
+    Cache,
+    CacheStats,
+    Compressed,
+    MemoryStore,
+    Store,
+    key_of,
+)
 
 __all__ = [
     "IGNORED",

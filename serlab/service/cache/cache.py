@@ -19,21 +19,391 @@ When an entry expires stands in it as Unix time, so that processes, restarts and
 decompressing and a put for compressing.
 """
 
+import json
 import time
-from collections.abc import Callable, Collection
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from hashlib import sha256
+from struct import Struct
+from threading import Lock
+from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import zstandard
 
 from serlab import codecs
 from serlab.codecs import Codec, check_verifies
-from serlab.errors import DecodeError, ServiceError
+from serlab.errors import DecodeError, EncodeError, ServiceError
+from serlab.frames import decode_frame, encode_frame
 from serlab.limits import DEFAULT_LIMITS
-from serlab.service.cache.backend import Backend
-from serlab.service.cache.entries import NEVER, Entry, seal, unseal
-from serlab.service.cache.keys import IGNORED, key_of
+from serlab.messages import UNSET, Message, kind_of, to_document
+from serlab.messages.base import NO_EXTRA
+from serlab.messages.pointer import tokens
 from serlab.stats import ZSTD
+
+# What a cache asks of the place where entries are kept.
+
+
+@dataclass(slots=True)
+class BackendStats:
+    """What happened to entries where they are kept.
+
+    Attributes:
+        evicted: entries that made room for others.
+        refused: entries that were not kept, since they are larger than the whole or found no room.
+        failed: calls that the backend did not answer; they are misses.
+    """
+
+    evicted: int = 0
+    refused: int = 0
+    failed: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Give the counters by name."""
+        return asdict(self)
+
+
+class Backend(Protocol):
+    """Keeps entries, which are bytes; what it cannot do it counts, and never raises.
+
+    Attributes:
+        stats: its counters.
+    """
+
+    stats: BackendStats
+
+    async def get(self, key: bytes) -> bytes | None:
+        """Give an entry; None where there is none."""
+
+    async def put(self, key: bytes, sealed: bytes, ttl_s: float) -> None:
+        """Keep an entry, for at most so many seconds where the backend knows of time; 0 is for ever."""
+
+    async def delete(self, key: bytes) -> None:
+        """Forget an entry."""
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+
+
+# A map of bytes inside this process, which `serlab.service.cache.cache` keeps within a bound.
+
+
+class Store(Protocol):
+    """A map of bytes.
+
+    Attributes:
+        failures: the exceptions of an operation that failed and changed nothing.
+    """
+
+    failures: tuple[type[Exception], ...]
+
+    def get(self, key: bytes) -> bytes | None:
+        """Give a value."""
+
+    def put(self, key: bytes, value: bytes, victims: Iterable[bytes]) -> None:
+        """Remove some values and keep one, both or neither."""
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Remove values."""
+
+    def sizes(self) -> Iterator[tuple[bytes, int]]:
+        """List keys, each with the bytes of its value."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class MemoryStore:
+    """A dict: the floor that other stores are measured against."""
+
+    failures: tuple[type[Exception], ...] = ()
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.get = self.values.get
+
+    def put(self, key: bytes, value: bytes, victims: Iterable[bytes]) -> None:
+        """Remove some values and keep one."""
+        self.remove(victims)
+        self.values[key] = value
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Remove values."""
+        for key in keys:
+            self.values.pop(key, None)
+
+    def sizes(self) -> Iterator[tuple[bytes, int]]:
+        """List keys, each with the bytes of its value."""
+        return ((key, len(value)) for key, value in self.values.items())
+
+    def close(self) -> None:
+        """Forget all."""
+        self.values.clear()
+
+
+# A bound in bytes for a store inside this process: the entry that was used longest ago goes first.
+#
+# Bytes are counted as keys and entries, the same for every store; what a store needs beside them comes on top.
+#
+# Safe for threads and event loops: a lock is held for one look-up or one write, and nothing waits while it is held.
+# The methods are coroutines since those of a server are; these never give up the loop.
+
+
+class Bounded:
+    """A backend: a store with a bound.
+
+    Args:
+        store: where values are kept; what is in it already counts, and goes before what comes.
+        capacity_bytes: of keys and values together.
+
+    Raises:
+        ServiceError: the capacity is not above 0, or the store is damaged; it is closed then.
+    """
+
+    def __init__(self, store: Store, capacity_bytes: int) -> None:
+        if capacity_bytes <= 0:
+            raise ServiceError(f"cache: expected a capacity above 0 bytes, got {capacity_bytes}")
+        self.store = store
+        self.capacity = capacity_bytes
+        self.stats = BackendStats()
+        self.lock = Lock()
+        try:
+            self.order = OrderedDict((key, len(key) + size) for key, size in store.sizes())
+        except store.failures as error:
+            store.close()
+            raise ServiceError(f"cache: cannot list what is kept: {error}; delete it and begin anew") from error
+        self.used = sum(self.order.values())
+        self.evict(capacity_bytes)
+
+    async def get(self, key: bytes) -> bytes | None:
+        """Give an entry; None where there is none, or the store cannot read it."""
+        with self.lock:
+            if key not in self.order:
+                return None
+            self.order.move_to_end(key)
+            try:
+                return self.store.get(key)
+            except self.store.failures:
+                self.stats.failed += 1
+                return None
+
+    async def put(self, key: bytes, sealed: bytes, ttl_s: float = 0) -> None:
+        """Keep an entry; one beyond the capacity is refused and takes the key's old one with it."""
+        size = len(key) + len(sealed)
+        with self.lock:
+            if size > self.capacity or not self.keep(key, sealed, self.capacity - size):
+                self.stats.refused += 1
+                self.forget([key])
+
+    async def delete(self, key: bytes) -> None:
+        """Forget an entry."""
+        with self.lock:
+            self.forget([key])
+
+    async def close(self) -> None:
+        """Close the store."""
+        with self.lock:
+            self.order.clear()
+            self.used = 0
+            self.store.close()
+
+    def keep(self, key: bytes, sealed: bytes, room: int) -> bool:
+        """Write an entry and remove what must go; tell whether the store took it.
+
+        A store of pages may be full before its values add up to the capacity: then half of them go first.
+        """
+        for attempt in range(2):
+            victims = self.victims(room, key)
+            try:
+                self.store.put(key, sealed, victims)
+            except self.store.failures:
+                if attempt or not self.evict(self.used // 2):
+                    return False
+                continue
+            self.stats.evicted += len(victims)
+            self.drop([*victims, key])
+            self.order[key] = len(key) + len(sealed)
+            self.used += self.order[key]
+            return True
+        return False
+
+    def victims(self, room: int, spared: bytes = b"") -> list[bytes]:
+        """Choose what must go so that the rest takes at most `room` bytes; the spared key's value goes anyway."""
+        chosen, left = [], self.used - self.order.get(spared, 0)
+        for key, size in self.order.items():
+            if left <= room:
+                break
+            if key != spared:
+                chosen.append(key)
+                left -= size
+        return chosen
+
+    def evict(self, room: int) -> bool:
+        """Make values go until the rest takes at most `room` bytes; tell whether that worked."""
+        victims = self.victims(room)
+        self.stats.evicted += len(victims)
+        return self.forget(victims)
+
+    def forget(self, keys: list[bytes]) -> bool:
+        """Remove values; where the store cannot, they are never asked for again."""
+        self.drop(keys)
+        try:
+            self.store.remove(keys)
+        except self.store.failures:
+            self.stats.failed += 1
+            return False
+        return True
+
+    def drop(self, keys: Iterable[bytes]) -> None:
+        """Take keys out of the order."""
+        for key in keys:
+            self.used -= self.order.pop(key, 0)
+
+
+# An entry: an encoded answer and when it expires, in a frame that is bound to its key.
+#
+#     frame (16 bytes, see `serlab.frames`)   u64 expiry in milliseconds of Unix time, 0 for never   the encoded answer
+#
+# The frame's sequence number is made of the key. So the check fails for an entry that is damaged, and for a whole one
+# under a wrong key too: what a client gets that read the answer to another command.
+
+EXPIRY = Struct("<Q")
+NEVER = 0
+
+
+class Entry(NamedTuple):
+    """What an entry holds.
+
+    Attributes:
+        data: the encoded answer.
+        expires_ms: Unix time, `NEVER` for never.
+    """
+
+    data: bytes
+    expires_ms: int
+
+
+def seal(key: bytes, entry: Entry) -> bytes:
+    """Write an entry.
+
+    Args:
+        key: of `serlab.service.cache.cache`.
+        entry: what to write.
+
+    Raises:
+        EncodeError: it is beyond what a frame holds.
+    """
+    return encode_frame(EXPIRY.pack(entry.expires_ms) + entry.data, binding(key))
+
+
+def unseal(key: bytes, sealed: bytes) -> Entry:
+    """Read an entry.
+
+    Raises:
+        DecodeError: it is damaged, or another key's.
+    """
+    payload = decode_frame(sealed, binding(key))
+    if len(payload) < EXPIRY.size:
+        raise DecodeError(f"cache: expected an entry of {EXPIRY.size} bytes or more, got {len(payload)}; write it anew")
+    return Entry(payload[EXPIRY.size :], EXPIRY.unpack_from(payload)[0])
+
+
+def binding(key: bytes) -> int:
+    """Make the sequence number of a key's frame."""
+    return int.from_bytes(key[:8], "little")
+
+
+# The key of a request: a digest that equal requests share, whatever bytes they came as.
+#
+# What counts, and what does not:
+#
+# - The order of an object's keys does not count (RFC 8259, section 4), nor does the codec that the request came by.
+# That   of a list does. A model may see a tool's schema in the order in which it came; here it is the same tool. -
+# Absent and null are different, as are `1`, `1.0` and `true`, `0.0` and `-0.0`, and texts that differ only in
+# Unicode's   normal form. A server may treat some of these alike, but none says so: a miss too many costs one call, a
+# hit too many   is a wrong answer. - `IGNORED` names fields that say who asks and how the answer is sent, not what it
+# is. Fields of the root only. - The kind of message, the codec of the answer and the caller's namespace count, so that
+# caches may share a backend.
+#
+# What the types do not take counts where it stands in the document, so that a request has one key, whatever it came
+# as.
+#
+# The digest is SHA-256, since with a weaker hash a stranger could make a request that gets another's answer.
+#
+# Source: FIPS 180-4; the MessagePack specification, whose types keep numbers and texts apart.
+
+IGNORED = frozenset(
+    {"stream", "stream_options", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
+)
+"""Fields that do not count by default. With `user` among them, users share answers: where an answer must stay with who
+asked, take it out, or give each tenant a namespace."""
+
+KEY_BYTES = 32
+
+pack = msgspec.msgpack.Encoder(enc_hook=lambda array: array.tolist(), order="sorted").encode
+
+
+def key_of(request: Any, ignored: Collection[str] = IGNORED, namespace: bytes = b"") -> bytes:
+    """Digest a request.
+
+    Args:
+        request: a message, or a document.
+        ignored: names of fields of the root that do not count.
+        namespace: keeps apart what must not share answers.
+
+    Returns:
+        `KEY_BYTES` bytes.
+
+    Raises:
+        EncodeError: the request holds what JSON has not.
+    """
+    kind = kind_of(request).encode()
+    head = b"serlab-cache-2 %d %d " % (len(namespace), len(kind))
+    return sha256(b"".join((head, namespace, kind, canonical(request, ignored)))).digest()
+
+
+def canonical(request: Any, ignored: Collection[str] = IGNORED) -> bytes:
+    """Write a request in the one form that all its equals share.
+
+    Raises:
+        EncodeError: as `key_of`.
+    """
+    kept = without(request, ignored)
+    try:
+        if isinstance(kept, Message) and kept.extra is not NO_EXTRA:
+            # One form, whichever of its values the types take.
+            kept = to_document(kept)
+        return b"m" + pack(kept)
+    except (OverflowError, UnicodeEncodeError, RecursionError):
+        return b"j" + exotic(kept)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise EncodeError(f"cache: expected a request of JSON values, got one that is not: {error}") from error
+
+
+def exotic(request: Any) -> bytes:
+    """Write what MessagePack has no form for: integers beyond 64 bits, lone surrogates."""
+    try:
+        return json.dumps(to_document(request), sort_keys=True, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EncodeError(f"cache: expected a request of JSON values, got one that is not: {error}") from error
+
+
+def without(request: Any, ignored: Collection[str]) -> Any:
+    """Leave out fields of the root, also where their values did not fit the type and stand in `extra`."""
+    if isinstance(request, dict):
+        return {name: value for name, value in request.items() if name not in ignored}
+    if not isinstance(request, Message):
+        return request
+    named = {name: UNSET for name in ignored if getattr(request, name, UNSET) is not UNSET}
+    extra = {pointer: value for pointer, value in request.extra.items() if root_name(pointer) not in ignored}
+    return msgspec.structs.replace(request, **named, extra=extra or NO_EXTRA)
+
+
+def root_name(pointer: str) -> str | None:
+    """Name the field of the root that a pointer leads into; None for the root itself."""
+    return tokens(pointer)[0] if pointer else None
+
 
 LEVEL = 3
 """Of zstd; its own default."""
@@ -146,7 +516,7 @@ class Cache:
         self.stats = CacheStats()
 
     def key(self, request: Any) -> bytes:
-        """Digest a request; see `serlab.service.cache.keys`.
+        """Digest a request; see `serlab.service.cache.cache`.
 
         Raises:
             EncodeError: it holds what JSON has not.

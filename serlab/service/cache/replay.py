@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from serlab.messages import ChatChunk, ChatResponse, from_document, to_document
-from serlab.workloads.traces import CHARACTERS_PER_TOKEN
+from serlab.workloads import CHARACTERS_PER_TOKEN
 
 Document = dict[str, Any]
 WHOLE, CHUNK = "chat.completion", "chat.completion.chunk"

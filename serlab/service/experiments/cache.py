@@ -22,19 +22,19 @@ import msgspec
 from serlab import workloads
 from serlab.codecs import Codec, codec_for, open_codec
 from serlab.errors import MissingPackageError, ServiceError
-from serlab.measure.arms import Arm
-from serlab.measure.load import Emit, bind, finding, load_messages
+from serlab.measure.inputs import Emit, bind, finding, load_messages
+from serlab.measure.interleave import Arm
 from serlab.messages import UNSET, same, to_document
 from serlab.service import Settings, spawned
 from serlab.service.cache import costs
 from serlab.service.cache.cache import Cache, Compressed
-from serlab.service.cache.redisserver import find_redis_server
-from serlab.service.cache.zipf import Popularity, curves, distinct
+from serlab.service.cache.costs import Popularity, curves, distinct
+from serlab.service.cache.stores import find_redis_server
 from serlab.service.clients import Client, Transport, open_transport
-from serlab.service.experiments.frame import again, awaited, named, row, timed
+from serlab.service.experiments.base import again, awaited, named, row, timed
 from serlab.service.settings import Addresses
 from serlab.stats import CONTROL, FLOOR
-from serlab.workloads.traces import CHARACTERS_PER_TOKEN
+from serlab.workloads import CHARACTERS_PER_TOKEN
 
 BATCH = 32
 """Different answers that are timed, of a built-in workload."""

@@ -4,7 +4,7 @@ Left: calls are cancelled when the server is at them or some tokens have come, a
 idle again, what they hold is compared with what they held before. The first batch of calls warms the allocators and
 counts for nothing, the second is `client` and `server`, the third is the same once more (A/A).
 
-Costs: see `serlab.service.stopping`.
+Costs: see `serlab.service.cancelling`.
 
 All transports carry the same: a prompt that is the workload's message as text, in protobuf, since gRPC carries nothing
 else, and gRPC here has no whole answer to a chat.
@@ -16,19 +16,27 @@ from random import Random
 from typing import Any, NamedTuple
 
 from serlab.errors import ServiceError
-from serlab.measure.load import Emit, finding, load_messages
-from serlab.measure.settings import settle_gc
+from serlab.measure.inputs import Emit, finding, load_messages
+from serlab.measure.interleave import settle_gc
 from serlab.measure.wire import METRICS
 from serlab.messages import GenerateRequest, from_document
-from serlab.outcomes import UNMEASURED
+from serlab.records import UNMEASURED
 from serlab.service import Addresses, Latency, Settings, spawned
-from serlab.service.cancelling import AT_ONCE, cancel_some
+from serlab.service.answers import text_of
+from serlab.service.cancelling import (
+    AT_ONCE,
+    Counters,
+    Sides,
+    cancel_some,
+    idle_tasks,
+    leave_by_turns,
+    open_arms,
+    settled,
+    watched,
+)
 from serlab.service.clients import Client, open_transport
-from serlab.service.experiments.frame import named, row
-from serlab.service.gauges import Counters, Sides, idle_tasks, settled, watched
-from serlab.service.negotiate import GRPC
-from serlab.service.stopping import leave_by_turns, open_arms
-from serlab.service.vocabulary import text_of
+from serlab.service.content import GRPC
+from serlab.service.experiments.base import named, row
 from serlab.stats import CONTROL
 
 TRANSPORTS = ("http", "https", "http2", "grpc")

@@ -25,15 +25,15 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from serlab.codecs import open_codec
-from serlab.measure.arms import Arm
-from serlab.measure.load import Emit, load_messages
-from serlab.service.clientsettings import TlsVersion, tls_context
-from serlab.service.delayprocess import Route, spawned_relays
+from serlab.measure.inputs import Emit, load_messages
+from serlab.measure.interleave import Arm
+from serlab.service.content import BASELINE
+from serlab.service.delay import Route, spawned_relays
 from serlab.service.dialling import Dialler, Request
-from serlab.service.experiments.frame import again, control, named, row, timed
-from serlab.service.negotiate import BASELINE
+from serlab.service.experiments.base import again, control, named, row, timed
 from serlab.service.process import spawned
 from serlab.service.settings import Addresses, Settings
+from serlab.service.timeouts import TlsVersion, tls_context
 
 VERSIONS: dict[str, TlsVersion] = {"tls1.2": "1.2", "tls1.3": "1.3"}
 ROUND_TRIPS: dict[str, dict[str, int]] = {

@@ -23,15 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from serlab.measure.load import Emit, load_messages, teach
-from serlab.measure.mark import Mark, open_mark
-from serlab.measure.settings import settle_gc
+from serlab.measure.inputs import Emit, load_messages, teach
+from serlab.measure.interleave import settle_gc
+from serlab.measure.process import Mark, open_mark
 from serlab.measure.ticker import fine_loop, ticked
 from serlab.measure.wire import METRICS
 from serlab.service import Addresses, spawned
 from serlab.service.clients import Transport, open_transport
 from serlab.service.echo import Echo
-from serlab.service.experiments.frame import codec_in, named, row
+from serlab.service.experiments.base import codec_in, named, row
 from serlab.stats import CONTROL, FLOOR
 
 WAYS = ("inline", "thread")

@@ -17,11 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from serlab.measure.arms import Arm
-from serlab.measure.load import Emit, finding, load_messages
+from serlab.measure.inputs import Emit, finding, load_messages
+from serlab.measure.interleave import Arm
 from serlab.measure.wire import EXPERIMENTS
-from serlab.service.experiments.frame import control, named, row, timed
-from serlab.service.pools import growth, pairs, sharing
+from serlab.service.experiments.base import control, named, row, timed
+from serlab.service.pools import costs, growth
 
 THREADS, TASKS = (1, 4), (1, 16)
 GROWING = "message-decode"
@@ -42,10 +42,10 @@ def run(job: dict[str, Any], emit: Emit) -> None:
 def pair_arms(job: dict[str, Any], emit: Emit) -> Iterator[Arm]:
     """Make the arms of all pairs; one whose codec cannot carry the messages is left out and told, once a run."""
     messages = load_messages(job)
-    for pair, (codec, _) in pairs.PAIRS.items():
-        lost = pairs.lost(codec, job["kind"], messages)
+    for pair, (codec, _) in costs.PAIRS.items():
+        lost = costs.lost(codec, job["kind"], messages)
         if lost is None:
-            yield from pairs.arms_of(pair, job["kind"], messages)
+            yield from costs.arms_of(pair, job["kind"], messages)
         elif job["process"] == 0:
             emit(finding(job, codec, lost.outcome, f"{named('pooling', pair)}: {lost.reason}"))
 
@@ -59,8 +59,8 @@ def shared_arms(stack: ExitStack) -> list[Arm]:
     """Make the arms that share among threads and among tasks."""
     executor = stack.enter_context(ThreadPoolExecutor(max(THREADS)))
     runner = stack.enter_context(asyncio.Runner())
-    arms = [arm for count in THREADS for arm in sharing.thread_arms(executor, count)]
-    return arms + [arm for count in TASKS for arm in sharing.task_arms(runner, count)]
+    arms = [arm for count in THREADS for arm in costs.thread_arms(executor, count)]
+    return arms + [arm for count in TASKS for arm in costs.task_arms(runner, count)]
 
 
 def send_growth(job: dict[str, Any], emit: Emit) -> None:

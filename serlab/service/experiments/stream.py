@@ -8,21 +8,155 @@ the same.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 from statistics import median
-from typing import Any
+from time import perf_counter_ns
+from typing import Any, NamedTuple
 
 import msgspec
 
+from serlab.codecs import JSON, codec_for, codec_info
 from serlab.errors import ServiceError
-from serlab.measure.arms import WARM_UP_BATCHES, Arm
-from serlab.measure.load import Emit, load_messages
+from serlab.measure.inputs import Emit, load_messages
+from serlab.measure.interleave import WARM_UP_BATCHES, Arm
 from serlab.messages import UNSET
 from serlab.service import Settings, spawned
-from serlab.service.experiments.frame import awaited, control, row, timed
-from serlab.service.experiments.streamreader import Reader
-from serlab.service.experiments.streamways import floors_of, ways_of
+from serlab.service.clients import Client, Payload, Transport
+from serlab.service.content import EVENTS, FRAMES, FULL, GRPC, LINES, Shape
+from serlab.service.experiments.base import awaited, control, named, row, timed
 from serlab.service.experiments.watched import Watch, opened, patient
 from serlab.stats import FLOOR
+
+# The ways a token can be streamed that are compared: a transport, a form, a shape and a codec each.
+
+FORMS = {"sse": EVENTS, "ndjson": LINES, "frames": FRAMES, "messages": ""}
+"""Word for a form → its media type; gRPC has messages of its own and no media type."""
+EVERY = 8
+"""Tokens in a piece where they are coalesced: at 20 ms a token the first of them waits for 140 ms."""
+SHAPES = (Shape(slim=True), Shape(every=EVERY), Shape(slim=True, every=EVERY))
+
+
+class Way(NamedTuple):
+    """One way of streaming.
+
+    Attributes:
+        transport: one of `serlab.service.clients.ARMS`.
+        form: one of `FORMS`.
+        shape: of the pieces.
+        codec: of the pieces.
+    """
+
+    transport: str
+    form: str
+    shape: Shape
+    codec: str
+
+    def operation(self) -> str:
+        """Name what is compared between codecs."""
+        envelope = "slim" if self.shape.slim else "full"
+        return named("stream", self.transport, self.form, envelope, f"every={self.shape.every}")
+
+    def name(self) -> str:
+        """Name the arm."""
+        return f"{self.codec} {self.operation()}"
+
+
+def is_text(codec: str) -> bool:
+    """Tell whether a codec writes JSON, which can go as events or lines."""
+    return codec_info(codec).format.family == JSON.family
+
+
+def usual(codec: str) -> Way:
+    """Give the way that a client gets who names only a codec: events of JSON, frames of the others."""
+    return Way("http", "sse" if is_text(codec) else "frames", FULL, codec)
+
+
+def ways_of(codecs: Sequence[str], baseline: str) -> list[Way]:
+    """List what is compared, the baseline first.
+
+    Every codec goes the usual way; the other transports, forms and shapes are shown with one codec of each sort, since
+    what they add does not depend on it.
+
+    Args:
+        codecs: their names.
+        baseline: the codec whose usual way the others are compared with.
+    """
+    names = list(dict.fromkeys((baseline, *codecs)))
+    texts, binaries = list(filter(is_text, names)), [name for name in names if not is_text(name)]
+    found = list(map(usual, names))
+    for codec in leads(texts, codec_for("baseline")):
+        found += [Way("http", "ndjson", FULL, codec), Way("http2", "sse", FULL, codec)]
+        found += [Way("http", "sse", shape, codec) for shape in SHAPES]
+    for codec in leads(binaries, GRPC):
+        found += [Way("grpc", "messages", FULL, codec)] if codec == GRPC else []
+        found += [Way("http2", "frames", FULL, codec), *(Way("http", "frames", shape, codec) for shape in SHAPES)]
+    return found
+
+
+def leads(names: Sequence[str], wanted: str) -> list[str]:
+    """Choose the codec that stands for its sort; none where there is none."""
+    return [wanted] if wanted in names else list(names[:1])
+
+
+def floors_of(ways: Sequence[Way]) -> list[Way]:
+    """Choose the ways whose bytes are read alone as well: the first of each transport and form in the full shape."""
+    firsts: dict[tuple[str, str], Way] = {}
+    for way in ways:
+        if way.shape == FULL:
+            firsts.setdefault((way.transport, way.form), way)
+    return list(firsts.values())
+
+
+# Reads the streams of one way, and notes when the first token was there.
+
+
+class Reader:
+    """Reads streams of one way.
+
+    Args:
+        transport: what carries them.
+        way: which.
+
+    Attributes:
+        firsts: nanoseconds from the begin of each call to its first token, decoded.
+    """
+
+    def __init__(self, transport: Transport, way: Way) -> None:
+        self.client = Client(transport, "ChatRequest", way.codec, FORMS[way.form], way.shape.headers())
+        self.way = way
+        self.firsts: list[int] = []
+
+    def payload(self, request: Any) -> Payload:
+        """Encode a request once, for who wants only the bytes of its answer."""
+        return self.client.payload(self.client.request.encode(request), streams=True)
+
+    async def read(self, request: Any) -> None:
+        """Read a stream to its end."""
+        began, first = perf_counter_ns(), 0
+        async with aclosing(self.client.stream(request)) as chunks:
+            async for chunk in chunks:
+                if not first and text_of(chunk.message):
+                    first = perf_counter_ns() - began
+        self.firsts.append(first)
+
+    async def texts(self, request: Any) -> list[str]:
+        """Read the pieces of an answer's text."""
+        async with aclosing(self.client.stream(request)) as chunks:
+            return [text for text in [text_of(chunk.message) async for chunk in chunks] if text]
+
+    async def drop(self, payload: Payload) -> int:
+        """Read the bytes of a stream and drop them; tell how many there were."""
+        size = 0
+        async with aclosing(self.client.transport.stream(payload)) as pieces:
+            async for data, _ in pieces:
+                size += len(data)
+        return size
+
+
+def text_of(chunk: Any) -> str:
+    """Give the text that a piece adds; the first and the last add none."""
+    return "".join(choice.delta.content or "" for choice in chunk.choices or ())
+
 
 TOKENS = 256
 """Of an answer: enough that what a call costs beside them is small, few enough that a quick run has several answers."""

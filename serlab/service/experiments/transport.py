@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from serlab.codecs import open_codec
-from serlab.measure.arms import Arm
-from serlab.measure.load import Emit, load_messages, teach
+from serlab.measure.inputs import Emit, load_messages, teach
+from serlab.measure.interleave import Arm
 from serlab.measure.wire import METRICS
 from serlab.messages import first_difference, to_document
 from serlab.service import spawned
 from serlab.service.clients import Transport
 from serlab.service.echo import Echo
-from serlab.service.experiments.frame import again, awaited, named, row, timed
+from serlab.service.experiments.base import again, awaited, named, row, timed
 from serlab.service.experiments.watched import Watch, opened
 from serlab.stats import CONTROL, FLOOR
 

@@ -8,24 +8,62 @@ whose answers are not decoded.
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from serlab.codecs import codec_info, codec_infos
 from serlab.errors import ServiceError
-from serlab.measure.arms import Arm
-from serlab.measure.load import Emit, load_messages
+from serlab.measure.inputs import Emit, load_messages
+from serlab.measure.interleave import Arm
 from serlab.messages import EmbeddingRequest
+from serlab.messages.embeddings import BATCHES, Embedding, EmbeddingsByType
 from serlab.service import Settings, spawned
-from serlab.service.checks import MOST_DIMENSIONS, MOST_INPUTS
+from serlab.service.answers import MOST_DIMENSIONS, MOST_INPUTS
 from serlab.service.clients import Client, Payload, Transport
-from serlab.service.experiments.frame import awaited, control, named, row, timed
-from serlab.service.experiments.streamways import is_text
-from serlab.service.experiments.vectorshapes import shapes_of
+from serlab.service.experiments.base import awaited, control, named, row, timed
+from serlab.service.experiments.stream import is_text
 from serlab.service.experiments.watched import Watch, opened, patient
 from serlab.stats import FLOOR
+
+# How many vectors of how many numbers a message holds, wherever its API puts them.
+
+DIGITS = 4 / 3 * 4
+"""Characters of base64 for a float32, without padding."""
+
+
+def shapes_of(message: Any) -> Iterator[tuple[int, int]]:
+    """Give (vectors, numbers of one) for each group of vectors in an EmbeddingResponse; ragged ones count as the first.
+
+    Args:
+        message: an EmbeddingResponse, of any API's shape.
+    """
+    for group in groups_of(message):
+        sizes = [size for size in map(length_of, group) if size]
+        if sizes:
+            yield len(sizes), sizes[0]
+
+
+def groups_of(message: Any) -> Iterator[list[Any]]:
+    """List the groups of vectors that a message may have."""
+    yield message.data or []
+    found = message.embeddings
+    if isinstance(found, EmbeddingsByType):
+        yield from (getattr(found, name) or [] for name in (*BATCHES, "base64"))
+    elif isinstance(found, list):
+        yield found
+    yield [message.embedding]
+
+
+def length_of(vector: Any) -> int:
+    """Count the numbers of a vector: an array, a list, base64 of float32, or an `Embedding` with one; 0 for none."""
+    if isinstance(vector, Embedding):
+        return length_of(vector.embedding) or length_of(vector.values)
+    if isinstance(vector, str):
+        return int(len(vector.rstrip("=")) / DIGITS)
+    return len(vector) if isinstance(vector, (list, np.ndarray)) else 0
+
 
 SHAPES = 3
 """Kinds of call in a pass, at most: (texts, numbers) of the first messages."""

@@ -12,10 +12,10 @@ from statistics import median
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
-from serlab.measure.arms import WARM_UP_BATCHES, Arm
-from serlab.measure.load import Emit
+from serlab.measure.inputs import Emit
+from serlab.measure.interleave import WARM_UP_BATCHES, Arm
 from serlab.service.clients import Transport, open_transport
-from serlab.service.experiments.frame import row
+from serlab.service.experiments.base import row
 from serlab.service.settings import Addresses
 
 PATIENCE = 3

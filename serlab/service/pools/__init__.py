@@ -13,11 +13,18 @@ an error. A `bytearray` that still has views is found out when it is given back;
 - `pairs`, `growth` and `sharing`: the measurements.
 """
 
-from serlab.service.pools.counters import CountingLock, Ticket
-from serlab.service.pools.lease import Lease
-from serlab.service.pools.objects import buffers, builders, packers
-from serlab.service.pools.pool import LockedPool, Pool, QueuePool
-from serlab.service.pools.waiting import WaitingPool
+from serlab.service.pools.pool import (
+    CountingLock,
+    Lease,
+    LockedPool,
+    Pool,
+    QueuePool,
+    Ticket,
+    WaitingPool,
+    buffers,
+    builders,
+    packers,
+)
 
 __all__ = [
     "CountingLock",

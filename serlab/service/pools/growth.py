@@ -17,7 +17,7 @@ import serlab
 from serlab.codecs import codec_for, open_codec
 from serlab.errors import WorkerError
 from serlab.generated import llm_pb2
-from serlab.measure.load import load_messages
+from serlab.measure.inputs import load_messages
 
 STATM = Path("/proc/self/statm")
 MOST_GROWTH = 32 << 20

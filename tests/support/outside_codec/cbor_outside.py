@@ -16,9 +16,8 @@ import cbor2
 
 from serlab.codecs import Codec, CodecInfo, WireFormat, within
 from serlab.codecs.base import REFUSALS
-from serlab.codecs.documents import document_reroute, document_stages
 from serlab.codecs.keys import checked, text_keys
-from serlab.codecs.vectors import plain
+from serlab.codecs.untyped import document_reroute, document_stages, plain
 
 BYTES, TEXT, ARRAY, MAP, TAG = 2, 3, 4, 5, 6
 BIG_INTEGERS = (2, 3)

@@ -1,0 +1,166 @@
+"""The stages that the schema-less formats share: message ↔ document, vectors in the form that a format wants."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from serlab.codecs.base import Route, set_model
+from serlab.errors import EncodeError
+from serlab.messages import UNSET, EmbeddingResponse, message_type, to_document
+from serlab.messages.documents import NOT_JSON, Look, converter, fields_of, union_arms
+from serlab.messages.extra import with_extra
+
+# Embedding vectors on the wire of the schema-less formats.
+#
+# Plain formats write numbers. The variants write float32 arrays as one string of little-endian bytes: an object
+# `{"dtype": "float32", "base64": …}` in JSON, since a bare string could also be base64 that the API sent, and `bin` in
+# MessagePack (an object with `dtype` and `bin` where it is not float32).
+
+DTYPES = {"float32": "<f4", "float64": "<f8", "int64": "<i8"}
+CONTAINERS = {dict, list, bytes, np.ndarray}
+
+Form = Callable[[Any], Any]
+"""Changes a vector, and gives anything else back as it is."""
+
+
+def vector_document(message: EmbeddingResponse, write: Form, read: Form | None) -> Any:
+    """Make the document of a response with its vectors in the form that a format wants.
+
+    Args:
+        message: the response.
+        write: array → what stands in the document.
+        read: its inverse, where that is not a list of numbers.
+
+    Raises:
+        EncodeError: where a vector belongs stands something that would be read back as one.
+    """
+
+    def change(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return write(value)
+        if read is not None and read(value) is not value:
+            raise EncodeError("a vector's place holds what this variant writes for an array; send it as numbers")
+        return value
+
+    document = with_extra(message, msgspec.to_builtins(message, builtin_types=(*NOT_JSON, np.ndarray)))
+    replace_vectors(document, change)
+    return document
+
+
+def replace_vectors(document: Any, change: Form) -> None:
+    """Apply `change` in every place where a response may hold a vector, in place."""
+    if type(document) is not dict:
+        return
+    for name in ("embedding", "embeddings", "embeddingsByType"):
+        if name in document:
+            document[name] = replace_in(document[name], change)
+    if type(document.get("data")) is list:
+        document["data"] = replace_in(document["data"], change)
+
+
+def replace_in(value: Any, change: Form) -> Any:
+    """Change one vector, or those of a list, of an object with vectors, or of a batch by type."""
+    changed = change(value)
+    if changed is not value:
+        return changed
+    if type(value) is dict:
+        return {key: replace_in(item, change) if type(item) in CONTAINERS else item for key, item in value.items()}
+    if type(value) is list and not CONTAINERS.isdisjoint(map(type, value)):
+        return [replace_in(item, change) for item in value]
+    return value
+
+
+def plain(array: np.ndarray) -> list[Any]:
+    """Write an array as numbers."""
+    values: list[Any] = array.tolist()
+    return values
+
+
+def to_base64(array: np.ndarray) -> dict[str, str]:
+    """Write an array as base64 of its little-endian bytes."""
+    name = array.dtype.name
+    return {"dtype": name, "base64": b64encode(array.astype(DTYPES[name], copy=False).tobytes()).decode()}
+
+
+def from_base64(value: Any) -> Any:
+    """Read what `to_base64` wrote; anything else is given back."""
+    if type(value) is dict and value.keys() == {"dtype", "base64"}:
+        return np.frombuffer(b64decode(value["base64"], validate=True), DTYPES[value["dtype"]])
+    return value
+
+
+def to_bin(array: np.ndarray) -> Any:
+    """Write an array as its little-endian bytes; only float32 goes without its name."""
+    name = array.dtype.name
+    data = array.astype(DTYPES[name], copy=False).tobytes()
+    return data if name == "float32" else {"dtype": name, "bin": data}
+
+
+def from_bin(value: Any) -> Any:
+    """Read what `to_bin` wrote, without a copy; anything else is given back."""
+    if type(value) is bytes:
+        return np.frombuffer(value, "<f4")
+    if type(value) is dict and value.keys() == {"dtype", "bin"}:
+        return np.frombuffer(value["bin"], DTYPES[value["dtype"]])
+    return value
+
+
+Stage = Callable[[Any], Any]
+
+
+def document_stages(
+    kind: str, write: Stage, read: Stage | None, sealing: bool = False, look: Look | None = None
+) -> tuple[Stage, Stage]:
+    """Give a format's populate and convert.
+
+    Args:
+        kind: a message type's name, or "document".
+        write: array → what stands in the document.
+        read: its inverse, where that is not a list of numbers.
+        sealing: see `serlab.messages.documents.converter`.
+        look: likewise.
+
+    Returns:
+        populate (message → document) and convert (document → message).
+    """
+    if kind != "EmbeddingResponse":
+        return to_document, converter(kind, sealing, look)
+    convert = converter("EmbeddingResponse", look=look)
+    return partial(vector_document, write=write, read=read), partial(read_vectors, convert, read)
+
+
+def read_vectors(convert: Stage, read: Stage | None, document: Any) -> Any:
+    """Convert a response whose vectors a variant wrote in its own form."""
+    if read is not None:
+        replace_vectors(document, read)
+        if type(document) is dict and hasattr(document.get("embedding"), "tolist"):
+            # The one place whose type admits a list and no array.
+            document["embedding"] = document["embedding"].tolist()
+    return convert(document)
+
+
+def document_reroute(
+    kind: str, deserialize: Callable[[bytes], Any], serialize: Callable[[Any], bytes]
+) -> Callable[[bytes, Route], bytes]:
+    """Give a format's `reroute`: the document is changed as it is and never becomes a message."""
+    names, flags = (types_of(kind, field) for field in ("model", "stream"))
+
+    def reroute(data: bytes, route: Route) -> bytes:
+        def typed(model: Any, stream: Any) -> str:
+            return route(model if type(model) in names else UNSET, stream if type(stream) in flags else UNSET)
+
+        document = deserialize(data)
+        set_model(document, route if kind == "document" else typed)
+        return serialize(document)
+
+    return reroute
+
+
+def types_of(kind: str, name: str) -> frozenset[type]:
+    """List the types that a scalar field takes, none where there is no such field; other values go to `extra`."""
+    field = fields_of(message_type(kind)).get(name) if kind != "document" else None
+    return frozenset(union_arms(field.type)) if field is not None else frozenset()

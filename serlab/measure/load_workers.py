@@ -1,0 +1,378 @@
+"""A crew: processes that hold the same codecs and messages and load the machine on command.
+
+They start afresh (spawn), not as copies of a process with threads. Each waits on a pipe of its own, so that it ends
+when its captain does.
+"""
+
+import gc
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from itertools import pairwise
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from threading import Barrier, Thread
+from time import perf_counter_ns, sleep
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from serlab.codecs import open_codec
+from serlab.codecs.base import reason
+from serlab.errors import WorkerError
+from serlab.measure.inputs import load_messages, teach
+from serlab.measure.process import PassingError, is_passing, is_passing_end
+from serlab.scratch import die_with_parent
+from serlab.stats import CONTROL, FLOOR
+
+# Work that is known to release the interpreter lock, and work that is known to hold it.
+#
+# Both run beside the codecs as floors, so that every table shows the instrument to be right: over N threads on N free
+# cores the first does N times the work and the second no more than one thread does. A build of Python without the lock
+# makes both scale.
+#
+# Source: the documentation of hashlib (the lock is released for data above 2047 bytes) and of
+# `sys.setswitchinterval` (a thread that runs Python code gives the lock up every 5 ms).
+
+IDLE = FLOOR + "idle"
+RELEASES = FLOOR + "releases GIL"
+HOLDS = FLOOR + "holds GIL"
+FLOORS = (IDLE, RELEASES, HOLDS)
+"""Names in the place of a codec's: nothing at all, hashing one buffer, counting in Python."""
+
+
+def hash_buffer(buffer: bytes) -> None:
+    """Work without the lock."""
+    sha256(buffer)
+
+
+def count_up(turns: int) -> None:
+    """Work under the lock, in Python code."""
+    for _ in range(turns):
+        pass
+
+
+def idle(_: Any) -> None:
+    """Do nothing."""
+
+
+def floor(name: str, time_ns: int) -> tuple[Callable[[Any], None], Any]:
+    """Give a floor's function, with an argument on which one call takes about so long.
+
+    Args:
+        name: one of `FLOORS`.
+        time_ns: what a call should take on this machine.
+    """
+    if name == IDLE:
+        return idle, None
+    if name == RELEASES:
+        return hash_buffer, bytes(sized(lambda size: hash_buffer(bytes(size)), time_ns))
+    return count_up, sized(count_up, time_ns)
+
+
+def sized(call: Callable[[int], None], time_ns: int, start: int = 1 << 16) -> int:
+    """Find the size at which a call that takes time in proportion to its argument takes about so long."""
+    fastest = min(once(call, start) for _ in range(5))
+    return max(1, start * time_ns // max(1, fastest))
+
+
+def once(call: Callable[[int], None], size: int) -> int:
+    """Time one call in nanoseconds."""
+    begin = perf_counter_ns()
+    call(size)
+    return perf_counter_ns() - begin
+
+
+# Windows: how much several workers do while all of them are at it.
+#
+# A worker codes batch after batch and notes the clock between them (its marks). What counts is the common window, from
+# the last worker's first mark to the first worker's last: nobody is idle in it. A batch that the window's edge cuts
+# counts by its share of time, so that a window may be short against slow bodies.
+#
+# Marks of several processes are compared. That needs a clock that is one for the machine, which `perf_counter` is on
+# Linux (CLOCK_MONOTONIC), macOS and Windows.
+
+Marks = list[int]
+"""Nanoseconds on the machine's clock, before the first batch and after each."""
+
+
+class Work(NamedTuple):
+    """What a worker does again and again.
+
+    Attributes:
+        call: the function.
+        items: its arguments, one per message.
+        loops: passes over the items in a batch.
+    """
+
+    call: Callable[[Any], Any]
+    items: Sequence[Any]
+    loops: int = 1
+
+
+def run_batch(work: Work) -> None:
+    """Do one batch."""
+    call, items = work.call, work.items
+    for _ in range(work.loops):
+        for item in items:
+            call(item)
+
+
+def alone(work: Work, begin_ns: int, window_ns: int) -> Marks:
+    """Work in this thread from an agreed time on.
+
+    Args:
+        work: what to do.
+        begin_ns: on the machine's clock; one that is past means at once.
+        window_ns: at least one batch is done even so.
+
+    Returns:
+        The marks.
+    """
+    sleep(max(0, begin_ns - perf_counter_ns()) / 1e9)
+    marks = [perf_counter_ns()]
+    while len(marks) == 1 or marks[-1] < begin_ns + window_ns:
+        run_batch(work)
+        marks.append(perf_counter_ns())
+    return marks
+
+
+class Team:
+    """Threads that do the same work at the same time.
+
+    The window opens when the last thread has begun, which under the lock may be many batches after the first; and all
+    go on until all have passed its end, so that the last batch of each meets as much company as the others.
+
+    Args:
+        work: what to do.
+        threads: how many.
+        window_ns: how long.
+    """
+
+    def __init__(self, work: Work, threads: int, window_ns: int) -> None:
+        self.work = work
+        self.window_ns = window_ns
+        self.marks: list[Marks] = [[] for _ in range(threads)]
+        self.errors: list[Exception] = []
+        self.barrier = Barrier(threads)
+
+    def run(self) -> list[Marks]:
+        """Start the threads, wait for them and give their marks.
+
+        Raises:
+            Exception: whatever the work raised first.
+        """
+        threads = [Thread(target=self.take_part, args=(marks,)) for marks in self.marks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self.errors:
+            raise self.errors[0]
+        return self.marks
+
+    def take_part(self, marks: Marks) -> None:
+        """Work as one of the threads."""
+        self.barrier.wait()
+        marks.append(perf_counter_ns())
+        try:
+            while not self.errors and not self.is_over():
+                run_batch(self.work)
+                marks.append(perf_counter_ns())
+        except Exception as error:  # It belongs to the thread that waits for this one.
+            self.errors.append(error)
+
+    def is_over(self) -> bool:
+        """Tell whether every thread has begun, done a batch and passed the end of the window."""
+        if not all(len(marks) > 1 for marks in self.marks):
+            return False
+        end = max(marks[0] for marks in self.marks) + self.window_ns
+        return all(marks[-1] >= end for marks in self.marks)
+
+
+def rate_per_s(workers: Sequence[Marks], messages: int) -> float | None:
+    """Count what all workers together did in their common window.
+
+    Args:
+        workers: the marks of each.
+        messages: in a batch.
+
+    Returns:
+        Messages per second; None where they were never all at work.
+    """
+    begin, end = max(marks[0] for marks in workers), min(marks[-1] for marks in workers)
+    if end <= begin:
+        return None
+    batches = sum(batches_within(marks, begin, end) for marks in workers)
+    return batches * messages * 1e9 / (end - begin)
+
+
+def batches_within(marks: Marks, begin: int, end: int) -> float:
+    """Count batches between two times; one that is cut counts by its share."""
+    return sum(
+        max(0, min(after, end) - max(before, begin)) / max(1, after - before) for before, after in pairwise(marks)
+    )
+
+
+LEAD_NS = 2_000_000
+"""From the command until work begins: enough for every process to be awake."""
+FLOOR_CALL_NS = 200_000
+"""What one call of a floor takes."""
+
+
+class Order(NamedTuple):
+    """What a process is to do in one window.
+
+    Attributes:
+        codec: its name, with `CONTROL` for the baseline's second arm, or one of `FLOORS`.
+        operation: encode or decode.
+        loops: passes over the messages in a batch.
+        threads: how many; 0 is the process's main thread.
+        window_ns: how long; 0 is one batch.
+        begin_ns: when, on the machine's clock; threads begin at once.
+    """
+
+    codec: str
+    operation: str
+    loops: int = 1
+    threads: int = 0
+    window_ns: int = 0
+    begin_ns: int = 0
+
+
+class Complaint(NamedTuple):
+    """What a process answers that could not do its work.
+
+    Attributes:
+        reason: why.
+        passing: whether that says nothing of the codec.
+    """
+
+    reason: str
+    passing: bool
+
+
+class Crew:
+    """Starts processes and gives them orders; a context manager.
+
+    Args:
+        job: the worker's job: workload, kind, seed, documents, codecs.
+        size: how many processes.
+    """
+
+    def __init__(self, job: dict[str, Any], size: int) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.pipes: list[Connection] = []
+        self.processes = []
+        for _ in range(size):
+            ours, theirs = spawn.Pipe()
+            process = spawn.Process(target=serve, args=(theirs, job), daemon=True)
+            process.start()
+            theirs.close()
+            self.pipes.append(ours)
+            self.processes.append(process)
+
+    def __enter__(self) -> Self:
+        for pipe, process in zip(self.pipes, self.processes, strict=True):
+            receive(pipe, process)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pipe in self.pipes:
+            pipe.close()
+        for process in self.processes:
+            process.join()
+
+    def run(self, order: Order, processes: int) -> list[Marks]:
+        """Let some processes work at the same time.
+
+        Args:
+            order: what each does; its start is set here.
+            processes: how many.
+
+        Returns:
+            The marks of every thread of every process.
+
+        Raises:
+            WorkerError: a process died, or the work raised an error; a `PassingError` where that is no codec's.
+        """
+        timed = order._replace(begin_ns=perf_counter_ns() + LEAD_NS)
+        for pipe in self.pipes[:processes]:
+            with suppress(BrokenPipeError):  # Whoever is dead is noticed when it is read from.
+                pipe.send(timed)
+        members = list(zip(self.pipes, self.processes, strict=True))[:processes]
+        return [marks for found in [receive(*member) for member in members] for marks in found]
+
+
+def receive(pipe: Connection, process: SpawnProcess) -> list[Marks]:
+    """Take a process's answer.
+
+    Raises:
+        WorkerError: it is dead, or answers with a complaint; a `PassingError` where that is no codec's.
+    """
+    try:
+        found: list[Marks] | Complaint = pipe.recv()
+    except (EOFError, ConnectionResetError):
+        process.join()
+        status = process.exitcode or 0
+        kind = PassingError if is_passing_end(status, "") else WorkerError
+        # Not from the error of the pipe: it is a broken connection, which would pass.
+        raise kind(f"a process of the crew died ({ended_by(status)})") from None
+    if isinstance(found, Complaint):
+        raise PassingError(found.reason) if found.passing else WorkerError(found.reason)
+    return found
+
+
+def ended_by(status: int) -> str:
+    """Say how a process ended, by its exit code."""
+    return signal.Signals(-status).name if status < 0 else f"status {status}"
+
+
+def serve(pipe: Connection, job: dict[str, Any]) -> None:
+    """Take orders until the captain is gone: what a process of the crew runs."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    works = prepare(job)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    with suppress(EOFError, BrokenPipeError):
+        pipe.send([])
+        while True:
+            order = pipe.recv()
+            try:
+                pipe.send(follow(works, order))
+            except Exception as error:  # A codec may raise anything under load; the captain must hear of it.
+                pipe.send(Complaint(reason(error), is_passing(error)))
+
+
+def prepare(job: dict[str, Any]) -> dict[tuple[str, str], Work]:
+    """Make everything that can be ordered: (codec or floor, operation) → work."""
+    messages = load_messages(job)
+    works = {}
+    for operation in job["operations"]:
+        for name in job["codecs"]:
+            works[name, operation] = work_of(name, job["kind"], operation, messages)
+        for name in FLOORS[1:]:
+            call, item = floor(name, FLOOR_CALL_NS)
+            works[name, operation] = Work(call, [item])
+    return works
+
+
+def work_of(codec: str, kind: str, operation: str, messages: Sequence[Any]) -> Work:
+    """Make a codec's work."""
+    bound = open_codec(codec, kind)
+    teach(bound, messages)
+    items = messages if operation == "encode" else list(map(bound.encode, messages))
+    return Work(getattr(bound, operation), items)
+
+
+def follow(works: dict[tuple[str, str], Work], order: Order) -> list[Marks]:
+    """Do what was ordered."""
+    work = works[order.codec.removesuffix(CONTROL), order.operation]._replace(loops=order.loops)
+    if order.threads:
+        return Team(work, order.threads, order.window_ns).run()
+    return [alone(work, order.begin_ns, order.window_ns)]

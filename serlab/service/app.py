@@ -1,0 +1,557 @@
+"""The HTTP application: OpenAI's paths, any codec by content type, streams.
+
+    POST /v1/chat/completions   ChatRequest → ChatResponse or a stream of ChatChunk
+    POST /v1/completions        GenerateRequest → GenerateResponse or a stream of them
+    POST /v1/embeddings         EmbeddingRequest → EmbeddingResponse
+    GET  /v1/models             the one model
+    DELETE /v1/calls/NAME       stop a call that was named with `x-serlab-call`
+    POST /echo                  any message, and the same back; see `serlab.service.echo`
+    GET  /stats                 the server's counters
+
+A request may ask for a fault of its own with the header `x-serlab-fault`, and say with `x-serlab-deadline-ms` how long
+its answer is worth anything; `serlab.service.content` has the headers for the shape of a stream. Errors are JSON
+whatever the codec, in the API's shape.
+"""
+
+import asyncio
+import ctypes
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, TypeVar
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serlab.codecs import open_codec
+from serlab.service.api_errors import BAD_BODY, Departed, Refusal, Stats, overloaded, refusal_for
+from serlab.service.connections import MAX_HEADER_BYTES, Bounds, Peers, Underway
+from serlab.service.content import SHOWN, STREAM_FORMS, Content, Shape, answer_content, content_of, whole_codec
+from serlab.service.echo import BYTES, ECHO_PATH, KIND_HEADER, returned
+from serlab.service.heavy import LARGE_NUMBERS, LONG_NUMBERS, PIECE, is_large, is_long, size_of
+from serlab.service.model import Engine
+from serlab.service.settings import MAX_BODY_BYTES, NO_FAULT, Fault
+from serlab.service.timeouts import DEADLINE_HEADER, Deadline, before
+from serlab.service.transport import CALL_HEADER, CALLS_PATH, PATHS, Kinds
+from serlab.workloads import CREATED
+
+# Requests that their clients have named, so that they can say that they have left them.
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+NAME = CALL_HEADER.encode()
+GONE = 499
+"""A status that nobody reads: the client has gone (nginx's number)."""
+
+
+class Calls:
+    """The named requests that are under way."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, asyncio.Task[Any]] = {}
+        self.left: set[asyncio.Task[Any]] = set()
+
+    def cancel(self, name: str) -> bool:
+        """Stop a call as if its client had gone; tell whether there was one."""
+        task = self.tasks.get(name)
+        if task is None:
+            return False
+        self.left.add(task)
+        return task.cancel()
+
+    async def answer(self, app: App, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request, and keep it under its name while it is under way.
+
+        The answer to one that was left ends as if it were whole: its client throws it away, and nothing is broken.
+        """
+        name = next((value.decode("latin-1") for key, value in scope["headers"] if key == NAME), "")
+        task = asyncio.current_task()
+        if not name or task is None:
+            await app(scope, receive, send)
+            return
+        reply = Reply(send)
+        self.tasks[name] = task
+        try:
+            await app(scope, receive, reply.send)
+        except asyncio.CancelledError:
+            if task not in self.left:
+                raise
+            task.uncancel()
+            await reply.end()
+        finally:
+            self.left.discard(task)
+            del self.tasks[name]
+
+
+class Reply:
+    """Sends an answer, and knows whether it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self.forward = send
+        self.begun = False
+
+    async def send(self, message: Message) -> None:
+        """Send a part of it."""
+        self.begun = True
+        await self.forward(message)
+
+    async def end(self) -> None:
+        """Send what ends it."""
+        if not self.begun:
+            await self.forward({"type": "http.response.start", "status": GONE, "headers": []})
+        await self.forward({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+# Work that ends when the client goes, or when the server is stopped.
+
+T = TypeVar("T")
+UNDERWAY = "serlab.underway"
+"""Where a request's scope has what is noted of it."""
+
+
+async def departure(receive: Receive) -> None:
+    """Wait until the client has gone; the request must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Do work for a client, and cancel it when the client goes.
+
+    Args:
+        receive: of the ASGI server, after the request's body.
+        work: what to do.
+
+    Raises:
+        Departed: the client went first.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(departure(receive))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise Departed("the client went before its answer was whole")
+    finally:
+        task.cancel()
+        gone.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+class Tracked:
+    """An ASGI application whose requests can be stopped, together or by name, and wait for slow clients only so long.
+
+    Args:
+        app: the application.
+        calls: where to keep the requests that have a name.
+        peers: where to note who is at work.
+    """
+
+    def __init__(self, app: App, calls: Calls, peers: Peers) -> None:
+        self.app = app
+        self.calls = calls
+        self.peers = peers
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        task = asyncio.current_task()
+        assert task is not None
+        host, port = scope["client"]
+        request = self.peers.begin((host, int(port)), task)
+        scope[UNDERWAY] = request
+        self.tasks.add(task)
+        try:
+            app = self.app if (refusal := self.refusal(scope)) is None else refused_by(refusal)
+            await self.calls.answer(app, scope, receive, taken(send, request, self.peers))
+        finally:
+            self.tasks.discard(task)
+            self.peers.end(request)
+
+    def refusal(self, scope: MutableMapping[str, Any]) -> Refusal | None:
+        """Tell why a request is refused before anybody looks at it."""
+        if self.peers.underway > self.peers.bounds.requests:
+            return overloaded(f"the server is at {self.peers.bounds.requests} requests already")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            return Refusal(431, f"headers: expected at most {MAX_HEADER_BYTES} bytes", code="headers_too_large")
+        return None
+
+    async def stop(self, patience_s: float) -> None:
+        """Cancel what is under way.
+
+        Args:
+            patience_s: how long to wait for it to end.
+        """
+        for task in self.tasks:
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(set(self.tasks), timeout=patience_s)
+
+
+def taken(send: Send, request: Underway, peers: Peers) -> Send:
+    """Note how long a client takes to take a part of its answer."""
+
+    async def sends(message: Message) -> None:
+        request.waits(peers.bounds.taken_s)
+        await send(message)
+        request.works()
+
+    return sends
+
+
+def refused_by(refusal: Refusal) -> App:
+    """Answer with a refusal, and leave the body."""
+
+    async def respond(_: MutableMapping[str, Any], __: Receive, send: Send) -> None:
+        body = orjson.dumps(refusal.document())
+        headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": refusal.status, "headers": pairs})
+        await send({"type": "http.response.body", "body": body})
+
+    return respond
+
+
+# Requests on their way in over HTTP.
+
+SHORT = 4096
+"""Bytes of a part that is not kept by itself."""
+
+FREE_PARTS = 4
+"""Parts of a body that are read as fast as they come; see `Arrivals.pace`. One of 1.6 MB has no more."""
+SHORT_RATE, LONG_RATE = 1000, 1 << 27
+"""Short parts a second, and bytes a second of others, that are read of all bodies together beyond these."""
+MOST_LATE_S = 0.02
+"""How long a part waits at most because the loop was held up."""
+TRIM_BYTES, TRIM_S = 1 << 26, 3.0
+"""After how many bytes of bodies that are held no more free memory goes back to the system, and how much later."""
+
+
+class Arrivals:
+    """The bodies of all requests under way: their memory is bounded together.
+
+    Args:
+        bounds: how many bytes, and how slowly a body may come.
+        stats: where to count them.
+    """
+
+    def __init__(self, bounds: Bounds, stats: Stats) -> None:
+        self.bounds = bounds
+        self.stats = stats
+        self.count = 0
+        self.turn = asyncio.Lock()
+        self.gone = 0
+
+    async def body(self, request: Request) -> Sequence[bytes]:
+        """Read a request's body, which counts as held until `forget`.
+
+        It is returned in the parts that it came in: to join one of 63 MB would hold the loop up for as long as a copy
+        takes, a quarter of a second on a busy machine.
+
+        Raises:
+            Refusal: it is too long, comes too slowly, or there is no room for it; or it is compressed: what it would
+                become is not known beforehand.
+        """
+        check_headers(request)
+        parts: list[bytes | bytearray] = []
+        size, number, underway = 0, 0, request.scope[UNDERWAY]
+        underway.limit_s = self.bounds.body_s
+        self.count += 1
+        try:
+            async for part in request.stream():
+                add(parts, part)
+                size += len(part)
+                number += 1
+                self.stats.held += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise too_long()
+                if self.stats.held > self.bounds.body_bytes and size > self.bounds.body_bytes // self.count:
+                    raise overloaded("body: no room for it beside those of other requests")
+                underway.limit_s = self.bounds.body_s + size / self.bounds.body_rate
+                if number > FREE_PARTS:
+                    await self.pace(len(part))
+            underway.works()
+            return [part if isinstance(part, bytes) else bytes(part) for part in parts]
+        except BaseException as error:
+            self.forget(size)
+            if isinstance(error, asyncio.CancelledError) and underway.is_late:
+                underway.task.uncancel()
+                rate = f"{self.bounds.body_s:g} s and {self.bounds.body_rate} bytes a second"
+                raise Refusal(408, f"body: expected it within {rate}, got {size} bytes") from error
+            raise
+
+    async def pace(self, size: int) -> None:
+        """Wait before more of a body is read, so that small requests come between.
+
+        The server's library reads a part for each body that asks for one, in threads that want the interpreter as the
+        loop does: 60 bodies that came at once left it hardly any of it, and 1,000 that trickled in kept it busy with
+        parts of a few bytes. So beside others a long body takes its turn for each further part, and waits as long
+        again as the loop was held up meanwhile; a short part waits until more has come.
+
+        Args:
+            size: of the last part.
+        """
+        if size < SHORT:
+            await asyncio.sleep(self.count / SHORT_RATE)
+        elif self.count > 1:
+            async with self.turn:
+                loop = asyncio.get_running_loop()
+                due = loop.time() + size / LONG_RATE
+                await asyncio.sleep(size / LONG_RATE)
+                await asyncio.sleep(min(MOST_LATE_S, loop.time() - due))
+
+    def forget(self, size: int) -> None:
+        """Count a body of so many bytes as held no more."""
+        self.stats.held -= size
+        self.count -= 1
+        self.gone += size
+        if self.gone > TRIM_BYTES:
+            self.gone = 0
+            loop = asyncio.get_running_loop()
+            loop.call_later(TRIM_S, loop.run_in_executor, None, give_back)
+
+
+def give_back() -> None:
+    """Give free memory back to the system.
+
+    The C library keeps what lies between pieces that are in use: 0.4 GB stayed with a server that had refused sixty
+    bodies of 60 MB.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    if trim is not None:
+        trim(0)
+
+
+def check_headers(request: Request) -> None:
+    """Look at what a request says of its body.
+
+    Raises:
+        Refusal: that it is compressed, or too long.
+    """
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        text = f"Content-Encoding: expected identity or none, got {coding[:SHOWN]!r}; send the body as it is"
+        raise Refusal(415, text, headers={"accept-encoding": "identity"})
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and (len(told) > 18 or int(told) > MAX_BODY_BYTES):
+        raise too_long()
+
+
+def add(parts: list[bytes | bytearray], part: bytes) -> None:
+    """Keep a part of a body, a short one together with those before: each by itself costs 40 bytes more."""
+    if len(part) >= SHORT or (part and not parts):
+        parts.append(part)
+    elif parts and isinstance(parts[-1], bytearray) and len(parts[-1]) < PIECE:
+        parts[-1] += part
+    elif part:
+        parts.append(bytearray(part))
+
+
+def too_long() -> Refusal:
+    """Refuse a body."""
+    return Refusal(413, f"body: expected at most {MAX_BODY_BYTES} bytes", code="request_too_large")
+
+
+# Answers on their way out over HTTP: whole, or piece by piece.
+
+LOG = logging.getLogger("serlab.service")
+
+
+def whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault) -> Any:
+    """Send an answer that is whole; a cut sends the first part of what it announces.
+
+    Args:
+        engine: what counts a cut.
+        pieces: the encoded answer.
+        content: its media type, as it is sent.
+        fault: of the answer.
+    """
+    headers = {"content-type": content}
+    if fault.kind != "cut" and len(pieces) == 1:
+        return Response(pieces[0], headers=headers)
+    size = sum(map(len, pieces))
+
+    async def respond(_: Any, __: Receive, send: Send) -> None:
+        left = int(size * fault.at) if fault.kind == "cut" else size
+        await send(start({**headers, "content-length": str(size)}))
+        for piece in pieces:
+            # The server waits here while the reader is behind, so that it need not hold a copy of all that is left.
+            await send({"type": "http.response.body", "body": piece[:left], "more_body": True})
+            left -= min(left, len(piece))
+        if fault.kind == "cut":
+            raise engine.cut()
+        await send({"type": "http.response.body", "body": b""})
+
+    return respond
+
+
+def start(headers: dict[str, str]) -> dict[str, Any]:
+    """Begin a response."""
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": 200, "headers": pairs}
+
+
+def streamed(
+    stats: Stats, pieces: AsyncGenerator[Any, None], content: Content, kind: str, deadline: Deadline | None
+) -> App:
+    """Send an answer piece by piece, as fast as the model makes it and the reader takes it.
+
+    When the deadline passes in the middle, the connection ends: a stream has no other word for it in all three forms.
+    """
+    codec, form = open_codec(content.codec, kind), STREAM_FORMS[content.media]
+
+    async def pump(send: Send) -> None:
+        count = 0
+        async with aclosing(pieces):
+            async for piece in pieces:
+                # The server waits here while the reader is behind, and so does the model.
+                data = form.wrap(codec.encode(piece), count)
+                if not count:
+                    # What the codec cannot carry is in the first piece already, and may still be refused.
+                    await send(start({"content-type": content.header(), "cache-control": "no-store"}))
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+                count += 1
+        await send({"type": "http.response.body", "body": form.end(count)})
+
+    async def respond(_: Any, receive: Receive, send: Send) -> None:
+        try:
+            await before(deadline, lambda: while_connected(receive, pump(send)), stats)
+        except Departed:
+            LOG.debug("a client left its stream")
+
+    return respond
+
+
+REFUSALS = (Refusal, *BAD_BODY, HTTPException, Exception)
+
+
+def application(engine: Engine) -> Tracked:
+    """Build the ASGI application.
+
+    Args:
+        engine: what answers.
+    """
+    calls = Calls()
+    handlers = Handlers(engine, calls)
+    routes = [Route(path, handlers.answer, methods=["POST"]) for path in PATHS]
+    routes += [Route("/stats", handlers.stats), Route("/v1/models", handlers.models)]
+    routes.append(Route(ECHO_PATH, handlers.echo, methods=["POST"]))
+    refusals = dict.fromkeys(REFUSALS, handlers.refused)
+    routes.append(Route(f"{CALLS_PATH}{{name}}", handlers.cancel, methods=["DELETE"]))
+    gone = dict.fromkeys((Departed, ClientDisconnect), handlers.departed)
+    app = Starlette(routes=routes, exception_handlers={**refusals, **gone})
+    # A redirect to a path with or without a slash would be built of the request's Host, whatever that holds.
+    app.router.redirect_slashes = False
+    return Tracked(app, calls, engine.peers)
+
+
+class Handlers:
+    """What answers each path, and each error.
+
+    Args:
+        engine: the model.
+        calls: those under way that have a name.
+    """
+
+    def __init__(self, engine: Engine, calls: Calls) -> None:
+        self.engine = engine
+        self.calls = calls
+        self.arrivals = Arrivals(engine.settings.bounds, engine.stats)
+
+    async def answer(self, request: Request) -> Any:
+        """Answer a request in the codec that it asks for."""
+        kinds = PATHS[request.scope["path"]]
+        deadline, shape = Deadline.read(request.headers.get(DEADLINE_HEADER, "")), Shape.read(request.headers)
+        content, accept = content_of(request.headers.get("content-type", "")), request.headers.get("accept", "")
+        forced = request.headers.get("x-serlab-fault", "")[:SHOWN]
+        parts = await self.arrivals.body(request)
+        try:
+            writes = whole_codec(accept, content, bool(kinds.piece))
+            if is_large(parts, content.codec):
+                message = await self.prepared(request, kinds, content.codec, writes, parts, deadline)
+                fault = self.engine.admit(message, forced)
+            else:
+                message = await self.engine.heavy.decoded(open_codec(content.codec, kinds.request), parts)
+                fault = await self.engine.heavy.by_turns(partial(self.engine.admit, message, forced), is_long(parts))
+                if self.engine.size(message) > LARGE_NUMBERS:
+                    message = await self.prepared(request, kinds, content.codec, writes, parts, deadline)
+        finally:
+            self.arrivals.forget(size_of(parts))
+        streams = bool(kinds.piece) and message.stream is True
+        written = answer_content(accept, content, streams)
+        takes_turns = is_long(parts) or self.engine.size(message) > LONG_NUMBERS
+        if streams:
+            pieces = self.engine.pieces(message, fault, shape, takes_turns)
+            return streamed(self.engine.stats, pieces, written, kinds.piece, deadline)
+        work = partial(self.engine.answer, message, fault, takes_turns)
+        found = await before(deadline, lambda: while_connected(request.receive, work()), self.engine.stats)
+        if not isinstance(found, tuple):
+            encode = partial(open_codec(written.codec, kinds.whole).encode, found)
+            found = (await self.engine.heavy.by_turns(encode, takes_turns),)
+        return whole(self.engine, found, written.header(), fault)
+
+    async def prepared(
+        self, request: Request, kinds: Kinds, codec: str, writes: str, parts: Sequence[bytes], deadline: Deadline | None
+    ) -> Any:
+        """Have a large request read, and a large answer made, by another process while its client is there."""
+        await self.engine.heavy.place()
+        answer = kinds.whole if writes else ""
+        prepare = partial(self.engine.heavy.prepared, kinds.request, codec, parts, answer, writes)
+        return await before(deadline, lambda: while_connected(request.receive, prepare()), self.engine.stats)
+
+    async def stats(self, _: Request) -> Response:
+        """Give the counters, and how many tasks the event loop has, this one among them."""
+        found = {**self.engine.stats.to_dict(), "tasks": len(asyncio.all_tasks())}
+        return Response(orjson.dumps(found), media_type="application/json")
+
+    async def cancel(self, request: Request) -> Response:
+        """Stop a call for a client whose protocol or library cannot say that it has left."""
+        name = request.path_params["name"]
+        if not self.calls.cancel(name):
+            raise Refusal(404, f"no call named {name[:SHOWN]!r} is under way; it has ended, or has not come yet")
+        return Response(status_code=204)
+
+    async def echo(self, request: Request) -> Any:
+        """Give a message back."""
+        content, kind = request.headers.get("content-type", ""), request.headers.get(KIND_HEADER, "")
+        header = BYTES if content == BYTES else content_of(content).header()
+        parts = await self.arrivals.body(request)
+        try:
+            if content != BYTES and is_large(parts, content_of(content).codec):
+                await self.engine.heavy.place()
+                work = returned(self.engine.heavy, content, kind, parts)
+                pieces = await while_connected(request.receive, work)
+            else:
+                pieces = await returned(self.engine.heavy, content, kind, parts)
+        finally:
+            self.arrivals.forget(size_of(parts))
+        return whole(self.engine, pieces, header, NO_FAULT)
+
+    async def models(self, _: Request) -> Response:
+        """List the one model."""
+        model = {"id": "serlab", "object": "model", "created": CREATED, "owned_by": "serlab"}
+        return Response(orjson.dumps({"object": "list", "data": [model]}), media_type="application/json")
+
+    async def refused(self, _: Request, error: Exception) -> Response:
+        """Answer with an error."""
+        self.engine.stats.refused += 1
+        refusal = said(error) if isinstance(error, HTTPException) else refusal_for(error)
+        body = orjson.dumps(refusal.document())
+        return Response(body, refusal.status, refusal.headers, media_type="application/json")
+
+    async def departed(self, _: Request, __: Exception) -> Response:
+        """Answer nobody."""
+        return Response(status_code=GONE)
+
+
+def said(error: HTTPException) -> Refusal:
+    """Give what starlette says (no such path, no such method) in the API's shape."""
+    return Refusal(error.status_code, error.detail, headers=error.headers or {})

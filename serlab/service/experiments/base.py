@@ -1,0 +1,119 @@
+"""What the experiments share: timing arms, and making rows of them.
+
+An arm's name is "ARM OPERATION". ARM is a codec, or what else is compared: "kept", "lock". OPERATION is
+`wire/EXPERIMENT` and the conditions, one a part: `wire/transport/http/inflight=8`. In each group (one operation) one
+arm is measured twice, under its own name and with `CONTROL`: it is the baseline, and what it differs by from itself
+is the noise of the group.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from random import Random
+from statistics import median
+from typing import Any
+
+from serlab.codecs import codec_info, codec_names
+from serlab.measure.inputs import Emit
+from serlab.measure.interleave import Arm, calibrate, interleave, settle_gc
+from serlab.measure.process import open_mark
+from serlab.stats import CONTROL, FLOOR, ZSTD
+
+BATCHES = 3
+"""How many times as long a batch is as that of a codec alone: a call goes through two processes and the kernel, and
+each may wait for a processor."""
+
+
+def named(experiment: str, *conditions: str) -> str:
+    """Name an operation: `wire/EXPERIMENT/CONDITION/…`."""
+    return "/".join(("wire", experiment, *conditions))
+
+
+def again(arm: Arm) -> Arm:
+    """Give an arm a second time (A/A)."""
+    return arm._replace(name=control(arm.name))
+
+
+def control(name: str) -> str:
+    """Name the second arm of "ARM OPERATION"."""
+    who, _, operation = name.rpartition(" ")
+    return f"{who}{CONTROL} {operation}"
+
+
+def awaited(
+    runner: asyncio.Runner, name: str, work: Callable[[Any], Awaitable[Any]], items: list[Any], messages: int = 0
+) -> Arm:
+    """Make an arm of a coroutine function, which is called with one item after another in one go of the event loop.
+
+    Args:
+        runner: whose loop it runs in.
+        name: "ARM OPERATION".
+        work: what is awaited with each item.
+        items: at least one.
+        messages: how many messages a pass handles; 0 for one an item.
+    """
+
+    async def each(given: list[Any]) -> None:
+        for item in given:
+            await work(item)
+
+    return Arm(name, lambda given: runner.run(each(given)), [items], messages or len(items))
+
+
+def effort_of(job: Mapping[str, Any], batches: int = BATCHES) -> dict[str, int]:
+    """Give what an arm may cost here: longer batches, where there are calls."""
+    effort = dict(job["effort"])
+    return effort | {"batch_ns": batches * effort["batch_ns"]}
+
+
+def timed(
+    job: Mapping[str, Any], emit: Emit, arms: Sequence[Arm], metric: str = "latency", batches: int = BATCHES
+) -> dict[str, float]:
+    """Time arms by turns and send a row for each: the median of its batches.
+
+    Args:
+        job: of the worker.
+        emit: receives the rows.
+        arms: not calibrated yet.
+        metric: of the rows, in ns a message.
+        batches: how many times as long a batch is as that of a codec alone; 1 where no arm leaves the process.
+
+    Returns:
+        Arm's name → its figure.
+    """
+    mark = open_mark(job.get("mark"))
+    effort = effort_of(job, batches)
+    ready = [calibrate(effort, arm) for arm in arms]
+    settle_gc(job["gc"])
+    random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/{job['experiment']}")
+    times = interleave(ready, random, lambda name: mark(codec_in(name)))
+    figures = {name: median(values) for name, values in times.items()}
+    for name, value in figures.items():
+        emit(row(job, name, metric, "ns", value))
+    return figures
+
+
+def codec_in(name: str) -> str:
+    """Name the codec that a death in an arm costs; "" for an arm that is none."""
+    codec = name.rpartition(" ")[0].removesuffix(CONTROL).removesuffix(ZSTD)
+    return codec if codec in codec_names() else ""
+
+
+def row(job: Mapping[str, Any], name: str, metric: str, unit: str, value: float) -> dict[str, Any]:
+    """Make the record of one figure.
+
+    Args:
+        job: of the worker.
+        name: "ARM OPERATION".
+        metric: one of `serlab.measure.wire.METRICS`.
+        unit: of the value.
+        value: the figure.
+    """
+    arm, _, operation = name.rpartition(" ")
+    place = {"workload": job["workload"], "message": job["kind"], "codec": arm, "codec_version": version_of(arm)}
+    return {"row": {**place, "operation": operation, "metric": metric, "unit": unit, "value": float(value)}}
+
+
+def version_of(arm: str) -> str:
+    """Look up an arm's version; "" for one that is no codec."""
+    codec = arm.removesuffix(CONTROL).removesuffix(ZSTD)
+    return codec_info(codec).version if codec in codec_names() and not arm.startswith(FLOOR) else ""

@@ -1,0 +1,126 @@
+"""What the commands diff and gate show: a table for people, lines for a log, annotations for GitHub."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from serlab.console import literal
+from serlab.report.formatting import TIME, scaled, three_digits
+from serlab.verdicts import SAME, WORSE, Change, Diff, Gate, Version
+
+HEADS = ("workload", "operation", "codec", "figure", "before", "after", "ratio", "verdict")
+FIGURES = {"time": "time", "equal": "equal bodies"}
+
+
+def show_diff(console: Console, diff: Diff) -> None:
+    """Show what changed, the largest effects first, and what did not."""
+    for line in (*version_lines(diff.versions), *(f"note: {note}" for note in diff.notes)):
+        console.print(literal(line))
+    changed = [change for change in diff.changes if change.verdict not in SAME]
+    if changed:
+        console.print(diff_table(changed, diff.reference))
+    for line in summary_lines(diff.changes):
+        console.print(literal(line))
+
+
+def diff_table(changes: list[Change], reference: str) -> Table:
+    """Build the table of changes."""
+    title = Text("Before and after; ratios below 1 are smaller or faster")
+    if reference:
+        title += f"\nA time is a ratio to {reference} in its own run, with the 95 % interval of their ratio."
+    table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in HEADS:
+        table.add_column(head, justify="right" if head in HEADS[4:7] else "left", overflow="fold")
+    for change in changes:
+        style = "red" if change.verdict in WORSE else "green"
+        cells = (
+            *change[:3],
+            FIGURES.get(change.metric, change.metric),
+            before(change),
+            after(change),
+            interval(change),
+        )
+        table.add_row(*map(literal, cells), Text(change.verdict, style))
+    return table
+
+
+def before(change: Change) -> str:
+    """Write the figure before."""
+    return figure(change.metric, change.old)
+
+
+def after(change: Change) -> str:
+    """Write the figure after."""
+    return figure(change.metric, change.new)
+
+
+def figure(metric: str, value: float) -> str:
+    """Write an exact figure with all its digits, if they are few; a ratio with three."""
+    if metric == "time":
+        return three_digits(value)
+    return "–" if value != value else f"{value:,.12g}"
+
+
+def interval(change: Change) -> str:
+    """Write a ratio, with its interval if it has one."""
+    if change.ratio != change.ratio:
+        return ""
+    if change.low == change.high:
+        return f"{change.ratio:.4f}"
+    return f"{three_digits(change.ratio)} [{three_digits(change.low)}, {three_digits(change.high)}]"
+
+
+def summary_lines(changes: list[Change]) -> Iterator[str]:
+    """Count verdicts, and name the codecs that tie, by workload and operation."""
+    counts = {
+        verdict: sum(change.verdict == verdict for change in changes)
+        for verdict in dict.fromkeys(c.verdict for c in changes)
+    }
+    yield ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "nothing to compare"
+    ties: dict[str, list[str]] = {}
+    for change in changes:
+        if change.verdict == "tie":
+            ties.setdefault(f"{change.workload} {change.operation}", []).append(change.codec)
+    yield from (f"tie: {place}: {', '.join(codecs)}" for place, codecs in sorted(ties.items()))
+
+
+def version_lines(versions: list[Version]) -> list[str]:
+    """List what was upgraded."""
+    return [f"version: {one.name} {one.old or 'absent'} → {one.new or 'absent'}" for one in versions]
+
+
+def gate_lines(gate: Gate) -> Iterator[str]:
+    """Write a gate's findings as lines for a log, the failures last, where a reader looks first."""
+    yield from version_lines(gate.versions)
+    yield from (f"note: {note}" for note in gate.notes)
+    yield from (f"better: {sentence(change)}" for change in gate.improvements)
+    yield from (f"allowed: {sentence(change)}" for change in gate.allowed)
+    yield from (f"FAIL: {sentence(change)}" for change in gate.failures)
+    verdict = f"{len(gate.failures)} worse" if gate.failures else "passed"
+    yield f"gate: {verdict}; {gate.judged} figures, {len(gate.improvements)} better, {len(gate.allowed)} allowed"
+
+
+def sentence(change: Change) -> str:
+    """Say what became of one figure."""
+    if change.metric == "time":
+        times = f"{scaled(change.old, TIME)} → {scaled(change.new, TIME)}"
+        return (
+            f"{change.name} {change.verdict}: {times}, ratio {interval(change)}, margin {three_digits(change.margin)}"
+        )
+    return f"{change.name} {change.verdict}: {before(change)} → {after(change)}" + (
+        f", ratio {interval(change)}" if interval(change) else ""
+    )
+
+
+def github_lines(gate: Gate) -> Iterator[str]:
+    """Write a gate's findings as annotations of GitHub Actions.
+
+    Source: GitHub's documentation, "Workflow commands for GitHub Actions".
+    """
+    for level, changes in (("error", gate.failures), ("warning", gate.allowed), ("notice", gate.improvements)):
+        for change in changes:
+            text = sentence(change).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+            yield f"::{level} title=serlab gate::{text}"
