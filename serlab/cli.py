@@ -103,24 +103,24 @@ def decide(
         print(scenario_text(copy), end="")
         return
     if listing:
-        print_scenarios(as_json)
+        _print_scenarios(as_json)
         return
     if directory is None:
         raise typer.BadParameter("expected DIR, a results folder; make one with `serlab compare -o DIR`")
     if adr is not None and len(scenario or ()) != 1:
         raise typer.BadParameter("--adr writes one decision: expected one --scenario")
-    overrides = given(bandwidth, compression, model_latency, tokens_per_s, setting or [])
+    overrides = _given(bandwidth, compression, model_latency, tokens_per_s, setting or [])
     with agreeing(directory):
         if not scenario:
-            overview(directory, overrides, as_json)
+            _overview(directory, overrides, as_json)
             return
-        found = decisions(directory, scenario, overrides)
+        found = _decisions(directory, scenario, overrides)
         if adr is not None:
-            write_record(adr, found[0])
-        print_decisions(found, as_json)
+            _write_record(adr, found[0])
+        _print_decisions(found, as_json)
 
 
-def print_decisions(found: "list[Decision]", as_json: bool) -> None:
+def _print_decisions(found: "list[Decision]", as_json: bool) -> None:
     """Print decisions for people, or one list for a program."""
     from serlab.decide.decision import show_decision
 
@@ -131,7 +131,7 @@ def print_decisions(found: "list[Decision]", as_json: bool) -> None:
         show_decision(console(), one)
 
 
-def given(
+def _given(
     bandwidth: str, compression: str, model_latency: str, tokens_per_s: float | None, settings: list[str]
 ) -> dict[str, Any]:
     """Gather the settings of the command line."""
@@ -144,7 +144,7 @@ def given(
     return found | ({"tokens_per_s": tokens_per_s} if tokens_per_s is not None else {})
 
 
-def decisions(directory: Path, scenarios: list[str], overrides: dict[str, Any]) -> "list[Decision]":
+def _decisions(directory: Path, scenarios: list[str], overrides: dict[str, Any]) -> "list[Decision]":
     """Decide each scenario on one reading of the folder."""
     from serlab.decide import decide as decide_
     from serlab.decide.ranking import read_run
@@ -153,18 +153,18 @@ def decisions(directory: Path, scenarios: list[str], overrides: dict[str, Any]) 
     return [decide_(run, scenario, **overrides) for scenario in scenarios]
 
 
-def overview(directory: Path, overrides: dict[str, Any], as_json: bool) -> None:
+def _overview(directory: Path, overrides: dict[str, Any], as_json: bool) -> None:
     """Print one line for each built-in scenario."""
     from serlab.decide import scenario_names
     from serlab.decide.decision import show_overview
     from serlab.decide.ranking import read_run
 
     run = read_run(directory)
-    lines = {name: line(run, name, overrides) for name in scenario_names()}
+    lines = {name: _line(run, name, overrides) for name in scenario_names()}
     print(json.dumps(lines)) if as_json else show_overview(console(), lines)
 
 
-def line(run: "Run", name: str, overrides: dict[str, Any]) -> str:
+def _line(run: "Run", name: str, overrides: dict[str, Any]) -> str:
     """Answer a scenario in one sentence, or say why the run cannot."""
     from serlab.decide import decide as decide_
 
@@ -174,7 +174,7 @@ def line(run: "Run", name: str, overrides: dict[str, Any]) -> str:
         return f"No answer: {str(error).removeprefix(f'scenario {name}: ')}."
 
 
-def print_scenarios(as_json: bool) -> None:
+def _print_scenarios(as_json: bool) -> None:
     """List the built-in scenarios with their questions."""
     from serlab.decide import load_scenario, scenario_names
     from serlab.decide.decision import show_overview
@@ -183,7 +183,7 @@ def print_scenarios(as_json: bool) -> None:
     print(json.dumps(questions)) if as_json else show_overview(console(), questions)
 
 
-def write_record(path: Path, decision: "Decision") -> None:
+def _write_record(path: Path, decision: "Decision") -> None:
     """Write a decision record."""
     from serlab.folders import write_atomically
 
@@ -210,7 +210,7 @@ def diff(
 
     with agreeing(old, new):
         found = compare_runs(old, new)
-    print(dump(found.to_dict())) if as_json else show_diff(console(), found)
+    print(_dump(found.to_dict())) if as_json else show_diff(console(), found)
 
 
 def gate(
@@ -233,7 +233,7 @@ def gate(
     with agreeing(*directories):
         found = judge(directories, tuple(allow or ()))
     lines = (
-        [dump(found.to_dict())]
+        [_dump(found.to_dict())]
         if as_json
         else [*map(visible, (*gate_lines(found), *(github_lines(found) if github else ())))]
     )
@@ -242,17 +242,17 @@ def gate(
         raise typer.Exit(JUDGING_FINDING)
 
 
-def dump(found: dict[str, object]) -> str:
+def _dump(found: dict[str, object]) -> str:
     """Write JSON, where a figure that is missing is null."""
-    return json.dumps(without_nan(found), allow_nan=False)
+    return json.dumps(_without_nan(found), allow_nan=False)
 
 
-def without_nan(value: object) -> object:
+def _without_nan(value: object) -> object:
     """Put None for what is not a number, which JSON cannot say."""
     if isinstance(value, dict):
-        return {key: without_nan(one) for key, one in value.items()}
+        return {key: _without_nan(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [without_nan(one) for one in value]
+        return [_without_nan(one) for one in value]
     return None if isinstance(value, float) and value != value else value
 
 
@@ -322,12 +322,12 @@ def export(
     if caption_file is not None:
         write_atomically(caption_file, f"{caption}\n".encode())
     if output is None:
-        print(written_for(text, format_), end="")
+        print(_written_for(text, format_), end="")
     else:
         write_atomically(output, text.encode())
 
 
-def written_for(text: str, format_: str) -> str:
+def _written_for(text: str, format_: str) -> str:
     """Write a table so that a standard output which has not every character loses none of HTML's."""
     if format_ != "html" or is_unicode(getattr(sys.stdout, "encoding", None)):
         return text
@@ -384,10 +384,10 @@ def serve(
     ports = (http_port, https_port, grpc_port, grpcs_port)
     latency = Latency(*times, batch_limit=batch_limit, busy=busy)
     settings = Settings(host, exposed, *ports, seed, tokens, dimensions, latency, faults)
-    asyncio.run(run_until_signal(settings, lambda addresses: show(addresses, as_json)))
+    asyncio.run(run_until_signal(settings, lambda addresses: _show(addresses, as_json)))
 
 
-def show(addresses: "Addresses", as_json: bool) -> None:
+def _show(addresses: "Addresses", as_json: bool) -> None:
     """Print where the server listens, at once, since whoever reads it may be waiting for it."""
     found: dict[str, Any] = asdict(addresses)
     lines = [json.dumps(found)] if as_json else [f"{name:<8} {where}" for name, where in found.items() if name != "pid"]

@@ -55,7 +55,7 @@ def run(
     effort = "quick" if quick else "rigorous" if rigorous else "default"
     names = (split(codec), split(workload), split_files(corpus), split(operation))
     options = Options(*names, parts, effort, seed, strict, **settings)
-    directory = choose_folder(output, resume)
+    directory = _choose_folder(output, resume)
     refuse_folder(directory, resume)
     if resume:
         options = recorded_options(directory, options, parts)
@@ -69,7 +69,7 @@ def run(
     try:
         table = run_plan(plan, directory, resume, console(stderr=True))
     except KeyboardInterrupt:
-        again = going_on(directory, options)
+        again = _going_on(directory, options)
         print(f"\nserlab: stopped; what is measured is kept, go on with: {again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     page = write_page(directory) if has_page else None
@@ -79,7 +79,7 @@ def run(
         show_results(console(), table, directory)
         show_page(page)
     if any(finding["outcome"] == UNMEASURED for finding in table.attrs["findings"]):
-        again = going_on(directory, options)
+        again = _going_on(directory, options)
         complain(f"trouble kept something from being measured, which is no codec's failure: {again}")
     if any(finding["outcome"] != "no_schema" for finding in table.attrs["findings"]):
         raise typer.Exit(FINDING)
@@ -92,9 +92,9 @@ def refuse_small() -> None:
         raise typer.Exit(USAGE)
 
 
-def going_on(directory: Path, options: Any) -> str:
+def _going_on(directory: Path, options: Any) -> str:
     """Give the command that measures what a run has not."""
-    return visible(shlex.join(["serlab", sys.argv[1], "--resume", "-o", str(directory), *outside(options)]))
+    return visible(shlex.join(["serlab", sys.argv[1], "--resume", "-o", str(directory), *_outside(options)]))
 
 
 def show_page(page: Path | None) -> None:
@@ -130,7 +130,7 @@ def workloads_for(workload: list[str] | None, corpus: list[str] | None) -> tuple
     return split(workload) or (() if corpus else tuple(workloads.names()))
 
 
-def choose_folder(output: Path | None, resume: bool) -> Path:
+def _choose_folder(output: Path | None, resume: bool) -> Path:
     """Give the results folder: the one that was named, the last unfinished one, or a new one."""
     if output is not None:
         return output
@@ -171,7 +171,7 @@ def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any
         options = Options.from_record(record)
     except ResultsError as error:
         raise ResultsError(f"{directory / ENVIRONMENT}: {error}; give the options of the run again") from error
-    if lacking := outside(options, given):
+    if lacking := _outside(options, given):
         raise ResultsError(
             f"{directory}: was made with {shlex.join(lacking)}, which is not taken from a folder, since that would "
             "open or run what its author names; give it again beside --resume, by your own name for it"
@@ -179,7 +179,7 @@ def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any
     return replace(options, corpora=given.corpora, base=given.base)
 
 
-def outside(options: Any, given: Any = None) -> list[str]:
+def _outside(options: Any, given: Any = None) -> list[str]:
     """List the options that name files and programs.
 
     Args:

@@ -169,7 +169,7 @@ def compare(
         resume: go on with a run that was stopped in `directory`.
         progress: show a progress bar, in a notebook too.
         settings: gc, pin, batch_ms, time_limit_s, memory_limit_mb, max_body_mb, flamegraph, experiments; see
-            `serlab.measure.plan.Options`.
+            `serlab.measure.options.Options`.
 
     Returns:
         The tidy table, one row per figure, see `serlab.results.Row`; `attrs` holds the environment and the findings.
@@ -183,10 +183,10 @@ def compare(
     """
     check_names("part", tuple(parts), (*PARTS, *LOAD_PARTS, WIRE))
     check_names("effort", (effort,), EFFORTS)
-    chosen = (names_of(codecs), names_of(workloads), names_of(corpus))
+    chosen = (_names_of(codecs), _names_of(workloads), _names_of(corpus))
     chosen_options = Options(*chosen, tuple(operations), tuple(parts), effort, seed, strict, base=str(base), **settings)
     plan = make_plan(chosen_options)
-    with folder(directory) as path:
+    with _folder(directory) as path:
         return run_plan(plan, path, resume, new_console() if progress else None)
 
 
@@ -209,7 +209,7 @@ def run_plan(plan: Plan, directory: Path, resume: bool, console: Console | None)
     return table
 
 
-def names_of(given: Names) -> tuple[str, ...]:
+def _names_of(given: Names) -> tuple[str, ...]:
     """Make a tuple of one name, several or none."""
     if given is None:
         return ()
@@ -217,7 +217,7 @@ def names_of(given: Names) -> tuple[str, ...]:
 
 
 @contextmanager
-def folder(directory: str | Path | None) -> Iterator[Path]:
+def _folder(directory: str | Path | None) -> Iterator[Path]:
     """Give the results folder, or one that is gone afterwards."""
     if directory is not None:
         yield Path(directory)

@@ -75,7 +75,7 @@ def settle() -> bool:
                 os.close(null)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
-    codecs.register_error(HANDLER, stand_in)
+    codecs.register_error(HANDLER, _stand_in)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=HANDLER)
@@ -85,7 +85,7 @@ def settle() -> bool:
     return is_open
 
 
-def stand_in(error: UnicodeError) -> tuple[str, int]:
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
     """Write what an encoding lacks in ASCII."""
     if not isinstance(error, UnicodeEncodeError):
         raise error

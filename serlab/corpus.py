@@ -101,9 +101,9 @@ def read(
         CorpusError: the file cannot be opened or decompressed; with `strict`, a line cannot be read.
     """
     origin = Origin(str(path), name or str(path))
-    reader = Reader(origin, fail if strict else on_error or ignore, longest or MAX_LINE)
+    reader = Reader(origin, _fail if strict else on_error or _ignore, longest or MAX_LINE)
     try:
-        yield from reader.bodies(numbered(origin, reader, longest))
+        yield from reader.bodies(_numbered(origin, reader, longest))
     except CorpusError as error:
         raise CorpusError(reader.file, error.line, error.reason) from error
     if on_hint:
@@ -111,16 +111,16 @@ def read(
             on_hint(hint)
 
 
-def fail(error: CorpusError) -> NoReturn:
+def _fail(error: CorpusError) -> NoReturn:
     """Stop at the first line that cannot be read."""
     raise error
 
 
-def ignore(error: CorpusError) -> None:
+def _ignore(error: CorpusError) -> None:
     """Go on; the caller did not ask to hear of lines that cannot be read."""
 
 
-def numbered(origin: Origin, reader: "Reader", longest: int) -> Lines:
+def _numbered(origin: Origin, reader: "Reader", longest: int) -> Lines:
     """Yield a file's lines and report those that are too long."""
     for number, line in numbered_lines(origin, longest) if longest else numbered_lines(origin):
         if isinstance(line, str):
@@ -153,7 +153,7 @@ class Reader:
 
     def bodies(self, lines: Lines) -> Iterator[Body]:
         """Yield the bodies of a file's lines: events of SSE, and what each line between them holds."""
-        spread = Spread(self.origin, self.report, at_once=self.report is fail)
+        spread = Spread(self.origin, self.report, at_once=self.report is _fail)
         yield from self.bodies_of(sse.events(spread.single_lines(lines)))
         spread.tell()
 
@@ -174,7 +174,7 @@ class Reader:
                     return
             else:
                 try:
-                    document = parse(self.file, number, data, self.longest)
+                    document = _parse(self.file, number, data, self.longest)
                 except CorpusError as error:
                     self.cannot_read(number, f"an SSE event: {error.reason}")
                     continue
@@ -184,7 +184,7 @@ class Reader:
     def bodies_of_line(self, number: int, line: bytes, stream: "Stream") -> Iterator[Body]:
         """Unwrap what one line holds; report it if it is not JSON."""
         try:
-            value = parse(self.file, number, line, self.longest)
+            value = _parse(self.file, number, line, self.longest)
         except CorpusError as error:
             self.report(error)
             return
@@ -199,7 +199,7 @@ class Reader:
             return
         if part.is_text:
             try:
-                document = parse(self.file, number, document.encode("utf-8", "surrogatepass"), self.longest)
+                document = _parse(self.file, number, document.encode("utf-8", "surrogatepass"), self.longest)
             except CorpusError as error:
                 self.cannot_read(number, f"the body inside: {error.reason}")
                 return
@@ -236,7 +236,13 @@ class Stream:
         """Take a body in; yield those whose kind is settled."""
         in_stream = not kind
         kind = kind or recognise(document, self.kind)
-        if in_stream and not self.kind and kind == "document" and len(self.held) < MOST_HELD and may_be_chunk(document):
+        if (
+            in_stream
+            and not self.kind
+            and kind == "document"
+            and len(self.held) < MOST_HELD
+            and _may_be_chunk(document)
+        ):
             self.held.append((number, document))
             return
         if in_stream and kind in ("ChatChunk", "GenerateResponse"):
@@ -256,12 +262,12 @@ class Stream:
         self.kind = ""
 
 
-def may_be_chunk(document: Any) -> bool:
+def _may_be_chunk(document: Any) -> bool:
     """Tell a body that is a chunk of a chat in a stream of them, such as one without choices."""
     return type(document) is dict and is_open(document, "ChatChunk")
 
 
-def parse(file: str, number: int, data: bytes, longest: int = MAX_LINE) -> Any:
+def _parse(file: str, number: int, data: bytes, longest: int = MAX_LINE) -> Any:
     """Read one JSON value exactly: integers of any size, lone surrogates, and nothing that JSON does not have.
 
     Args:
@@ -283,14 +289,14 @@ def parse(file: str, number: int, data: bytes, longest: int = MAX_LINE) -> Any:
         if not isinstance(error.__cause__, NOT_JSON):
             raise CorpusError(file, number, f"not read: {error}") from error
         # The standard library reads the rarities that are JSON, and words what is wrong with the rest.
-        value = parse_slowly(file, number, data)
+        value = _parse_slowly(file, number, data)
     # Few bodies have so many brackets that they need to be walked.
-    if data.count(b"[") + data.count(b"{") > MAX_LEVELS and is_deeper(value, MAX_LEVELS):
+    if data.count(b"[") + data.count(b"{") > MAX_LEVELS and _is_deeper(value, MAX_LEVELS):
         raise CorpusError(file, number, f"not read: nested too deep; expected at most {MAX_LEVELS} levels")
     return value
 
 
-def is_deeper(value: Any, levels: int) -> bool:
+def _is_deeper(value: Any, levels: int) -> bool:
     """Tell whether a value has more levels of arrays and objects than so many."""
     level = [value]
     for _ in range(levels + 1):
@@ -301,7 +307,7 @@ def is_deeper(value: Any, levels: int) -> bool:
     return True
 
 
-def parse_slowly(file: str, number: int, data: bytes) -> Any:
+def _parse_slowly(file: str, number: int, data: bytes) -> Any:
     """Read one JSON value with the standard library."""
     try:
         return loads_exactly(data.decode())

@@ -88,7 +88,7 @@ def write_inside(folder: str | Path, name: str, data: bytes) -> Path:
     try:
         replace(path, data)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise _cannot_write(path, error) from error
     return path
 
 
@@ -125,7 +125,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             return
         replace(target, data)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise _cannot_write(path, error) from error
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -150,7 +150,7 @@ def replace(path: Path, data: bytes) -> None:
         raise
 
 
-def cannot_write(path: Path, error: OSError) -> ResultsError:
+def _cannot_write(path: Path, error: OSError) -> ResultsError:
     """Say that a file cannot be written."""
     return ResultsError(f"{path}: cannot be written: {error.strerror}; {REMEDY}")
 
@@ -190,10 +190,10 @@ def file_name(name: str, taken: Collection[str] = ()) -> str:
     """
     plain = PLAIN.sub("-", name.encode("utf-8", "replace").decode()).strip("-.")
     plain = plain.encode()[:LONGEST_NAME].decode("utf-8", "ignore") or "unnamed"
-    number = next(n for n in range(1, len(taken) + 2) if numbered(plain, n) not in taken)
-    return numbered(plain, number)
+    number = next(n for n in range(1, len(taken) + 2) if _numbered(plain, n) not in taken)
+    return _numbered(plain, number)
 
 
-def numbered(name: str, number: int) -> str:
+def _numbered(name: str, number: int) -> str:
     """Add a number from the second on."""
     return name if number == 1 else f"{name}-{number}"

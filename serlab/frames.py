@@ -91,7 +91,7 @@ def frame_parts(data: Data, sequence: int = 0) -> tuple[bytes, Data]:
     Raises:
         EncodeError: `data` is not bytes or has more than 2^31 - 1 of them, or the sequence number is no u64.
     """
-    payload = as_bytes(data)
+    payload = _as_bytes(data)
     if len(payload) > MAX_PAYLOAD:
         raise EncodeError(f"frame {sequence}: expected at most {MAX_PAYLOAD} bytes, got {len(payload)}; split them up")
     if not 0 <= sequence <= MAX_SEQUENCE:
@@ -99,7 +99,7 @@ def frame_parts(data: Data, sequence: int = 0) -> tuple[bytes, Data]:
     return header(len(payload), payload, sequence), payload
 
 
-def as_bytes(data: Data, refusal: type[SerlabError] = EncodeError) -> Data:
+def _as_bytes(data: Data, refusal: type[SerlabError] = EncodeError) -> Data:
     """Give bytes as they are, and a view of bytes over any other buffer, whose length may count wider items."""
     if type(data) is bytes:
         return data
@@ -112,10 +112,10 @@ def as_bytes(data: Data, refusal: type[SerlabError] = EncodeError) -> Data:
 
 def header(word: int, payload: Data, sequence: int) -> bytes:
     """Pack a header for a length word and its payload."""
-    return HEADER.pack(word, length_check(word, sequence), xxh3_64_intdigest(payload, sequence))
+    return HEADER.pack(word, _length_check(word, sequence), xxh3_64_intdigest(payload, sequence))
 
 
-def length_check(word: int, sequence: int) -> int:
+def _length_check(word: int, sequence: int) -> int:
     """Compute the header check."""
     return xxh32_intdigest(WORD.pack(word), sequence & 0xFFFFFFFF)
 
@@ -176,66 +176,66 @@ def open_frame(data: Data, sequence: int = 0) -> memoryview:
     Raises:
         DecodeError: as `decode_frame`.
     """
-    view = memoryview(as_bytes(data, DecodeError))
+    view = memoryview(_as_bytes(data, DecodeError))
     if len(view) < HEADER_BYTES:
-        raise cut(sequence, 0, HEADER_BYTES, len(view))
+        raise _cut(sequence, 0, HEADER_BYTES, len(view))
     word, check, payload_check = HEADER.unpack_from(view)
-    verify_length(word, check, sequence, 0)
+    _verify_length(word, check, sequence, 0)
     if word & END:
-        raise damage(sequence, 0, "a message", "an END frame", "read the stream with read_frames")
+        raise _damage(sequence, 0, "a message", "an END frame", "read the stream with read_frames")
     size = HEADER_BYTES + word
     if len(view) < size:
-        raise cut(sequence, 0, size, len(view))
+        raise _cut(sequence, 0, size, len(view))
     if len(view) > size:
-        raise damage(sequence, 0, f"{size} bytes", f"{len(view) - size} more", "read several frames with read_frames")
+        raise _damage(sequence, 0, f"{size} bytes", f"{len(view) - size} more", "read several frames with read_frames")
     payload = view[HEADER_BYTES:].toreadonly()
-    verify_payload(payload, payload_check, sequence, 0)
+    _verify_payload(payload, payload_check, sequence, 0)
     return payload
 
 
-def verify_length(word: int, check: int, sequence: int, offset: int) -> None:
+def _verify_length(word: int, check: int, sequence: int, offset: int) -> None:
     """Compare a length word with its check, before anything is done with the length.
 
     Raises:
         DecodeError: they do not belong together at this place of the stream.
     """
-    if check == length_check(word, sequence):
+    if check == _length_check(word, sequence):
         return
-    place = place_of(word, check, sequence)
+    place = _place_of(word, check, sequence)
     if place is None:
-        raise damage(sequence, offset, "a frame's header", "a wrong header check", RESEND)
+        raise _damage(sequence, offset, "a frame's header", "a wrong header check", RESEND)
     why = f"{place - sequence} missing before it" if place > sequence else "sent twice or moved"
-    raise damage(sequence, offset, "its header", f"that of frame {place}: {why}", RESEND)
+    raise _damage(sequence, offset, "its header", f"that of frame {place}: {why}", RESEND)
 
 
-def place_of(word: int, check: int, sequence: int) -> int | None:
+def _place_of(word: int, check: int, sequence: int) -> int | None:
     """Find the place nearby that a header belongs to; chance finds one once in eight million."""
     places = range(max(sequence - NEARBY, 0), sequence + NEARBY)
-    return next((place for place in places if check == length_check(word, place)), None)
+    return next((place for place in places if check == _length_check(word, place)), None)
 
 
-def verify_payload(payload: Data, check: int, sequence: int, offset: int) -> None:
+def _verify_payload(payload: Data, check: int, sequence: int, offset: int) -> None:
     """Compare a payload with its check.
 
     Raises:
         DecodeError: they do not belong together at this place of the stream.
     """
     if check != xxh3_64_intdigest(payload, sequence):
-        raise damage(sequence, offset, f"payload check {check:016x}", "another: it is damaged or misplaced", RESEND)
+        raise _damage(sequence, offset, f"payload check {check:016x}", "another: it is damaged or misplaced", RESEND)
 
 
 RESEND = "what came before is whole; send the rest again, or restore it from another copy"
 
 
-def damage(sequence: int, offset: int, expected: str, got: str, remedy: str) -> DecodeError:
+def _damage(sequence: int, offset: int, expected: str, got: str, remedy: str) -> DecodeError:
     """Word what is wrong with a frame, and where."""
     return DecodeError(f"frame {sequence} at byte {offset}: expected {expected}, got {got}; {remedy}")
 
 
-def cut(sequence: int, offset: int, size: int, got: int) -> DecodeError:
+def _cut(sequence: int, offset: int, size: int, got: int) -> DecodeError:
     """Word that a frame ends too early."""
     part = "header" if size <= HEADER_BYTES else "frame"
-    return damage(sequence, offset, f"a {part} of {size} bytes", f"{got} and then the end: it was cut", RESEND)
+    return _damage(sequence, offset, f"a {part} of {size} bytes", f"{got} and then the end: it was cut", RESEND)
 
 
 # Bytes as they come, cut anywhere → payloads, without input or output.
@@ -312,10 +312,10 @@ class FrameDecoder:
         if self.take() is not None:
             raise DecodeError(f"frame {self.count - 1}: expected to be taken from feed() before close(), was not")
         if self.buffer:
-            raise self.fail(cut(self.count, self.offset, self.size, len(self.buffer)))
+            raise self.fail(_cut(self.count, self.offset, self.size, len(self.buffer)))
         if self.require_end and not self.ended:
             remedy = f"it may be cut here: {RESEND}; or accept it by require_end=False"
-            raise self.fail(damage(self.count, self.offset, "a frame or END", "the end of the stream", remedy))
+            raise self.fail(_damage(self.count, self.offset, "a frame or END", "the end of the stream", remedy))
 
     def take(self) -> bytes | None:
         """Take one payload; None if it is not whole yet."""
@@ -337,7 +337,7 @@ class FrameDecoder:
         if self.word is None or len(buffer) < self.size:
             return None
         payload = bytes(memoryview(buffer)[HEADER_BYTES : self.size])
-        verify_payload(payload, CHECK.unpack_from(buffer, LENGTH.size)[0], self.count, self.offset)
+        _verify_payload(payload, CHECK.unpack_from(buffer, LENGTH.size)[0], self.count, self.offset)
         if self.word == END_WORD:
             self.finish(payload)
             return None
@@ -348,13 +348,15 @@ class FrameDecoder:
     def read_length(self) -> None:
         """Believe the length only after its check, and only within the limit."""
         word, check = LENGTH.unpack_from(self.buffer)
-        verify_length(word, check, self.count, self.offset)
+        _verify_length(word, check, self.count, self.offset)
         if word & END and word != END_WORD:
             got = f"an END frame of {word ^ END}"
-            raise damage(self.count, self.offset, "8 bytes in an END frame", got, "update serlab")
+            raise _damage(self.count, self.offset, "8 bytes in an END frame", got, "update serlab")
         if word & ~END > self.max_bytes:
             remedy = f"raise max_bytes to {word} if the sender is trusted"
-            raise damage(self.count, self.offset, f"at most max_bytes={self.max_bytes}", f"a payload of {word}", remedy)
+            raise _damage(
+                self.count, self.offset, f"at most max_bytes={self.max_bytes}", f"a payload of {word}", remedy
+            )
         self.word = word
         self.size = HEADER_BYTES + (word & ~END)
 
@@ -362,7 +364,7 @@ class FrameDecoder:
         """Compare the END frame's count with the frames that came."""
         total = int.from_bytes(payload, "little")
         if total != self.count:
-            raise damage(self.count, self.offset, f"END after {self.count} frames", f"END after {total}", RESEND)
+            raise _damage(self.count, self.offset, f"END after {self.count} frames", f"END after {total}", RESEND)
         self.ended = True
         self.advance()
         self.refuse_more()
@@ -379,7 +381,7 @@ class FrameDecoder:
         if self.buffer:
             got = f"at least {len(self.buffer)} more bytes"
             remedy = "cut them off, or read the streams one by one with to_eof=False"
-            raise damage(self.count, self.offset, "nothing behind the END frame", got, remedy)
+            raise _damage(self.count, self.offset, "nothing behind the END frame", got, remedy)
 
     def fail(self, error: DecodeError) -> DecodeError:
         """Keep a failure, let go of the bytes and give it back."""
@@ -400,7 +402,7 @@ DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
 Got = TypeVar("Got")
 
 
-class Source(NamedTuple, Generic[Got]):
+class _Source(NamedTuple, Generic[Got]):
     """How a stream is read.
 
     Attributes:
@@ -436,18 +438,18 @@ def read_frames(
         BlockingIOError: from the iterator: the stream is non-blocking and has no bytes now.
         TypeError: the stream has no way to read bytes.
     """
-    source = source_of(stream)
+    source = _source_of(stream)
     on = source.to_eof if to_eof is None else to_eof
-    return payloads(source, FrameDecoder(max_bytes=max_bytes, require_end=require_end), on)
+    return _payloads(source, FrameDecoder(max_bytes=max_bytes, require_end=require_end), on)
 
 
-def payloads(source: Source[Any], decoder: FrameDecoder, to_eof: bool) -> Iterator[bytes]:
+def _payloads(source: _Source[Any], decoder: FrameDecoder, to_eof: bool) -> Iterator[bytes]:
     """Read until END or the stream's end."""
     while to_eof or not decoder.ended:
         try:
-            chunk = as_chunk(source.receive(amount(source, decoder, to_eof)))
+            chunk = _as_chunk(source.receive(_amount(source, decoder, to_eof)))
         except (BlockingIOError, *DAMAGE) as error:
-            raise translated(error, decoder) from error
+            raise _translated(error, decoder) from error
         if not chunk:
             break
         yield from decoder.feed(chunk)
@@ -472,18 +474,18 @@ def read_frames_async(
         DecodeError: from the iterator, behind the last whole payload: the stream is damaged, cut or goes on.
         TypeError: the reader has no way to read bytes.
     """
-    source = async_source_of(reader)
+    source = _async_source_of(reader)
     on = source.to_eof if to_eof is None else to_eof
-    return async_payloads(source, FrameDecoder(max_bytes=max_bytes, require_end=require_end), on)
+    return _async_payloads(source, FrameDecoder(max_bytes=max_bytes, require_end=require_end), on)
 
 
-async def async_payloads(source: Source[Awaitable[Any]], decoder: FrameDecoder, to_eof: bool) -> AsyncIterator[bytes]:
+async def _async_payloads(source: _Source[Awaitable[Any]], decoder: FrameDecoder, to_eof: bool) -> AsyncIterator[bytes]:
     """Read until END or the stream's end."""
     while to_eof or not decoder.ended:
         try:
-            chunk = as_chunk(await source.receive(amount(source, decoder, to_eof)))
+            chunk = _as_chunk(await source.receive(_amount(source, decoder, to_eof)))
         except (BlockingIOError, *DAMAGE) as error:
-            raise translated(error, decoder) from error
+            raise _translated(error, decoder) from error
         if not chunk:
             break
         for payload in decoder.feed(chunk):
@@ -491,12 +493,12 @@ async def async_payloads(source: Source[Awaitable[Any]], decoder: FrameDecoder, 
     decoder.close()
 
 
-def amount(source: Source[Any], decoder: FrameDecoder, to_eof: bool) -> int:
+def _amount(source: _Source[Any], decoder: FrameDecoder, to_eof: bool) -> int:
     """Tell how much to ask for: no more than the frame under way lacks where more would wait, or would be lost."""
     return CHUNK if to_eof and source.partial else min(decoder.wanted or 1, CHUNK)
 
 
-def as_chunk(chunk: Any) -> Data:
+def _as_chunk(chunk: Any) -> Data:
     """Refuse what is no bytes."""
     if isinstance(chunk, Data):
         return chunk
@@ -505,63 +507,63 @@ def as_chunk(chunk: Any) -> Data:
     raise TypeError(f"frames: expected a stream of bytes, got {type(chunk).__name__}; open files in mode 'rb'")
 
 
-def translated(error: Exception, decoder: FrameDecoder) -> Exception:
+def _translated(error: Exception, decoder: FrameDecoder) -> Exception:
     """Say which frame the stream failed at."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, BlockingIOError):
         place = f"frame {decoder.count} at byte {decoder.offset}"
         return BlockingIOError(f"{place}: expected a blocking stream, got {text}; make it block, or use FrameDecoder")
-    return damage(decoder.count, decoder.offset, "a readable stream", text, RESEND)
+    return _damage(decoder.count, decoder.offset, "a readable stream", text, RESEND)
 
 
-def source_of(stream: Any) -> Source[Any]:
+def _source_of(stream: Any) -> _Source[Any]:
     """Find out how a stream is read.
 
     Raises:
         TypeError: there is no way.
     """
     if isinstance(stream, Data):
-        return Source(iterated([stream]), partial=True, to_eof=True)
+        return _Source(_iterated([stream]), partial=True, to_eof=True)
     if hasattr(stream, "recv"):
-        return Source(stream.recv, partial=True, to_eof=False)
+        return _Source(stream.recv, partial=True, to_eof=False)
     if hasattr(stream, "recv_into"):
-        return Source(lambda size: received_into(stream, size), partial=True, to_eof=False)
+        return _Source(lambda size: _received_into(stream, size), partial=True, to_eof=False)
     if hasattr(stream, "read1"):
         # Only `read` tells a non-blocking stream without bytes (None) from the end; before 3.14 `read1` did not.
-        return Source(lambda size: stream.read1(size) or stream.read(1), partial=True, to_eof=True)
+        return _Source(lambda size: stream.read1(size) or stream.read(1), partial=True, to_eof=True)
     if hasattr(stream, "read"):
-        return Source(stream.read, partial=False, to_eof=True)
+        return _Source(stream.read, partial=False, to_eof=True)
     if isinstance(stream, Iterable):
-        return Source(iterated(stream), partial=True, to_eof=True)
+        return _Source(_iterated(stream), partial=True, to_eof=True)
     raise TypeError(f"frames: expected a file, a socket or an iterable of bytes, got {type(stream).__name__}")
 
 
-def received_into(stream: Any, size: int) -> bytes:
+def _received_into(stream: Any, size: int) -> bytes:
     """Receive from what can only fill buffers."""
     buffer = bytearray(size)
     return bytes(memoryview(buffer)[: stream.recv_into(buffer)])
 
 
-def iterated(chunks: Iterable[Any]) -> Callable[[int], Any]:
+def _iterated(chunks: Iterable[Any]) -> Callable[[int], Any]:
     """Give an iterable's chunks one by one, whatever their size; an empty one is not its end."""
     rest = iter(chunks)
     return lambda _: next((chunk for chunk in rest if chunk is None or len(chunk)), b"")
 
 
-def async_source_of(reader: Any) -> Source[Awaitable[Any]]:
+def _async_source_of(reader: Any) -> _Source[Awaitable[Any]]:
     """Find out how an async stream is read.
 
     Raises:
         TypeError: there is no way.
     """
     if hasattr(reader, "read"):
-        return Source(reader.read, partial=False, to_eof=False)
+        return _Source(reader.read, partial=False, to_eof=False)
     if isinstance(reader, AsyncIterable):
-        return Source(async_iterated(reader), partial=True, to_eof=True)
+        return _Source(_async_iterated(reader), partial=True, to_eof=True)
     raise TypeError(f"frames: expected an async reader or an async iterable of bytes, got {type(reader).__name__}")
 
 
-def async_iterated(chunks: AsyncIterable[Any]) -> Callable[[int], Awaitable[Any]]:
+def _async_iterated(chunks: AsyncIterable[Any]) -> Callable[[int], Awaitable[Any]]:
     """Give an async iterable's chunks one by one, whatever their size; an empty one is not its end."""
     rest = aiter(chunks)
 
@@ -597,7 +599,7 @@ class FrameWriter:
     """
 
     def __init__(self, stream: Any, *, end: bool = True, max_bytes: int = MAX_BYTES) -> None:
-        self.send = sender(stream)
+        self.send = _sender(stream)
         self.wants_end = end
         self.max_bytes = max_bytes
         self.count = 0
@@ -621,7 +623,7 @@ class FrameWriter:
         """
         if self.ended:
             raise EncodeError(f"frame {self.count}: expected an open stream, got one that has its END; make a new one")
-        payload = as_bytes(data)
+        payload = _as_bytes(data)
         if len(payload) > self.max_bytes:
             text = f"frame {self.count}: expected at most max_bytes={self.max_bytes}, got {len(payload)} bytes"
             raise EncodeError(f"{text}; raise it here and at the readers, or split the message")
@@ -640,14 +642,14 @@ class FrameWriter:
         self.ended = True
 
 
-def sender(stream: Any) -> Callable[[bytes], Any]:
+def _sender(stream: Any) -> Callable[[bytes], Any]:
     """Find the function that writes all of the bytes it is given.
 
     Raises:
         TypeError: the stream has none.
     """
     if isinstance(stream, io.RawIOBase):
-        return lambda data: write_all(stream, data)
+        return lambda data: _write_all(stream, data)
     send = getattr(stream, "sendall", None) or getattr(stream, "write", None)
     if send is None:
         raise TypeError(f"frames: expected a stream with write or sendall, got {type(stream).__name__}")
@@ -655,7 +657,7 @@ def sender(stream: Any) -> Callable[[bytes], Any]:
     return found
 
 
-def write_all(stream: io.RawIOBase, data: bytes) -> None:
+def _write_all(stream: io.RawIOBase, data: bytes) -> None:
     """Write to an unbuffered file, which may take a part only.
 
     Raises:

@@ -61,7 +61,7 @@ class Hints:
         self.first_log = self.first_log or line
         self.logs += 1
         if len(self.filters) < MOST_FILTERS:
-            self.filters |= dict.fromkeys(log_filters(value))
+            self.filters |= dict.fromkeys(_log_filters(value))
 
     def list(self, line: int) -> None:
         """Count a line that is an array of objects."""
@@ -72,7 +72,7 @@ class Hints:
         """Yield the hints, one for each thing that was seen."""
         if self.logs:
             found = f"({', '.join(self.filters)}) | select(. and . != {{}})" if self.filters else "."
-            command = jq(self.origin, f"objects | {found}")
+            command = _jq(self.origin, f"objects | {found}")
             what = "1 line looks" if self.logs == 1 else f"{self.logs:,} lines look"
             yield (
                 f"{self.origin.name}: {what} like a log with the bodies inside, line {self.first_log} first; measured "
@@ -82,11 +82,11 @@ class Hints:
             what = "1 line is an array" if self.lists == 1 else f"{self.lists:,} lines are arrays"
             yield (
                 f"{self.origin.name}: {what} of objects, line {self.first_list} first; each is measured as one "
-                f"document. If the objects are the bodies: {jq(self.origin, ITEMS)}"
+                f"document. If the objects are the bodies: {_jq(self.origin, ITEMS)}"
             )
 
 
-def jq(origin: Origin, filter_: str) -> str:
+def _jq(origin: Origin, filter_: str) -> str:
     """Write the command that takes bodies out of a file."""
     sender, command = origin.sender(), f"jq -c {shlex.quote(filter_)}"
     command = f"{sender} | {command}" if sender else f"{command} {shlex.quote(origin.name)}"
@@ -103,32 +103,34 @@ def is_log(value: Any, kind: str) -> bool:
     if type(value) is not dict:
         return False
     if kind in ("ChatRequest", "EmbeddingRequest", "GenerateRequest"):
-        answered = any(is_answer(inner) for name, inner in value.items() if name not in ("messages", "input", "prompt"))
+        answered = any(
+            _is_answer(inner) for name, inner in value.items() if name not in ("messages", "input", "prompt")
+        )
         return answered or "output" in value or "outputs" in value or len(OBSERVED & value.keys()) > 1
-    return kind == "document" and (is_trace(value) or next(bodies_inside(value), None) is not None)
+    return kind == "document" and (_is_trace(value) or next(_bodies_inside(value), None) is not None)
 
 
-def is_answer(value: Any) -> bool:
+def _is_answer(value: Any) -> bool:
     """Tell an answer inside a request, as an object or as JSON text."""
     return recognise(value if type(value) is dict else as_json(value)) in ("ChatResponse", "EmbeddingResponse") or (
         type(value) is dict and recognise(value) == "GenerateResponse" and "choices" in value
     )
 
 
-def is_trace(value: dict[str, Any]) -> bool:
+def _is_trace(value: dict[str, Any]) -> bool:
     """Tell a span of a trace: a conversation as input beside an output."""
-    return any(names[1] in value and conversation(value.get(names[0])) != "" for names in TRACES)
+    return any(names[1] in value and _conversation(value.get(names[0])) != "" for names in TRACES)
 
 
-def conversation(held: Any) -> str:
+def _conversation(held: Any) -> str:
     """Name where a conversation stands in a trace's input, as the end of a jq path; "" where there is none."""
     if type(held) is dict:
-        return ".messages" if conversation(held.get("messages")) else ""
+        return ".messages" if _conversation(held.get("messages")) else ""
     turns = held if type(held) is list and held else None
     return "." if turns and is_turns(turns) and all("role" in turn for turn in turns) else ""
 
 
-def bodies_inside(value: Any) -> Iterator[str]:
+def _bodies_inside(value: Any) -> Iterator[str]:
     """Yield the jq path of each body inside a line."""
     waiting: list[tuple[str, Any, int]] = [("", value, 0)]
     for _ in range(MOST_LOOKED_AT):
@@ -138,25 +140,25 @@ def bodies_inside(value: Any) -> Iterator[str]:
         if type(held) is str and len(held) <= LONGEST_TEXT and type(inner := as_json(held)) is dict:
             path, held = f"({path} | fromjson?)", inner
         is_stream = type(held) is str and sse.is_stream(held)
-        if is_stream or (type(held) is dict and depth and is_sure_body(held)):
+        if is_stream or (type(held) is dict and depth and _is_sure_body(held)):
             yield path
         elif type(held) is dict and depth < DEEPEST:
-            waiting += [(path + step(name), inner, depth + 1) for name, inner in held.items() if is_held(inner)]
+            waiting += [(path + _step(name), inner, depth + 1) for name, inner in held.items() if _is_held(inner)]
         elif type(held) is list and held and depth < DEEPEST and type(held[0]) is dict:
             waiting.append((f"{path}[]?", held[0], depth + 1))
 
 
-def is_held(value: Any) -> bool:
+def _is_held(value: Any) -> bool:
     """Tell a value that a body may be in."""
     return type(value) in (dict, list) or (type(value) is str and (value[:1] == "{" or sse.is_stream(value)))
 
 
-def step(name: str) -> str:
+def _step(name: str) -> str:
     """Write one step of a jq path, which gives nothing where another line has no object."""
     return f".{name}?" if name.isascii() and name.isidentifier() else f".{json.dumps(name)}?"
 
 
-def is_sure_body(value: dict[str, Any]) -> bool:
+def _is_sure_body(value: dict[str, Any]) -> bool:
     """Tell a whole body from what has a similar shape, as the arguments of a tool may have."""
     kind = recognise(value)
     if kind.endswith("Request"):
@@ -164,20 +166,20 @@ def is_sure_body(value: dict[str, Any]) -> bool:
     return kind in ("ChatResponse", "ChatChunk", "EmbeddingResponse") or (kind != "document" and "choices" in value)
 
 
-def log_filters(value: dict[str, Any]) -> list[str]:
+def _log_filters(value: dict[str, Any]) -> list[str]:
     """List the jq filters that take the bodies out of a line like this one."""
-    own = own_request(value)
-    return [*([own] if own else []), *bodies_inside(value)]
+    own = _own_request(value)
+    return [*([own] if own else []), *_bodies_inside(value)]
 
 
-def own_request(value: dict[str, Any]) -> str:
+def _own_request(value: dict[str, Any]) -> str:
     """Write the jq filter that puts a request together from the fields of a log; "" where there are none."""
     settings = next((f" + (.{name} | objects // {{}})" for name in SETTINGS if type(value.get(name)) is dict), "")
     for name, condition in OWN.items():
         if name in value and recognise({"model": "m", **value}) != "document":
             return f"(select(.{name} | {condition}) | {{model, {name}}}{settings})"
     for names in TRACES:
-        if names[1] in value and (place := conversation(value.get(names[0]))):
+        if names[1] in value and (place := _conversation(value.get(names[0]))):
             path = f".{names[0]}" + ("" if place == "." else place)
             return f'(select({path}? | (.[0]? | type) == "object") | {{model, messages: {path}}}{settings})'
     return ""
@@ -225,17 +227,17 @@ class Spread:
         in_event = False
         while (item := ahead.popleft() if ahead else next(lines, None)) is not None:
             # The lines after an event's unfinished data may be the rest of it, up to a blank line.
-            in_event = is_unfinished_event(item[1]) or (in_event and item[1].strip() != b"")
-            if in_event or not is_unfinished(item[1]):
+            in_event = _is_unfinished_event(item[1]) or (in_event and item[1].strip() != b"")
+            if in_event or not _is_unfinished(item[1]):
                 yield item
                 continue
             ahead.appendleft(item)
-            last, is_whole = end_of_value(ahead, lines)
+            last, is_whole = _end_of_value(ahead, lines)
             if last == item[0]:
                 yield ahead.popleft()
                 continue
             held = [ahead.popleft() for _ in range(sum(number <= last for number, _ in ahead))]
-            own = [] if is_whole else [one for one in held if is_own_body(one[1])]
+            own = [] if is_whole else [one for one in held if _is_own_body(one[1])]
             if is_whole:
                 self.found.append((item[0], last))
                 self.starts.add(item[1].lstrip()[:1])
@@ -261,7 +263,7 @@ class Spread:
         others = len(self.found) - 1
         more = f", and so {'is' if others == 1 else 'are'} {others:,} more after it" if others else ""
         filter_ = FILTERS[self.starts == {b"["}, b"[" in self.starts]
-        remedy = f"expected one body on each line: {jq(self.origin, filter_)}"
+        remedy = f"expected one body on each line: {_jq(self.origin, filter_)}"
         reason = f"lines {first:,} to {last:,} are one JSON value{more}; {remedy}"
         self.report(CorpusError(self.origin.name, first, reason))
 
@@ -270,26 +272,26 @@ FILTERS = {(True, True): ".[]", (False, False): ".", (False, True): ITEMS}
 """(all are arrays, some are) → the jq filter that writes one body on each line."""
 
 
-def is_unfinished(line: bytes) -> bool:
+def _is_unfinished(line: bytes) -> bool:
     """Tell a line that begins an object or an array and does not end as one."""
     begin = line[:1] if line[:1] in ENDS else line.lstrip()[:1]
     return begin in ENDS and not line.rstrip().endswith(ENDS[begin])
 
 
-def is_unfinished_event(line: bytes) -> bool:
+def _is_unfinished_event(line: bytes) -> bool:
     """Tell an event's data that begins an object or an array and does not end as one."""
     if not sse.START.match(line):
         return False
     field, _, value = line.partition(b":")
-    return field.strip() == b"data" and is_unfinished(value)
+    return field.strip() == b"data" and _is_unfinished(value)
 
 
-def is_own_body(line: bytes) -> bool:
+def _is_own_body(line: bytes) -> bool:
     """Tell a line that is a body by itself; a part of what was printed is indented, or goes on with a comma."""
     return line[:1] in ENDS and sse.is_json(line)
 
 
-def end_of_value(ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int, bool]:
+def _end_of_value(ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int, bool]:
     """Give the number of the line that a value ends in, and whether it does end there.
 
     Args:
@@ -312,15 +314,15 @@ def end_of_value(ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int
             size, written = size + len(item[1]), written + (item[1].strip() != b"")
         text = b"\n".join(line.rstrip(b"\r\n") for _, line in shown)
         if not sse.is_cut_json(text):
-            return shown[lines_of_value(text) - 1][0], True
+            return shown[_lines_of_value(text) - 1][0], True
         if size >= SPREAD_MOST_LOOKED_AT and written >= FEWEST_LINES:
-            return passed_over(ahead, lines)
+            return _passed_over(ahead, lines)
         if len(shown) < taken:
             return (shown[-1][0], False) if written >= FEWEST_LINES else (first, True)
         taken *= 2
 
 
-def lines_of_value(text: bytes) -> int:
+def _lines_of_value(text: bytes) -> int:
     """Count the lines of the JSON value that a text begins with; 1 if it is none, or too much to be read."""
     if is_heavy(text, MAX_LINE):
         return 1
@@ -332,7 +334,7 @@ def lines_of_value(text: bytes) -> int:
     return decoded.count("\n", 0, end) + 1
 
 
-def passed_over(ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int, bool]:
+def _passed_over(ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int, bool]:
     """Read to the end of a long value, by its brackets; give the number of its last line, and whether it ends there."""
     depth = number = 0
     while (item := ahead.popleft() if ahead else next(lines, None)) is not None:

@@ -65,34 +65,34 @@ def recognise(document: Any, hint: str = "") -> str:
     """
     if type(document) is not dict:
         return "document"
-    kind = recognise_answer(document) or recognise_request(document)
+    kind = _recognise_answer(document) or _recognise_request(document)
     return kind or (hint if hint and is_open(document, hint) else "document")
 
 
 def is_open(document: dict[str, Any], hint: str) -> bool:
     """Tell whether a body could be of any API: an error, an answer with nothing in it, or what several APIs take."""
     if hint == "ChatRequest":
-        return is_turns(document.get("messages")) and not is_surely_anthropic(document)
+        return is_turns(document.get("messages")) and not _is_surely_anthropic(document)
     if hint == "EmbeddingRequest":
         return type(document.get("input")) is str and not RESPONSES_KEYS & document.keys()
     return "error" in document or document.get("choices") == []
 
 
-def recognise_answer(document: dict[str, Any]) -> str:
+def _recognise_answer(document: dict[str, Any]) -> str:
     """Name the kind of a response or a chunk; "" for anything else."""
     object_ = document.get("object")
     by_object = OBJECTS.get(object_, "") if isinstance(object_, str) else ""
     choices = document.get("choices")
     if type(choices) is list:
-        return recognise_choices(choices, by_object, document)
+        return _recognise_choices(choices, by_object, document)
     if by_object:
         return by_object
-    if is_embedding_response(document):
+    if _is_embedding_response(document):
         return "EmbeddingResponse"
-    return "GenerateResponse" if is_generate_response(document) else ""
+    return "GenerateResponse" if _is_generate_response(document) else ""
 
 
-def recognise_choices(choices: list[Any], by_object: str, document: dict[str, Any]) -> str:
+def _recognise_choices(choices: list[Any], by_object: str, document: dict[str, Any]) -> str:
     """Name the kind by the first choice, since some servers call a chunk a completion; by `object` where it is open."""
     if not choices and not by_object:
         # Azure opens a stream with filter results and no choice.
@@ -102,31 +102,31 @@ def recognise_choices(choices: list[Any], by_object: str, document: dict[str, An
     return found[0] if len(found) == 1 else by_object or "".join(found[:1])
 
 
-def is_embedding_response(document: dict[str, Any]) -> bool:
+def _is_embedding_response(document: dict[str, Any]) -> bool:
     """Tell vectors in the forms of OpenAI, Gemini, Cohere and Ollama."""
     data = document.get("data")
     if type(data) is list and data and type(data[0]) is dict:
         return "embedding" in data[0]
     if "embeddings" in document:
-        return is_vectors(document["embeddings"])
-    return is_vector(document.get("embedding"))
+        return _is_vectors(document["embeddings"])
+    return _is_vector(document.get("embedding"))
 
 
-def is_vectors(value: Any) -> bool:
+def _is_vectors(value: Any) -> bool:
     """Tell a list of vectors, or vectors by type."""
     if type(value) is dict:
         return any(type(batch) is list for batch in value.values())
-    return type(value) is list and bool(value) and is_vector(value[0])
+    return type(value) is list and bool(value) and _is_vector(value[0])
 
 
-def is_vector(value: Any) -> bool:
+def _is_vector(value: Any) -> bool:
     """Tell one vector: numbers, or an object with `values`."""
     if type(value) is dict:
         return type(value.get("values")) is list
     return type(value) is list and bool(value) and type(value[0]) in (int, float)
 
 
-def is_generate_response(document: dict[str, Any]) -> bool:
+def _is_generate_response(document: dict[str, Any]) -> bool:
     """Tell an engine's continuation, and Ollama's."""
     has_output = any(type(document.get(key)) is list for key in ("token_ids", "output_ids"))
     if has_output or type(document.get("text")) is str:
@@ -136,25 +136,25 @@ def is_generate_response(document: dict[str, Any]) -> bool:
     return type(document.get("response")) is str and "done" in document
 
 
-def recognise_request(document: dict[str, Any]) -> str:
+def _recognise_request(document: dict[str, Any]) -> str:
     """Name the kind of a request; "" for anything else."""
     if type(document.get("messages")) is list:
-        return "ChatRequest" if is_chat_request(document) else ""
-    if is_generate_request(document):
+        return "ChatRequest" if _is_chat_request(document) else ""
+    if _is_generate_request(document):
         return "GenerateRequest"
-    return "EmbeddingRequest" if is_embedding_request(document) else ""
+    return "EmbeddingRequest" if _is_embedding_request(document) else ""
 
 
-def is_chat_request(document: dict[str, Any]) -> bool:
+def _is_chat_request(document: dict[str, Any]) -> bool:
     """Tell a chat-completions request from an Anthropic one."""
-    if not is_turns(document["messages"]) or is_surely_anthropic(document) or CONVERSE_KEYS & document.keys():
+    if not is_turns(document["messages"]) or _is_surely_anthropic(document) or CONVERSE_KEYS & document.keys():
         return False
-    if is_surely_chat(document):
+    if _is_surely_chat(document):
         return True
     # Both APIs take what is left; without an address the model decides.
     model = document.get("model")
     claude = isinstance(model, str) and "claude" in model and "/" not in model
-    return not (claude and "max_tokens" in document and "system" not in roles(document["messages"]))
+    return not (claude and "max_tokens" in document and "system" not in _roles(document["messages"]))
 
 
 def is_turns(value: Any) -> bool:
@@ -162,30 +162,30 @@ def is_turns(value: Any) -> bool:
     return type(value) is list and all(type(turn) is dict and ("role" in turn or "content" in turn) for turn in value)
 
 
-def is_surely_anthropic(document: dict[str, Any]) -> bool:
+def _is_surely_anthropic(document: dict[str, Any]) -> bool:
     """Tell an Anthropic messages request by its keys, its tools or its content."""
-    if is_surely_chat(document):
+    if _is_surely_chat(document):
         return False
-    if ANTHROPIC_KEYS & document.keys() or is_thinking(document.get("thinking")):
+    if ANTHROPIC_KEYS & document.keys() or _is_thinking(document.get("thinking")):
         return True
     tools = document.get("tools")
-    return (type(tools) is list and any(map(is_anthropic_tool, tools))) or has_anthropic_parts(document["messages"])
+    return (type(tools) is list and any(map(_is_anthropic_tool, tools))) or _has_anthropic_parts(document["messages"])
 
 
-def roles(turns: list[dict[str, Any]]) -> set[str]:
+def _roles(turns: list[dict[str, Any]]) -> set[str]:
     """Name the roles of a conversation."""
     return {role for turn in turns if isinstance(role := turn.get("role"), str)}
 
 
-def is_surely_chat(document: dict[str, Any]) -> bool:
+def _is_surely_chat(document: dict[str, Any]) -> bool:
     """Tell a chat-completions request by keys, roles or tools that Anthropic has not."""
-    if CHAT_KEYS & document.keys() or not roles(document["messages"]) <= {"user", "assistant", "system"}:
+    if CHAT_KEYS & document.keys() or not _roles(document["messages"]) <= {"user", "assistant", "system"}:
         return True
     tools = document.get("tools")
     return type(tools) is list and any(type(tool) is dict and "function" in tool for tool in tools)
 
 
-def is_anthropic_tool(tool: Any) -> bool:
+def _is_anthropic_tool(tool: Any) -> bool:
     """Tell a tool with Anthropic's schema, or one that Anthropic runs."""
     if type(tool) is not dict:
         return False
@@ -193,18 +193,18 @@ def is_anthropic_tool(tool: Any) -> bool:
     return "input_schema" in tool or (isinstance(type_, str) and bool(ANTHROPIC_TOOL.fullmatch(type_)))
 
 
-def is_thinking(value: Any) -> bool:
+def _is_thinking(value: Any) -> bool:
     """Tell Anthropic's thinking settings."""
     return type(value) is dict and ("budget_tokens" in value or value.get("type") == "adaptive")
 
 
-def has_anthropic_parts(turns: list[dict[str, Any]]) -> bool:
+def _has_anthropic_parts(turns: list[dict[str, Any]]) -> bool:
     """Look for content parts that only Anthropic has."""
     contents = (turn.get("content") for turn in turns)
-    return any(is_anthropic_part(part) for content in contents if type(content) is list for part in content)
+    return any(_is_anthropic_part(part) for content in contents if type(content) is list for part in content)
 
 
-def is_anthropic_part(part: Any) -> bool:
+def _is_anthropic_part(part: Any) -> bool:
     """Tell a content part by its type; images, documents and thinking by their form too, since others have them."""
     type_ = part.get("type") if type(part) is dict else None
     if type_ in ("image", "document"):
@@ -214,7 +214,7 @@ def is_anthropic_part(part: Any) -> bool:
     return isinstance(type_, str) and type_ in ANTHROPIC_PARTS
 
 
-def is_generate_request(document: dict[str, Any]) -> bool:
+def _is_generate_request(document: dict[str, Any]) -> bool:
     """Tell a completions or an engine request; Ollama's embedding call has a prompt too, and settings of its own."""
     if type(document.get("prompt_token_ids")) is list:
         return True
@@ -228,25 +228,25 @@ def is_generate_request(document: dict[str, Any]) -> bool:
     return "sampling_params" in document and bool({"text", "input_ids"} & document.keys())
 
 
-def is_embedding_request(document: dict[str, Any]) -> bool:
+def _is_embedding_request(document: dict[str, Any]) -> bool:
     """Tell an embeddings request from one to the Responses API, which also has `input`."""
     requests = document.get("requests")
     if type(requests) is list:
-        return bool(requests) and all(type(item) is dict and has_parts(item) for item in requests)
+        return bool(requests) and all(type(item) is dict and _has_parts(item) for item in requests)
     if type(document.get("texts")) is list:
         return True
     if "input" in document:
-        return is_embedding_input(document)
-    return has_parts(document) and not document.keys() & {"contents", "role"}
+        return _is_embedding_input(document)
+    return _has_parts(document) and not document.keys() & {"contents", "role"}
 
 
-def has_parts(document: dict[str, Any]) -> bool:
+def _has_parts(document: dict[str, Any]) -> bool:
     """Tell Gemini's content to embed."""
     content = document.get("content")
     return type(content) is dict and type(content.get("parts")) is list
 
 
-def is_embedding_input(document: dict[str, Any]) -> bool:
+def _is_embedding_input(document: dict[str, Any]) -> bool:
     """Tell texts or token ids to embed; where only input and model are given, the model's name decides."""
     if EMBEDDING_KEYS & document.keys():
         return True
@@ -355,43 +355,43 @@ def unwrap(value: Any, result_hint: str = "") -> Iterator[Found]:
     Yields:
         The bodies that are in it; the value itself where it is no envelope.
     """
-    parts = parts_of(value, result_hint)
+    parts = _parts_of(value, result_hint)
     yield from [Found(value)] if parts is None else parts
 
 
-def parts_of(value: Any, result_hint: str) -> list[Found] | None:
+def _parts_of(value: Any, result_hint: str) -> list[Found] | None:
     """List the bodies in an envelope; None for what is none."""
     if type(value) is list:
-        return parts_of_list(value, result_hint)
+        return _parts_of_list(value, result_hint)
     if type(value) is not dict:
         return None
-    if "custom_id" in value and (found := parts_of_batch_line(value, result_hint)):
+    if "custom_id" in value and (found := _parts_of_batch_line(value, result_hint)):
         return found
-    if found := parts_of_pair(value):
+    if found := _parts_of_pair(value):
         return found
-    if is_call(value) and recognise(value) == "document":
-        return body_inside(value, "") or None
-    entries = entries_of(value)
-    found = [part for entry in entries if type(entry) is dict for part in parts_of_pair(entry)]
+    if _is_call(value) and recognise(value) == "document":
+        return _body_inside(value, "") or None
+    entries = _entries_of(value)
+    found = [part for entry in entries if type(entry) is dict for part in _parts_of_pair(entry)]
     return found or None
 
 
-def parts_of_list(items: list[Any], result_hint: str) -> list[Found] | None:
+def _parts_of_list(items: list[Any], result_hint: str) -> list[Found] | None:
     """Take an array of bodies or envelopes apart; no API sends such an array as a body."""
     found: list[Found] = []
     for item in items:
-        parts = parts_of(item, result_hint) if type(item) is dict else None
+        parts = _parts_of(item, result_hint) if type(item) is dict else None
         if parts is None and (type(item) is not dict or recognise(item) == "document"):
             return None
         found += [Found(item)] if parts is None else parts
     return found or None
 
 
-def parts_of_batch_line(value: dict[str, Any], result_hint: str) -> list[Found] | None:
+def _parts_of_batch_line(value: dict[str, Any], result_hint: str) -> list[Found] | None:
     """Take a line of a batch apart: OpenAI's requests and results, Anthropic's."""
     response, result = value.get("response"), value.get("result")
     if "body" in value and ("url" in value or type(value["body"]) is dict):
-        return [Found(value["body"], hint_of_url(value.get("url")))]
+        return [Found(value["body"], _hint_of_url(value.get("url")))]
     if type(response) is dict and "body" in response:
         return [Found(response["body"], result_hint)]
     if type(value.get("params")) is dict:
@@ -401,57 +401,59 @@ def parts_of_batch_line(value: dict[str, Any], result_hint: str) -> list[Found] 
     return None
 
 
-def hint_of_url(url: Any) -> str:
+def _hint_of_url(url: Any) -> str:
     """Name the kind that an address takes."""
     path = str(url).partition("?")[0]
     return next((kind for end, kind in REQUESTS.items() if path.endswith(end)), "")
 
 
-def parts_of_pair(value: dict[str, Any]) -> list[Found]:
+def _parts_of_pair(value: dict[str, Any]) -> list[Found]:
     """Take a request and its answer apart; what is null was never sent. Nothing where the line is no pair."""
     if value.keys() & {"choices", "object"}:
         return []
-    names = PAIR if value.keys() >= {*PAIR} else next((names for names in BODY_PAIRS if has_bodies(value, names)), None)
+    names = (
+        PAIR if value.keys() >= {*PAIR} else next((names for names in BODY_PAIRS if _has_bodies(value, names)), None)
+    )
     if names is None:
         return []
-    asked = body_inside(value.get(names[0]), "")
-    kind = recognise(readable(asked[0]), asked[0].hint) if asked else ""
-    return [*asked, *body_inside(value.get(names[1]), ANSWERS.get(kind, ""))]
+    asked = _body_inside(value.get(names[0]), "")
+    kind = recognise(_readable(asked[0]), asked[0].hint) if asked else ""
+    return [*asked, *_body_inside(value.get(names[1]), ANSWERS.get(kind, ""))]
 
 
-def has_bodies(value: dict[str, Any], names: tuple[str, str]) -> bool:
+def _has_bodies(value: dict[str, Any], names: tuple[str, str]) -> bool:
     """Tell whether a body stands under one of the names: an object, or the JSON text of one."""
     return any(type(value.get(name)) is dict or type(as_json(value.get(name))) is dict for name in names)
 
 
-def readable(part: Found) -> Any:
+def _readable(part: Found) -> Any:
     """Give a part's JSON value; text that is none as it is."""
     value = as_json(part.value) if part.is_text else part.value
     return part.value if value is None else value
 
 
-def body_inside(side: Any, hint: str) -> list[Found]:
+def _body_inside(side: Any, hint: str) -> list[Found]:
     """Give the body of one side of a call: the side itself, its JSON text, or the body of an HTTP message."""
-    if type(side) is dict and is_http(side) and recognise(side) == "document":
-        hint = hint or hint_of_url(side.get("url", side.get("uri")))
-        held = next((text_inside(side[name], hint) for name in BODIES if side.get(name) not in (None, "", {})), None)
+    if type(side) is dict and _is_http(side) and recognise(side) == "document":
+        hint = hint or _hint_of_url(side.get("url", side.get("uri")))
+        held = next((_text_inside(side[name], hint) for name in BODIES if side.get(name) not in (None, "", {})), None)
         return [] if held is None or held.value == "" else [held]
     if side is None:
         return []
     # What is too much to be read is reported by whoever reads it, as a text.
-    return [Found(side, hint, is_text=is_too_much(side) or type(as_json(side)) in (dict, list))]
+    return [Found(side, hint, is_text=_is_too_much(side) or type(as_json(side)) in (dict, list))]
 
 
-def text_inside(held: Any, hint: str) -> Found:
+def _text_inside(held: Any, hint: str) -> Found:
     """Give the body that a field of an HTTP message holds, as values or as text."""
     if type(held) is dict and (held.keys() & ABOUT_TEXT or (len(held) == 1 and held.keys() <= {*TEXTS})):
         name = next((name for name in TEXTS if type(held.get(name)) is str), "")
         is_base64 = name == "base64_string" or held.get("encoding") == "base64"
-        return Found(decoded(held[name]) if is_base64 else held.get(name, ""), hint, is_text=True)
+        return Found(_decoded(held[name]) if is_base64 else held.get(name, ""), hint, is_text=True)
     return Found(held, hint, is_text=type(held) is str)
 
 
-def decoded(text: str) -> str:
+def _decoded(text: str) -> str:
     """Read base64; what is none, or no text, stays as it is and is reported as no JSON."""
     try:
         return base64.b64decode(text, validate=True).decode()
@@ -461,7 +463,7 @@ def decoded(text: str) -> str:
 
 def as_json(text: Any) -> Any:
     """Read the JSON text of an object or an array; None for anything else, and for what would fill the memory."""
-    if type(text) is not str or not text.lstrip().startswith(("{", "[")) or is_too_much(text):
+    if type(text) is not str or not text.lstrip().startswith(("{", "[")) or _is_too_much(text):
         return None
     try:
         return codecs.decode_untrusted(
@@ -471,25 +473,25 @@ def as_json(text: Any) -> Any:
         return None
 
 
-def is_too_much(text: Any) -> bool:
+def _is_too_much(text: Any) -> bool:
     """Tell the JSON text of an object or an array whose values would fill the memory."""
     return type(text) is str and is_heavy(text, MAX_LINE) and text.lstrip().startswith(("{", "["))
 
 
-def is_http(value: dict[str, Any]) -> bool:
+def _is_http(value: dict[str, Any]) -> bool:
     """Tell a logged HTTP message, which may have no body."""
     has_body = "body" in value or any(type(value.get(name)) is dict for name in ("postData", "content", "json"))
     return len(HTTP & value.keys()) >= (1 if has_body else 2)
 
 
-def is_call(value: dict[str, Any]) -> bool:
+def _is_call(value: dict[str, Any]) -> bool:
     """Tell a line that is a logged HTTP message itself."""
     request = "method" in value and bool(value.keys() & {"url", "uri", "path", "headers"})
     response = "headers" in value and bool(value.keys() & {"status", "status_code", "statusCode"})
     return "body" in value and (request or response)
 
 
-def entries_of(value: dict[str, Any]) -> list[Any]:
+def _entries_of(value: dict[str, Any]) -> list[Any]:
     """Give the calls in an HTTP Archive or a cassette."""
     log = value.get("log")
     held = log.get("entries") if type(log) is dict else value.get("interactions", value.get("http_interactions"))

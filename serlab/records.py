@@ -165,12 +165,12 @@ def why_unmeasured(counts: Mapping[str, float]) -> str:
     """
     if counts.get(UNMEASURED) and not body_count(counts) and not counts.get(FAILED):
         return UNMEASURED
-    if refused_share(counts) > MOST_REFUSED_SHARE:
+    if _refused_share(counts) > MOST_REFUSED_SHARE:
         return "refused"
     return next((name for name in OUTCOMES[1:] if counts.get(name)), "")
 
 
-def refused_share(counts: Mapping[str, float]) -> float:
+def _refused_share(counts: Mapping[str, float]) -> float:
     """Give the share of its bodies that a codec refused."""
     bodies = body_count(counts)
     return counts.get("refused", 0) / bodies if bodies else 0.0

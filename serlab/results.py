@@ -80,7 +80,7 @@ class Row(NamedTuple):
 TEXTS = [name for name, kind in Row.__annotations__.items() if kind is str]
 
 
-def read_table(folder: Path) -> pd.DataFrame:
+def _read_table(folder: Path) -> pd.DataFrame:
     """Read results.parquet: its rows and nothing else that it may hold.
 
     Raises:
@@ -89,14 +89,14 @@ def read_table(folder: Path) -> pd.DataFrame:
     path = folder / PARQUET
     try:
         data = BytesIO(read_inside(folder, PARQUET))
-        refuse_columns(folder, parquet.read_schema(data))
+        _refuse_columns(folder, parquet.read_schema(data))
         # A text stands once in a dictionary, however many rows have it, and is looked at there.
         file = parquet.ParquetFile(data, read_dictionary=TEXTS)
         if file.metadata.num_rows > MOST_ROWS:
             raise ResultsError(f"{path}: expected at most {MOST_ROWS:,} rows, got {file.metadata.num_rows:,}")
         table = file.read(columns=[*Row._fields], use_pandas_metadata=False)
         table.validate(full=True)
-        columns = {name: values_of(path, name, table.column(name)) for name in Row._fields}
+        columns = {name: _values_of(path, name, table.column(name)) for name in Row._fields}
     except ResultsError:
         raise
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -104,7 +104,7 @@ def read_table(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def refuse_columns(folder: Path, schema: Any) -> None:
+def _refuse_columns(folder: Path, schema: Any) -> None:
     """Refuse a table that is not one of rows.
 
     Raises:
@@ -126,7 +126,7 @@ def refuse_columns(folder: Path, schema: Any) -> None:
             raise other_format(folder, f"{PARQUET} with {what} in the column {name}", str(kind))
 
 
-def values_of(path: Path, name: str, column: Any) -> Any:
+def _values_of(path: Path, name: str, column: Any) -> Any:
     """Give the values of a column; texts with names that can be shown anywhere, since a codec may bear any other.
 
     Raises:
@@ -151,16 +151,16 @@ def values_of(path: Path, name: str, column: Any) -> Any:
     return values
 
 
-def unusable(row: Row) -> str:
+def _unusable(row: Row) -> str:
     """Say what of a row no run writes; "" where it can be worked with."""
     if not 0 <= row.process < MOST_PROCESSES:
         return f"expected the number of a process, got {row.process!r:.60}"
-    if not is_finite(row.value):
+    if not _is_finite(row.value):
         return "expected a finite value"
     return next((f"expected a short {name}" for name in TEXTS if len(getattr(row, name)) > LONGEST_TEXT), "")
 
 
-def is_finite(value: float) -> bool:
+def _is_finite(value: float) -> bool:
     """Tell a figure; JSON may hold a whole number that is larger than any float."""
     try:
         return math.isfinite(value)
@@ -205,7 +205,7 @@ class Finished(NamedTuple):
     left_out: dict[str, list[int]] = {}  # noqa: RUF012 - nobody fills it
 
 
-class Line(TypedDict):
+class _Line(TypedDict):
     """A line of the journal."""
 
     key: str
@@ -227,8 +227,8 @@ class Journal:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.cells = {cell.key: cell for cell in read_journal(directory)}
-        drop_torn_line(directory)
+        self.cells = {cell.key: cell for cell in _read_journal(directory)}
+        _drop_torn_line(directory)
 
     def append(self, cell: Finished) -> None:
         """Write a finished cell and wait until it is on the disk.
@@ -254,7 +254,7 @@ class Journal:
         return {number for cell in self.cells.values() for number in cell.left_out.get(workload, ())}
 
 
-def read_journal(directory: Path) -> Iterator[Finished]:
+def _read_journal(directory: Path) -> Iterator[Finished]:
     """Read the finished cells, of one that was measured again the last; a line that a kill cut short is passed over.
 
     Raises:
@@ -266,28 +266,28 @@ def read_journal(directory: Path) -> Iterator[Finished]:
     lines, found = read_inside(directory, JOURNAL).split(b"\n"), dict[str, Finished]()
     for number, line in enumerate(lines[:-1], 1):
         try:
-            cell = finished(read_json(line))
+            cell = _finished(read_json(line))
         except ValueError as error:
             raise ResultsError(f"{path}:{number}: damaged, {error}; start a new run in another folder") from error
         found[cell.key] = cell
     yield from found.values()
 
 
-def finished(value: Any) -> Finished:
+def _finished(value: Any) -> Finished:
     """Make a finished cell of a line's JSON values.
 
     Raises:
         ValueError: it is none; the text names the place.
     """
-    if wrong := misfit(value, Line):
+    if wrong := misfit(value, _Line):
         raise ValueError(wrong)
     rows = [Row(*row) for row in value["rows"]]
-    if wrong := next((wrong for row in rows if (wrong := unusable(row))), ""):
+    if wrong := next((wrong for row in rows if (wrong := _unusable(row))), ""):
         raise ValueError(wrong)
     return Finished(value["key"], rows, value["findings"], value["pyperf"], value.get("left_out", {}))
 
 
-def drop_torn_line(directory: Path) -> None:
+def _drop_torn_line(directory: Path) -> None:
     """Cut off what a kill left of an unfinished line, so that the next one starts afresh."""
     if (directory / JOURNAL).exists():
         with appending(directory, JOURNAL) as file:
@@ -338,15 +338,15 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     if (folder / ENVIRONMENT).exists():
         load_environment(folder)
     if inside(folder, PARQUET).exists():
-        return read_table(folder)
+        return _read_table(folder)
     if not (folder / JOURNAL).exists():
-        raise no_results(folder, PARQUET)
-    return frame(row for cell in read_journal(folder) for row in cell.rows)
+        raise _no_results(folder, PARQUET)
+    return frame(row for cell in _read_journal(folder) for row in cell.rows)
 
 
 def load_findings(directory: str | Path) -> list[dict[str, Any]]:
     """Read what a run found amiss: bodies refused or changed, corpus lines that cannot be read, workers that died."""
-    cells = read_journal(Path(directory))
+    cells = _read_journal(Path(directory))
     return [finding for cell in cells for finding in cell.findings]
 
 
@@ -364,17 +364,17 @@ def load_environment(directory: str | Path, needed: Iterable[str] = ()) -> dict[
     try:
         record = read_json(read_inside(directory, ENVIRONMENT, RECORD_BYTES))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise no_results(Path(directory), ENVIRONMENT) from error
+        raise _no_results(Path(directory), ENVIRONMENT) from error
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from error
     except ResultsError:
         raise
     except ValueError as error:
         raise ResultsError(f"{path}: damaged: {error}") from error
-    return checked_record(Path(directory), record, (*KEYS, *needed))
+    return _checked_record(Path(directory), record, (*KEYS, *needed))
 
 
-def checked_record(folder: Path, record: Any, keys: Iterable[str]) -> dict[str, Any]:
+def _checked_record(folder: Path, record: Any, keys: Iterable[str]) -> dict[str, Any]:
     """Refuse the record of a folder that this serlab cannot read; keys that it does not know do no harm.
 
     Raises:
@@ -397,7 +397,7 @@ def checked_record(folder: Path, record: Any, keys: Iterable[str]) -> dict[str, 
     return record
 
 
-def no_results(folder: Path, name: str) -> ResultsError:
+def _no_results(folder: Path, name: str) -> ResultsError:
     """Say that a folder lacks what every results folder has, or is not there at all."""
     remedy = f"make one with `serlab compare -o {folder}`"
     if not folder.exists():
@@ -420,11 +420,11 @@ def unfinished(parent: Path) -> Path | None:
         The folder; None if there is none.
     """
     folders = [path.parent for path in parent.glob(f"*/{ENVIRONMENT}")]
-    begun = [path for path in folders if not is_finished(path)] or [path for path in folders if lacks_figures(path)]
+    begun = [path for path in folders if not is_finished(path)] or [path for path in folders if _lacks_figures(path)]
     return max(begun, key=lambda path: (path / ENVIRONMENT).stat().st_mtime, default=None)
 
 
-def lacks_figures(directory: Path) -> bool:
+def _lacks_figures(directory: Path) -> bool:
     """Tell whether trouble kept something from being measured in a run; False where its journal cannot be read."""
     with suppress(ResultsError, OSError):
         return any(one.get("outcome") == UNMEASURED for one in load_findings(directory))

@@ -35,8 +35,8 @@ class Scratch:
 
     def __init__(self) -> None:
         sweep()
-        self.path, lock = make()
-        self.closing = finalize(self, give_up, self.path, lock)
+        self.path, lock = _make()
+        self.closing = finalize(self, _give_up, self.path, lock)
 
     def close(self) -> None:
         """Remove the folder; again does nothing."""
@@ -51,7 +51,7 @@ class Scratch:
         self.close()
 
 
-def make() -> tuple[Path, int]:
+def _make() -> tuple[Path, int]:
     """Make a folder and lock it; another one where a sweep took the first before it was locked."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=PREFIX))
@@ -65,9 +65,9 @@ def make() -> tuple[Path, int]:
         os.close(lock)
 
 
-def give_up(path: Path, lock: int) -> None:
+def _give_up(path: Path, lock: int) -> None:
     """Remove a folder of one's own."""
-    empty(path)
+    _empty(path)
     os.close(lock)
 
 
@@ -75,18 +75,18 @@ def sweep() -> None:
     """Remove the folders of this user whose owners are dead."""
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
-            if entry.name.startswith(PREFIX) and is_own(entry):
-                remove_if_left(Path(entry.path))
+            if entry.name.startswith(PREFIX) and _is_own(entry):
+                _remove_if_left(Path(entry.path))
 
 
-def is_own(entry: "os.DirEntry[str]") -> bool:
+def _is_own(entry: "os.DirEntry[str]") -> bool:
     """Tell whether a folder, and no link to one, is this user's."""
     with suppress(OSError):
         return entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.getuid()
     return False
 
 
-def remove_if_left(path: Path) -> None:
+def _remove_if_left(path: Path) -> None:
     """Remove a folder unless its owner lives."""
     try:
         lock = os.open(path / OWNER, os.O_RDWR | os.O_NOFOLLOW)
@@ -97,25 +97,25 @@ def remove_if_left(path: Path) -> None:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        empty(path)
+        _empty(path)
     except BlockingIOError:
         return
     finally:
         os.close(lock)
 
 
-def empty(path: Path) -> None:
+def _empty(path: Path) -> None:
     """Remove a folder, its lock last: what a kill leaves of it in between is still known for what it is."""
     with suppress(OSError):
         for entry in list(path.iterdir()):
             if entry.name != OWNER:
-                remove(entry)
+                _remove(entry)
         if [entry.name for entry in path.iterdir()] == [OWNER]:
             (path / OWNER).unlink()
             path.rmdir()
 
 
-def remove(entry: Path) -> None:
+def _remove(entry: Path) -> None:
     """Remove a file, a link or a folder; what somebody still writes stays for the next sweep."""
     if entry.is_dir() and not entry.is_symlink():
         shutil.rmtree(entry, ignore_errors=True)

@@ -80,13 +80,13 @@ def events(lines: Iterable[tuple[int, bytes]]) -> Iterator[Event]:
         if not data and whole.startswith(OUTSIDE):
             yield Event(number, whole, is_field=False)
             continue
-        for line in map(bytes.strip, split(whole)):
-            value, stray = data_of(line), is_stray(line)
-            goes_on = stray and goes_on_after(data, size)
+        for line in map(bytes.strip, _split(whole)):
+            value, stray = data_of(line), _is_stray(line)
+            goes_on = stray and _goes_on_after(data, size)
             if (
                 data
                 and not goes_on
-                and (not line or stray or size > MAX_EVENT or (value is not None and is_event(data)))
+                and (not line or stray or size > MAX_EVENT or (value is not None and _is_event(data)))
             ):
                 yield Event(start, b"\n".join(data))
                 data, size = [], 0
@@ -100,19 +100,19 @@ def events(lines: Iterable[tuple[int, bytes]]) -> Iterator[Event]:
         yield Event(start, b"\n".join(data))
 
 
-def split(whole: bytes) -> Iterable[bytes]:
+def _split(whole: bytes) -> Iterable[bytes]:
     """Split at line ends; a long text bit by bit, since a list of its lines may be many times as large."""
     if len(whole) < MOST_CUT:
         return whole.splitlines()
     return (found[0] for found in LINE.finditer(whole))
 
 
-def is_stray(line: bytes) -> bool:
+def _is_stray(line: bytes) -> bool:
     """Tell a line that is neither blank, a field nor a comment."""
     return line != b"" and not FIELD.match(line)
 
 
-def goes_on_after(data: list[bytes], size: int) -> bool:
+def _goes_on_after(data: list[bytes], size: int) -> bool:
     """Tell whether a line without a field may continue an event's JSON, which a recorder printed over several lines."""
     return 0 < len(data) < MOST_PARTS and size < MOST_CUT and is_cut_json(b"\n".join(data))
 
@@ -125,7 +125,7 @@ def data_of(line: bytes) -> bytes | None:
     return value.lstrip() if field.rstrip() == b"data" else None
 
 
-def is_event(data: list[bytes]) -> bool:
+def _is_event(data: list[bytes]) -> bool:
     """Tell data that no further line can belong to: a whole JSON object, or the end of the stream."""
     if len(data) > 1:
         return False

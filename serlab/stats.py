@@ -81,7 +81,7 @@ def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float], see
     if not both:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     ratios = np.array([values[process] / baseline[process] for process in both])
-    medians = np.median(ratios[draws(len(ratios), seed)], axis=1)
+    medians = np.median(ratios[_draws(len(ratios), seed)], axis=1)
     return estimate(float(np.median(ratios)), medians, len(ratios))
 
 
@@ -103,7 +103,7 @@ def paired_difference(values: Mapping[int, float], others: Mapping[int, float], 
 
 
 @lru_cache(maxsize=64)
-def draws(n: int, seed: int) -> np.ndarray:
+def _draws(n: int, seed: int) -> np.ndarray:
     """Return which of n processes each resample holds; the same for every figure, so that it is drawn once."""
     found = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
     found.flags.writeable = False
@@ -153,7 +153,7 @@ def median_of(values: Mapping[int, float], seed: int = 0) -> Estimate:
     if not values:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     found = np.array([values[process] for process in sorted(values)])
-    return estimate(float(np.median(found)), np.median(found[draws(len(found), seed)], axis=1), len(found))
+    return estimate(float(np.median(found)), np.median(found[_draws(len(found), seed)], axis=1), len(found))
 
 
 def unpaired_ratio(new: Mapping[int, float], old: Mapping[int, float], seed: int = 0) -> Estimate:

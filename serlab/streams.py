@@ -117,7 +117,7 @@ SEEKING = ("unzip", "7z")
 """Commands that read from a file alone."""
 
 
-def open_stream(origin: Origin) -> IO[bytes]:
+def _open_stream(origin: Origin) -> IO[bytes]:
     """Open a file for reading bytes, decompressed.
 
     Args:
@@ -135,15 +135,15 @@ def open_stream(origin: Origin) -> IO[bytes]:
         if named and head and not packing:
             raise OSError(f"expected {named.name}, as the name says; got bytes that begin otherwise")
         origin.packing = packing
-        stream = raw if packing is None else io.BufferedReader(Parts(raw, packing))
-        refuse_foreign(origin, stream.peek(HEAD)[:HEAD])
+        stream = raw if packing is None else io.BufferedReader(_Parts(raw, packing))
+        _refuse_foreign(origin, stream.peek(HEAD)[:HEAD])
     except BaseException:
         raw.close()
         raise
     return stream
 
 
-def refuse_foreign(origin: Origin, head: bytes) -> None:
+def _refuse_foreign(origin: Origin, head: bytes) -> None:
     """Refuse a format that is no text in UTF-8 at all, once instead of line by line.
 
     Raises:
@@ -157,10 +157,10 @@ def refuse_foreign(origin: Origin, head: bytes) -> None:
         found = None if even == odd else ("UTF-16 text", UTF_16.format("LE" if even else "BE"))
     if found is not None:
         what, remedy = found
-        raise OSError(f"expected JSON lines in UTF-8, got {what} by its first bytes; {remedy_for(origin, remedy)}")
+        raise OSError(f"expected JSON lines in UTF-8, got {what} by its first bytes; {_remedy_for(origin, remedy)}")
 
 
-def remedy_for(origin: Origin, remedy: str) -> str:
+def _remedy_for(origin: Origin, remedy: str) -> str:
     """Write a remedy for one file, or for what comes through a pipe."""
     stem = "" if origin.is_pipe else Path(origin.name).name.partition(".")[0]
     sender, file = origin.sender(), shlex.quote(origin.name)
@@ -174,7 +174,7 @@ def remedy_for(origin: Origin, remedy: str) -> str:
     return remedy.format(file=file, stem=shlex.quote(f"{stem or 'bodies'}-utf8"))
 
 
-class Parts(io.RawIOBase):
+class _Parts(io.RawIOBase):
     """Reads compressed parts one after another and refuses a file that ends inside one.
 
     zstd's own stream reader passes over such an end in silence; gzip's loses the last line before trailing bytes.
@@ -254,12 +254,12 @@ def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, byte
     """
     number, longest = 0, longest or MAX_LINE
     try:
-        with open_stream(origin) as stream:
+        with _open_stream(origin) as stream:
             packed = getattr(stream, "raw", None) if origin.packing else None
             taken = 0
             while line := stream.readline(min(longest, EASY)):
                 number += 1
-                found = whole(line, stream, longest, packed, taken)
+                found = _whole(line, stream, longest, packed, taken)
                 taken = packed.taken if packed else 0
                 if number == 1 and isinstance(found, bytes):
                     found = found.removeprefix(b"\xef\xbb\xbf")
@@ -275,7 +275,7 @@ def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, byte
         raise CorpusError(origin.name, 0, f"cannot be read{place}: {text}") from error
 
 
-def whole(line: bytes, stream: IO[bytes], longest: int, packed: Parts | None, taken: int) -> bytes | str:
+def _whole(line: bytes, stream: IO[bytes], longest: int, packed: _Parts | None, taken: int) -> bytes | str:
     """Give a line with its rest; the reason, after reading past it, where it is too long.
 
     Args:
@@ -290,7 +290,7 @@ def whole(line: bytes, stream: IO[bytes], longest: int, packed: Parts | None, ta
     parts, size = [line], len(line)
     while size < longest:
         if packed and size > MOST_UNPACKED * (packed.taken - taken + PIECE):
-            pass_over(stream)
+            _pass_over(stream)
             return (
                 f"unpacks from {packed.taken - taken:,} bytes to more than {size:,}, which no message does; if it is "
                 "one, unpack the file and name that"
@@ -301,12 +301,12 @@ def whole(line: bytes, stream: IO[bytes], longest: int, packed: Parts | None, ta
         if not part or part.endswith(b"\n"):
             return b"".join(parts)
     if not parts[-1].endswith(b"\n"):
-        pass_over(stream)
+        _pass_over(stream)
         return f"longer than {longest:,} bytes; expected one message in a line ({RAISED_BY})"
     return b"".join(parts)
 
 
-def pass_over(stream: IO[bytes]) -> None:
+def _pass_over(stream: IO[bytes]) -> None:
     """Read to the end of a line and keep nothing."""
     while (part := stream.readline(1 << 20)) and not part.endswith(b"\n"):
         pass

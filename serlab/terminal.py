@@ -30,13 +30,13 @@ MOST_FINDINGS = 20
 def inventory() -> dict[str, Any]:
     """List what there is as JSON values."""
     codecs = [{name: getattr(info, name) for name in LISTED} for info in codec_infos()]
-    built_in = [{"name": name, "message": work.kind, "description": work.description} for name, work in built()]
+    built_in = [{"name": name, "message": work.kind, "description": work.description} for name, work in _built()]
     experiments = [{"name": name, **one._asdict()} for name, one in EXPERIMENTS.items()]
     found = {"codecs": codecs, "messages": list(KINDS), "workloads": built_in, "operations": list(OPERATIONS)}
     return found | {"experiments": experiments}
 
 
-def built() -> Any:
+def _built() -> Any:
     """Give the built-in workloads with their names."""
     return workloads.WORKLOADS.items()
 
@@ -53,13 +53,13 @@ def show_inventory(console: Console, found: dict[str, Any]) -> None:
         ]
         for codec in found["codecs"]
     ]
-    show_table(console, "Codecs", ("codec", "version", "schema", "view", "what"), rows)
+    _show_table(console, "Codecs", ("codec", "version", "schema", "view", "what"), rows)
     console.print(Text.assemble("\n", ("Messages", "bold"), f" {', '.join(found['messages'])}\n"))
     console.print(Text.assemble(("Operations", "bold"), f" {', '.join(found['operations'])}\n"))
     rows = [[work["name"], work["message"], work["description"]] for work in found["workloads"]]
-    show_table(console, "Workloads", ("workload", "message", "what"), rows)
+    _show_table(console, "Workloads", ("workload", "message", "what"), rows)
     rows = [[one["name"], one["question"], ", ".join(one["kinds"]) or "any"] for one in found["experiments"]]
-    show_table(console, "Experiments on the wire", ("experiment", "asks", "of"), rows)
+    _show_table(console, "Experiments on the wire", ("experiment", "asks", "of"), rows)
 
 
 def yes(value: bool) -> str:
@@ -67,7 +67,7 @@ def yes(value: bool) -> str:
     return "yes" if value else ""
 
 
-def show_table(console: Console, title: str, heads: tuple[str, ...], rows: list[list[str]], numbers: int = 0) -> None:
+def _show_table(console: Console, title: str, heads: tuple[str, ...], rows: list[list[str]], numbers: int = 0) -> None:
     """Show a plain table; the last `numbers` columns are figures."""
     look = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
     table = Table(title=title or None, box=box.SIMPLE_HEAD, pad_edge=False, **look)  # type: ignore[arg-type]
@@ -83,34 +83,34 @@ def show_check(console: Console, report: Report) -> None:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.most_common()) or "none"
     console.print(literal(f"{report.bodies:,} bodies: {kinds}"))
     rows = [[name, *(f"{counts[outcome]:,}" for outcome in OUTCOMES)] for name, counts in report.codecs.items()]
-    show_table(console, "", ("codec", "equal", "refused", "changed", "no schema"), rows, numbers=4)
+    _show_table(console, "", ("codec", "equal", "refused", "changed", "no schema"), rows, numbers=4)
     fields = report.unknown_fields.most_common(MOST_FIELDS)
     if fields:
         rows = [[pointer or "(the whole body)", f"{count:,}"] for pointer, count in fields]
-        show_table(console, "Fields that the types do not know", ("pointer", "times"), rows, numbers=1)
-        tell_rest(console, len(report.unknown_fields) - len(fields), "fields")
+        _show_table(console, "Fields that the types do not know", ("pointer", "times"), rows, numbers=1)
+        _tell_rest(console, len(report.unknown_fields) - len(fields), "fields")
     if report.extra_share:
         rows = [[kind, f"{share:.3%}"] for kind, share in report.extra_share.items()]
-        show_table(console, "Share of the bytes that travels in extra", ("message", "share"), rows, numbers=1)
+        _show_table(console, "Share of the bytes that travels in extra", ("message", "share"), rows, numbers=1)
     for finding in report.findings:
         place = f"{finding['file']}:{finding['line']}"
         console.print(literal(f"{finding['outcome']}: {place}: {finding['reason']}"))
     for error in report.unreadable[:MOST_FINDINGS]:
         console.print(literal(f"unreadable: {error}"))
-    tell_rest(
+    _tell_rest(
         console, report.unreadable_lines - min(MOST_FINDINGS, len(report.unreadable)), "lines that cannot be read"
     )
     for hint in report.hints:
         console.print(literal(f"hint: {hint}"), soft_wrap=True)
 
 
-def tell_rest(console: Console, count: int, what: str) -> None:
+def _tell_rest(console: Console, count: int, what: str) -> None:
     """Say that a list goes on."""
     if count > 0:
         console.print(literal(f"… and {count:,} more {what}"))
 
 
-def finding_lines(findings: Iterable[dict[str, Any]]) -> list[str]:
+def _finding_lines(findings: Iterable[dict[str, Any]]) -> list[str]:
     """Write each finding once, and how many processes met it."""
     found = Counter(f"{one['outcome'].replace('_', ' ')}: {one['workload']}: {one['reason']}" for one in findings)
     return [line if count == 1 else f"{line} (in {count} processes)" for line, count in found.items()]
@@ -129,10 +129,10 @@ def show_summary(console: Console, table: pd.DataFrame, findings: Iterable[dict[
     for line in paired_lines(table):
         console.print(literal(line))
     # The summary says "no schema" itself.
-    lines = finding_lines(finding for finding in findings if finding["outcome"] != "no_schema")
+    lines = _finding_lines(finding for finding in findings if finding["outcome"] != "no_schema")
     for line in lines[:MOST_FINDINGS]:
         console.print(literal(line))
-    tell_rest(console, len(lines) - MOST_FINDINGS, "findings")
+    _tell_rest(console, len(lines) - MOST_FINDINGS, "findings")
 
 
 def show_results(console: Console, table: pd.DataFrame, directory: Path) -> None:

@@ -53,7 +53,7 @@ def load_run(directory: str | Path) -> Run:
     return Run(Path(directory), load_results(directory), load_environment(directory, MACHINE))
 
 
-def require_same(old: Run, new: Run, keys: tuple[str, ...]) -> None:
+def _require_same(old: Run, new: Run, keys: tuple[str, ...]) -> None:
     """Refuse two runs that must not be compared.
 
     Args:
@@ -64,14 +64,14 @@ def require_same(old: Run, new: Run, keys: tuple[str, ...]) -> None:
     Raises:
         ResultsError: the machines or the bodies differ; the text names what.
     """
-    machine = [line for key in keys for line in differing(key, named(key, old), named(key, new))]
+    machine = [line for key in keys for line in _differing(key, _named(key, old), _named(key, new))]
     if machine:
         raise ResultsError(
             f"{old.directory} and {new.directory}: not of one machine ({'; '.join(machine)}); "
             "measure both on one, or measure two environments in one run: serlab time --base OTHER_VENV"
         )
     plans = old.environment.get("plan", {}), new.environment.get("plan", {})
-    bodies = [line for key in INPUT for line in differing(key, plans[0].get(key), plans[1].get(key))]
+    bodies = [line for key in INPUT for line in _differing(key, plans[0].get(key), plans[1].get(key))]
     if bodies:
         raise ResultsError(
             f"{old.directory} and {new.directory}: not of the same bodies ({'; '.join(bodies)}); "
@@ -79,7 +79,7 @@ def require_same(old: Run, new: Run, keys: tuple[str, ...]) -> None:
         )
 
 
-def named(key: str, run: Run) -> Any:
+def _named(key: str, run: Run) -> Any:
     """Give what counts of one key of the environment."""
     value = run.environment.get(key)
     if key == "os":
@@ -87,12 +87,12 @@ def named(key: str, run: Run) -> Any:
     return str(value).rpartition(".")[0] if key == "python" else value
 
 
-def differing(key: str, old: Any, new: Any) -> list[str]:
+def _differing(key: str, old: Any, new: Any) -> list[str]:
     """Say what a key was and is, if that differs."""
     return [] if old == new else [f"{key}: {old!r:.200} and {new!r:.200}"]
 
 
-def version_changes(old: dict[str, Any], new: dict[str, Any]) -> list[Version]:
+def _version_changes(old: dict[str, Any], new: dict[str, Any]) -> list[Version]:
     """List what was upgraded.
 
     Args:
@@ -102,7 +102,7 @@ def version_changes(old: dict[str, Any], new: dict[str, Any]) -> list[Version]:
     Returns:
         Libraries, Python, the system, serlab and its commit, where they differ.
     """
-    before, after = listed(old), listed(new)
+    before, after = _listed(old), _listed(new)
     names = sorted(before.keys() | after.keys())
     return [
         Version(name, before.get(name, ""), after.get(name, ""))
@@ -111,7 +111,7 @@ def version_changes(old: dict[str, Any], new: dict[str, Any]) -> list[Version]:
     ]
 
 
-def listed(environment: dict[str, Any]) -> dict[str, str]:
+def _listed(environment: dict[str, Any]) -> dict[str, str]:
     """Collect every version of an environment record."""
     names = {"python": "Python", "os": "system", "serlab": "serlab", "git_commit": "serlab's commit"}
     others = {title: str(environment[key]) for key, title in names.items() if environment.get(key)}
@@ -170,7 +170,7 @@ class Change(NamedTuple):
         return math.inf if math.isnan(self.ratio) or not self.ratio else abs(math.log(self.ratio))
 
 
-def exact_changes(old: pd.DataFrame, new: pd.DataFrame) -> list[Change]:
+def _exact_changes(old: pd.DataFrame, new: pd.DataFrame) -> list[Change]:
     """Compare what repeats exactly.
 
     Args:
@@ -180,39 +180,39 @@ def exact_changes(old: pd.DataFrame, new: pd.DataFrame) -> list[Change]:
     Returns:
         A change for each figure of either run, the equal ones too.
     """
-    before, after = exact_figures(old), exact_figures(new)
-    return [change_of(key, before.get(key, math.nan), after.get(key, math.nan)) for key in {**before, **after}]
+    before, after = _exact_figures(old), _exact_figures(new)
+    return [_change_of(key, before.get(key, math.nan), after.get(key, math.nan)) for key in {**before, **after}]
 
 
-def exact_figures(rows: pd.DataFrame) -> dict[Key, float]:
+def _exact_figures(rows: pd.DataFrame) -> dict[Key, float]:
     """Collect sizes, allocation counts and bodies that came back equal, by their place."""
     own = rows[~rows["codec"].str.endswith((BASE, CONTROL))]
     figures = own[((own["operation"] == "size") & own["metric"].isin(SIZES)) | (own["metric"] == "allocations")]
-    return {**dict(figure_items(figures)), **equal_bodies(own[own["operation"] == "parity"])}
+    return {**dict(_figure_items(figures)), **_equal_bodies(own[own["operation"] == "parity"])}
 
 
-def figure_items(rows: pd.DataFrame) -> Iterator[tuple[Key, float]]:
+def _figure_items(rows: pd.DataFrame) -> Iterator[tuple[Key, float]]:
     """Give rows as place and figure."""
     for row in rows.to_dict("records"):
         yield (row["workload"], row["operation"], row["codec"], row["metric"]), float(row["value"])
 
 
-def equal_bodies(parity: pd.DataFrame) -> dict[Key, float]:
+def _equal_bodies(parity: pd.DataFrame) -> dict[Key, float]:
     """Count the bodies that came back equal; none of a codec that killed its process."""
-    counts = dict(figure_items(parity[parity["metric"] == "equal"]))
-    failed = dict(figure_items(parity[parity["metric"] == "failed"]))
+    counts = dict(_figure_items(parity[parity["metric"] == "equal"]))
+    failed = dict(_figure_items(parity[parity["metric"] == "failed"]))
     return counts | {(*key[:3], "equal"): 0.0 for key in failed}
 
 
-def change_of(key: Key, old: float, new: float) -> Change:
+def _change_of(key: Key, old: float, new: float) -> Change:
     """Judge one exact figure."""
     ratio = new / old if old else math.nan
     if old == new:
         ratio = 1.0
-    return Change(*key, verdict_of(key[3], old, new), old, new, ratio, ratio, ratio)
+    return Change(*key, _verdict_of(key[3], old, new), old, new, ratio, ratio, ratio)
 
 
-def verdict_of(metric: str, old: float, new: float) -> str:
+def _verdict_of(metric: str, old: float, new: float) -> str:
     """Say what became of an exact figure."""
     if math.isnan(new):
         return "gone"
@@ -279,25 +279,25 @@ def compare_runs(old_directory: Any, new_directory: Any) -> Diff:
         ResultsError: one holds no results, or they are not of one machine or not of the same bodies.
     """
     old, new = load_run(old_directory), load_run(new_directory)
-    require_same(old, new, MACHINE)
-    versions = version_changes(old.environment, new.environment)
-    reference, notes = choose_reference(old, new)
+    _require_same(old, new, MACHINE)
+    versions = _version_changes(old.environment, new.environment)
+    reference, notes = _choose_reference(old, new)
     notes += [f"{one.name} changed: it lies under every codec, and what it does to all alike does not show in a ratio; "
               "serlab time --base shows it" for one in versions if one.name in SHARED]  # fmt: skip
     if is_wire(new.rows).any():
         notes.append("what was measured on the wire is not compared: its times hold within a run only")
-    changes = exact_changes(old.rows, new.rows) + (time_changes(old.rows, new.rows, reference) if reference else [])
+    changes = _exact_changes(old.rows, new.rows) + (_time_changes(old.rows, new.rows, reference) if reference else [])
     changes.sort(key=lambda change: (-change.effect, change.name))
     return Diff(str(old.environment["run"]), str(new.environment["run"]), versions, reference, notes, changes)
 
 
-def choose_reference(old: Run, new: Run) -> tuple[str, list[str]]:
+def _choose_reference(old: Run, new: Run) -> tuple[str, list[str]]:
     """Choose the codec that times are ratios to: the baseline, or another one if its library was upgraded.
 
     Returns:
         Its name and what to say about it; "" where there is none.
     """
-    before, after = timed_versions(old.rows), timed_versions(new.rows)
+    before, after = _timed_versions(old.rows), _timed_versions(new.rows)
     if not before or not after:
         return "", []
     baseline = baseline_of(new.rows)
@@ -307,35 +307,35 @@ def choose_reference(old: Run, new: Run) -> tuple[str, list[str]]:
     change = f"the baseline {baseline} went from {before.get(baseline, 'nothing')} to {after.get(baseline, 'nothing')}"
     if not same:
         return "", [f"{change} and no other codec is unchanged: no time is compared; measure with serlab time --base"]
-    widest = max(same, key=lambda codec: len(groups_with(new.rows, codec) & groups_with(old.rows, codec)))
+    widest = max(same, key=lambda codec: len(_groups_with(new.rows, codec) & _groups_with(old.rows, codec)))
     return widest, [f"{change}: times are ratios to {widest}, which is unchanged"]
 
 
-def timed_versions(rows: pd.DataFrame) -> dict[str, str]:
+def _timed_versions(rows: pd.DataFrame) -> dict[str, str]:
     """Map each timed codec to its version, controls and other environments aside."""
     times = rows[(rows["metric"] == "time") & ~rows["codec"].str.endswith((BASE, CONTROL))]
     return dict(zip(times["codec"], times["codec_version"], strict=True))
 
 
-def groups_with(rows: pd.DataFrame, codec: str) -> set[tuple[str, str]]:
+def _groups_with(rows: pd.DataFrame, codec: str) -> set[tuple[str, str]]:
     """List the workloads and operations that a codec was timed in."""
     times = rows[(rows["metric"] == "time") & (rows["codec"] == codec)]
     return set(zip(times["workload"], times["operation"], strict=True))
 
 
-def time_changes(old: pd.DataFrame, new: pd.DataFrame, reference: str) -> list[Change]:
+def _time_changes(old: pd.DataFrame, new: pd.DataFrame, reference: str) -> list[Change]:
     """Compare the ratios to the reference."""
-    before, after = arms_of(old), arms_of(new)
+    before, after = _arms_of(old), _arms_of(new)
     changes: list[Change] = []
     for group in before.keys() & after.keys():
-        control = spread(*(control_of(run[group]) for run in (after, before)))
-        ratios = [ratios_to(run[group], reference) for run in (before, after)]
+        control = spread(*(_control_of(run[group]) for run in (after, before)))
+        ratios = [_ratios_to(run[group], reference) for run in (before, after)]
         codecs = ratios[0].keys() & ratios[1].keys()
-        changes += [time_change(group, codec, ratios[0][codec], ratios[1][codec], control) for codec in codecs]
+        changes += [_time_change(group, codec, ratios[0][codec], ratios[1][codec], control) for codec in codecs]
     return changes
 
 
-def arms_of(rows: pd.DataFrame) -> Arms:
+def _arms_of(rows: pd.DataFrame) -> Arms:
     """Sort times by group, codec and process."""
     arms: Arms = {}
     for row in rows[rows["metric"] == "time"].itertuples():
@@ -344,7 +344,7 @@ def arms_of(rows: pd.DataFrame) -> Arms:
     return arms
 
 
-def control_of(arms: dict[str, dict[int, float]]) -> Estimate:
+def _control_of(arms: dict[str, dict[int, float]]) -> Estimate:
     """Estimate the baseline against itself in one group, with the band of noise for an interval: alike both ways."""
     control = next((name for name in arms if name.endswith(CONTROL) and BASE not in name), "")
     found = paired_ratio(arms.get(control, {}), arms.get(control.removesuffix(CONTROL), {}))
@@ -352,7 +352,7 @@ def control_of(arms: dict[str, dict[int, float]]) -> Estimate:
     return found._replace(low=low, high=high)
 
 
-def ratios_to(arms: dict[str, dict[int, float]], reference: str) -> dict[str, dict[int, float]]:
+def _ratios_to(arms: dict[str, dict[int, float]], reference: str) -> dict[str, dict[int, float]]:
     """Divide each codec's times by the reference's in the same process."""
     base = arms.get(reference, {})
     names = [name for name in arms if name != reference and not name.endswith((BASE, CONTROL))]
@@ -360,7 +360,7 @@ def ratios_to(arms: dict[str, dict[int, float]], reference: str) -> dict[str, di
     return {name: ratios for name, ratios in found.items() if ratios}
 
 
-def time_change(
+def _time_change(
     group: tuple[str, str], codec: str, old: dict[int, float], new: dict[int, float], control: Estimate
 ) -> Change:
     """Judge one codec in one group."""
@@ -419,19 +419,19 @@ def judge(directories: list[Path], allow: tuple[str, ...] = ()) -> Gate:
     """
     runs = [load_run(directory) for directory in directories]
     head = runs[-1]
-    times = paired_changes(head.rows)
-    changes, versions, notes = times, versions_of(head), []
+    times = _paired_changes(head.rows)
+    changes, versions, notes = times, _versions_of(head), []
     if len(runs) == 2:
-        require_same(runs[0], head, EXACT)
-        changes = exact_changes(runs[0].rows, head.rows) + times
-        versions = version_changes(runs[0].environment, head.environment)
+        _require_same(runs[0], head, EXACT)
+        changes = _exact_changes(runs[0].rows, head.rows) + times
+        versions = _version_changes(runs[0].environment, head.environment)
         notes = [] if times else [NO_PAIRS]
     if not changes:
         raise ResultsError(f"{head.directory}: {NO_PAIRS}, or name two folders: serlab gate BASE HEAD")
-    return sort_out(changes, versions, notes + unpaired(head), allow)
+    return _sort_out(changes, versions, notes + _unpaired(head), allow)
 
 
-def sort_out(changes: list[Change], versions: list[Version], notes: list[str], allow: tuple[str, ...]) -> Gate:
+def _sort_out(changes: list[Change], versions: list[Version], notes: list[str], allow: tuple[str, ...]) -> Gate:
     """Part what fails from what may, and from what became better."""
     ranked = sorted(changes, key=lambda change: (-change.effect, change.name))
     worse = [change for change in ranked if change.verdict in WORSE]
@@ -443,12 +443,12 @@ def sort_out(changes: list[Change], versions: list[Version], notes: list[str], a
     return Gate(failures, allowed, better, len(changes), versions, notes)
 
 
-def paired_changes(rows: pd.DataFrame) -> list[Change]:
+def _paired_changes(rows: pd.DataFrame) -> list[Change]:
     """Judge every figure that was timed in pairs."""
-    return [paired_change(row) for row in paired_table(rows).to_dict("records")]
+    return [_paired_change(row) for row in paired_table(rows).to_dict("records")]
 
 
-def paired_change(row: dict[Any, Any]) -> Change:
+def _paired_change(row: dict[Any, Any]) -> Change:
     """Judge one: slower or faster only where the whole interval is beyond the margin."""
     ratio, margin = Estimate(row["ratio"], row["ratio_low"], row["ratio_high"], row["pairs"]), row["margin"]
     said = verdict(ratio, Estimate(1.0, 1 / margin, margin, row["pairs"]), whole=True)
@@ -456,22 +456,22 @@ def paired_change(row: dict[Any, Any]) -> Change:
     return Change(*place, said, row["base_ns"], row["head_ns"], *ratio[:3], margin)
 
 
-def versions_of(head: Run) -> list[Version]:
+def _versions_of(head: Run) -> list[Version]:
     """List what differs between the two environments of one run."""
     base = head.environment.get("base", {})
     common = head.environment.get("versions", {}).keys() & base.get("versions", {}).keys()
     here = {name: head.environment["versions"][name] for name in common}
     place = {key: head.environment.get(key) for key in ("python", "serlab", "git_commit")}
-    return version_changes({**base, "versions": {name: base["versions"][name] for name in common}} if base else place,
+    return _version_changes({**base, "versions": {name: base["versions"][name] for name in common}} if base else place,
                            {**place, "versions": here})  # fmt: skip
 
 
-def unpaired(head: Run) -> list[str]:
+def _unpaired(head: Run) -> list[str]:
     """Name the codecs of a paired run that have no pair, or no figure since they lost a body."""
     if "base" not in head.environment:
         return []
     table = paired_table(head.rows)
     judged = set(zip(table["workload"], table["codec"], strict=True)) if len(table) else set()
-    places = {(key[0], key[2]): value for key, value in exact_figures(head.rows).items() if key[1] == "parity"}
+    places = {(key[0], key[2]): value for key, value in _exact_figures(head.rows).items() if key[1] == "parity"}
     lacking = [f"{codec} on {workload}" for (workload, codec) in places if (workload, codec) not in judged]
     return [f"not timed in pairs: {', '.join(sorted(lacking))}"] if lacking else []

@@ -17,16 +17,16 @@ FIGURES = {"time": "time", "equal": "equal bodies"}
 
 def show_diff(console: Console, diff: Diff) -> None:
     """Show what changed, the largest effects first, and what did not."""
-    for line in (*version_lines(diff.versions), *(f"note: {note}" for note in diff.notes)):
+    for line in (*_version_lines(diff.versions), *(f"note: {note}" for note in diff.notes)):
         console.print(literal(line))
     changed = [change for change in diff.changes if change.verdict not in SAME]
     if changed:
-        console.print(diff_table(changed, diff.reference))
-    for line in summary_lines(diff.changes):
+        console.print(_diff_table(changed, diff.reference))
+    for line in _summary_lines(diff.changes):
         console.print(literal(line))
 
 
-def diff_table(changes: list[Change], reference: str) -> Table:
+def _diff_table(changes: list[Change], reference: str) -> Table:
     """Build the table of changes."""
     title = Text("Before and after; ratios below 1 are smaller or faster")
     if reference:
@@ -41,7 +41,7 @@ def diff_table(changes: list[Change], reference: str) -> Table:
             FIGURES.get(change.metric, change.metric),
             before(change),
             after(change),
-            interval(change),
+            _interval(change),
         )
         table.add_row(*map(literal, cells), Text(change.verdict, style))
     return table
@@ -64,7 +64,7 @@ def figure(metric: str, value: float) -> str:
     return "–" if value != value else f"{value:,.12g}"
 
 
-def interval(change: Change) -> str:
+def _interval(change: Change) -> str:
     """Write a ratio, with its interval if it has one."""
     if change.ratio != change.ratio:
         return ""
@@ -73,7 +73,7 @@ def interval(change: Change) -> str:
     return f"{three_digits(change.ratio)} [{three_digits(change.low)}, {three_digits(change.high)}]"
 
 
-def summary_lines(changes: list[Change]) -> Iterator[str]:
+def _summary_lines(changes: list[Change]) -> Iterator[str]:
     """Count verdicts, and name the codecs that tie, by workload and operation."""
     counts = {
         verdict: sum(change.verdict == verdict for change in changes)
@@ -87,31 +87,31 @@ def summary_lines(changes: list[Change]) -> Iterator[str]:
     yield from (f"tie: {place}: {', '.join(codecs)}" for place, codecs in sorted(ties.items()))
 
 
-def version_lines(versions: list[Version]) -> list[str]:
+def _version_lines(versions: list[Version]) -> list[str]:
     """List what was upgraded."""
     return [f"version: {one.name} {one.old or 'absent'} → {one.new or 'absent'}" for one in versions]
 
 
 def gate_lines(gate: Gate) -> Iterator[str]:
     """Write a gate's findings as lines for a log, the failures last, where a reader looks first."""
-    yield from version_lines(gate.versions)
+    yield from _version_lines(gate.versions)
     yield from (f"note: {note}" for note in gate.notes)
-    yield from (f"better: {sentence(change)}" for change in gate.improvements)
-    yield from (f"allowed: {sentence(change)}" for change in gate.allowed)
-    yield from (f"FAIL: {sentence(change)}" for change in gate.failures)
+    yield from (f"better: {_sentence(change)}" for change in gate.improvements)
+    yield from (f"allowed: {_sentence(change)}" for change in gate.allowed)
+    yield from (f"FAIL: {_sentence(change)}" for change in gate.failures)
     verdict = f"{len(gate.failures)} worse" if gate.failures else "passed"
     yield f"gate: {verdict}; {gate.judged} figures, {len(gate.improvements)} better, {len(gate.allowed)} allowed"
 
 
-def sentence(change: Change) -> str:
+def _sentence(change: Change) -> str:
     """Say what became of one figure."""
     if change.metric == "time":
         times = f"{scaled(change.old, TIME)} → {scaled(change.new, TIME)}"
         return (
-            f"{change.name} {change.verdict}: {times}, ratio {interval(change)}, margin {three_digits(change.margin)}"
+            f"{change.name} {change.verdict}: {times}, ratio {_interval(change)}, margin {three_digits(change.margin)}"
         )
     return f"{change.name} {change.verdict}: {before(change)} → {after(change)}" + (
-        f", ratio {interval(change)}" if interval(change) else ""
+        f", ratio {_interval(change)}" if _interval(change) else ""
     )
 
 
@@ -122,5 +122,5 @@ def github_lines(gate: Gate) -> Iterator[str]:
     """
     for level, changes in (("error", gate.failures), ("warning", gate.allowed), ("notice", gate.improvements)):
         for change in changes:
-            text = sentence(change).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+            text = _sentence(change).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
             yield f"::{level} title=serlab gate::{text}"

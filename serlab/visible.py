@@ -27,7 +27,7 @@ def visible(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(ascii(one)[1:-1] if acts(one) and one not in keep else one for one in text)
+    return "".join(ascii(one)[1:-1] if _acts(one) and one not in keep else one for one in text)
 
 
 def inline(text: str) -> str:
@@ -35,6 +35,6 @@ def inline(text: str) -> str:
     return visible(text).replace("<", "&lt;").replace("](", "]\\(")
 
 
-def acts(character: str) -> bool:
+def _acts(character: str) -> bool:
     """Tell whether a character does something in place of being shown."""
     return unicodedata.category(character) in ACTING and character not in JOINERS

@@ -61,20 +61,20 @@ MARKS = "，。，、；，。，"
 
 
 @cache
-def weights(size: int) -> tuple[float, ...]:
+def _weights(size: int) -> tuple[float, ...]:
     """Sum up Zipf's weights, 1 / rank, for a vocabulary."""
     return tuple(accumulate(1.0 / (rank + 2.7) for rank in range(size)))
 
 
-def word(random: Random) -> str:
+def _word(random: Random) -> str:
     """Draw a word."""
-    sums = weights(len(WORDS))
+    sums = _weights(len(WORDS))
     return WORDS[bisect(sums, random.random() * sums[-1])]
 
 
-def sentence(random: Random) -> str:
+def _sentence(random: Random) -> str:
     """Write a sentence of 5 to 20 words."""
-    words = [word(random) for _ in range(5 + int(random.random() * 16))]
+    words = [_word(random) for _ in range(5 + int(random.random() * 16))]
     if len(words) > 11:
         words[len(words) // 2] += ","
     text = " ".join(words)
@@ -86,20 +86,19 @@ def english(random: Random, length: int) -> str:
     parts: list[str] = []
     size = 0
     while size < length:
-        part = sentence(random)
+        part = _sentence(random)
         part += "\n\n" if random.random() < 0.12 else " "
         if random.random() < 0.06:
-            part += (
-                f"- **{word(random)}**: {word(random)} `{word(random)}_{word(random)}({int(random.random() * 1000)})`\n"
-            )
+            said, called = f"**{_word(random)}**: {_word(random)}", f"{_word(random)}_{_word(random)}"
+            part += f"- {said} `{called}({int(random.random() * 1000)})`\n"
         parts.append(part)
         size += len(part)
     return "".join(parts)[:length]
 
 
-def chinese(random: Random, length: int) -> str:
+def _chinese(random: Random, length: int) -> str:
     """Write `length` characters of Chinese."""
-    sums = weights(len(CHINESE))
+    sums = _weights(len(CHINESE))
     characters: list[str] = []
     while len(characters) < length:
         characters += (CHINESE[bisect(sums, random.random() * sums[-1])] for _ in range(4 + int(random.random() * 12)))
@@ -107,7 +106,7 @@ def chinese(random: Random, length: int) -> str:
     return "".join(characters[:length])
 
 
-def identifier(random: Random, prefix: str, length: int = 24) -> str:
+def _identifier(random: Random, prefix: str, length: int = 24) -> str:
     """Make an id as APIs do: a prefix and random letters and digits."""
     alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     return prefix + "".join(alphabet[int(random.random() * 62)] for _ in range(length))
@@ -174,93 +173,93 @@ IMAGE_BYTES = 786_432
 """Makes 1 MiB of base64."""
 
 
-def turn(role: str, content: Any) -> dict[str, Any]:
+def _turn(role: str, content: Any) -> dict[str, Any]:
     """Build one message of a conversation."""
     return {"role": role, "content": content}
 
 
-def chat_turn(random: Random) -> list[Any]:
+def _chat_turn(random: Random) -> list[Any]:
     """Build a short conversation."""
     roles = ("system", "user", "assistant", "user")
-    turns = [turn(role, english(random, length)) for role, length in zip(roles, (400, 350, 700, 300), strict=True)]
-    settings = {"temperature": 0.7, "top_p": 1.0, "max_tokens": 1024, "stream": True, "user": identifier(random, "u-")}
+    turns = [_turn(role, english(random, length)) for role, length in zip(roles, (400, 350, 700, 300), strict=True)]
+    settings = {"temperature": 0.7, "top_p": 1.0, "max_tokens": 1024, "stream": True, "user": _identifier(random, "u-")}
     return [{"model": MODEL, "messages": turns, **settings, "stream_options": {"include_usage": True}}]
 
 
-def agent_request(random: Random) -> list[Any]:
+def _agent_request(random: Random) -> list[Any]:
     """Build an agent's request: tools, and a history of calls and results."""
     tools = [tool(random, i) for i in range(20)]
-    turns = [turn("system", english(random, 3000)), turn("user", english(random, 600))]
+    turns = [_turn("system", english(random, 3000)), _turn("user", english(random, 600))]
     for _ in range(29):
-        turns += tool_exchange(random, tools)
-    turns.append(turn("user", english(random, 200)))
+        turns += _tool_exchange(random, tools)
+    turns.append(_turn("user", english(random, 200)))
     settings = {"tool_choice": "auto", "parallel_tool_calls": True, "temperature": 0.2, "max_completion_tokens": 4096}
     return [{"model": MODEL, "messages": turns, "tools": tools, **settings}]
 
 
 def tool(random: Random, number: int) -> dict[str, Any]:
     """Build a tool with a JSON Schema of 3 to 7 properties."""
-    properties = {f"{word(random)}_{i}": schema(random) for i in range(3 + int(random.random() * 5))}
+    properties = {f"{_word(random)}_{i}": _schema(random) for i in range(3 + int(random.random() * 5))}
     parameters = {
         "type": "object",
         "properties": properties,
         "required": list(properties)[:2],
         "additionalProperties": False,
     }
-    function = {"name": f"{word(random)}_{word(random)}_{number}", "description": english(random, 160)}
+    function = {"name": f"{_word(random)}_{_word(random)}_{number}", "description": english(random, 160)}
     return {"type": "function", "function": {**function, "parameters": parameters, "strict": True}}
 
 
-def schema(random: Random) -> dict[str, Any]:
+def _schema(random: Random) -> dict[str, Any]:
     """Build the schema of one property."""
     forms: list[dict[str, Any]] = [
-        {"type": "string", "description": sentence(random)},
-        {"type": "string", "enum": [word(random) for _ in range(4)]},
-        {"type": "integer", "minimum": 0, "maximum": 100, "description": sentence(random)},
-        {"type": "array", "items": {"type": "string"}, "description": sentence(random)},
+        {"type": "string", "description": _sentence(random)},
+        {"type": "string", "enum": [_word(random) for _ in range(4)]},
+        {"type": "integer", "minimum": 0, "maximum": 100, "description": _sentence(random)},
+        {"type": "array", "items": {"type": "string"}, "description": _sentence(random)},
         {"anyOf": [{"type": "number"}, {"type": "null"}], "default": None},
     ]
     return forms[int(random.random() * len(forms))]
 
 
-def tool_exchange(random: Random, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _tool_exchange(random: Random, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Build a call, its result and what the model makes of it."""
     call = tool_call(random, tools[int(random.random() * len(tools))]["function"]["name"])
-    rows = [{"id": i, word(random): sentence(random), "score": round(random.random(), 4)} for i in range(12)]
+    rows = [{"id": i, _word(random): _sentence(random), "score": round(random.random(), 4)} for i in range(12)]
     result = {"role": "tool", "tool_call_id": call["id"], "content": json.dumps({"rows": rows})}
     asked = {"role": "assistant", "content": None, "tool_calls": [call]}
-    return [asked, result, turn("assistant", english(random, 700)), turn("user", english(random, 250))]
+    return [asked, result, _turn("assistant", english(random, 700)), _turn("user", english(random, 250))]
 
 
 def tool_call(random: Random, name: str) -> dict[str, Any]:
     """Build a call whose arguments are JSON text."""
-    arguments = {word(random): sentence(random), "limit": int(random.random() * 50), "exact": random.random() < 0.5}
+    arguments = {_word(random): _sentence(random), "limit": int(random.random() * 50), "exact": random.random() < 0.5}
     return {
-        "id": identifier(random, "call_"),
+        "id": _identifier(random, "call_"),
         "type": "function",
         "function": {"name": name, "arguments": json.dumps(arguments)},
     }
 
 
-def rag_request(random: Random) -> list[Any]:
+def _rag_request(random: Random) -> list[Any]:
     """Build a question over a long context in two languages."""
-    passages = [english(random, 1500) if i % 3 else chinese(random, 700) for i in range(24)]
+    passages = [english(random, 1500) if i % 3 else _chinese(random, 700) for i in range(24)]
     context = "\n\n".join(f"[{i + 1}] {passage}" for i, passage in enumerate(passages))
-    turns = [turn("system", english(random, 300)), turn("user", f"{context}\n\n请回答:{chinese(random, 30)}")]
+    turns = [_turn("system", english(random, 300)), _turn("user", f"{context}\n\n请回答:{_chinese(random, 30)}")]
     return [{"model": MODEL, "messages": turns, "temperature": 0, "max_tokens": 800}]
 
 
-def image_request(random: Random) -> list[Any]:
+def _image_request(random: Random) -> list[Any]:
     """Build a question about an image given as base64."""
-    url = f"data:image/jpeg;base64,{b64encode(noise(random, IMAGE_BYTES)).decode()}"
+    url = f"data:image/jpeg;base64,{b64encode(_noise(random, IMAGE_BYTES)).decode()}"
     parts = [
-        {"type": "text", "text": sentence(random)},
+        {"type": "text", "text": _sentence(random)},
         {"type": "image_url", "image_url": {"url": url, "detail": "high"}},
     ]
-    return [{"model": MODEL, "messages": [turn("user", parts)], "max_tokens": 300}]
+    return [{"model": MODEL, "messages": [_turn("user", parts)], "max_tokens": 300}]
 
 
-def noise(random: Random, size: int) -> bytes:
+def _noise(random: Random, size: int) -> bytes:
     """Draw bytes that do not compress, as those of a JPEG; `size` is a multiple of 4."""
     draw = random.random
     return struct.pack(f">{size // 4}I", *[int(draw() * 2**32) for _ in range(size // 4)])
@@ -282,95 +281,95 @@ def usage(prompt: int, completion: int) -> dict[str, Any]:
     }
 
 
-def response(random: Random, message: dict[str, Any], finish: str, logprobs: Any = None) -> dict[str, Any]:
+def _response(random: Random, message: dict[str, Any], finish: str, logprobs: Any = None) -> dict[str, Any]:
     """Build a whole answer around its message."""
     choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": finish}
     return {
-        "id": identifier(random, "chatcmpl-"),
+        "id": _identifier(random, "chatcmpl-"),
         "object": "chat.completion",
         "created": CREATED,
         "model": MODEL,
         "choices": [choice],
         "usage": usage(812, 431),
         "service_tier": "default",
-        "system_fingerprint": identifier(random, "fp_", 10),
+        "system_fingerprint": _identifier(random, "fp_", 10),
     }
 
 
-def answer(content: str | None, **fields: Any) -> dict[str, Any]:
+def _answer(content: str | None, **fields: Any) -> dict[str, Any]:
     """Build an answer's message with the nulls that the API sends."""
     return {"role": "assistant", "content": content, **fields, "refusal": None, "annotations": []}
 
 
-def tool_call_response(random: Random) -> list[Any]:
+def _tool_call_response(random: Random) -> list[Any]:
     """Build an answer that calls two tools."""
-    calls = [tool_call(random, f"{word(random)}_{word(random)}") for _ in range(2)]
-    return [response(random, answer(None, tool_calls=calls), "tool_calls")]
+    calls = [tool_call(random, f"{_word(random)}_{_word(random)}") for _ in range(2)]
+    return [_response(random, _answer(None, tool_calls=calls), "tool_calls")]
 
 
-def chat_response(random: Random) -> list[Any]:
+def _chat_response(random: Random) -> list[Any]:
     """Build an answer of some paragraphs."""
-    return [response(random, answer(english(random, 1700)), "stop")]
+    return [_response(random, _answer(english(random, 1700)), "stop")]
 
 
-def logprobs_response(random: Random) -> list[Any]:
+def _logprobs_response(random: Random) -> list[Any]:
     """Build an answer with log probabilities of every token."""
     entries = [{**logprob(random), "top_logprobs": [logprob(random) for _ in range(5)]} for _ in range(500)]
     content = "".join(entry["token"] for entry in entries)
-    return [response(random, answer(content), "stop", {"content": entries, "refusal": None})]
+    return [_response(random, _answer(content), "stop", {"content": entries, "refusal": None})]
 
 
 def logprob(random: Random) -> dict[str, Any]:
     """Build one token with its log probability and bytes."""
-    token, share = f" {word(random)}", random.random()
+    token, share = f" {_word(random)}", random.random()
     return {"token": token, "logprob": -12.5 * share * share * share, "bytes": list(token.encode())}
 
 
 def stream(random: Random) -> list[Any]:
     """Build the chunks of a streamed answer: the role, words, the finish reason, the usage."""
     head = {
-        "id": identifier(random, "chatcmpl-"),
+        "id": _identifier(random, "chatcmpl-"),
         "object": "chat.completion.chunk",
         "created": CREATED,
         "model": MODEL,
     }
-    head |= {"service_tier": "default", "system_fingerprint": identifier(random, "fp_", 10)}
+    head |= {"service_tier": "default", "system_fingerprint": _identifier(random, "fp_", 10)}
     deltas = [{"role": "assistant", "content": "", "refusal": None}]
-    deltas += [{"content": f" {word(random)}"} for _ in range(497)]
-    chunks = [chunk(head, [choice(delta, None)], None, random) for delta in deltas]
-    return [*chunks, chunk(head, [choice({}, "stop")], None, random), chunk(head, [], usage(812, 497), random)]
+    deltas += [{"content": f" {_word(random)}"} for _ in range(497)]
+    chunks = [_chunk(head, [_choice(delta, None)], None, random) for delta in deltas]
+    return [*chunks, _chunk(head, [_choice({}, "stop")], None, random), _chunk(head, [], usage(812, 497), random)]
 
 
-def choice(delta: dict[str, Any], finish: str | None) -> dict[str, Any]:
+def _choice(delta: dict[str, Any], finish: str | None) -> dict[str, Any]:
     """Build one choice of a chunk."""
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
 
 
-def chunk(head: dict[str, Any], choices: list[Any], used: Any, random: Random) -> dict[str, Any]:
+def _chunk(head: dict[str, Any], choices: list[Any], used: Any, random: Random) -> dict[str, Any]:
     """Build one chunk; the padding hides token lengths from an observer."""
-    padding = identifier(random, "", 2 + int(random.random() * 10))
+    padding = _identifier(random, "", 2 + int(random.random() * 10))
     return {**head, "choices": choices, "usage": used, "obfuscation": padding}
 
 
-def mix(name: str) -> Callable[[Random], list[Any]]:
+def _mix(name: str) -> Callable[[Random], list[Any]]:
     """Give the builder of a traffic mix: one request in each sixteenth of the trace's lengths, in random order."""
     trace, count = TRACES[name], 16
 
     def build(random: Random) -> list[Any]:
         shares = [(i + random.random()) / count for i in range(count)]
-        requests = [mixed_request(random, tokens_at(trace.input, share), trace.output) for share in shares]
+        requests = [_mixed_request(random, tokens_at(trace.input, share), trace.output) for share in shares]
         order = sorted(range(count), key=[random.random() for _ in range(count)].__getitem__)
         return [requests[i] for i in order]
 
     return build
 
 
-def mixed_request(random: Random, tokens: int, output: tuple[int, ...]) -> dict[str, Any]:
+def _mixed_request(random: Random, tokens: int, output: tuple[int, ...]) -> dict[str, Any]:
     """Build a conversation whose text has about so many tokens."""
     characters = tokens * CHARACTERS_PER_TOKEN
     pieces = max(1, min(9, characters // 800)) | 1
     roles = ["user" if i % 2 == 0 else "assistant" for i in range(pieces)]
-    turns = [turn(role, english(random, max(1, characters // pieces))) for role in roles]
+    turns = [_turn(role, english(random, max(1, characters // pieces))) for role in roles]
     limit = tokens_at(output, random.random())
     return {"model": MODEL, "messages": turns, "temperature": 1.0, "max_completion_tokens": limit, "stream": True}
 
@@ -386,12 +385,12 @@ TOKENS, VOCABULARY = 40_000, 128_000
 
 def embeddings(random: Random) -> list[Any]:
     """Build an embeddings response whose values are exactly float32."""
-    data = [{"object": "embedding", "index": i, "embedding": unit_vector(random)} for i in range(VECTORS)]
+    data = [{"object": "embedding", "index": i, "embedding": _unit_vector(random)} for i in range(VECTORS)]
     usage = {"prompt_tokens": 512, "total_tokens": 512}
     return [{"object": "list", "data": data, "model": "text-embedding-3-small", "usage": usage}]
 
 
-def unit_vector(random: Random) -> list[float]:
+def _unit_vector(random: Random) -> list[float]:
     """Draw a direction: sums of uniform numbers, near to normal, scaled to length 1 and rounded to float32."""
     draw = random.random
     values = [draw() + draw() + draw() - 1.5 for _ in range(DIMENSIONS)]
@@ -400,16 +399,16 @@ def unit_vector(random: Random) -> list[float]:
     return list(struct.unpack(f"<{DIMENSIONS}f", packed))
 
 
-def eighth_power(share: float) -> float:
+def _eighth_power(share: float) -> float:
     """Bend a share of 0 to 1 towards 0."""
     square = share * share
     fourth = square * square
     return fourth * fourth
 
 
-def token_ids(random: Random) -> list[Any]:
+def _token_ids(random: Random) -> list[Any]:
     """Build a generation request with token ids; small ids are the frequent ones, as in a trained vocabulary."""
-    ids = [int(VOCABULARY * eighth_power(random.random())) for _ in range(TOKENS)]
+    ids = [int(VOCABULARY * _eighth_power(random.random())) for _ in range(TOKENS)]
     sampling = {"temperature": 0.7, "top_p": 0.95, "max_tokens": 512, "stop_token_ids": [2], "seed": 7}
     return [{"model": "llama-3.1-70b", "prompt_token_ids": ids, **sampling, "stream": True}]
 
@@ -426,22 +425,22 @@ class Workload(NamedTuple):
 
 
 WORKLOADS: dict[str, Workload] = {
-    "chat-turn": Workload("ChatRequest", "a short conversation, about 2 kB", chat_turn),
-    "agent-request": Workload("ChatRequest", "20 tools and a long history, about 100 kB", agent_request),
-    "rag-request": Workload("ChatRequest", "one long context, English and Chinese, about 40 kB", rag_request),
-    "image-request": Workload("ChatRequest", "one image as 1 MB of base64", image_request),
-    "tool-call-response": Workload("ChatResponse", "an answer with two tool calls", tool_call_response),
-    "chat-response": Workload("ChatResponse", "an answer of about 2 kB", chat_response),
-    "logprobs-response": Workload("ChatResponse", "500 tokens × 5 log probabilities", logprobs_response),
+    "chat-turn": Workload("ChatRequest", "a short conversation, about 2 kB", _chat_turn),
+    "agent-request": Workload("ChatRequest", "20 tools and a long history, about 100 kB", _agent_request),
+    "rag-request": Workload("ChatRequest", "one long context, English and Chinese, about 40 kB", _rag_request),
+    "image-request": Workload("ChatRequest", "one image as 1 MB of base64", _image_request),
+    "tool-call-response": Workload("ChatResponse", "an answer with two tool calls", _tool_call_response),
+    "chat-response": Workload("ChatResponse", "an answer of about 2 kB", _chat_response),
+    "logprobs-response": Workload("ChatResponse", "500 tokens × 5 log probabilities", _logprobs_response),
     "stream": Workload("ChatChunk", "500 chunks of one streamed answer", stream),
     "embeddings": Workload("EmbeddingResponse", "32 vectors of 1,536 float32", embeddings),
-    "token-ids": Workload("GenerateRequest", "a prompt of 40,000 token ids", token_ids),
+    "token-ids": Workload("GenerateRequest", "a prompt of 40,000 token ids", _token_ids),
     "azure-conv": Workload(
-        "ChatRequest", "16 requests, lengths as in Azure's 2023 conversation trace", mix("azure-conv")
+        "ChatRequest", "16 requests, lengths as in Azure's 2023 conversation trace", _mix("azure-conv")
     ),
-    "azure-code": Workload("ChatRequest", "16 requests, lengths as in Azure's 2023 code trace", mix("azure-code")),
+    "azure-code": Workload("ChatRequest", "16 requests, lengths as in Azure's 2023 code trace", _mix("azure-code")),
     "mooncake-conv": Workload(
-        "ChatRequest", "16 requests, lengths as in Mooncake's conversation trace", mix("mooncake-conv")
+        "ChatRequest", "16 requests, lengths as in Mooncake's conversation trace", _mix("mooncake-conv")
     ),
 }
 
@@ -462,7 +461,7 @@ def names() -> list[str]:
     return list(WORKLOADS)
 
 
-def find(name: str) -> Workload:
+def _find(name: str) -> Workload:
     """Look a workload up.
 
     Raises:
@@ -475,12 +474,12 @@ def find(name: str) -> Workload:
 
 def kind(name: str) -> str:
     """Name the message type of a workload."""
-    return find(name).kind
+    return _find(name).kind
 
 
 def describe(name: str) -> str:
     """Describe a workload in a line."""
-    return find(name).description
+    return _find(name).description
 
 
 def documents(name: str, seed: int = 0) -> list[Any]:
@@ -490,7 +489,7 @@ def documents(name: str, seed: int = 0) -> list[Any]:
         name: one of `names()`.
         seed: another seed gives other text and numbers of the same shape.
     """
-    return find(name).build(Random(f"{name}/{seed}"))
+    return _find(name).build(Random(f"{name}/{seed}"))
 
 
 def build(name: str, seed: int = 0) -> list[Any]:

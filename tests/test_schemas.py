@@ -535,7 +535,8 @@ def test_new_field_is_one_edit_and_leaves_when_it_is_taken_out(tmp_path: Path) -
     assert checkout.contents() == before
 
     field = "    made_up: Opt[str | Int] = UNSET\n"
-    checkout.edit("    model: Opt[str] = UNSET\n", "    model: Opt[str] = UNSET\n" + field)
+    start = '    """A request for the next turn of a conversation."""\n\n'
+    checkout.edit(start, start + field)
     status, said = checkout.make()
     assert status == 0, said
     added = re.findall(r"added ChatRequest\.(\w+): (\d+) in llm\.proto, (\d+) in llm\.fbs", said)

@@ -34,7 +34,7 @@ Route = Callable[[Any, Any], str]
 """(model, stream) → the model to ask instead; each is UNSET where the message does not have it as that attribute."""
 
 
-def unguarded(data: bytes) -> None:
+def _unguarded(data: bytes) -> None:
     """Let a message of any length pass: the guard of a codec that was not opened by `open_codec`."""
 
 
@@ -74,7 +74,7 @@ class Codec:
     refusals: tuple[type[Exception], ...] = REFUSALS
     reroute: Callable[[bytes, Route], bytes] | None = None
     settled_bytes: int = sys.maxsize
-    guard: Callable[[bytes], None] = unguarded
+    guard: Callable[[bytes], None] = _unguarded
     learns: int = 0
     check: Callable[[Any], None] | None = None
     verifies: bool = False
@@ -194,22 +194,22 @@ def set_model(message: Any, route: Route) -> None:
         message["model"] = route(message.get("model", UNSET), message.get("stream", UNSET))
     elif hasattr(message, "model"):
         if message.extra is not NO_EXTRA:
-            drop_model(message)
+            _drop_model(message)
         set_field(message, "model", route(message.model, getattr(message, "stream", UNSET)))
     else:
-        raise no_model(message)
+        raise _no_model(message)
 
 
-def drop_model(message: Any) -> None:
+def _drop_model(message: Any) -> None:
     """Take a model that is no name out of a message's `extra`."""
     if "" in message.extra:
-        raise no_model(message.extra[""])
+        raise _no_model(message.extra[""])
     rest = dict(message.extra)  # A copy takes 20 ns for an entry, a dict that grows 300.
     rest.pop("/model", None)
     set_field(message, "extra", rest or NO_EXTRA)
 
 
-def no_model(body: Any) -> EncodeError:
+def _no_model(body: Any) -> EncodeError:
     """Make the error for a body that is no object."""
     return EncodeError(f"expected a message or an object with a model, got a {type(body).__name__}")
 

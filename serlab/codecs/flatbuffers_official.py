@@ -51,7 +51,7 @@ fbs: Any = llm_fbs
 Read = Callable[[Any], Any]
 
 
-def checked(read: Read, source: Any) -> Any:
+def _checked(read: Read, source: Any) -> Any:
     """Read from bytes that nobody has verified.
 
     Raises:
@@ -91,7 +91,7 @@ class View:
         reader = self._readers.get(name)
         if reader is None:
             raise AttributeError(f"{self._type.__name__} has no field {name!r}")
-        return checked(reader, self._table)
+        return _checked(reader, self._table)
 
     def __dir__(self) -> list[str]:
         return [*self._readers, "materialize"]
@@ -101,11 +101,11 @@ class View:
 
     def materialize(self) -> Any:
         """Read every field into a message of its own, which needs the bytes no more."""
-        values = {name: materialized(checked(read, self._table)) for name, read in self._readers.items()}
+        values = {name: _materialized(_checked(read, self._table)) for name, read in self._readers.items()}
         return self._type(**{name: value for name, value in values.items() if value is not UNSET})
 
 
-class ViewList(Sequence[Any]):
+class _ViewList(Sequence[Any]):
     """A lazy list: each item is read when it is touched.
 
     Args:
@@ -125,52 +125,52 @@ class ViewList(Sequence[Any]):
     def __getitem__(self, index: Any) -> Any:
         """Read one item, or a list of them for a slice."""
         if isinstance(index, slice):
-            return [checked(self._read, i) for i in range(*index.indices(self._length))]
+            return [_checked(self._read, i) for i in range(*index.indices(self._length))]
         position = index + self._length if index < 0 else index
         if not 0 <= position < self._length:
             raise IndexError(f"index {index} of a list of {self._length}")
-        return checked(self._read, position)
+        return _checked(self._read, position)
 
     def __iter__(self) -> Iterator[Any]:
-        return (checked(self._read, i) for i in range(self._length))
+        return (_checked(self._read, i) for i in range(self._length))
 
     def __repr__(self) -> str:
         return f"<view of a list of {self._length}>"
 
 
-def materialized(value: Any) -> Any:
+def _materialized(value: Any) -> Any:
     """Copy what a view gave out of the bytes."""
     if isinstance(value, View):
         return value.materialize()
-    if isinstance(value, ViewList):
-        return [materialized(item) for item in value]
-    if isinstance(value, TokenArray):
+    if isinstance(value, _ViewList):
+        return [_materialized(item) for item in value]
+    if isinstance(value, _TokenArray):
         return value.tolist()
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-class TokenArray(np.ndarray):
+class _TokenArray(np.ndarray):
     """Integers of a message's plain list (token ids, a token's bytes), over the bytes; a vector is a bare ndarray."""
 
 
 @cache
-def view_class(type_: type[Part]) -> type[View]:
+def _view_class(type_: type[Part]) -> type[View]:
     """Make the view class of a struct."""
-    readers = {field.name: field_reader(type_.__name__, field) for field in plan_of(type_)}
+    readers = {field.name: _field_reader(type_.__name__, field) for field in plan_of(type_)}
     if issubclass(type_, Message):
-        readers["extra"] = read_extra
+        readers["extra"] = _read_extra
     return type(f"{type_.__name__}View", (View,), {"__slots__": (), "_type": type_, "_readers": readers})
 
 
-def view_type(type_: type[Part]) -> Callable[[bytes], View]:
+def _view_type(type_: type[Part]) -> Callable[[bytes], View]:
     """Give the function that opens bytes as a message's view."""
-    cls, root = view_class(type_), getattr(fbs, type_.__name__)
+    cls, root = _view_class(type_), getattr(fbs, type_.__name__)
     return lambda data: cls(root.GetRootAs(data, 0))
 
 
-def field_reader(table: str, field: PlanField) -> Read:
+def _field_reader(table: str, field: PlanField) -> Read:
     """Build the reader of one field: the first arm that is there, else null or absent."""
-    arms = [arm_reader(arm) for arm in field.arms]
+    arms = [_arm_reader(arm) for arm in field.arms]
     id_ = LAYOUT[table][field.schema_name][0]
 
     def read(source: Any) -> Any:
@@ -178,12 +178,12 @@ def field_reader(table: str, field: PlanField) -> Read:
             value = arm(source)
             if value is not None:
                 return value
-        return None if is_null(source, id_) else UNSET
+        return None if _is_null(source, id_) else UNSET
 
     return read
 
 
-def is_null(source: Any, id_: int) -> bool:
+def _is_null(source: Any, id_: int) -> bool:
     """Tell whether a table lists a field as explicitly null."""
     return not source.NullsIsNone() and id_ in source.NullsAsNumpy()
 
@@ -193,47 +193,47 @@ def camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
-def arm_reader(arm: Arm) -> Read:
+def _arm_reader(arm: Arm) -> Read:
     """Build the reader of one schema field; it gives None where the field is absent."""
     name = camel(arm.name)
     if arm.kind in NUMBERS:
-        return lambda source: read_numbers(source, name)
+        return lambda source: _read_numbers(source, name)
     if arm.kind in ("strs", "vectors", "structs"):
-        return list_reader(name, item_reader(arm))
+        return _list_reader(name, _item_reader(arm))
     if arm.kind in ("int", "float", "bool"):
         return lambda source: getattr(source, name)()
-    return one_reader(name, item_reader(arm))
+    return _one_reader(name, _item_reader(arm))
 
 
 NUMBERS = {"tokens", "bytes"}
 
 
-def read_numbers(source: Any, name: str) -> Any:
+def _read_numbers(source: Any, name: str) -> Any:
     """Read a vector of integers as an array over the bytes."""
     if getattr(source, f"{name}IsNone")():
         return None
-    return readonly(getattr(source, f"{name}AsNumpy")()).view(TokenArray)
+    return _readonly(getattr(source, f"{name}AsNumpy")()).view(_TokenArray)
 
 
-def readonly(array: np.ndarray) -> np.ndarray:
+def _readonly(array: np.ndarray) -> np.ndarray:
     """Forbid writing through an array, whatever buffer it stands on."""
     array.flags.writeable = False
     return array
 
 
-def list_reader(name: str, item: Read) -> Read:
+def _list_reader(name: str, item: Read) -> Read:
     """Build the reader of a vector of offsets."""
 
     def read(source: Any) -> Any:
         if getattr(source, f"{name}IsNone")():
             return None
         get = getattr(source, name)
-        return ViewList(getattr(source, f"{name}Length")(), lambda i: item(get(i)))
+        return _ViewList(getattr(source, f"{name}Length")(), lambda i: item(get(i)))
 
     return read
 
 
-def one_reader(name: str, item: Read) -> Read:
+def _one_reader(name: str, item: Read) -> Read:
     """Build the reader of one string or table."""
 
     def read(source: Any) -> Any:
@@ -243,57 +243,57 @@ def one_reader(name: str, item: Read) -> Read:
     return read
 
 
-def item_reader(arm: Arm) -> Read:
+def _item_reader(arm: Arm) -> Read:
     """Give what makes a value of an accessor's result."""
     if arm.struct is not None:
         struct = arm.struct
-        return lambda table: view_class(struct)(table)
+        return lambda table: _view_class(struct)(table)
     if arm.kind == "json":
         return json_reader(arm)
     return ITEMS[arm.kind]
 
 
-def text(data: bytes) -> str:
+def _text(data: bytes) -> str:
     """Decode a string, strictly."""
     return data.decode()
 
 
-def read_prompt(box: Any) -> Any:
+def _read_prompt(box: Any) -> Any:
     """Read a Prompt: text, texts, token ids or lists of them."""
     if not box.TokensIsNone():
-        return read_numbers(box, "Tokens")
+        return _read_numbers(box, "Tokens")
     if not box.TextsIsNone():
-        return ViewList(box.TextsLength(), lambda i: text(box.Texts(i)))
+        return _ViewList(box.TextsLength(), lambda i: _text(box.Texts(i)))
     if not box.TokenListsIsNone():
-        return ViewList(box.TokenListsLength(), lambda i: read_numbers(box.TokenLists(i), "Ids"))
-    return text(box.Text()) if box.Text() is not None else jsontext.loads(box.Json())
+        return _ViewList(box.TokenListsLength(), lambda i: _read_numbers(box.TokenLists(i), "Ids"))
+    return _text(box.Text()) if box.Text() is not None else jsontext.loads(box.Json())
 
 
-def read_vector(box: Any) -> Any:
+def _read_vector(box: Any) -> Any:
     """Read a Vector; packed numbers are an array over the bytes."""
     for arm in schema.ARRAYS:
         if not getattr(box, f"{camel(arm)}IsNone")():
-            array = readonly(getattr(box, f"{camel(arm)}AsNumpy")())
+            array = _readonly(getattr(box, f"{camel(arm)}AsNumpy")())
             return array if box.IntegralIsNone() else schema.vector_of(arm, array, box.IntegralAsNumpy())
     if box.Item() is not None:
-        return view_class(Embedding)(box.Item())
-    return text(box.Base64()) if box.Base64() is not None else jsontext.loads(box.Json())
+        return _view_class(Embedding)(box.Item())
+    return _text(box.Base64()) if box.Base64() is not None else jsontext.loads(box.Json())
 
 
-def read_extra(source: Any) -> Mapping[str, Any]:
+def _read_extra(source: Any) -> Mapping[str, Any]:
     """Read the unknown fields."""
     if source.ExtraIsNone():
         return NO_EXTRA
     items = (source.Extra(i) for i in range(source.ExtraLength()))
-    return {text(item.Pointer()): jsontext.loads(item.Json()) for item in items}
+    return {_text(item.Pointer()): jsontext.loads(item.Json()) for item in items}
 
 
 ITEMS: dict[str, Read] = {
-    "str": text,
-    "strs": text,
-    "prompt": read_prompt,
-    "vector": read_vector,
-    "vectors": read_vector,
+    "str": _text,
+    "strs": _text,
+    "prompt": _read_prompt,
+    "vector": _read_vector,
+    "vectors": _read_vector,
 }
 
 
@@ -303,20 +303,20 @@ Build = Callable[[Any, Any], Any]
 def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     type_ = message_type(kind)
-    view = view_type(type_)
+    view = _view_type(type_)
     refusals = (*REFUSALS, StructError, BuilderSizeError, OffsetArithmeticError)
-    stages = (partial(populate, writer(type_)), serialize, view, materialize, view)
+    stages = (partial(_populate, writer(type_)), _serialize, view, materialize, view)
     return Codec(info.name, kind, flatbuffers.__version__, *stages, refusals=refusals)
 
 
-def populate(write: Build, message: Any) -> Any:
+def _populate(write: Build, message: Any) -> Any:
     """Build the buffer; a Builder writes as it is filled, so most of encode is here."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(write(builder, message))
     return builder
 
 
-def serialize(builder: Any) -> bytes:
+def _serialize(builder: Any) -> bytes:
     """Copy the finished bytes out of the Builder."""
     return bytes(builder.Output())
 
@@ -330,7 +330,7 @@ def materialize(view: View) -> Any:
 def writer(type_: type[Part]) -> Build:
     """Build the function that writes a struct as a table and gives its offset."""
     name = type_.__name__
-    steps = [(field.name, LAYOUT[name][field.schema_name][0], *builds(name, field), field) for field in plan_of(type_)]
+    steps = [(field.name, LAYOUT[name][field.schema_name][0], *_builds(name, field), field) for field in plan_of(type_)]
     add_nulls = getattr(fbs, f"{name}AddNulls")
     start, end = getattr(fbs, f"{name}Start"), getattr(fbs, f"{name}End")
     root = issubclass(type_, Message)
@@ -351,12 +351,12 @@ def writer(type_: type[Part]) -> Build:
             try:
                 slots.append((entry[1], entry[0](builder, value)))
             except Misfit:
-                spare = entry_of(name, spare_of(field))
+                spare = _entry_of(name, spare_of(field))
                 slots.append((spare[1], spare[0](builder, value)))
         if nulls:
             slots.append((add_nulls, builder.CreateNumpyVector(np.array(nulls, np.uint16))))
         if root and message.extra:
-            slots.append((getattr(fbs, f"{name}AddExtra"), write_extra(builder, message.extra)))
+            slots.append((getattr(fbs, f"{name}AddExtra"), _write_extra(builder, message.extra)))
         start(builder)
         for add, value in slots:
             add(builder, value)
@@ -369,53 +369,53 @@ def writer(type_: type[Part]) -> Build:
 Entry = tuple[Build, Build]
 
 
-def builds(table: str, field: PlanField) -> tuple[dict[type, Entry], Entry | None]:
+def _builds(table: str, field: PlanField) -> tuple[dict[type, Entry], Entry | None]:
     """Give, for each Python type of a field's value, how to write it and how to add it to the table."""
     by_type, rest = choose_arm(field)
-    return {kind: entry_of(table, arm) for kind, arm in by_type.items()}, entry_of(table, rest) if rest else None
+    return {kind: _entry_of(table, arm) for kind, arm in by_type.items()}, _entry_of(table, rest) if rest else None
 
 
-def entry_of(table: str, arm: Arm) -> Entry:
+def _entry_of(table: str, arm: Arm) -> Entry:
     """Pair an arm's content writer with the generated function that adds its slot."""
-    return content_writer(arm), getattr(fbs, f"{table}Add{camel(arm.name)}")
+    return _content_writer(arm), getattr(fbs, f"{table}Add{camel(arm.name)}")
 
 
-def content_writer(arm: Arm) -> Build:
+def _content_writer(arm: Arm) -> Build:
     """Build the function that writes what a slot points to, or gives the scalar itself."""
     if arm.struct is not None:
         struct = arm.struct
         if arm.kind == "struct":
             return lambda builder, value: writer(struct)(builder, value)
-        return lambda builder, items: write_structs(arm, struct, builder, items)
+        return lambda builder, items: _write_structs(arm, struct, builder, items)
     if arm.kind == "json":
         dumps = json_writer(arm)
         return lambda builder, value: builder.CreateString(dumps(value))
-    return CONTENT.get(arm.kind, scalar)
+    return CONTENT.get(arm.kind, _scalar)
 
 
-def write_structs(arm: Arm, struct: type[Part], builder: Any, items: list[Any]) -> Any:
+def _write_structs(arm: Arm, struct: type[Part], builder: Any, items: list[Any]) -> Any:
     """Write a vector of tables."""
     if items:
         check_items(arm, items)
-    return write_offsets(builder, [writer(struct)(builder, item) for item in items])
+    return _write_offsets(builder, [writer(struct)(builder, item) for item in items])
 
 
-def scalar(builder: Any, value: Any) -> Any:
+def _scalar(builder: Any, value: Any) -> Any:
     """Give a number or bool as it is; it stands in the table itself."""
     return value
 
 
-def write_string(builder: Any, value: str) -> Any:
+def _write_string(builder: Any, value: str) -> Any:
     """Write text as UTF-8; a lone surrogate is an error."""
     return builder.CreateString(value)
 
 
-def write_json(builder: Any, value: Any) -> Any:
+def _write_json(builder: Any, value: Any) -> Any:
     """Write a free-form value as JSON text."""
     return builder.CreateString(jsontext.dumps(value))
 
 
-def write_offsets(builder: Any, offsets: list[int]) -> Any:
+def _write_offsets(builder: Any, offsets: list[int]) -> Any:
     """Write a vector of offsets."""
     builder.StartVector(4, len(offsets), 4)
     for offset in reversed(offsets):
@@ -423,19 +423,19 @@ def write_offsets(builder: Any, offsets: list[int]) -> Any:
     return builder.EndVector()
 
 
-def write_strings(builder: Any, values: list[str]) -> Any:
+def _write_strings(builder: Any, values: list[str]) -> Any:
     """Write a vector of texts; a list with something else in it goes to the spare arm."""
     if values and set(map(type, values)) != {str}:
         raise Misfit
-    return write_offsets(builder, [builder.CreateString(value) for value in values])
+    return _write_offsets(builder, [builder.CreateString(value) for value in values])
 
 
-def write_numbers(dtype: Any, builder: Any, values: Any) -> Any:
+def _write_numbers(dtype: Any, builder: Any, values: Any) -> Any:
     """Write a vector of numbers in one copy; a value that does not fit is an OverflowError."""
     return builder.CreateNumpyVector(np.array(values, dtype))
 
 
-def write_packed(dtype: Any, builder: Any, values: list[Any]) -> Any:
+def _write_packed(dtype: Any, builder: Any, values: list[Any]) -> Any:
     """Write a vector of integers; what is none of that width goes to the spare arm."""
     try:
         array = np.array(values, dtype)
@@ -453,24 +453,24 @@ def write_table(builder: Any, table: str, field: str, content: Any) -> Any:
     return getattr(fbs, f"{table}End")(builder)
 
 
-def write_prompt(builder: Any, value: Any) -> Any:
+def _write_prompt(builder: Any, value: Any) -> Any:
     """Write a Prompt: text, texts, token ids or lists of them."""
     arm, content = schema.prompt_arm(value)
     if arm == "token_lists":
-        ids = [write_table(builder, "TokenIds", "ids", write_numbers(np.int32, builder, ids)) for ids in content]
-        written = write_offsets(builder, ids)
+        ids = [write_table(builder, "TokenIds", "ids", _write_numbers(np.int32, builder, ids)) for ids in content]
+        written = _write_offsets(builder, ids)
     elif arm == "tokens":
-        written = write_numbers(np.int32, builder, content)
+        written = _write_numbers(np.int32, builder, content)
     else:
-        written = write_strings(builder, content) if arm == "texts" else builder.CreateString(content)
+        written = _write_strings(builder, content) if arm == "texts" else builder.CreateString(content)
     return write_table(builder, "Prompt", arm, written)
 
 
-def write_vector(builder: Any, value: Any) -> Any:
+def _write_vector(builder: Any, value: Any) -> Any:
     """Write a Vector: packed numbers, base64 text, an object with a vector, or JSON."""
     arm, content, integral = schema.vector_arm(value)
     if integral:
-        numbers, positions = builder.CreateNumpyVector(content), write_numbers(np.uint32, builder, integral)
+        numbers, positions = builder.CreateNumpyVector(content), _write_numbers(np.uint32, builder, integral)
         fbs.VectorStart(builder)
         fbs.VectorAddIntegral(builder, positions)
         fbs.VectorAddFloat64s(builder, numbers)
@@ -482,29 +482,29 @@ def write_vector(builder: Any, value: Any) -> Any:
     return write_table(builder, "Vector", arm, written)
 
 
-def write_vectors(builder: Any, values: list[Any]) -> Any:
+def _write_vectors(builder: Any, values: list[Any]) -> Any:
     """Write a list of vectors."""
-    return write_offsets(builder, [write_vector(builder, value) for value in values])
+    return _write_offsets(builder, [_write_vector(builder, value) for value in values])
 
 
-def write_extra(builder: Any, extra: dict[str, Any]) -> Any:
+def _write_extra(builder: Any, extra: dict[str, Any]) -> Any:
     """Write the unknown fields."""
     offsets = []
     for pointer, value in extra.items():
-        written = builder.CreateString(pointer), write_json(builder, value)
+        written = builder.CreateString(pointer), _write_json(builder, value)
         fbs.ExtraStart(builder)
         fbs.ExtraAddPointer(builder, written[0])
         fbs.ExtraAddJson(builder, written[1])
         offsets.append(fbs.ExtraEnd(builder))
-    return write_offsets(builder, offsets)
+    return _write_offsets(builder, offsets)
 
 
 CONTENT: dict[str, Build] = {
-    "str": write_string,
-    "strs": write_strings,
-    "bytes": partial(write_packed, np.uint8),
-    "tokens": partial(write_packed, np.int32),
-    "prompt": write_prompt,
-    "vector": write_vector,
-    "vectors": write_vectors,
+    "str": _write_string,
+    "strs": _write_strings,
+    "bytes": partial(_write_packed, np.uint8),
+    "tokens": partial(_write_packed, np.int32),
+    "prompt": _write_prompt,
+    "vector": _write_vector,
+    "vectors": _write_vectors,
 }

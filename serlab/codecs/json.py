@@ -22,7 +22,7 @@ from serlab.codecs.info import CodecInfo
 from serlab.codecs.untyped import document_reroute, document_stages
 
 
-def refuse(literal: str) -> NoReturn:
+def _refuse(literal: str) -> NoReturn:
     """Refuse the literals that Python reads and JSON does not have."""
     raise ValueError(f"{literal} is not JSON")
 
@@ -34,10 +34,10 @@ LONG = 2**23
 """Bytes from which on it matters how wide the text is that JSON is read from."""
 
 PIECE, WIDE = 2**20, re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
-decode = json.JSONDecoder(parse_constant=refuse).decode
+decode = json.JSONDecoder(parse_constant=_refuse).decode
 
 
-def serialize(document: Any) -> bytes:
+def _serialize(document: Any) -> bytes:
     """Write plain values as compact UTF-8 JSON."""
     text = encode(document)
     try:
@@ -46,7 +46,7 @@ def serialize(document: Any) -> bytes:
         return encode_escaped(document).encode()
 
 
-def serialize_fresh(document: Any) -> bytes:
+def _serialize_fresh(document: Any) -> bytes:
     """Write plain values with an encoder of their own."""
     text = json.dumps(document, **COMPACT)
     try:
@@ -55,19 +55,19 @@ def serialize_fresh(document: Any) -> bytes:
         return json.dumps(document, **ESCAPED).encode()
 
 
-def deserialize(data: bytes) -> Any:
+def _deserialize(data: bytes) -> Any:
     """Read JSON in any of the encodings that `json.loads` tells apart."""
     if len(data) > LONG:
-        data = narrow(data)
+        data = _narrow(data)
     return decode(data.decode(json.detect_encoding(data), "surrogatepass"))
 
 
-def deserialize_fresh(data: bytes) -> Any:
+def _deserialize_fresh(data: bytes) -> Any:
     """Read JSON with a decoder of its own."""
-    return json.loads(data if len(data) <= LONG else narrow(data), parse_constant=refuse)
+    return json.loads(data if len(data) <= LONG else _narrow(data), parse_constant=_refuse)
 
 
-def narrow(data: bytes) -> bytes:
+def _narrow(data: bytes) -> bytes:
     """Escape characters beyond 16 bits where they are few: one makes each character of the whole text take 4 bytes.
 
     Piece by piece, since `sub` keeps a list of what it has found.
@@ -80,12 +80,12 @@ def narrow(data: bytes) -> bytes:
         end = start + PIECE
         while end < len(data) and data[end] & 0xC0 == 0x80:
             end += 1
-        parts.append(WIDE.sub(escaped, data[start:end]))
+        parts.append(WIDE.sub(_escaped, data[start:end]))
         start = end
     return b"".join(parts)
 
 
-def escaped(match: re.Match[bytes]) -> bytes:
+def _escaped(match: re.Match[bytes]) -> bytes:
     """Write one character as JSON's two escapes."""
     code = ord(match[0].decode())
     return b"\\u%04x\\u%04x" % (0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF))
@@ -103,6 +103,6 @@ def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     write, read = (untyped.to_base64, untyped.from_base64) if info.vectors else (untyped.plain, None)
     populate, convert = document_stages(kind, write, read)
-    writer, reader = (serialize, deserialize) if info.keep else (serialize_fresh, deserialize_fresh)
+    writer, reader = (_serialize, _deserialize) if info.keep else (_serialize_fresh, _deserialize_fresh)
     reroute = document_reroute(kind, reader, writer)
     return Codec(info.name, kind, platform.python_version(), populate, writer, reader, convert, reroute=reroute)

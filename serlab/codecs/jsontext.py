@@ -65,7 +65,7 @@ def bound(text: bytes, widest: int = 0) -> Weight:
         text: one JSON value in UTF-8.
         widest: bytes of the widest struct that an object in it is made into, 0 where objects stay dicts.
     """
-    return weight(text, len(text), (text.count(b'"') + 1) // 2, widest)
+    return _weight(text, len(text), (text.count(b'"') + 1) // 2, widest)
 
 
 def exact(text: bytes, widest: int = 0) -> Weight:
@@ -73,10 +73,10 @@ def exact(text: bytes, widest: int = 0) -> Weight:
     if len(text) > MOST_EXACT:
         return bound(text, widest)
     marks = STRINGS.sub(b'"', text)
-    return weight(marks, len(text), marks.count(b'"'), widest)
+    return _weight(marks, len(text), marks.count(b'"'), widest)
 
 
-def weight(marks: bytes, length: int, strings: int, widest: int) -> Weight:
+def _weight(marks: bytes, length: int, strings: int, widest: int) -> Weight:
     """Add up what brackets, commas and strings take."""
     lists, dicts = marks.count(b"["), marks.count(b"{")
     size = LIST * lists + (DICT + widest) * dicts + STRING * strings + NUMBER * (marks.count(b",") + 1)
@@ -126,7 +126,7 @@ def dumps(value: Any) -> str:
 
 def dump_bytes(value: Any) -> bytes:
     """Write a JSON value as compact text in UTF-8; see `dumps`."""
-    return dump_finite(value) if base.is_finite(value) else dumps_exotic(value).encode()
+    return dump_finite(value) if base.is_finite(value) else _dumps_exotic(value).encode()
 
 
 def dump_finite(value: Any) -> bytes:
@@ -134,28 +134,28 @@ def dump_finite(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
-        return dumps_exotic(value).encode()
+        return _dumps_exotic(value).encode()
 
 
-def dumps_exotic(value: Any) -> str:
+def _dumps_exotic(value: Any) -> str:
     """Write what orjson refuses or changes: integers over 64 bits, lone surrogates, deep nesting, NaN, infinities."""
-    check_keys(value)
+    _check_keys(value)
     try:
         return json.dumps(value, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise EncodeError(f"a free-form value is not JSON: {error}") from error
 
 
-def check_keys(value: Any) -> None:
+def _check_keys(value: Any) -> None:
     """Refuse keys that json.dumps would quietly turn into strings."""
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise EncodeError(f"an object key is {type(key).__name__} {key!r}; JSON keys are strings")
-            check_keys(item)
+            _check_keys(item)
     elif isinstance(value, list):
         for item in value:
-            check_keys(item)
+            _check_keys(item)
 
 
 def loads(text: str | bytes | memoryview) -> Any:
@@ -170,41 +170,41 @@ def loads(text: str | bytes | memoryview) -> Any:
     """
     if len(text) > LONG:
         if len(text) > SETTLED_TEXT:
-            check_text(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text))
-        return loads_long(text)
+            _check_text(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text))
+        return _loads_long(text)
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        return loads_exotic(text)
+        return _loads_exotic(text)
 
 
 def loads_counted(text: str | bytes | memoryview) -> Any:
     """Read JSON text that was counted together with all others of its message; see `loads`."""
     if len(text) > LONG:
-        return loads_long(text)
+        return _loads_long(text)
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        return loads_exotic(text)
+        return _loads_exotic(text)
 
 
-def loads_long(text: str | bytes | memoryview) -> Any:
+def _loads_long(text: str | bytes | memoryview) -> Any:
     """Read long JSON text, and never twice: what fails at its end would take the time of both."""
-    return loads_exotic(text) if is_exotic(text) else msgspec.json.decode(text)
+    return _loads_exotic(text) if _is_exotic(text) else msgspec.json.decode(text)
 
 
-def loads_exotic(text: str | bytes | memoryview) -> Any:
+def _loads_exotic(text: str | bytes | memoryview) -> Any:
     """Read escaped lone surrogates and NaN, as only the standard library does."""
     return loads_exactly(text if isinstance(text, str) else str(text, "utf-8"), non_finite=True)
 
 
-def is_exotic(text: str | bytes | memoryview) -> bool:
+def _is_exotic(text: str | bytes | memoryview) -> bool:
     """Tell whether JSON text may hold what only the standard library reads; such words in strings count."""
     found = EXOTIC_TEXT.search(text) if isinstance(text, str) else EXOTIC.search(text)
     return found is not None
 
 
-def check_text(text: bytes) -> None:
+def _check_text(text: bytes) -> None:
     """Refuse JSON text that would grow beyond the default limits.
 
     Args:
@@ -224,7 +224,7 @@ def check_text(text: bytes) -> None:
     raise DecodeError(f"JSON text in a message: limit {limit}: expected at most {most:,}, got {got}")
 
 
-def refuse_non_finite(message: Any) -> None:
+def _refuse_non_finite(message: Any) -> None:
     """Refuse NaN and infinities, which the fast JSON libraries would write as null.
 
     Args:
@@ -242,13 +242,13 @@ def refuse_non_finite(message: Any) -> None:
         raise EncodeError(NON_FINITE)
 
 
-def refuse_non_finite_anywhere(message: Any) -> None:
+def _refuse_non_finite_anywhere(message: Any) -> None:
     """Refuse them in a response with vectors, whose arrays may be changed in place: a seal says nothing of those."""
     if not base.is_finite(message):
         raise EncodeError(NON_FINITE)
 
 
-def refuse_non_finite_beside_arrays(message: Any) -> None:
+def _refuse_non_finite_beside_arrays(message: Any) -> None:
     """Refuse them in a response whose arrays are written as their bits."""
     if not base.is_sealed(message) and not base.is_finite(message, arrays=False):
         raise EncodeError(NON_FINITE)
@@ -262,5 +262,5 @@ def check_of(kind: str, base64: bool) -> Callable[[Any], None]:
         base64: whether vectors are written as their bits.
     """
     if kind != "EmbeddingResponse":
-        return refuse_non_finite
-    return refuse_non_finite_beside_arrays if base64 else refuse_non_finite_anywhere
+        return _refuse_non_finite
+    return _refuse_non_finite_beside_arrays if base64 else _refuse_non_finite_anywhere

@@ -86,34 +86,34 @@ def within(codec: Codec, limits: Limits, settle: Settle, settled: int = 0, facto
     Returns:
         The same codec, whose `decode`, `open` and `relay` refuse what is beyond the limits.
     """
-    check = partial(check_message, codec.name, limits, settle, factor)
+    check = partial(_check_message, codec.name, limits, settle, factor)
     return replace(codec, settled_bytes=min(settled, limits.max_bytes), guard=check)
 
 
 def length_within(codec: Codec, limits: Limits) -> Codec:
     """Bind a codec to the length alone: it checks the rest for itself, or has no scan."""
-    return within(codec, limits, settled_always, limits.max_bytes)
+    return within(codec, limits, _settled_always, limits.max_bytes)
 
 
 def json_within(codec: Codec, limits: Limits) -> Codec:
     """Bind a codec of JSON to limits."""
     grown = grown_of(codec.message)
     growth = (max(grown.object, grown.array) + PLACE) // 3 + 1 + TEXT_GROWTH
-    return within(codec, limits, partial(settle_json, grown), limits.settled_length(2, growth))
+    return within(codec, limits, partial(_settle_json, grown), limits.settled_length(2, growth))
 
 
 def msgpack_within(codec: Codec, limits: Limits) -> Codec:
     """Bind msgpack-python to limits."""
     grown = grown_of(codec.message)
     settled = limits.settled_length(1, max(grown.object, grown.array) + PLACE)
-    return within(codec, limits, partial(settle_reserving, grown, settled), min(settled, RESERVED))
+    return within(codec, limits, partial(_settle_reserving, grown, settled), min(settled, RESERVED))
 
 
 def msgspec_msgpack_within(codec: Codec, limits: Limits) -> Codec:
     """Bind msgspec's MessagePack to limits."""
     grown = grown_of(codec.message)
     settled = limits.settled_length(1, max(grown.object, grown.array) + PLACE)
-    return within(codec, limits, partial(settle_any_keys, grown), min(settled, HARMLESS))
+    return within(codec, limits, partial(_settle_any_keys, grown), min(settled, HARMLESS))
 
 
 def protobuf_within(codec: Codec, limits: Limits) -> Codec:
@@ -132,21 +132,21 @@ def grown_of(kind: str) -> Grown:
     type_ = MESSAGE_TYPES.get(kind)
     if type_ is None:
         return UNTYPED
-    widest = max((len(struct.__struct_fields__) for struct in listed_structs(type_)), default=0)
+    widest = max((len(struct.__struct_fields__) for struct in _listed_structs(type_)), default=0)
     struct = STRUCT + STRUCT_FIELD * widest if widest else 0
     return Grown(OBJECT + struct, LIST + (VECTOR if kind == "EmbeddingResponse" else 0))
 
 
-def listed_structs(type_: type[Part], listed: bool = False) -> Iterator[type[Part]]:
+def _listed_structs(type_: type[Part], listed: bool = False) -> Iterator[type[Part]]:
     """Give the structs that a message may hold any number of: those in lists, and what these hold."""
     for field in fields_of(type_).values():
         for struct, in_list in ((field.struct, listed), (field.items, True)):
             if struct is not None:
                 yield from [struct] if in_list else []
-                yield from listed_structs(struct, in_list)
+                yield from _listed_structs(struct, in_list)
 
 
-def check_message(name: str, limits: Limits, settle: Settle, factor: int, data: bytes) -> None:
+def _check_message(name: str, limits: Limits, settle: Settle, factor: int, data: bytes) -> None:
     """Refuse a message that is beyond a limit.
 
     Args:
@@ -160,13 +160,13 @@ def check_message(name: str, limits: Limits, settle: Settle, factor: int, data: 
         DecodeError: it is; the text names the limit.
     """
     if len(data) > limits.max_bytes:
-        raise beyond(name, "max_bytes", limits, factor, f"{len(data):,}")
+        raise _beyond(name, "max_bytes", limits, factor, f"{len(data):,}")
     plain = data if type(data) is bytes else bytes(data)
     if passed := settle(plain, limits):
-        raise beyond(name, passed, limits, factor, f"more in {len(data):,} bytes")
+        raise _beyond(name, passed, limits, factor, f"more in {len(data):,} bytes")
 
 
-def beyond(name: str, limit: str, limits: Limits, factor: int, got: str) -> DecodeError:
+def _beyond(name: str, limit: str, limits: Limits, factor: int, got: str) -> DecodeError:
     """Make the error that names a limit and how to raise it."""
     most = f"{getattr(limits, limit):,}{' bytes' if limit == 'max_bytes' else ''}"
     if limit == "max_amplification":
@@ -176,23 +176,23 @@ def beyond(name: str, limit: str, limits: Limits, factor: int, got: str) -> Deco
     return DecodeError(f"{name}: limit {limit}: expected at most {most}, got {got}; {remedy}")
 
 
-def settled_always(data: bytes, limits: Limits) -> str:
+def _settled_always(data: bytes, limits: Limits) -> str:
     """Find nothing: the codec checks for itself, or nothing is known of its format."""
     return ""
 
 
-def chunks(data: bytes, overlap: int = 0) -> Iterator[np.ndarray]:
+def _chunks(data: bytes, overlap: int = 0) -> Iterator[np.ndarray]:
     """Give the bytes as arrays that fit the cache; each also holds the first `overlap` bytes of the next."""
     marks = np.frombuffer(data, np.uint8)
     return (marks[start : start + CHUNK + overlap] for start in range(0, len(data), CHUNK))
 
 
-def count(matches: np.ndarray) -> int:
+def _count(matches: np.ndarray) -> int:
     """Count what matches."""
     return int(np.count_nonzero(matches))
 
 
-def settle_json(grown: Grown, data: bytes, limits: Limits) -> str:
+def _settle_json(grown: Grown, data: bytes, limits: Limits) -> str:
     """Count JSON: the brackets and quotes first, which also stand inside of strings, for what only these bound."""
     return scan_json(data, limits, grown) if suspect_json(grown, data, limits) else ""
 
@@ -202,10 +202,10 @@ def suspect_json(grown: Grown, data: bytes, limits: Limits) -> bool:
     if limits.max_depth is not None:
         return True
     groups = quotes = 0
-    for marks in chunks(data):
+    for marks in _chunks(data):
         # One bit tells [ from {.
-        groups += count((marks | 32) == 0x7B)
-        quotes += count(marks == 0x22)
+        groups += _count((marks | 32) == 0x7B)
+        quotes += _count(marks == 0x22)
     # Rounded up: a text that does not end counts.
     strings = (quotes + 1) // 2
     size = groups * max(grown.object + FIRST_KEY, grown.array) + strings * (STRING + KEY + PLACE)
@@ -213,12 +213,12 @@ def suspect_json(grown: Grown, data: bytes, limits: Limits) -> bool:
     return limit_passed(limits, len(data), groups + strings, size) != ""
 
 
-def exact_msgpack(grown: Grown, data: bytes, limits: Limits) -> bool:
+def _exact_msgpack(grown: Grown, data: bytes, limits: Limits) -> bool:
     """Tell whether MessagePack is to be counted value by value: its bytes above ASCII, or all as heads, may be many."""
     return limits.max_depth is not None or suspect_msgpack(grown, data, limits, high_bytes(data))
 
 
-def settle_reserving(grown: Grown, settled: int, data: bytes, limits: Limits) -> str:
+def _settle_reserving(grown: Grown, settled: int, data: bytes, limits: Limits) -> str:
     """Count MessagePack for msgpack-python, which makes room for as many elements as an array claims to have.
 
     Args:
@@ -227,15 +227,15 @@ def settle_reserving(grown: Grown, settled: int, data: bytes, limits: Limits) ->
         data: one message.
         limits: the bounds.
     """
-    if len(data) > settled and exact_msgpack(grown, data, limits):
+    if len(data) > settled and _exact_msgpack(grown, data, limits):
         return scan_msgpack(data, limits, grown)
     if 0xDC not in data and 0xDD not in data:
         return ""
-    claiming = sum(count((marks & 0xFE) == 0xDC) for marks in chunks(data))
+    claiming = sum(_count((marks & 0xFE) == 0xDC) for marks in _chunks(data))
     return scan_msgpack(data, limits, grown) if claiming * 8 * len(data) > MOST_RESERVED else ""
 
 
-def settle_any_keys(grown: Grown, data: bytes, limits: Limits) -> str:
+def _settle_any_keys(grown: Grown, data: bytes, limits: Limits) -> str:
     """Count MessagePack for msgspec, which takes any key in a free-form value.
 
     Raises:
@@ -243,7 +243,7 @@ def settle_any_keys(grown: Grown, data: bytes, limits: Limits) -> str:
     """
     from serlab.codecs.keys import check_array_keys
 
-    high, most = high_bytes(data), most_arrays(len(data))
+    high, most = high_bytes(data), _most_arrays(len(data))
     if limits.max_depth is not None or high > most or suspect_msgpack(grown, data, limits, high):
         passed, arrays = walk_msgpack(data, limits, grown)
         if not passed and limits.max_depth is not None and deeper(data, limits.max_depth):
@@ -254,7 +254,7 @@ def settle_any_keys(grown: Grown, data: bytes, limits: Limits) -> str:
     return ""
 
 
-def most_arrays(length: int) -> int:
+def _most_arrays(length: int) -> int:
     """Give the arrays that a message of a length may have until it is looked at for keys.
 
     So many would take 0.1 s, and 20 ns for each byte, if all were keys of one hash: n of them take n² × 9 ns.
@@ -264,7 +264,7 @@ def most_arrays(length: int) -> int:
 
 def high_bytes(data: bytes) -> int:
     """Count the bytes that are no ASCII, which text in ASCII and its numbers have none of."""
-    return sum(count(marks.view(np.int8) < 0) for marks in chunks(data))
+    return sum(_count(marks.view(np.int8) < 0) for marks in _chunks(data))
 
 
 def suspect_msgpack(grown: Grown, data: bytes, limits: Limits, high: int) -> bool:
@@ -282,7 +282,7 @@ def suspect_msgpack(grown: Grown, data: bytes, limits: Limits, high: int) -> boo
     length = len(data) * (PLACE + TEXT_GROWTH)
     if not limit_passed(limits, len(data), high, high * dearest + length):
         return False
-    found = np.add.reduce([np.bincount(marks, minlength=256) for marks in chunks(data)]).tolist()
+    found = np.add.reduce([np.bincount(marks, minlength=256) for marks in _chunks(data)]).tolist()
     counted = sum(times * (cost % FIELD**2) for times, cost in zip(found, costs, strict=True))
     items, size = divmod(counted, FIELD)
     if found[0xDE] + found[0xDF]:

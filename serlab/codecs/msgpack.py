@@ -25,16 +25,16 @@ from serlab.codecs.keys import checked, text_keys
 from serlab.codecs.untyped import document_reroute, document_stages
 
 
-class Kept(threading.local):
+class _Kept(threading.local):
     """A thread's own Packer; `autoreset` empties its buffer after each message, also after a refused one."""
 
     def __init__(self) -> None:
         self.pack = msgpack.Packer(autoreset=True).pack
 
 
-def keeping() -> Callable[[Any], bytes]:
+def _keeping() -> Callable[[Any], bytes]:
     """Give a function that writes plain values with a Packer that each thread keeps."""
-    kept = Kept()
+    kept = _Kept()
 
     def serialize(document: Any) -> bytes:
         data: bytes = kept.pack(document)
@@ -49,7 +49,7 @@ def make(info: CodecInfo, kind: str) -> Codec:
     populate, convert = document_stages(kind, write, read, look=text_keys)
     version = ".".join(map(str, msgpack.version))
     refusals = (*REFUSALS, msgpack.UnpackException)
-    write_all = keeping() if info.keep else msgpack.packb
+    write_all = _keeping() if info.keep else msgpack.packb
     reroute = document_reroute(kind, lambda data: checked(msgpack.unpackb(data)), write_all)
     stages = (populate, write_all, msgpack.unpackb, convert)
     return Codec(info.name, kind, version, *stages, refusals=refusals, reroute=reroute)

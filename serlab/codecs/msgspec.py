@@ -38,19 +38,19 @@ def make(info: CodecInfo, kind: str) -> Codec:
     protocol: Any = msgspec.json if json else msgspec.msgpack
     check = check_of(kind, bool(info.vectors)) if json else None
     if info.vectors and kind == "EmbeddingResponse":
-        return make_variant(info.name, kind, protocol, check)
-    encode, decode = tools(info.keep, kind, protocol)
+        return _make_variant(info.name, kind, protocol, check)
+    encode, decode = _tools(info.keep, kind, protocol)
     if kind == "document":
-        convert = same_object if json else checked
-        return Codec(info.name, kind, msgspec.__version__, same_object, encode, decode, convert, check=check)
-    convert = pack_vectors if kind == "EmbeddingResponse" else same_object
+        convert = _same_object if json else checked
+        return Codec(info.name, kind, msgspec.__version__, _same_object, encode, decode, convert, check=check)
+    convert = pack_vectors if kind == "EmbeddingResponse" else _same_object
     # msgspec's JSON refuses numbers beyond the range of a double, so that what it has read may be sealed.
     convert_untyped = converter(kind, sealing=json, look=None if json else text_keys)
-    read = partial(read_sealed if json else read_typed, convert_untyped, decode, protocol.decode)
-    return Codec(info.name, kind, msgspec.__version__, without_extra, encode, read, convert, check=check)
+    read = partial(_read_sealed if json else _read_typed, convert_untyped, decode, protocol.decode)
+    return Codec(info.name, kind, msgspec.__version__, _without_extra, encode, read, convert, check=check)
 
 
-def tools(keep: bool, kind: str, protocol: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+def _tools(keep: bool, kind: str, protocol: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """Give encode and decode to the kind's type, of objects that are kept or, for the variant, of the module."""
     type_ = Any if kind == "document" else message_type(kind)
     look: dict[str, Any] = {"dec_hook": text_keys} if protocol is msgspec.msgpack else {}
@@ -59,7 +59,7 @@ def tools(keep: bool, kind: str, protocol: Any) -> tuple[Callable[[Any], bytes],
     return protocol.Encoder(enc_hook=vectors.plain).encode, protocol.Decoder(type_, **look).decode
 
 
-def make_variant(name: str, kind: str, protocol: Any, check: Callable[[Any], None] | None) -> Codec:
+def _make_variant(name: str, kind: str, protocol: Any, check: Callable[[Any], None] | None) -> Codec:
     """Bind a variant with vectors in another form: through the document."""
     base64 = protocol is msgspec.json
     forms = (vectors.to_base64, vectors.from_base64) if base64 else (vectors.to_bin, vectors.from_bin)
@@ -67,17 +67,17 @@ def make_variant(name: str, kind: str, protocol: Any, check: Callable[[Any], Non
     return Codec(name, kind, msgspec.__version__, populate, protocol.encode, protocol.decode, convert, check=check)
 
 
-def same_object(message: Any) -> Any:
+def _same_object(message: Any) -> Any:
     """Give the message back: it is the library's own object."""
     return message
 
 
-def without_extra(message: Any) -> Any:
+def _without_extra(message: Any) -> Any:
     """Give the message, or the document it stands for if it carries unknown fields."""
     return message if message.extra is NO_EXTRA else to_document(message)
 
 
-def read_typed(
+def _read_typed(
     convert: Callable[[Any], Any], typed: Callable[[bytes], Any], untyped: Callable[[bytes], Any], data: bytes
 ) -> Any:
     """Decode to the type, or through the document where the type does not cover it."""
@@ -87,10 +87,10 @@ def read_typed(
         return convert(untyped(data))
 
 
-def read_sealed(
+def _read_sealed(
     convert: Callable[[Any], Any], typed: Callable[[bytes], Any], untyped: Callable[[bytes], Any], data: bytes
 ) -> Any:
-    """Decode as `read_typed` does, and seal the message."""
+    """Decode as `_read_typed` does, and seal the message."""
     try:
         message = typed(data)
     except msgspec.ValidationError:

@@ -24,7 +24,7 @@ from serlab.codecs.jsontext import check_of
 from serlab.codecs.untyped import document_reroute, document_stages
 
 
-def doubles(array: np.ndarray) -> np.ndarray:
+def _doubles(array: np.ndarray) -> np.ndarray:
     """Give an array in a form that orjson writes exactly."""
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
@@ -32,7 +32,7 @@ def doubles(array: np.ndarray) -> np.ndarray:
 def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     base64 = info.vectors == "base64"
-    write, read = (untyped.to_base64, untyped.from_base64) if base64 else (doubles, None)
+    write, read = (untyped.to_base64, untyped.from_base64) if base64 else (_doubles, None)
     # orjson refuses numbers beyond the range of a double, so that what it has read may be sealed.
     populate, convert = document_stages(kind, write, read, sealing=True)
     numpy = kind == "EmbeddingResponse" and not base64

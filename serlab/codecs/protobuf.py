@@ -68,13 +68,13 @@ FIXED_WIDTH = {
 """Vector arm → the tag of its packed field, where numbers have one width on the wire; `integers` are varints."""
 
 
-def write_prompt(value: Any) -> dict[str, Any]:
+def _write_prompt(value: Any) -> dict[str, Any]:
     """Give a Prompt's arguments: text, texts, token ids or lists of them."""
     arm, content = schema.prompt_arm(value)
     return {arm: [{"ids": ids} for ids in content] if arm == "token_lists" else content}
 
 
-def read_prompt(box: Any) -> Any:
+def _read_prompt(box: Any) -> Any:
     """Read a Prompt back.
 
     Raises:
@@ -89,7 +89,7 @@ def read_prompt(box: Any) -> Any:
     raise ValueError("a Prompt with nothing in it")
 
 
-def write_vector(value: Any, shaper: Callable[[type], Change]) -> Any:
+def _write_vector(value: Any, shaper: Callable[[type], Change]) -> Any:
     """Give a Vector or its arguments: packed numbers, base64 text, an object with a vector, or JSON.
 
     Args:
@@ -97,17 +97,17 @@ def write_vector(value: Any, shaper: Callable[[type], Change]) -> Any:
         shaper: gives what writes a struct.
     """
     if type(value) is dict:
-        return write_object(value, shaper)
+        return _write_object(value, shaper)
     arm, content, integral = schema.vector_arm(value)
     if arm not in FIXED_WIDTH:
         return {arm: content.tolist() if arm == "integers" else content}
     numbers = content.astype(schema.ARRAYS[arm], copy=False)
-    vector = pb.Vector.FromString(b"".join((FIXED_WIDTH[arm], varint(numbers.nbytes), numbers.data)))
+    vector = pb.Vector.FromString(b"".join((FIXED_WIDTH[arm], _varint(numbers.nbytes), numbers.data)))
     vector.integral.extend(integral)
     return vector
 
 
-def write_object(value: dict[str, Any], shaper: Callable[[type], Change]) -> dict[str, Any]:
+def _write_object(value: dict[str, Any], shaper: Callable[[type], Change]) -> dict[str, Any]:
     """Give the arguments of a Vector that holds an object: an `Embedding` where it is one, else JSON."""
     embedding = item(value, lambda vector: vector)
     if isinstance(embedding, Embedding):
@@ -115,7 +115,7 @@ def write_object(value: dict[str, Any], shaper: Callable[[type], Change]) -> dic
     return {"json": jsontext.dumps(value)}
 
 
-def read_vector(box: Any, reader: Callable[[type], Change]) -> Any:
+def _read_vector(box: Any, reader: Callable[[type], Change]) -> Any:
     """Read a Vector back.
 
     Args:
@@ -132,7 +132,7 @@ def read_vector(box: Any, reader: Callable[[type], Change]) -> Any:
     raise ValueError("a Vector with nothing in it")
 
 
-def varint(number: int) -> bytes:
+def _varint(number: int) -> bytes:
     """Write a length as protobuf does: seven bits a byte, low ones first, the top bit set where more follow."""
     out = bytearray()
     while number > 0x7F:
@@ -146,7 +146,7 @@ def varint(number: int) -> bytes:
 
 
 @cache
-def reader(type_: type[Part]) -> Change:
+def _reader(type_: type[Part]) -> Change:
     """Build the function that makes a struct of a protobuf object.
 
     A number in `nulls` or `empties` that the schema does not have is a KeyError there: the bytes are of another schema.
@@ -157,12 +157,12 @@ def reader(type_: type[Part]) -> Change:
     fields, gone = descriptor.fields_by_name, dict.fromkeys(reserved_numbers(message), "")
     plan = plan_of(type_)
     # upb keeps one descriptor object for each field, so it can be a key.
-    entries = {fields[arm.name]: (field.name, change_of(arm)) for field in plan for arm in field.arms}
+    entries = {fields[arm.name]: (field.name, _change_of(arm)) for field in plan for arm in field.arms}
     entries |= {fields[name]: (name, None) for name in ("nulls", "empties") if name in fields}
     nulls = gone | {fields[field.schema_name].number: field.name for field in plan}
     empties = gone | {fields[arm.name].number: field.name for field in plan for arm in field.arms}
     if issubclass(type_, Message):
-        entries[fields["extra"]] = ("extra", read_extra)
+        entries[fields["extra"]] = ("extra", _read_extra)
 
     def read(source: Any) -> Any:
         values: dict[str, Any] = {}
@@ -187,36 +187,36 @@ def reserved_numbers(message: DescriptorProto) -> set[int]:
     return {number for span in message.reserved_range for number in range(span.start, span.end)}
 
 
-def change_of(arm: Arm) -> Change | None:
+def _change_of(arm: Arm) -> Change | None:
     """Build what makes a value of a schema field's content; None for scalars, which come as they are."""
     if arm.struct is not None:
         struct = arm.struct
         if arm.kind == "struct":
-            return lambda value: reader(struct)(value)
-        return lambda items: list(map(reader(struct), items))
+            return lambda value: _reader(struct)(value)
+        return lambda items: list(map(_reader(struct), items))
     if arm.kind == "json":
         return json_reader(arm)
     change = CHANGES.get(arm.kind)
     return change if arm.hint is None or change is None else lambda content: fitting(arm, change(content))
 
 
-def read_extra(items: Any) -> dict[str, Any]:
+def _read_extra(items: Any) -> dict[str, Any]:
     """Read the unknown fields."""
     return once([(item.pointer, jsontext.loads(item.json)) for item in items])
 
 
-def protoreader_read_vector(box: Any) -> Any:
+def _protoreader_read_vector(box: Any) -> Any:
     """Read a Vector back; an object with a vector in it is an `Embedding`."""
-    return read_vector(box, reader)
+    return _read_vector(box, _reader)
 
 
 CHANGES: dict[str, Change] = {
     "strs": list,
     "tokens": list,
     "bytes": list,
-    "prompt": read_prompt,
-    "vector": protoreader_read_vector,
-    "vectors": lambda items: list(map(protoreader_read_vector, items)),
+    "prompt": _read_prompt,
+    "vector": _protoreader_read_vector,
+    "vectors": lambda items: list(map(_protoreader_read_vector, items)),
 }
 
 
@@ -243,7 +243,7 @@ class Care(NamedTuple):
 TRUSTING = Care()
 
 
-class Slot(NamedTuple):
+class _Slot(NamedTuple):
     """Where a value goes.
 
     Attributes:
@@ -257,11 +257,11 @@ class Slot(NamedTuple):
     empty: int
 
 
-class Slots(NamedTuple):
+class _Slots(NamedTuple):
     """What a field's value may become: a slot by its type, one for all other types, and what marks a null."""
 
-    by_type: dict[type, Slot]
-    rest: Slot | None
+    by_type: dict[type, _Slot]
+    rest: _Slot | None
     null: int
     field: PlanField
 
@@ -276,14 +276,14 @@ def shaper(type_: type[Part], care: Care = TRUSTING) -> Shape:
     """
     fields_by_name = getattr(llm_pb2, type_.__name__).DESCRIPTOR.fields_by_name
     numbers = {name: field.number for name, field in fields_by_name.items()}
-    slots_of_field = {field.name: slots_of(field, numbers, care) for field in plan_of(type_)}
+    slots_of_field = {field.name: _slots_of(field, numbers, care) for field in plan_of(type_)}
 
     def shape(document: dict[str, Any]) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         nulls: list[int] = []
         empties: list[int] = []
         if "$extra" in document:
-            arguments["extra"] = write_extra(document.pop("$extra"))
+            arguments["extra"] = _write_extra(document.pop("$extra"))
         for name, value in document.items():
             slots = slots_of_field[name]
             if value is None:
@@ -297,7 +297,7 @@ def shaper(type_: type[Part], care: Care = TRUSTING) -> Shape:
             elif slot.change is None:
                 arguments[slot.name] = value
             else:
-                fill(arguments, slot, slots.field, value)
+                _fill(arguments, slot, slots.field, value)
         if nulls:
             arguments["nulls"] = nulls
         if empties:
@@ -307,7 +307,7 @@ def shaper(type_: type[Part], care: Care = TRUSTING) -> Shape:
     return shape
 
 
-def fill(arguments: dict[str, Any], slot: Slot, field: PlanField, value: Any) -> None:
+def _fill(arguments: dict[str, Any], slot: _Slot, field: PlanField, value: Any) -> None:
     """Change a value and put it into its slot, or into the spare one where it does not pack."""
     assert slot.change is not None
     try:
@@ -318,46 +318,46 @@ def fill(arguments: dict[str, Any], slot: Slot, field: PlanField, value: Any) ->
         arguments[spare.name] = jsontext.dumps(value)
 
 
-def write_extra(extra: dict[str, Any]) -> list[dict[str, str]]:
+def _write_extra(extra: dict[str, Any]) -> list[dict[str, str]]:
     """Write the unknown fields."""
     return [{"pointer": pointer, "json": jsontext.dumps(value)} for pointer, value in extra.items()]
 
 
-def slots_of(field: PlanField, numbers: dict[str, int], care: Care) -> Slots:
+def _slots_of(field: PlanField, numbers: dict[str, int], care: Care) -> _Slots:
     """Plan a field; among plain values a struct is a dict."""
     by_type, rest = choose_arm(field)
-    slots = {kind: slot_of(arm, numbers, care) for kind, arm in by_type.items()}
+    slots = {kind: _slot_of(arm, numbers, care) for kind, arm in by_type.items()}
     plain = {dict if issubclass(kind, Part) else kind: slot for kind, slot in slots.items()}
-    return Slots(plain, slot_of(rest, numbers, care) if rest else None, numbers[field.schema_name], field)
+    return _Slots(plain, _slot_of(rest, numbers, care) if rest else None, numbers[field.schema_name], field)
 
 
-def slot_of(arm: Arm, numbers: dict[str, int], care: Care) -> Slot:
+def _slot_of(arm: Arm, numbers: dict[str, int], care: Care) -> _Slot:
     """Give an arm's slot; empty bytes have a presence of their own, an empty list needs a mark."""
     is_list = arm.kind in LISTS | {"vectors"} and arm.kind != "bytes"
-    return Slot(arm.name, protowriter_change_of(arm, care), numbers[arm.name] if is_list else 0)
+    return _Slot(arm.name, _protowriter_change_of(arm, care), numbers[arm.name] if is_list else 0)
 
 
-def protowriter_change_of(arm: Arm, care: Care) -> Change | None:
+def _protowriter_change_of(arm: Arm, care: Care) -> Change | None:
     """Build what changes a value on its way into a schema field."""
     if arm.struct is None:
-        change = dump_finite if arm.kind == "json" and not care.numbers else PROTOWRITER_CHANGES.get(arm.kind)
+        change = _dump_finite if arm.kind == "json" and not care.numbers else PROTOWRITER_CHANGES.get(arm.kind)
         if arm.hint is not None and change is not None:
-            return partial(change_taken, arm, change)
-        return token_ids if care.tokens and arm.kind == "tokens" else change
+            return partial(_change_taken, arm, change)
+        return _token_ids if care.tokens and arm.kind == "tokens" else change
     struct = arm.struct
     # Built when it is first used, since structs may hold themselves.
     if arm.kind == "struct":
         return lambda value: shaper(struct, care)(value)
-    return lambda items: structs(shaper(struct, care), items)
+    return lambda items: _structs(shaper(struct, care), items)
 
 
-def change_taken(arm: Arm, change: Change, value: Any) -> Any:
+def _change_taken(arm: Arm, change: Change, value: Any) -> Any:
     """Change a value that its field takes."""
     check_taken(arm, value)
     return change(value)
 
 
-def structs(shape: Shape, items: list[Any]) -> list[dict[str, Any]]:
+def _structs(shape: Shape, items: list[Any]) -> list[dict[str, Any]]:
     """Shape a list of structs.
 
     Raises:
@@ -368,7 +368,7 @@ def structs(shape: Shape, items: list[Any]) -> list[dict[str, Any]]:
     return list(map(shape, items))
 
 
-def texts(values: list[Any]) -> list[Any]:
+def _texts(values: list[Any]) -> list[Any]:
     """Give a list of texts as it is.
 
     Raises:
@@ -379,7 +379,7 @@ def texts(values: list[Any]) -> list[Any]:
     return values
 
 
-def small_bytes(values: list[Any]) -> bytes:
+def _small_bytes(values: list[Any]) -> bytes:
     """Pack a token's bytes.
 
     Raises:
@@ -391,12 +391,12 @@ def small_bytes(values: list[Any]) -> bytes:
         raise Misfit from error
 
 
-def dump_finite(value: Any) -> str:
+def _dump_finite(value: Any) -> str:
     """Write a free-form value of a sealed message."""
     return jsontext.dump_finite(value).decode()
 
 
-def token_ids(values: list[Any]) -> list[Any]:
+def _token_ids(values: list[Any]) -> list[Any]:
     """Give token ids as they are, if they fit 32 bits; `array` tells in one pass.
 
     Raises:
@@ -409,18 +409,18 @@ def token_ids(values: list[Any]) -> list[Any]:
     return values
 
 
-def protowriter_write_vector(value: Any) -> Any:
+def _protowriter_write_vector(value: Any) -> Any:
     """Write a vector, or the object that holds one."""
-    return write_vector(value, shaper)
+    return _write_vector(value, shaper)
 
 
 PROTOWRITER_CHANGES: dict[str, Change] = {
     "json": jsontext.dumps,
-    "strs": texts,
-    "bytes": small_bytes,
-    "prompt": write_prompt,
-    "vector": protowriter_write_vector,
-    "vectors": lambda values: list(map(protowriter_write_vector, values)),
+    "strs": _texts,
+    "bytes": _small_bytes,
+    "prompt": _write_prompt,
+    "vector": _protowriter_write_vector,
+    "vectors": lambda values: list(map(_protowriter_write_vector, values)),
 }
 """Kinds that upb does not take as they are."""
 
@@ -432,13 +432,13 @@ KEPT = (*NOT_JSON, np.ndarray)
 def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message."""
     type_, cls = message_type(kind), getattr(llm_pb2, kind)
-    stages = (populator(type_, cls), cls.SerializeToString, cls.FromString, reader(type_))
+    stages = (_populator(type_, cls), cls.SerializeToString, cls.FromString, _reader(type_))
     refusals = (*REFUSALS, LibraryDecodeError, LibraryEncodeError)
-    reroute = partial(relay, cls, stages[3]) if "model" in type_.__struct_fields__ else None
+    reroute = partial(_relay, cls, stages[3]) if "model" in type_.__struct_fields__ else None
     return Codec(info.name, kind, google.protobuf.__version__, *stages, refusals=refusals, reroute=reroute, check=legal)
 
 
-def relay(cls: Any, convert: Callable[[Any], Any], data: bytes, route: Route) -> bytes:
+def _relay(cls: Any, convert: Callable[[Any], Any], data: bytes, route: Route) -> bytes:
     """Choose a message's model and write it into the library's object, so that nothing else is made anew.
 
     Args:
@@ -471,7 +471,7 @@ def relay(cls: Any, convert: Callable[[Any], Any], data: bytes, route: Route) ->
     return written
 
 
-def populator(type_: type[Message], cls: Any) -> Callable[[Any], Any]:
+def _populator(type_: type[Message], cls: Any) -> Callable[[Any], Any]:
     """Build the function that makes a protobuf object of a message."""
     trusting, sealed, careful = shaper(type_), shaper(type_, Care(numbers=False)), shaper(type_, Care(tokens=True))
     to_builtins = msgspec.to_builtins

@@ -49,11 +49,11 @@ TEXT_GROWTH = 4
 """Bytes that one byte of text becomes at most: one wide character widens a whole string."""
 
 
-class Entry(NamedTuple):
+class _Entry(NamedTuple):
     """What a field's content becomes.
 
     Attributes:
-        table: of a message its fields, by `key_of` their tags; None for everything else.
+        table: of a message its fields, by `_key_of` their tags; None for everything else.
         weight: bytes that it takes beside what its own bytes become.
         growth: bytes that one of its own becomes; 0 where that takes a look at them. Of a message, where it is short
             and holds no other and no JSON: looking into it would take longer than reading it.
@@ -67,14 +67,14 @@ class Entry(NamedTuple):
     kind: str | int = ""
 
 
-Table = dict[int, Entry]
+Table = dict[int, _Entry]
 
 
-NO_FIELD = Entry(None, UNKNOWN, 2)
+NO_FIELD = _Entry(None, UNKNOWN, 2)
 """A field that the schema has not, or not with content: its bytes are kept."""
 
 
-def key_of(tag: int) -> int:
+def _key_of(tag: int) -> int:
     """Give the key of a tag: itself where it is one byte, else its first two bytes as they stand on the wire."""
     return tag if tag < 128 else tag & 127 | 128 | tag >> 7 << 8
 
@@ -86,17 +86,17 @@ def settled_length(descriptor: Any, limits: Limits) -> int:
         descriptor: the message type's descriptor.
         limits: the bounds.
     """
-    return limits.settled_length(2, growth_of(descriptor), FACTOR, STRING)
+    return limits.settled_length(2, _growth_of(descriptor), FACTOR, STRING)
 
 
 @cache
-def growth_of(descriptor: Any) -> int:
+def _growth_of(descriptor: Any) -> int:
     """Give the bytes that one byte of a message becomes at most.
 
     Args:
         descriptor: the message type's descriptor.
     """
-    worst, seen, left = jsontext.WORST, set(), [table_of(descriptor)]
+    worst, seen, left = jsontext.WORST, set(), [_table_of(descriptor)]
     while left:
         table = left.pop()
         seen.add(id(table))
@@ -113,38 +113,38 @@ MIXED_GROWTH = 200
 
 
 @cache
-def table_of(descriptor: Any) -> Table:
+def _table_of(descriptor: Any) -> Table:
     """Sort a message type's fields that have content, by their tags."""
     table: Table = {}
-    fill(table, descriptor, {descriptor.full_name: table})
+    _fill(table, descriptor, {descriptor.full_name: table})
     return table
 
 
-def fill(table: Table, descriptor: Any, known: dict[str, Table]) -> None:
+def _fill(table: Table, descriptor: Any, known: dict[str, Table]) -> None:
     """Enter the fields of a message type, and those of the types in it; a type may hold itself."""
     for field in descriptor.fields:
-        tag = key_of(field.number << 3 | 2)
+        tag = _key_of(field.number << 3 | 2)
         if field.message_type is None:
-            table[tag] = entry_of(field)
+            table[tag] = _entry_of(field)
             continue
         name = field.message_type.full_name
         if name not in known:
             known[name] = {}
-            fill(known[name], field.message_type, known)
+            _fill(known[name], field.message_type, known)
         inner = known[name]
         leaf = inner and all(entry.table is None and entry.kind not in ("json", "mixed") for entry in inner.values())
-        table[tag] = Entry(inner, weight_of(field.message_type), NUMBER if leaf else 0)
+        table[tag] = _Entry(inner, _weight_of(field.message_type), NUMBER if leaf else 0)
 
 
-def entry_of(field: Any) -> Entry:
+def _entry_of(field: Any) -> _Entry:
     """Tell what the content of a field that is no message becomes."""
     if field.type == field.TYPE_STRING:
-        kind = json_arms().get(field.containing_type.name, BOX_JSON).get(field.name, "")
-        return Entry(None, STRING, 0 if kind else TEXT_GROWTH, kind)
+        kind = _json_arms().get(field.containing_type.name, BOX_JSON).get(field.name, "")
+        return _Entry(None, STRING, 0 if kind else TEXT_GROWTH, kind)
     if not field.is_repeated:
         return NO_FIELD
     width = {field.TYPE_FLOAT: 4, field.TYPE_DOUBLE: 8}.get(field.type)
-    return Entry(None, PACKED, 0, "varints") if width is None else Entry(None, ARRAY, 0, width)
+    return _Entry(None, PACKED, 0, "varints") if width is None else _Entry(None, ARRAY, 0, width)
 
 
 BOX_JSON = {"json": "json"}
@@ -152,13 +152,13 @@ BOX_JSON = {"json": "json"}
 
 
 @cache
-def struct_types() -> dict[str, type]:
+def _struct_types() -> dict[str, type]:
     """Give the structs that messages become, by name."""
     return {type_.__name__: type_ for type_ in structs_of([*MESSAGE_TYPES.values(), Embedding])}
 
 
 @cache
-def json_arms() -> dict[str, dict[str, str]]:
+def _json_arms() -> dict[str, dict[str, str]]:
     """Tell which fields of a type hold JSON text, and whether objects in it become structs."""
     return {
         name: {
@@ -167,24 +167,24 @@ def json_arms() -> dict[str, dict[str, str]]:
             for arm in field.arms
             if arm.kind == "json"
         }
-        for name, type_ in struct_types().items()
+        for name, type_ in _struct_types().items()
     }
 
 
 @cache
-def weight_of(descriptor: Any) -> int:
+def _weight_of(descriptor: Any) -> int:
     """Give the bytes that a message takes without its content: the library's object, the struct, a place in a list.
 
     Args:
         descriptor: the message type's descriptor.
     """
-    struct = struct_types().get(descriptor.name)
-    width = 16 + sum(map(width_of, descriptor.fields)) + len(descriptor.fields) // 8
+    struct = _struct_types().get(descriptor.name)
+    width = 16 + sum(map(_width_of, descriptor.fields)) + len(descriptor.fields) // 8
     least = EXTRA if descriptor.name == "Extra" else LEAST_MESSAGE
     return max(least, width + width // 16 + 16 + (struct.__basicsize__ + 32 if struct is not None else 400))
 
 
-def width_of(field: Any) -> int:
+def _width_of(field: Any) -> int:
     """Give the bytes that a field takes in the library's object."""
     if field.is_repeated or field.message_type is not None:
         return 8
@@ -214,7 +214,7 @@ WIDEST_MIXED = 400
 """Bytes of the widest struct that stands in a list beside other things, which then is JSON text: a part of a turn."""
 
 
-def tags(*wires: int) -> bytes:
+def _tags(*wires: int) -> bytes:
     """Write a pattern of the tags of these wire types: one byte, or several, the top bit set on all but the last."""
     one, more = (b"".join(re.escape(bytes([low | wire])) for low in lows for wire in wires) for lows in NUMBERS)
     return b"(?:[%b]|[%b][\x80-\xff]{0,3}+[\x00-\x7f])" % (one, more)
@@ -224,7 +224,7 @@ NUMBERS = range(0x08, 0x80, 8), range(0x80, 0x100, 8)
 """Field numbers in a tag's first byte: all of one up to 15, or the low bits of one."""
 
 SCALARS = re.compile(
-    b"(?:%b[\x80-\xff]{0,9}+[\x00-\x7f]|%b.{8}|%b.{4}|%b)++" % (tags(0), tags(1), tags(5), tags(3, 4)), re.DOTALL
+    b"(?:%b[\x80-\xff]{0,9}+[\x00-\x7f]|%b.{8}|%b.{4}|%b)++" % (_tags(0), _tags(1), _tags(5), _tags(3, 4)), re.DOTALL
 )
 """Numbers in a row: varints, 8 bytes, 4 bytes; and the marks of groups, which are passed over as if they were not
 there: no schema here has any."""
@@ -244,11 +244,11 @@ def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
     Returns:
         The name of the first limit that is passed, or "".
     """
-    size, items = limits.allowance(len(data), FACTOR) - weight_of(descriptor), limits.max_items
+    size, items = limits.allowance(len(data), FACTOR) - _weight_of(descriptor), limits.max_items
     levels = len(data) if limits.max_depth is None else limits.max_depth - 1
     end, place, large = len(data), 0, len(data) > LARGE
-    stack: list[tuple[Callable[[int], Entry | None], int]] = []
-    entry_of_tag: Callable[[int], Entry | None] = table_of(descriptor).get
+    stack: list[tuple[Callable[[int], _Entry | None], int]] = []
+    entry_of_tag: Callable[[int], _Entry | None] = _table_of(descriptor).get
     scalars = SCALARS.match
     try:
         while True:
@@ -266,20 +266,20 @@ def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
                     size -= RUN + SCALAR_GROWTH * (run.end() - place)
                     place = run.end()
                     if size < 0:
-                        return limit_of_size(limits, len(data))
+                        return _limit_of_size(limits, len(data))
                     continue
                 second = data[place + 1]
                 entry = entry_of_tag(data[place] | second << 8) if second < 128 else None
                 if entry is None:
-                    key, place = varint(data, place)
-                    entry = entry_of_tag(key_of(key)) or NO_FIELD
+                    key, place = _varint(data, place)
+                    entry = entry_of_tag(_key_of(key)) or NO_FIELD
                     place -= 1
                 else:
                     place += 1
             length = data[place + 1]
             place += 2
             if length > 127:
-                length, place = varint(data, place - 1)
+                length, place = _varint(data, place - 1)
             stop = place + length
             if stop > end:
                 return ""
@@ -302,25 +302,25 @@ def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
                 elif kind == "mixed" and length < SHORT_MIXED:
                     size -= weight + MIXED_GROWTH * length
                 elif kind == "json" or kind == "mixed":
-                    found = weigh(data[place:stop], kind == "mixed", items, size, large)
+                    found = _weigh(data[place:stop], kind == "mixed", items, size, large)
                     items, size = items - found.items, size - weight - found.size
                 else:
-                    size -= weight + NUMBER * numbers_in(kind, data, place, stop)
+                    size -= weight + NUMBER * _numbers_in(kind, data, place, stop)
                 place = stop
             if size < 0 or items < 0:
-                return "max_items" if items < 0 else limit_of_size(limits, len(data))
+                return "max_items" if items < 0 else _limit_of_size(limits, len(data))
     except IndexError:
         # It ends within a tag or before a length.
         return ""
 
 
-def limit_of_size(limits: Limits, length: int) -> str:
+def _limit_of_size(limits: Limits, length: int) -> str:
     """Name the limit that says how much a message may become."""
     most = limits.max_materialized_bytes
     return "max_materialized_bytes" if limits.allowance(length, FACTOR) == most else "max_amplification"
 
 
-def weigh(text: bytes, mixed: bool, items: int, size: int, large: bool) -> jsontext.Weight:
+def _weigh(text: bytes, mixed: bool, items: int, size: int, large: bool) -> jsontext.Weight:
     """Count what JSON text becomes, as exactly as is needed.
 
     Args:
@@ -340,7 +340,7 @@ def weigh(text: bytes, mixed: bool, items: int, size: int, large: bool) -> jsont
     return found
 
 
-def numbers_in(kind: str | int, data: bytes, place: int, stop: int) -> int:
+def _numbers_in(kind: str | int, data: bytes, place: int, stop: int) -> int:
     """Count packed numbers without walking them: by their width, or varints by their last bytes, those below 128."""
     if kind == "varints":
         if stop - place < FEW:
@@ -349,7 +349,7 @@ def numbers_in(kind: str | int, data: bytes, place: int, stop: int) -> int:
     return (stop - place) // int(kind)
 
 
-def varint(data: bytes, place: int) -> tuple[int, int]:
+def _varint(data: bytes, place: int) -> tuple[int, int]:
     """Read a varint; what runs past the end reads as if zeros followed."""
     value = shift = 0
     while place < len(data):

@@ -82,7 +82,7 @@ ROW_EVERY = 64
 """After so many bytes it is worth a look whether numbers or short texts stand in a row."""
 
 
-def short_values() -> re.Pattern[bytes]:
+def _short_values() -> re.Pattern[bytes]:
     """Write a pattern of numbers and short texts in a row, with numbers that take no memory around them.
 
     Of its groups every second one counts, and each before it says that this is a text. A match takes 0.4 µs and 0.06
@@ -97,7 +97,7 @@ def short_values() -> re.Pattern[bytes]:
     return re.compile(free + pattern, re.DOTALL)
 
 
-SHORT = short_values()
+SHORT = _short_values()
 SHORTS = frozenset({*range(0x80), *range(0xA0, 0xC1), 0xC2, 0xC3, *WIDE, *range(0xE0, 0x100)})
 """Heads of what it matches."""
 
@@ -152,17 +152,17 @@ def scan_json(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> str:
     Returns:
         The name of the first limit that is passed, or "".
     """
-    passed = count_json(data, limits, grown, NO_MARK)
+    passed = _count_json(data, limits, grown, NO_MARK)
     # Numbers of one and two digits take no memory, but it takes time to tell them from others.
-    return count_json(data, limits, grown, NO_NUMBER) if passed in SIZES else passed
+    return _count_json(data, limits, grown, NO_NUMBER) if passed in SIZES else passed
 
 
-def count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> str:
+def _count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> str:
     """Count as `scan_json` does; `dropped` are the bytes outside of strings that are not looked at."""
-    length, data = len(data), in_utf8(data)
+    length, data = len(data), _in_utf8(data)
     items = depth = deepest = 0
-    size = len(data) * text_growth(data)
-    for marks in marks_outside(data, dropped):
+    size = len(data) * _text_growth(data)
+    for marks in _marks_outside(data, dropped):
         objects, arrays, colons = marks.count(b"{"), marks.count(b"["), marks.count(b":")
         strings, commas = (marks.count(b'"') + 1) // 2, marks.count(b",")
         empty, bare = marks.count(b"{}"), marks.count(b"[]")
@@ -172,11 +172,11 @@ def count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> str
         places = max(0, commas + filled + arrays - bare - colons)
         numbers = max(0, commas + colons + 1 - strings - empty - bare)
         if dropped is NO_NUMBER:
-            numbers = max(0, numbers - short_numbers(marks))
+            numbers = max(0, numbers - _short_numbers(marks))
         size += objects * grown.object + filled * FIRST_KEY + max(0, colons - filled) * KEY
         size += arrays * grown.array + strings * STRING + places * PLACE + numbers * NUMBER
         if limits.max_depth is not None:
-            levels = levels_of(marks)
+            levels = _levels_of(marks)
             deepest = max(deepest, depth + int(levels.max(initial=0)))
             depth += int(levels[-1]) if levels.size else 0
         if passed := limit_passed(limits, length, items, size, deepest):
@@ -184,21 +184,21 @@ def count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> str
     return ""
 
 
-def in_utf8(data: bytes) -> bytes:
+def _in_utf8(data: bytes) -> bytes:
     """Give JSON in UTF-8; the standard library reads UTF-16 and UTF-32 too, which hold zeros or begin with a mark."""
     if 0 in data[:4] or data[:1] in (b"\xfe", b"\xff"):
         return data.decode(json.detect_encoding(data), "surrogatepass").encode("utf-8", "surrogatepass")
     return data
 
 
-def text_growth(data: bytes) -> int:
+def _text_growth(data: bytes) -> int:
     """Bound what a byte of JSON becomes as text: in the value, and in the string that the standard library reads."""
     if any(lead in data for lead in range(0xF0, 0xF5)) or b"\\ud" in data or b"\\uD" in data:
         return TEXT_GROWTH + 1
     return 1 if data.isascii() and b"\\u" not in data else 3
 
 
-def marks_outside(data: bytes, dropped: bytes) -> Iterator[bytes]:
+def _marks_outside(data: bytes, dropped: bytes) -> Iterator[bytes]:
     """Give the marks of JSON, piece by piece: quotes, and what stands outside of strings."""
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -216,7 +216,7 @@ def marks_outside(data: bytes, dropped: bytes) -> Iterator[bytes]:
         yield marks[quotes | (within == 0)].tobytes()
 
 
-def short_numbers(marks: bytes) -> int:
+def _short_numbers(marks: bytes) -> int:
     """Count the numbers of one and two digits among marks and numbers."""
     codes = np.frombuffer(marks, np.uint8)
     digits = (codes - 0x30) < 10
@@ -225,7 +225,7 @@ def short_numbers(marks: bytes) -> int:
     return int(one + np.count_nonzero(ends[:-3] & digits[1:-2] & digits[2:-1] & ends[3:]))
 
 
-def levels_of(marks: bytes) -> np.ndarray:
+def _levels_of(marks: bytes) -> np.ndarray:
     """Give the depth after each mark, from that before the first."""
     codes = np.frombuffer(marks, np.uint8) | 32
     return np.cumsum((codes == 0x7B).astype(np.int32) - (codes == 0x7D), dtype=np.int32)
@@ -259,7 +259,7 @@ def walk_msgpack(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> tuple[s
         look = min(place + PIECE, end)
         while place < look:
             if data[place] in SHORTS:
-                more, place = short_at(data, place, look)
+                more, place = _short_at(data, place, look)
                 counted += more
             stop = min(place + ROW_EVERY, look)
             while place < stop:
@@ -274,7 +274,7 @@ def walk_msgpack(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> tuple[s
                         counted += growth * data[place + 1]
                         place += before + data[place + 1]
                     else:
-                        place, more = long_value(data, place, grown)
+                        place, more = _long_value(data, place, grown)
                         counted += more
         arrays, rest = divmod(counted, FIELD * FIELD)
         items, size = divmod(rest, FIELD)
@@ -283,14 +283,14 @@ def walk_msgpack(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> tuple[s
     return "", counted // (FIELD * FIELD)
 
 
-def step_of(head: int) -> int:
+def _step_of(head: int) -> int:
     """Give the bytes of what begins with a head, up to the next one; `JUMP` where these have to be read."""
     if head in SIZED or head in GROUPS:
         return JUMP
     return 1 + (head & 31) if 0xA0 <= head <= 0xBF else (WIDE | FIXED_EXT).get(head, 1)
 
 
-STEPS = tuple(map(step_of, range(256)))
+STEPS = tuple(map(_step_of, range(256)))
 
 
 @cache
@@ -299,9 +299,9 @@ def costs_of(grown: Grown) -> tuple[int, ...]:
     costs = [NUMBER if head in WIDE or head >= 0xE0 else 0 for head in range(256)]
     for head in range(0x80, 0xC0):
         if head < 0x90:
-            costs[head] = FIELD + map_size(head & 15, grown)
+            costs[head] = FIELD + _map_size(head & 15, grown)
         elif head < 0xA0:
-            costs[head] = FIELD + array_size(head & 15, grown)
+            costs[head] = FIELD + _array_size(head & 15, grown)
         else:
             costs[head] = FIELD + STRING + (head & 31)
     for head in (*SIZED, *FIXED_EXT):
@@ -313,18 +313,18 @@ def costs_of(grown: Grown) -> tuple[int, ...]:
     return tuple(costs)
 
 
-def map_size(keys: int, grown: Grown) -> int:
+def _map_size(keys: int, grown: Grown) -> int:
     """Give the bytes of a map without its keys' text and its values."""
     size = grown.object + (FIRST_KEY + (keys - 1) * KEY if keys else 0)
     return size + (keys * UNKNOWN_KEY if keys >= MANY_KEYS else 0)
 
 
-def array_size(elements: int, grown: Grown) -> int:
+def _array_size(elements: int, grown: Grown) -> int:
     """Give the bytes of an array without its elements; it counts as an array unless it is empty."""
     return grown.array + elements * PLACE + (FIELD * FIELD if elements else 0)
 
 
-def long_value(data: bytes, place: int, grown: Grown) -> tuple[int, int]:
+def _long_value(data: bytes, place: int, grown: Grown) -> tuple[int, int]:
     """Step over a long text, or into an array or a map and past the numbers that it begins with.
 
     Returns:
@@ -339,20 +339,20 @@ def long_value(data: bytes, place: int, grown: Grown) -> tuple[int, int]:
         number = max(0, len(data) - start)
     if head in SIZED:
         text = data[start : start + number] if 0xD9 <= head <= 0xDB else b""
-        return start + factor + number, len(text) * wideness(text) if text else number
+        return start + factor + number, len(text) * _wideness(text) if text else number
     if factor == 2:
-        return start, map_size(number, grown)
-    counted = array_size(number, grown)
+        return start, _map_size(number, grown)
+    counted = _array_size(number, grown)
     left = number
     while left >= ROW:
-        numbers, after, wide = row_at(data, start, left)
+        numbers, after, wide = _row_at(data, start, left)
         counted, start, left = counted + wide * NUMBER, after, left - numbers
         if numbers < ROW:
             break
     return start, counted
 
 
-def short_at(data: bytes, place: int, stop: int) -> tuple[int, int]:
+def _short_at(data: bytes, place: int, stop: int) -> tuple[int, int]:
     """Step over numbers and short texts that stand in a row.
 
     Args:
@@ -374,14 +374,14 @@ def short_at(data: bytes, place: int, stop: int) -> tuple[int, int]:
     return size + (counted - texts) * NUMBER, place
 
 
-def wideness(text: bytes) -> int:
+def _wideness(text: bytes) -> int:
     """Give the bytes that a byte of a text becomes at most."""
     if text.isascii():
         return 1
     return TEXT_GROWTH if any(lead in text for lead in range(0xF0, 0xF5)) else 2
 
 
-def row_at(data: bytes, place: int, most: int) -> tuple[int, int, int]:
+def _row_at(data: bytes, place: int, most: int) -> tuple[int, int, int]:
     """Step over numbers of one kind that stand in a row, as in a vector, without a look at each in Python.
 
     Args:
@@ -417,7 +417,7 @@ def deeper(data: bytes, most: int) -> bool:
             continue
         head = data[place]
         if left[-1] >= ROW and (head in WIDE or STEPS[head] == 1):
-            numbers, place, _ = row_at(data, place, left[-1])
+            numbers, place, _ = _row_at(data, place, left[-1])
             left[-1] -= numbers
             if numbers >= ROW:
                 continue

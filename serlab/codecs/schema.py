@@ -61,10 +61,10 @@ class Arm(NamedTuple):
     @property
     def schema_kind(self) -> str:
         """What the schemas call the kind: a struct by its type's name, a list of structs by `[name]`."""
-        return schema_kind(self.kind, self.struct)
+        return _schema_kind(self.kind, self.struct)
 
 
-def schema_kind(kind: str, struct: type[Part] | None) -> str:
+def _schema_kind(kind: str, struct: type[Part] | None) -> str:
     """Return what the schemas call a kind."""
     if struct is None:
         return kind
@@ -102,25 +102,25 @@ def plan_with(type_: type[Part], given: Names) -> tuple[PlanField, ...]:
         given: the names.
     """
     hints = get_type_hints(type_, include_extras=True)
-    return tuple(plan_field(name, hints[name], given) for name in type_.__struct_fields__ if name != "extra")
+    return tuple(_plan_field(name, hints[name], given) for name in type_.__struct_fields__ if name != "extra")
 
 
-def plan_field(name: str, hint: Any, given: Names) -> PlanField:
+def _plan_field(name: str, hint: Any, given: Names) -> PlanField:
     """Plan one field."""
     arms = [arm for arm in union_arms(hint) if arm is not type(None) and arm is not UnsetType]
-    kinds = [kind_of_arm(arm) for arm in arms]
-    schema_name = RENAMED.get(name, snake(name))
+    kinds = [_kind_of_arm(arm) for arm in arms]
+    schema_name = RENAMED.get(name, _snake(name))
     names = [
-        given.get((name, schema_kind(kind, struct)), schema_name + suffix(kind, [other for other, _ in kinds]))
+        given.get((name, _schema_kind(kind, struct)), schema_name + _suffix(kind, [other for other, _ in kinds]))
         for kind, struct in kinds
     ]
-    items = next(filter(None, map(mixed_items, arms)), None)
+    items = next(filter(None, map(_mixed_items, arms)), None)
     planned = [
         Arm(
             kind,
             name_,
             struct,
-            types_of(arm) if len(arms) > 1 else (),
+            _types_of(arm) if len(arms) > 1 else (),
             items if kind in ("structs", "json") else None,
             hint if (kind == "json" and arm != Json) or arm == OneVector else None,
         )
@@ -135,20 +135,20 @@ def plan_field(name: str, hint: Any, given: Names) -> PlanField:
     return PlanField(name, null_name, tuple(arms_), spare)
 
 
-def mixed_items(hint: Any) -> Any:
+def _mixed_items(hint: Any) -> Any:
     """Give the type of a list's items where it is a union of a struct and other types."""
     item = get_args(hint)[0] if get_origin(hint) is list else None
     return item if len(union_arms(item)) > 1 else None
 
 
-def types_of(hint: Any) -> tuple[type, ...]:
+def _types_of(hint: Any) -> tuple[type, ...]:
     """List the Python types of a JSON arm."""
     inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     plain = [get_args(arm)[0] if get_origin(arm) is Annotated else arm for arm in union_arms(inner)]
     return tuple(get_origin(arm) or arm for arm in plain)
 
 
-def suffix(kind: str, kinds: list[str]) -> str:
+def _suffix(kind: str, kinds: list[str]) -> str:
     """Tell the arms of a union apart; a sole arm needs nothing."""
     others = [other for other in kinds if other != "json"]
     if len(kinds) == 1 or others == [kind]:
@@ -160,13 +160,13 @@ def suffix(kind: str, kinds: list[str]) -> str:
     return SUFFIXES.get(kind, "_list")
 
 
-def kind_of_arm(hint: Any) -> tuple[str, type[Part] | None]:
+def _kind_of_arm(hint: Any) -> tuple[str, type[Part] | None]:
     """Name the kind of one arm, and the struct in it."""
     if get_origin(hint) is Annotated:
         marks = [mark for mark in hint.__metadata__ if isinstance(mark, str)]
-        return (marks[0], None) if marks else kind_of_arm(get_args(hint)[0])
+        return (marks[0], None) if marks else _kind_of_arm(get_args(hint)[0])
     if get_origin(hint) is list:
-        return kind_of_list(get_args(hint)[0])
+        return _kind_of_list(get_args(hint)[0])
     if get_origin(hint) is dict:
         return "json", None
     if hint in SCALARS:
@@ -176,12 +176,12 @@ def kind_of_arm(hint: Any) -> tuple[str, type[Part] | None]:
     raise TypeError(f"no schema kind for {hint!r}")
 
 
-def kind_of_list(item: Any) -> tuple[str, type[Part] | None]:
+def _kind_of_list(item: Any) -> tuple[str, type[Part] | None]:
     """Name the kind of a list by its items."""
     return "structs", struct_among(union_arms(item))
 
 
-def snake(name: str) -> str:
+def _snake(name: str) -> str:
     """Write a camelCase name in snake_case, as both schema languages want it."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[0].lower(), name)
 
@@ -377,13 +377,13 @@ def vector_arm(value: Any) -> tuple[str, Any, list[int]]:
         return "base64", value, []
     if isinstance(value, Embedding):
         return "item", value, []
-    if type(value) is list and value and is_mixed(value):
+    if type(value) is list and value and _is_mixed(value):
         integral = [i for i, number in enumerate(value) if type(number) is int]
         return "float64s", np.array(value, dtype=np.float64), integral
     return "json", jsontext.dumps(value), []
 
 
-def is_mixed(value: list[Any]) -> bool:
+def _is_mixed(value: list[Any]) -> bool:
     """Tell whether a list holds floats and integers that are all doubles."""
     kinds = set(map(type, value))
     return kinds <= {int, float} and all(type(number) is float or abs(number) <= EXACT for number in value)

@@ -27,7 +27,7 @@ Form = Callable[[Any], Any]
 """Changes a vector, and gives anything else back as it is."""
 
 
-def vector_document(message: EmbeddingResponse, write: Form, read: Form | None) -> Any:
+def _vector_document(message: EmbeddingResponse, write: Form, read: Form | None) -> Any:
     """Make the document of a response with its vectors in the form that a format wants.
 
     Args:
@@ -47,30 +47,30 @@ def vector_document(message: EmbeddingResponse, write: Form, read: Form | None) 
         return value
 
     document = with_extra(message, msgspec.to_builtins(message, builtin_types=(*NOT_JSON, np.ndarray)))
-    replace_vectors(document, change)
+    _replace_vectors(document, change)
     return document
 
 
-def replace_vectors(document: Any, change: Form) -> None:
+def _replace_vectors(document: Any, change: Form) -> None:
     """Apply `change` in every place where a response may hold a vector, in place."""
     if type(document) is not dict:
         return
     for name in ("embedding", "embeddings", "embeddingsByType"):
         if name in document:
-            document[name] = replace_in(document[name], change)
+            document[name] = _replace_in(document[name], change)
     if type(document.get("data")) is list:
-        document["data"] = replace_in(document["data"], change)
+        document["data"] = _replace_in(document["data"], change)
 
 
-def replace_in(value: Any, change: Form) -> Any:
+def _replace_in(value: Any, change: Form) -> Any:
     """Change one vector, or those of a list, of an object with vectors, or of a batch by type."""
     changed = change(value)
     if changed is not value:
         return changed
     if type(value) is dict:
-        return {key: replace_in(item, change) if type(item) in CONTAINERS else item for key, item in value.items()}
+        return {key: _replace_in(item, change) if type(item) in CONTAINERS else item for key, item in value.items()}
     if type(value) is list and not CONTAINERS.isdisjoint(map(type, value)):
-        return [replace_in(item, change) for item in value]
+        return [_replace_in(item, change) for item in value]
     return value
 
 
@@ -130,13 +130,13 @@ def document_stages(
     if kind != "EmbeddingResponse":
         return to_document, converter(kind, sealing, look)
     convert = converter("EmbeddingResponse", look=look)
-    return partial(vector_document, write=write, read=read), partial(read_vectors, convert, read)
+    return partial(_vector_document, write=write, read=read), partial(_read_vectors, convert, read)
 
 
-def read_vectors(convert: Stage, read: Stage | None, document: Any) -> Any:
+def _read_vectors(convert: Stage, read: Stage | None, document: Any) -> Any:
     """Convert a response whose vectors a variant wrote in its own form."""
     if read is not None:
-        replace_vectors(document, read)
+        _replace_vectors(document, read)
         if type(document) is dict and hasattr(document.get("embedding"), "tolist"):
             # The one place whose type admits a list and no array.
             document["embedding"] = document["embedding"].tolist()
@@ -147,7 +147,7 @@ def document_reroute(
     kind: str, deserialize: Callable[[bytes], Any], serialize: Callable[[Any], bytes]
 ) -> Callable[[bytes, Route], bytes]:
     """Give a format's `reroute`: the document is changed as it is and never becomes a message."""
-    names, flags = (types_of(kind, field) for field in ("model", "stream"))
+    names, flags = (_types_of(kind, field) for field in ("model", "stream"))
 
     def reroute(data: bytes, route: Route) -> bytes:
         def typed(model: Any, stream: Any) -> str:
@@ -160,7 +160,7 @@ def document_reroute(
     return reroute
 
 
-def types_of(kind: str, name: str) -> frozenset[type]:
+def _types_of(kind: str, name: str) -> frozenset[type]:
     """List the types that a scalar field takes, none where there is no such field; other values go to `extra`."""
     field = fields_of(message_type(kind)).get(name) if kind != "document" else None
     return frozenset(union_arms(field.type)) if field is not None else frozenset()

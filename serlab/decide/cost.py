@@ -139,14 +139,14 @@ def inputs(rows: pd.DataFrame, process: int | None = None, control: bool = False
         place = found["workloads"].setdefault(workload, {"kind": kind, "codecs": {}})
         if codec.endswith(CONTROL) and not control:
             continue
-        place["codecs"][codec] = figures(group, process)
+        place["codecs"][codec] = _figures(group, process)
         found["formats"].setdefault(codec, format_of(codec)._asdict())
     if control:
-        add_control(found["workloads"], baseline)
+        _add_control(found["workloads"], baseline)
     return found
 
 
-def figures(group: pd.DataFrame, process: int | None) -> dict[str, Any]:
+def _figures(group: pd.DataFrame, process: int | None) -> dict[str, Any]:
     """Gather one codec's figures on one workload."""
     found: dict[str, Any] = {"bytes": {}, "time_ns": {}, **{name: {} for name in MEMORY.values()}}
     times: dict[str, list[float]] = {}
@@ -166,7 +166,7 @@ def figures(group: pd.DataFrame, process: int | None) -> dict[str, Any]:
     return found
 
 
-def add_control(workloads: dict[str, Any], baseline: str) -> None:
+def _add_control(workloads: dict[str, Any], baseline: str) -> None:
     """Give the baseline's second arm, which is only timed, the baseline's sizes."""
     for place in workloads.values():
         arm, base = place["codecs"].get(baseline + CONTROL), place["codecs"].get(baseline)
@@ -267,7 +267,7 @@ def parts(found: Inputs, scenario: Scenario) -> list[Part]:
 def counted(found: Inputs, scenario: Scenario, of: list[Part]) -> Counts:
     """List the operations that count in each workload, compression among them where it was measured in all."""
     how = COMPRESSORS.get(scenario.wire.compression)
-    timed = how and all(has_times(found["workloads"][part.workload], how) for part in of)
+    timed = how and all(_has_times(found["workloads"][part.workload], how) for part in of)
     counts = {}
     for part in of:
         more = [*zip(how, (part.message.compress, part.message.decompress), strict=True)] if how and timed else []
@@ -275,7 +275,7 @@ def counted(found: Inputs, scenario: Scenario, of: list[Part]) -> Counts:
     return counts
 
 
-def has_times(place: Mapping[str, Any], operations: tuple[str, ...]) -> bool:
+def _has_times(place: Mapping[str, Any], operations: tuple[str, ...]) -> bool:
     """Tell whether some codec was timed in all of some operations."""
     return any(set(operations) <= one["time_ns"].keys() for one in place["codecs"].values())
 
@@ -288,7 +288,7 @@ def figures_of(found: Inputs, workload: str, codec: str) -> dict[str, Any]:
     return mine
 
 
-def lacking(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, codec: str) -> Iterator[str]:
+def _lacking(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, codec: str) -> Iterator[str]:
     """Say what a codec lacks for a scenario."""
     size = scenario.wire.compression.replace("none", "raw")
     for part in of:
@@ -338,7 +338,7 @@ def missing(found: Inputs, scenario: Scenario) -> dict[str, str]:
     """
     of = parts(found, scenario)
     counts = counted(found, scenario, of)
-    reasons = {codec: list(lacking(found, scenario, of, counts, codec)) for codec in candidates(found, of)}
+    reasons = {codec: list(_lacking(found, scenario, of, counts, codec)) for codec in candidates(found, of)}
     return {codec: "; ".join(reason) for codec, reason in reasons.items() if reason}
 
 
@@ -358,13 +358,13 @@ def totals(found: Inputs, scenario: Scenario) -> dict[str, Cost]:
     of = parts(found, scenario)
     counts = counted(found, scenario, of)
     return {
-        codec: total(found, scenario, of, counts, codec)
+        codec: _total(found, scenario, of, counts, codec)
         for codec in candidates(found, of)
-        if not any(lacking(found, scenario, of, counts, codec))
+        if not any(_lacking(found, scenario, of, counts, codec))
     }
 
 
-def total(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, codec: str) -> Cost:
+def _total(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, codec: str) -> Cost:
     """Add up what one codec costs."""
     cpu = size = allocated = peak = 0.0
     metric = scenario.wire.compression.replace("none", "raw")
@@ -375,17 +375,17 @@ def total(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, cod
             cpu += part.share * times * mine["time_ns"][operation]
             if operation in part.message.operations:
                 allocated += part.share * times * mine["allocated_bytes"].get(operation, math.nan)
-                peak = higher(peak, mine["peak_bytes"].get(operation, math.nan))
+                peak = _higher(peak, mine["peak_bytes"].get(operation, math.nan))
     wire = scenario.wire.crossings * size * 8e9 / scenario.wire.bandwidth_bit_per_s
-    return Cost(cpu, wire, cpu + wire, size, 1e6 * money(scenario, cpu, size), allocated, peak)
+    return Cost(cpu, wire, cpu + wire, size, 1e6 * _money(scenario, cpu, size), allocated, peak)
 
 
-def higher(one: float, other: float) -> float:
+def _higher(one: float, other: float) -> float:
     """Give the higher of two; not a number if one is not."""
     return math.nan if math.isnan(one) or math.isnan(other) else max(one, other)
 
 
-def money(scenario: Scenario, cpu_ns: float, size: float) -> float:
+def _money(scenario: Scenario, cpu_ns: float, size: float) -> float:
     """Price one message."""
     prices, storage = scenario.prices, scenario.storage
     kept = storage.copies * storage.days / DAYS_PER_MONTH * size / 1e9 * prices.storage_gb_month
@@ -424,7 +424,7 @@ def per_call(scenario: Scenario) -> float:
     return sum(message.per_call for message in scenario.messages.values())
 
 
-def other_s(scenario: Scenario) -> float:
+def _other_s(scenario: Scenario) -> float:
     """Add up what a call waits for beside codec and wire, in seconds; not a number where nobody waits."""
     waits = scenario.latency
     if waits is None:
@@ -434,7 +434,7 @@ def other_s(scenario: Scenario) -> float:
 
 def share_of(scenario: Scenario, baseline: Cost, part_ns: float) -> float:
     """Give a part of the whole latency of a call with the baseline."""
-    whole = other_s(scenario) + baseline.time_ns * per_call(scenario) / NS
+    whole = _other_s(scenario) + baseline.time_ns * per_call(scenario) / NS
     return part_ns / NS / whole if whole else math.nan
 
 
@@ -450,4 +450,4 @@ def latency_share(scenario: Scenario, baseline: Cost, leader: Cost) -> LatencySh
     least = scenario.thresholds.latency_share
     matters = (before - after) / NS / least if before > after and least else math.nan
     shares = share_of(scenario, baseline, before), share_of(scenario, baseline, before - after)
-    return LatencyShare(other_s(scenario), before / NS, after / NS, *shares, matters)
+    return LatencyShare(_other_s(scenario), before / NS, after / NS, *shares, matters)

@@ -44,7 +44,7 @@ MILLION = 1e6
 EVIDENCE = ["workload", "message", "operation", "metric", "codec", "rows", "run"]
 
 
-def ranking_frame(scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
+def _ranking_frame(scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
     """Lay out a ranking.
 
     Args:
@@ -59,12 +59,12 @@ def ranking_frame(scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
         says why.
     """
     ranks = {one.codec: 1 if one.ties else place for place, one in enumerate(ranking.open, 1)}
-    table = pd.DataFrame([record(scenario, ranking, one, ranks.get(one.codec)) for one in ranking.standings])
+    table = pd.DataFrame([_record(scenario, ranking, one, ranks.get(one.codec)) for one in ranking.standings])
     # As a column of numbers the ranks would become 1.0, and the missing ones not a number.
     return table.assign(rank=pd.Series([ranks.get(one.codec) for one in ranking.standings], dtype=object))
 
 
-def record(scenario: Scenario, ranking: Ranking, one: Standing, place: int | None) -> dict[str, Any]:
+def _record(scenario: Scenario, ranking: Ranking, one: Standing, place: int | None) -> dict[str, Any]:
     """Lay out one codec."""
     costs = one.cost._asdict() if one.cost else {}
     base = next((other.cost for other in ranking.standings if other.codec == ranking.baseline), None)
@@ -73,7 +73,7 @@ def record(scenario: Scenario, ranking: Ranking, one: Standing, place: int | Non
     cells |= {name: costs.get(name, math.nan) for name in ("time_ns", "cpu_ns", "wire_ns", "size_bytes")}
     cells["core_hours_per_million"] = cells["cpu_ns"] * MILLION / NS_PER_HOUR
     cells["wire_gb_per_million"] = cells["size_bytes"] * scenario.wire.crossings * MILLION / 1e9
-    cells[money_column(scenario)] = costs.get("cost_per_million", math.nan)
+    cells[_money_column(scenario)] = costs.get("cost_per_million", math.nan)
     for name, estimate in (("ratio", one.to_baseline), ("to_leader", one.to_leader)):
         cells |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     cells["latency_share"] = share_of(scenario, base, whole) if base else math.nan
@@ -81,7 +81,7 @@ def record(scenario: Scenario, ranking: Ranking, one: Standing, place: int | Non
     return cells | {"processes": one.to_baseline.n, "note": one.barred}
 
 
-def money_column(scenario: Scenario) -> str:
+def _money_column(scenario: Scenario) -> str:
     """Name the column of money."""
     return f"{scenario.prices.currency.lower()}_per_million"
 
@@ -108,13 +108,13 @@ def evidence(run: Run, scenario: Scenario) -> pd.DataFrame:
         One line for each selector of rows: workload, message, operation, metric, codec; how many rows it gives, and of
         which runs.
     """
-    rows = run.rows.merge(selectors(run, scenario), on=EVIDENCE[:1] + EVIDENCE[2:5], how="inner")
+    rows = run.rows.merge(_selectors(run, scenario), on=EVIDENCE[:1] + EVIDENCE[2:5], how="inner")
     grouped = rows.groupby(EVIDENCE[:5], sort=True)["run"].agg(["size", "unique"]).reset_index()
     grouped["run"] = grouped["unique"].map(lambda runs: ", ".join(map(str, runs)))
     return grouped.rename(columns={"size": "rows"})[EVIDENCE]
 
 
-def selectors(run: Run, scenario: Scenario) -> pd.DataFrame:
+def _selectors(run: Run, scenario: Scenario) -> pd.DataFrame:
     """Say which figures the model reads, of each codec and of the baseline's second arm."""
     of = parts(run.inputs, scenario)
     counts = counted(run.inputs, scenario, of)
@@ -126,11 +126,11 @@ def selectors(run: Run, scenario: Scenario) -> pd.DataFrame:
         wanted = [("size", size), *(("parity", name) for name in ("equal", *OUTCOMES[:3], COMMON))]
         wanted += [(name, "time") for name in timed]
         wanted += [(name, metric) for name in timed if name not in squeezed for metric in MEMORY]
-        found += [(part.workload, *one, codec) for one in wanted for codec in rowed(run, scenario, part.workload)]
+        found += [(part.workload, *one, codec) for one in wanted for codec in _rowed(run, scenario, part.workload)]
     return pd.DataFrame(found, columns=[EVIDENCE[0], *EVIDENCE[2:5]]).drop_duplicates()
 
 
-def rowed(run: Run, scenario: Scenario, workload: str) -> set[str]:
+def _rowed(run: Run, scenario: Scenario, workload: str) -> set[str]:
     """Name the codecs whose rows on a workload are read: a variant may have its stem's read."""
     names = candidates(run.inputs, parts(run.inputs, scenario))
     held = run.inputs["workloads"][workload]["codecs"]
@@ -176,8 +176,8 @@ class Decision:
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
-        """Give the codecs in order, see `serlab.decide.decision.ranking_frame`."""
-        return ranking_frame(self.scenario, self.order)
+        """Give the codecs in order, see `serlab.decide.decision._ranking_frame`."""
+        return _ranking_frame(self.scenario, self.order)
 
     @cached_property
     def breakeven(self) -> pd.DataFrame:
@@ -321,44 +321,44 @@ def show_decision(console: Console, decision: Decision) -> None:
     for line in (*decision.notes, *decision.reasons):
         console.print(literal(f"· {line}"))
     console.print()
-    console.print(table_of(decision))
+    console.print(_table_of(decision))
     console.print()
 
 
-def table_of(decision: Decision) -> Table:
+def _table_of(decision: Decision) -> Table:
     """Lay out the ranking: what can be used, then what cannot."""
     look = {"title_justify": "left", "title_style": "", "padding": (0, 1, 0, 0), "pad_edge": False}
-    table = Table(title=Text(legend(decision)), box=None, **look)  # type: ignore[arg-type]
+    table = Table(title=Text(_legend(decision)), box=None, **look)  # type: ignore[arg-type]
     currency = decision.scenario.prices.currency
     ratio = f"{RANKED[decision.scenario.objective]} × {decision.order.baseline}"
     for head in ("  codec", "CPU", "wire", "size", f"{currency}/M", ratio):
         table.add_column(Text(head), justify="left" if head == "  codec" else "right", no_wrap=True)
     for row in decision.ranking.to_dict("records"):
         style = "bold" if row["verdict"] == "recommended" else "dim" if row["rank"] is None else ""
-        table.add_row(*map(literal, cells(decision, row)), style=style)
+        table.add_row(*map(literal, _cells(decision, row)), style=style)
     return table
 
 
-def cells(decision: Decision, row: Mapping[Hashable, Any]) -> list[str]:
+def _cells(decision: Decision, row: Mapping[Hashable, Any]) -> list[str]:
     """Write one codec's cells."""
-    columns = ("cpu_ns", "wire_ns", "size_bytes", money_column(decision.scenario))
+    columns = ("cpu_ns", "wire_ns", "size_bytes", _money_column(decision.scenario))
     mark = MARKS.get(row["verdict"], "×" if row["rank"] is None else " ")
     figures = (show(column, row[column]) for column in columns)
-    return [f"{mark} {row['codec']}", *figures, ratio_of(decision.order.of(row["codec"]).to_baseline)]
+    return [f"{mark} {row['codec']}", *figures, _ratio_of(decision.order.of(row["codec"]).to_baseline)]
 
 
-def ratio_of(estimate: Estimate) -> str:
+def _ratio_of(estimate: Estimate) -> str:
     """Write a ratio and the ends of its interval."""
     if estimate.n == 0:
         return "–"
     return f"{three_digits(estimate.value)}  {three_digits(estimate.low)}–{three_digits(estimate.high)}"
 
 
-def legend(decision: Decision) -> str:
+def _legend(decision: Decision) -> str:
     """Explain the figures and the marks."""
     currency, baseline = decision.scenario.prices.currency, decision.order.baseline
     text = f"Per message; {currency}/M: per million of them, at the scenario's prices, which are assumptions.\n"
-    text += f"{baseline} against itself (A/A): {ratio_of(decision.order.control)}.\n→ recommended"
+    text += f"{baseline} against itself (A/A): {_ratio_of(decision.order.control)}.\n→ recommended"
     text += "; = ties with the cheapest" if len(decision.order.tied) > 1 else ""
     barred: dict[str, list[str]] = {}
     for one in (one for one in decision.order.standings if one.barred):

@@ -77,7 +77,7 @@ class Run:
         return {process: totals(found, scenario) for process, found in self.processes.items()}
 
 
-def by_codec(costs: dict[int, dict[str, Cost]], field: str) -> Values:
+def _by_codec(costs: dict[int, dict[str, Cost]], field: str) -> Values:
     """Sort one field of the costs by codec."""
     found: Values = {}
     for process, one in costs.items():
@@ -141,11 +141,11 @@ def stand_in(found: Inputs, scenario: Scenario) -> StandIn:
     if not whole or DOCUMENT not in held or held & asked.keys():
         return StandIn(scenario, [])
     others = {kind: message for kind, message in scenario.messages.items() if kind not in whole}
-    messages = {DOCUMENT: mixed(list(whole.values())), **others}
+    messages = {DOCUMENT: _mixed(list(whole.values())), **others}
     return StandIn(msgspec.structs.replace(scenario, messages=messages), list(whole))
 
 
-def mixed(messages: list[Message]) -> Message:
+def _mixed(messages: list[Message]) -> Message:
     """Make one kind of several: what is done to a message is the mean over them."""
     calls = sum(message.per_call for message in messages)
     names = dict.fromkeys(name for message in messages for name in message.operations)
@@ -242,22 +242,23 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
     field = FIELDS[scenario.objective]
     costs, absent = totals(run.inputs, scenario), missing(run.inputs, scenario)
     if not costs:
-        raise ScenarioError(f"scenario {scenario.name}: {unmeasured(run, scenario, absent)}")
-    barred = {codec: obstacle(run.inputs, scenario, codec) for codec in costs} | absent
-    values = by_codec(run.costs(scenario), field)
+        raise ScenarioError(f"scenario {scenario.name}: {_unmeasured(run, scenario, absent)}")
+    barred = {codec: _obstacle(run.inputs, scenario, codec) for codec in costs} | absent
+    values = _by_codec(run.costs(scenario), field)
     baseline = run.inputs["baseline"]
     # Of two that cost the same to the last digit the baseline stands first.
     names = sorted(barred, key=lambda codec: (codec != baseline, codec))
-    order = sorted(names, key=lambda codec: order_key(codec, barred[codec], costs, field))
+    order = sorted(names, key=lambda codec: _order_key(codec, barred[codec], costs, field))
     leader = next((codec for codec in order if not barred[codec]), "")
-    control = ratio(values, baseline + CONTROL, baseline)
+    control = _ratio(values, baseline + CONTROL, baseline)
     standings = [
-        standing(codec, scenario, values, costs.get(codec), barred[codec], baseline, leader, control) for codec in order
+        _standing(codec, scenario, values, costs.get(codec), barred[codec], baseline, leader, control)
+        for codec in order
     ]
-    return choose(scenario, standings, baseline, control, leader)
+    return _choose(scenario, standings, baseline, control, leader)
 
 
-def unmeasured(run: Run, scenario: Scenario, absent: dict[str, str]) -> str:
+def _unmeasured(run: Run, scenario: Scenario, absent: dict[str, str]) -> str:
     """Say why no codec has a cost: operations that nobody timed, or what is wrong with each codec."""
     of = parts(run.inputs, scenario)
     figures = [
@@ -284,7 +285,7 @@ def unmeasured(run: Run, scenario: Scenario, absent: dict[str, str]) -> str:
     return "; ".join(told) or "this run has no codec"
 
 
-def obstacle(found: Inputs, scenario: Scenario, codec: str) -> str:
+def _obstacle(found: Inputs, scenario: Scenario, codec: str) -> str:
     """Say why a codec cannot be recommended, whatever it costs; "" if it can."""
     format_ = format_of(codec, scenario.codecs.get(codec))
     reasons = shortcomings(format_, scenario.constraints)
@@ -292,18 +293,18 @@ def obstacle(found: Inputs, scenario: Scenario, codec: str) -> str:
     return "; ".join([*reasons, *([f"reference: {format_.reference}"] if format_.reference else [])])
 
 
-def order_key(codec: str, barred: str, costs: dict[str, Cost], field: str) -> tuple[int, float]:
+def _order_key(codec: str, barred: str, costs: dict[str, Cost], field: str) -> tuple[int, float]:
     """Give what codecs are ordered by."""
     return (bool(barred), getattr(costs[codec], field)) if codec in costs else (2, 0.0)
 
 
-def ratio(values: Values, codec: str, to: str) -> Estimate:
+def _ratio(values: Values, codec: str, to: str) -> Estimate:
     """Estimate a ratio within the processes; none where the other costs nothing."""
     base = {process: value for process, value in values.get(to, {}).items() if value > 0}
     return paired_ratio(values.get(codec, {}), base)
 
 
-def standing(
+def _standing(
     codec: str,
     scenario: Scenario,
     values: Values,
@@ -314,25 +315,25 @@ def standing(
     control: Estimate,
 ) -> Standing:
     """Compare a codec with the baseline and the leader."""
-    to_leader = ratio(values, codec, leader)
+    to_leader = _ratio(values, codec, leader)
     ties = cost is not None and (codec == leader or is_tie(to_leader, control))
     format_ = format_of(codec, scenario.codecs.get(codec))
-    return Standing(codec, format_, cost, ratio(values, codec, baseline), to_leader, ties, barred)
+    return Standing(codec, format_, cost, _ratio(values, codec, baseline), to_leader, ties, barred)
 
 
-def choose(scenario: Scenario, standings: list[Standing], baseline: str, control: Estimate, leader: str) -> Ranking:
+def _choose(scenario: Scenario, standings: list[Standing], baseline: str, control: Estimate, leader: str) -> Ranking:
     """Choose the codec to recommend."""
     open_ = {one.codec: one for one in standings if not one.barred}
     if not open_:
         return Ranking(standings, baseline, control, "", "", "none", math.nan)
     best = simplest([one for one in open_.values() if one.ties], baseline)
-    saving = saving_of(scenario, open_[baseline].cost, open_[leader].cost) if baseline in open_ else math.nan
+    saving = _saving_of(scenario, open_[baseline].cost, open_[leader].cost) if baseline in open_ else math.nan
     reason: Reason = "cheapest" if best == leader else "simplest"
     if len(open_) == 1:
         reason = "alone"
     elif best == baseline and best != leader:
         reason = "tie"
-    elif best != baseline and saving < threshold(scenario):
+    elif best != baseline and saving < _threshold(scenario):
         best, reason = baseline, "too little"
     return Ranking(standings, baseline, control, leader, best, reason, saving)
 
@@ -344,7 +345,7 @@ def simplest(tied: list[Standing], baseline: str) -> str:
     return tied[key.index(min(key))].codec
 
 
-def saving_of(scenario: Scenario, baseline: Cost | None, leader: Cost | None) -> float:
+def _saving_of(scenario: Scenario, baseline: Cost | None, leader: Cost | None) -> float:
     """Say what the leader saves, in the unit of the threshold; not a number for what nobody waits for."""
     if baseline is None or leader is None:
         return math.nan
@@ -356,7 +357,7 @@ def saving_of(scenario: Scenario, baseline: Cost | None, leader: Cost | None) ->
     return share_of(scenario, baseline, saved)
 
 
-def threshold(scenario: Scenario) -> float:
+def _threshold(scenario: Scenario) -> float:
     """Give the least saving that is worth a change."""
     limits = scenario.thresholds
     return limits.saving_per_million if scenario.objective == "money" else limits.latency_share

@@ -199,17 +199,17 @@ def load_scenario(source: str | Path) -> Scenario:
         ScenarioError: the file cannot be read, or something in it is wrong; the text names the place.
     """
     if not str(source).endswith(".toml"):
-        return parse(scenario_text(str(source)), str(source), str(source))
+        return _parse(scenario_text(str(source)), str(source), str(source))
     path = Path(source)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise ScenarioError(f"{path}: cannot be read: {reason}; `serlab decide --copy NAME` writes one") from error
-    return parse(text, str(path), path.stem)
+    return _parse(text, str(path), path.stem)
 
 
-def parse(text: str, file: str, name: str) -> Scenario:
+def _parse(text: str, file: str, name: str) -> Scenario:
     """Read a scenario's TOML.
 
     Raises:
@@ -222,12 +222,12 @@ def parse(text: str, file: str, name: str) -> Scenario:
         raise ScenarioError(f"{file}: not TOML: {error}") from error
     except RecursionError:
         values = None
-    if values is None or (wrong := misshapen(values)):
+    if values is None or (wrong := _misshapen(values)):
         raise ScenarioError(f"{file}: {wrong if values is not None else TOO_DEEP}")
     return from_dict(values, file, name)
 
 
-def misshapen(values: Any) -> str:
+def _misshapen(values: Any) -> str:
     """Name what no scenario has, and what whoever walks or shows it fails at; "" where there is nothing such.
 
     Keys with dots reach any depth, and Python writes no integer of thousands of digits.
@@ -252,26 +252,26 @@ def from_dict(values: Mapping[str, Any], file: str = "scenario", name: str = "")
     Raises:
         ScenarioError: a key is unknown, or a value is of another type or out of range.
     """
-    known(values, Scenario.__struct_fields__, file, "")
+    _known(values, Scenario.__struct_fields__, file, "")
     found = dict(values)
     for key, type_ in SECTIONS.items():
         if found.get(key) is not None:
-            found[key] = section(found[key], type_, file, key)
-    found["messages"] = messages_of(found.get("messages"), file)
-    for codec, claims in table(found.get("codecs", {}), file, "codecs").items():
-        known(table(claims, file, f"codecs.{codec}"), Constraints.__struct_fields__, file, f"codecs.{codec}")
-    made: Scenario = section({"name": name, **found}, Scenario, file, "")
+            found[key] = _section(found[key], type_, file, key)
+    found["messages"] = _messages_of(found.get("messages"), file)
+    for codec, claims in _table(found.get("codecs", {}), file, "codecs").items():
+        _known(_table(claims, file, f"codecs.{codec}"), Constraints.__struct_fields__, file, f"codecs.{codec}")
+    made: Scenario = _section({"name": name, **found}, Scenario, file, "")
     return made
 
 
-def messages_of(values: Any, file: str) -> dict[str, Message]:
+def _messages_of(values: Any, file: str) -> dict[str, Message]:
     """Make the kinds of messages."""
-    if not table(values if values is not None else {}, file, "messages"):
+    if not _table(values if values is not None else {}, file, "messages"):
         raise ScenarioError(f"{file}: messages: expected at least one [messages.KIND], KIND of {', '.join(KINDS)}")
-    known(values, KINDS, file, "messages", "kind of message")
-    found = {kind: section(value, Message, file, f"messages.{kind}") for kind, value in values.items()}
+    _known(values, KINDS, file, "messages", "kind of message")
+    found = {kind: _section(value, Message, file, f"messages.{kind}") for kind, value in values.items()}
     for kind, message in found.items():
-        known(message.operations, OPERATIONS, file, f"messages.{kind}.operations", "operation")
+        _known(message.operations, OPERATIONS, file, f"messages.{kind}.operations", "operation")
         if message.workloads and not sum(message.workloads.values()):
             raise ScenarioError(f"{file}: messages.{kind}.workloads: expected a share above 0, got none")
     if not sum(message.per_call for message in found.values()):
@@ -279,12 +279,12 @@ def messages_of(values: Any, file: str) -> dict[str, Message]:
     return found
 
 
-def section(value: Any, type_: type[Any], file: str, where: str) -> Any:
+def _section(value: Any, type_: type[Any], file: str, where: str) -> Any:
     """Make one table of a scenario."""
     if isinstance(value, type_):
         return value
-    known(table(value, file, where), type_.__struct_fields__, file, where)
-    finite(value, file, where)
+    _known(_table(value, file, where), type_.__struct_fields__, file, where)
+    _finite(value, file, where)
     try:
         return msgspec.convert({k: v for k, v in value.items() if v is not None}, type_)
     except msgspec.ValidationError as error:
@@ -298,7 +298,7 @@ def section(value: Any, type_: type[Any], file: str, where: str) -> Any:
         raise ScenarioError(f"{file}: {place}: {text}{got}".replace(": :", ":")) from error
 
 
-def table(value: Any, file: str, where: str) -> Mapping[str, Any]:
+def _table(value: Any, file: str, where: str) -> Mapping[str, Any]:
     """Insist on a table.
 
     Raises:
@@ -309,7 +309,7 @@ def table(value: Any, file: str, where: str) -> Mapping[str, Any]:
     return value
 
 
-def known(values: Iterable[str], names: Iterable[str], file: str, where: str, what: str = "setting") -> None:
+def _known(values: Iterable[str], names: Iterable[str], file: str, where: str, what: str = "setting") -> None:
     """Refuse a key that nobody reads.
 
     Raises:
@@ -321,7 +321,7 @@ def known(values: Iterable[str], names: Iterable[str], file: str, where: str, wh
             raise ScenarioError(f"{place}: {UnknownNameError.of(what, key[:60], listed)}")
 
 
-def finite(value: Any, file: str, where: str) -> None:
+def _finite(value: Any, file: str, where: str) -> None:
     """Refuse infinity and what is no number, which TOML can say, and numbers beyond all measure."""
     for key, one in value.items():
         place = f"{file}: {where}.{key}".replace(": .", ": ")
@@ -330,7 +330,7 @@ def finite(value: Any, file: str, where: str) -> None:
         if isinstance(one, int | float) and one and not LEAST <= abs(one) <= MOST:
             raise ScenarioError(f"{place}: expected 0, or a number from {LEAST:g} to {MOST:g}, got {one:g}")
         if isinstance(one, dict):
-            finite(one, file, f"{where}.{key}".strip("."))
+            _finite(one, file, f"{where}.{key}".strip("."))
 
 
 # Figures of a decision as people read them.
@@ -347,13 +347,13 @@ def percent(share: float) -> str:
     if math.isnan(share):
         return "–"
     return (
-        f"{two_digits(share * 100)} %"
+        f"{_two_digits(share * 100)} %"
         if abs(share) >= LEAST_SHARE or not share
         else f"less than {LEAST_SHARE * 100:g} %"
     )
 
 
-def two_digits(value: float) -> str:
+def _two_digits(value: float) -> str:
     """Write a number with two digits that count and no exponent."""
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
@@ -426,14 +426,14 @@ def override(scenario: Scenario, settings: Mapping[str, Any]) -> Scenario:
     values = msgspec.to_builtins(scenario)
     for path, value in settings.items():
         place = values
-        *tables, last = full_path(path).split(".", 3)
+        *tables, last = _full_path(path).split(".", 3)
         for name in tables:
-            place = enter(place, name, path)
+            place = _enter(place, name, path)
         place[last] = value
     return from_dict(values, f"scenario {scenario.name}")
 
 
-def enter(place: Any, name: str, path: str) -> Any:
+def _enter(place: Any, name: str, path: str) -> Any:
     """Go into a table, or into a latency that the scenario leaves out."""
     if name == "latency" and place.get(name) is None:
         place[name] = msgspec.to_builtins(Latency())
@@ -442,7 +442,7 @@ def enter(place: Any, name: str, path: str) -> Any:
     return place[name]
 
 
-def full_path(path: str) -> str:
+def _full_path(path: str) -> str:
     """Complete the name of a setting with its table's."""
     homes = {name: f"{key}.{name}" for key, type_ in SECTIONS.items() for name in type_.__struct_fields__}
     return homes.get(path, path)

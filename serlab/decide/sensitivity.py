@@ -24,7 +24,7 @@ PARALLEL = 1e-9
 BANDWIDTH = ("wire", "bandwidth_bit_per_s")
 
 
-class Weight(NamedTuple):
+class _Weight(NamedTuple):
     """One number of a scenario: where it stands, and what it is."""
 
     path: tuple[str, ...]
@@ -36,14 +36,14 @@ class Weight(NamedTuple):
         return ".".join(self.path)
 
 
-class Line(NamedTuple):
+class _Line(NamedTuple):
     """The cost of a call: `fixed` + factor × `slope`, where the factor is 1 at the scenario's own weight."""
 
     fixed: float
     slope: float
 
 
-def weights_of(run: Run, scenario: Scenario) -> list[Weight]:
+def _weights_of(run: Run, scenario: Scenario) -> list[_Weight]:
     """List the weights that the order of the codecs depends on.
 
     Args:
@@ -53,11 +53,11 @@ def weights_of(run: Run, scenario: Scenario) -> list[Weight]:
     Returns:
         Those above 0; a share or a count that stands alone is none.
     """
-    found = (Weight(path, value_at(scenario, path)) for path in paths_of(run, scenario))
+    found = (_Weight(path, value_at(scenario, path)) for path in _paths_of(run, scenario))
     return [weight for weight in found if weight.value > 0]
 
 
-def paths_of(run: Run, scenario: Scenario) -> Iterator[tuple[str, ...]]:
+def _paths_of(run: Run, scenario: Scenario) -> Iterator[tuple[str, ...]]:
     """List where the weights stand."""
     of = parts(run.inputs, scenario)
     counts = counted(run.inputs, scenario, of)
@@ -69,21 +69,21 @@ def paths_of(run: Run, scenario: Scenario) -> Iterator[tuple[str, ...]]:
         yield from (("messages", kind, "workloads", name) for name in message.workloads if len(message.workloads) > 1)
     yield from [("wire", "crossings"), BANDWIDTH] if scenario.objective == "time" else [("wire", "crossings")]
     if scenario.objective == "money":
-        yield from money_paths()
+        yield from _money_paths()
 
 
-def money_paths() -> list[tuple[str, ...]]:
+def _money_paths() -> list[tuple[str, ...]]:
     """List the weights that only money depends on."""
     return [("prices", "core_hour"), ("prices", "traffic_gb"), ("prices", "storage_gb_month"), ("storage", "days")]
 
 
-def scaled(scenario: Scenario, weight: Weight, factor: float) -> Scenario:
+def _scaled(scenario: Scenario, weight: _Weight, factor: float) -> Scenario:
     """Give the scenario with a weight multiplied."""
     changed: Scenario = replaced(scenario, weight.path, weight.value * factor)
     return changed
 
 
-def lines(run: Run, scenario: Scenario, weight: Weight, field: str) -> dict[int | None, dict[str, Line]]:
+def _lines(run: Run, scenario: Scenario, weight: _Weight, field: str) -> dict[int | None, dict[str, _Line]]:
     """Give each codec's line in one weight.
 
     Args:
@@ -96,16 +96,16 @@ def lines(run: Run, scenario: Scenario, weight: Weight, field: str) -> dict[int 
         Process → codec → line; under None those of the medians.
     """
     factors = (1.0, 0.5) if weight.path == BANDWIDTH else (1.0, 2.0)
-    points = [scaled(scenario, weight, factor) for factor in factors]
-    found: dict[int | None, dict[str, Line]] = {}
+    points = [_scaled(scenario, weight, factor) for factor in factors]
+    found: dict[int | None, dict[str, _Line]] = {}
     sources: list[tuple[int | None, Inputs]] = [(None, run.inputs), *run.processes.items()]
     for process, inputs in sources:
-        one, two = (heights(totals(inputs, point), point, weight, field) for point in points)
-        found[process] = {codec: Line(2 * one[codec] - two[codec], two[codec] - one[codec]) for codec in one}
+        one, two = (_heights(totals(inputs, point), point, weight, field) for point in points)
+        found[process] = {codec: _Line(2 * one[codec] - two[codec], two[codec] - one[codec]) for codec in one}
     return found
 
 
-def heights(costs: Mapping[str, Cost], scenario: Scenario, weight: Weight, field: str) -> dict[str, float]:
+def _heights(costs: Mapping[str, Cost], scenario: Scenario, weight: _Weight, field: str) -> dict[str, float]:
     """Give the cost of a call, times what makes it a straight line in the weight."""
     norm = per_call(scenario)
     if "workloads" in weight.path:
@@ -113,7 +113,7 @@ def heights(costs: Mapping[str, Cost], scenario: Scenario, weight: Weight, field
     return {codec: norm * getattr(cost, field) for codec, cost in costs.items()}
 
 
-def crossing(one: Line, other: Line) -> float:
+def _crossing(one: _Line, other: _Line) -> float:
     """Give the factor at which two codecs cost the same.
 
     Returns:
@@ -126,7 +126,7 @@ def crossing(one: Line, other: Line) -> float:
     return max(0.0, fixed / slope)
 
 
-def setting_at(weight: Weight, factor: float) -> float:
+def _setting_at(weight: _Weight, factor: float) -> float:
     """Turn a factor into the weight's own unit."""
     return weight.value / factor if weight.path == BANDWIDTH else weight.value * factor
 
@@ -152,22 +152,22 @@ def sensitivity(run: Run, scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
         that changes the answer; what the present leader costs against the new one; and from where to where the weight
         may go until another codec that does not tie now costs as little as the leader.
     """
-    records = [record for weight in weights_of(run, scenario) for record in trials(run, scenario, ranking, weight)]
-    records += [*latency_trials(run, scenario, ranking), *compression_trials(run, scenario, ranking)]
+    records = [record for weight in _weights_of(run, scenario) for record in _trials(run, scenario, ranking, weight)]
+    records += [*_latency_trials(run, scenario, ranking), *_compression_trials(run, scenario, ranking)]
     table = pd.DataFrame(records, columns=[*COLUMNS, *RANGE])
     return table.astype({"overtaken": bool, "changes": bool, **dict.fromkeys(RANGE, float)})
 
 
-def trials(run: Run, scenario: Scenario, ranking: Ranking, weight: Weight) -> Iterator[dict[str, Any]]:
+def _trials(run: Run, scenario: Scenario, ranking: Ranking, weight: _Weight) -> Iterator[dict[str, Any]]:
     """Try one weight."""
-    low, high = stays(run, scenario, ranking, weight)
+    low, high = _stays(run, scenario, ranking, weight)
     for factor in FACTORS:
-        record = trial(run, scaled(scenario, weight, factor), ranking)
+        record = _trial(run, _scaled(scenario, weight, factor), ranking)
         place = {"weight": weight.name, "value": weight.value, "tried": weight.value * factor}
         yield {**place, **record, "stays_from": low, "stays_to": high}
 
 
-def trial(run: Run, changed: Scenario, ranking: Ranking) -> dict[str, Any]:
+def _trial(run: Run, changed: Scenario, ranking: Ranking) -> dict[str, Any]:
     """Rank under a changed scenario, and compare the leaders."""
     new = rank(run, changed)
     field = FIELDS[changed.objective]
@@ -182,37 +182,37 @@ def trial(run: Run, changed: Scenario, ranking: Ranking) -> dict[str, Any]:
     return {**found, "old_leader_ratio": ratio}
 
 
-def stays(run: Run, scenario: Scenario, ranking: Ranking, weight: Weight) -> tuple[float, float]:
+def _stays(run: Run, scenario: Scenario, ranking: Ranking, weight: _Weight) -> tuple[float, float]:
     """Give the range of a weight in which the leader is ahead of all that do not tie with it."""
-    drawn = lines(run, scenario, weight, FIELDS[scenario.objective])[None]
+    drawn = _lines(run, scenario, weight, FIELDS[scenario.objective])[None]
     others = [one.codec for one in ranking.open if not one.ties]
-    factors = [crossing(drawn[codec], drawn[ranking.leader]) for codec in others]
+    factors = [_crossing(drawn[codec], drawn[ranking.leader]) for codec in others]
     below = max((factor for factor in factors if 0 < factor <= 1), default=0.0)
     above = min((factor for factor in factors if factor > 1), default=math.inf)
     if weight.path == BANDWIDTH:
-        return (0.0 if above == math.inf else setting_at(weight, above)), (
-            setting_at(weight, below) if below else math.inf
+        return (0.0 if above == math.inf else _setting_at(weight, above)), (
+            _setting_at(weight, below) if below else math.inf
         )
     return weight.value * below, weight.value * above
 
 
-def latency_trials(run: Run, scenario: Scenario, ranking: Ranking) -> Iterator[dict[str, Any]]:
+def _latency_trials(run: Run, scenario: Scenario, ranking: Ranking) -> Iterator[dict[str, Any]]:
     """Try the model's latency, which moves no codec but the threshold of a change."""
     if scenario.latency is None or scenario.objective != "time":
         return
     for name in WAITING:
-        weight = Weight(("latency", name), value_at(scenario, ("latency", name)))
+        weight = _Weight(("latency", name), value_at(scenario, ("latency", name)))
         for factor in FACTORS if weight.value else ():
-            record = trial(run, scaled(scenario, weight, factor), ranking)
+            record = _trial(run, _scaled(scenario, weight, factor), ranking)
             yield {"weight": weight.name, "value": weight.value, "tried": weight.value * factor, **record}
 
 
-def compression_trials(run: Run, scenario: Scenario, ranking: Ranking) -> Iterator[dict[str, Any]]:
+def _compression_trials(run: Run, scenario: Scenario, ranking: Ranking) -> Iterator[dict[str, Any]]:
     """Try the other compressions that the run has weighed."""
     path = ("wire", "compression")
     for name in COMPRESSIONS:
         try:
-            record = trial(run, replaced(scenario, path, name), ranking)
+            record = _trial(run, replaced(scenario, path, name), ranking)
         except ScenarioError:
             continue
         if name != scenario.wire.compression:
@@ -238,23 +238,23 @@ def breakeven(run: Run, scenario: Scenario, ranking: Ranking) -> pd.DataFrame:
         not agree that they do); and which is cheaper below and above.
     """
     found: list[dict[str, Any]] = []
-    for weight, field in breakeven_weights(scenario):
-        drawn = lines(run, scenario, weight, field)
-        found += [point(weight, drawn, *pair) for pair in pairs(ranking) if {*pair} <= drawn[None].keys()]
+    for weight, field in _breakeven_weights(scenario):
+        drawn = _lines(run, scenario, weight, field)
+        found += [_point(weight, drawn, *pair) for pair in _pairs(ranking) if {*pair} <= drawn[None].keys()]
     table = pd.DataFrame(found, columns=list(BREAKEVEN_COLUMNS))
     return table.astype(dict.fromkeys(("value", "at", "at_low", "at_high"), float))
 
 
-def breakeven_weights(scenario: Scenario) -> list[tuple[Weight, str]]:
+def _breakeven_weights(scenario: Scenario) -> list[tuple[_Weight, str]]:
     """List the weights to break even in, with what they decide: time or money."""
     chosen: list[tuple[tuple[str, ...], str]] = [(BANDWIDTH, "time_ns")] if scenario.wire.crossings else []
     if scenario.objective == "money":
-        chosen += [(path, "cost_per_million") for path in money_paths() if path[0] == "prices"]
-    found = [(Weight(path, value_at(scenario, path)), field) for path, field in chosen]
+        chosen += [(path, "cost_per_million") for path in _money_paths() if path[0] == "prices"]
+    found = [(_Weight(path, value_at(scenario, path)), field) for path, field in chosen]
     return [(weight, field) for weight, field in found if weight.value > 0]
 
 
-def pairs(ranking: Ranking) -> Iterator[tuple[str, str]]:
+def _pairs(ranking: Ranking) -> Iterator[tuple[str, str]]:
     """Pair the leader and the baseline with all that can be recommended."""
     names = [one.codec for one in ranking.open]
     for against in dict.fromkeys((ranking.baseline, ranking.leader)):
@@ -262,10 +262,12 @@ def pairs(ranking: Ranking) -> Iterator[tuple[str, str]]:
         yield from ((codec, against) for codec in names if against in names and codec not in {against, *done})
 
 
-def point(weight: Weight, drawn: Mapping[int | None, Mapping[str, Line]], codec: str, against: str) -> dict[str, Any]:
+def _point(
+    weight: _Weight, drawn: Mapping[int | None, Mapping[str, _Line]], codec: str, against: str
+) -> dict[str, Any]:
     """Find where two codecs cost the same."""
     one, other = drawn[None][codec], drawn[None][against]
-    factor = crossing(one, other)
+    factor = _crossing(one, other)
     record: dict[str, Any] = {"weight": weight.name, "value": weight.value, "codec": codec, "against": against}
     if not factor:
         cheaper = codec if one.fixed + one.slope <= other.fixed + other.slope else against
@@ -273,17 +275,17 @@ def point(weight: Weight, drawn: Mapping[int | None, Mapping[str, Line]], codec:
     steeper, flatter = (codec, against) if one.slope > other.slope else (against, codec)
     # More of a weight harms whom it weighs on; more bandwidth is less of what weighs.
     below, above = (flatter, steeper) if weight.path == BANDWIDTH else (steeper, flatter)
-    low, high = reach(weight, drawn, codec, against)
-    ends = {"at": setting_at(weight, factor), "at_low": low, "at_high": high}
+    low, high = _reach(weight, drawn, codec, against)
+    ends = {"at": _setting_at(weight, factor), "at_low": low, "at_high": high}
     return {**record, **ends, "cheaper_below": below, "cheaper_above": above}
 
 
-def reach(
-    weight: Weight, drawn: Mapping[int | None, Mapping[str, Line]], codec: str, against: str
+def _reach(
+    weight: _Weight, drawn: Mapping[int | None, Mapping[str, _Line]], codec: str, against: str
 ) -> tuple[float, float]:
     """Give the interval of a break-even; none where a process sees no crossing."""
     both = {p: (by[codec], by[against]) for p, by in drawn.items() if p is not None and {codec, against} <= by.keys()}
-    if not both or not all(crossing(one, other) for one, other in both.values()):
+    if not both or not all(_crossing(one, other) for one, other in both.values()):
         return math.nan, math.nan
     fixed = {process: abs(one.fixed - other.fixed) for process, (one, other) in both.items()}
     slope = {process: abs(one.slope - other.slope) for process, (one, other) in both.items()}

@@ -30,37 +30,37 @@ def verdict(scenario: Scenario, ranking: Ranking, share: LatencyShare | None) ->
     """Say in one sentence what to do."""
     base, leader, best = ranking.baseline, ranking.leader, ranking.recommended
     if not best:
-        return f"No codec that was measured can be used here: {hindrance(ranking)}."
+        return f"No codec that was measured can be used here: {_hindrance(ranking)}."
     lead = f"Stay with {base}" if best == base else f"Use {best}"
     if ranking.reason == "alone":
-        carries = any(only_refuses(scenario, one) for one in ranking.standings)
+        carries = any(_only_refuses(scenario, one) for one in ranking.standings)
         also = " and carries every body" if carries and not scenario.max_refused_share else ""
         return f"{lead}: of what was measured only this meets the constraints{also}."
     if ranking.reason == "too little":
-        return f"{lead}: {too_little(scenario, ranking, share)}"
+        return f"{lead}: {_too_little(scenario, ranking, share)}"
     if ranking.reason == "tie":
         others = [name for name in ranking.tied if name != base]
         return f"{lead}: {listed(others)} {'ties' if len(others) == 1 else 'tie'} with it."
     if best == base:
         return f"{lead}: nothing that can be used here is cheaper."
-    gain = f"{compared(scenario, ranking, ranking.of(best))}{gained(scenario, ranking)}"
+    gain = f"{_compared(scenario, ranking, ranking.of(best))}{_gained(scenario, ranking)}"
     if ranking.reason == "simplest":
-        return f"{lead}: it ties with {leader}, and {simpler(ranking)}; it {gain}."
+        return f"{lead}: it ties with {leader}, and {_simpler(ranking)}; it {gain}."
     return f"{lead}: it {gain}."
 
 
-def compared(scenario: Scenario, ranking: Ranking, one: Standing) -> str:
+def _compared(scenario: Scenario, ranking: Ranking, one: Standing) -> str:
     """Say how a codec stands to the baseline."""
     what = "takes" if scenario.objective == "time" else "costs"
     return f"{what} {times(one.to_baseline)} × what {ranking.baseline} does"
 
 
-def hindrance(ranking: Ranking) -> str:
+def _hindrance(ranking: Ranking) -> str:
     """Say what bars the cheapest codecs."""
     return ", ".join(f"{one.codec} ({one.barred})" for one in ranking.standings[:3])
 
 
-def too_little(scenario: Scenario, ranking: Ranking, share: LatencyShare | None) -> str:
+def _too_little(scenario: Scenario, ranking: Ranking, share: LatencyShare | None) -> str:
     """Say how little a change would save."""
     leader = f"{ranking.leader}, the cheapest that can be used, would save"
     if share is not None and scenario.objective == "time":
@@ -75,7 +75,7 @@ def too_little(scenario: Scenario, ranking: Ranking, share: LatencyShare | None)
     )
 
 
-def gained(scenario: Scenario, ranking: Ranking) -> str:
+def _gained(scenario: Scenario, ranking: Ranking) -> str:
     """Say what a change saves."""
     if math.isnan(ranking.saving):
         return ""
@@ -84,7 +84,7 @@ def gained(scenario: Scenario, ranking: Ranking) -> str:
     return f", which saves {percent(ranking.saving)} of the latency of a call"
 
 
-def simpler(ranking: Ranking) -> str:
+def _simpler(ranking: Ranking) -> str:
     """Say why the recommended codec is simpler than the leader."""
     best, leader = ranking.of(ranking.recommended).format, ranking.of(ranking.leader).format
     same = any(one.codec == ranking.baseline and one.format.wire == best.wire for one in ranking.standings)
@@ -97,12 +97,12 @@ def costs(scenario: Scenario, ranking: Ranking) -> Iterator[str]:
     """Say what a message costs with the baseline, the leader and the recommended codec, and which tie."""
     names = dict.fromkeys((ranking.baseline, ranking.recommended, ranking.leader))
     for one in (one for name in names for one in ranking.standings if one.codec == name and one.cost):
-        yield cost(scenario, ranking, one)
+        yield _cost(scenario, ranking, one)
     if len(ranking.tied) > 1 and ranking.reason != "tie":
         yield f"{listed(ranking.tied)} tie: they differ by less than the noise of this run."
 
 
-def cost(scenario: Scenario, ranking: Ranking, one: Standing) -> str:
+def _cost(scenario: Scenario, ranking: Ranking, one: Standing) -> str:
     """Say what a message costs with one codec."""
     assert one.cost is not None
     wire = f" and {scaled(one.cost.wire_ns, TIME)} on a wire of {bandwidth(scenario.wire.bandwidth_bit_per_s)}"
@@ -112,7 +112,7 @@ def cost(scenario: Scenario, ranking: Ranking, one: Standing) -> str:
     text += f", {size(one.cost.size_bytes)} sent{memory}, {price} per million"
     said = one.codec == ranking.recommended and ranking.reason in ("cheapest", "simplest")
     if one.codec != ranking.baseline and one.to_baseline.n and not said:
-        text += f"; it {compared(scenario, ranking, one)}"
+        text += f"; it {_compared(scenario, ranking, one)}"
     return f"{text}."
 
 
@@ -136,7 +136,7 @@ def refusing(run: Run, scenario: Scenario, ranking: Ranking) -> Iterator[str]:
         taken.setdefault(listed(list(map(str, found[codec]))), []).append(codec)
     for what, codecs in taken.items():
         yield f"{refuse(codecs)} {what}, which max_refused_share = {limit} allows."
-    out = [one.codec for one in ranking.standings if only_refuses(scenario, one)]
+    out = [one.codec for one in ranking.standings if _only_refuses(scenario, one)]
     if out:
         # Rounded up, so that what is said is enough.
         enough = math.ceil(max(one.share for codec in out for one in found[codec]) * 1e4) / 1e4
@@ -151,7 +151,7 @@ def refuse(codecs: list[str]) -> str:
     return f"{listed(codecs)} {'refuses' if len(codecs) == 1 else 'refuse'}"
 
 
-def only_refuses(scenario: Scenario, one: Standing) -> bool:
+def _only_refuses(scenario: Scenario, one: Standing) -> bool:
     """Tell whether a codec is barred for nothing but the bodies that it refuses."""
     others = one.format.reference or shortcomings(one.format, scenario.constraints)
     return bool(one.cost and one.barred and not others)
@@ -266,34 +266,34 @@ def record(decision: "Decision") -> str:
     """
     sections = {
         "Status": ["Proposed."],
-        "Context": [inline(decision.scenario.question), *context(decision)],
-        "Options considered": options(decision),
-        "Decision": [inline(decision.verdict), *bullets(decision.reasons)],
-        "Consequences": list(bullets(consequences(decision))),
-        "Break-even points": [to_markdown(decision.breakeven, caption_of_breakeven())],
-        "Sensitivity": [to_markdown(shown(decision.sensitivity), caption_of_sensitivity(decision))],
-        "Evidence": evidence(decision),
-        "Scenario": ["```json", scenario_json(decision), "```"],
+        "Context": [inline(decision.scenario.question), *_context(decision)],
+        "Options considered": _options(decision),
+        "Decision": [inline(decision.verdict), *_bullets(decision.reasons)],
+        "Consequences": list(_bullets(_consequences(decision))),
+        "Break-even points": [to_markdown(decision.breakeven, _caption_of_breakeven())],
+        "Sensitivity": [to_markdown(_shown(decision.sensitivity), _caption_of_sensitivity(decision))],
+        "Evidence": _evidence(decision),
+        "Scenario": ["```json", _scenario_json(decision), "```"],
     }
     text = "\n\n".join(f"## {title}\n\n" + "\n".join(lines).strip() for title, lines in sections.items())
     title = inline(f"{decision.recommended or 'No codec'} at the boundary “{decision.scenario.name}”")
     return f"# {title}\n\n{text}\n"
 
 
-def scenario_json(decision: "Decision") -> str:
+def _scenario_json(decision: "Decision") -> str:
     """Write the scenario as it was decided."""
     return json.dumps(msgspec.to_builtins(decision.scenario), indent=1, ensure_ascii=False)
 
 
-def bullets(lines: list[str]) -> list[str]:
+def _bullets(lines: list[str]) -> list[str]:
     """Write a list."""
     return ["", *(f"- {inline(line)}" for line in lines)] if lines else []
 
 
-def context(decision: "Decision") -> Iterator[str]:
+def _context(decision: "Decision") -> Iterator[str]:
     """Describe the boundary."""
     scenario = decision.scenario
-    lines = [f"{kind}: {described(message)}" for kind, message in scenario.messages.items()]
+    lines = [f"{kind}: {_described(message)}" for kind, message in scenario.messages.items()]
     count = scenario.wire.crossings
     crossings = f"{count:g} {'crossing' if count == 1 else 'crossings'}"
     lines.append(
@@ -311,10 +311,10 @@ def context(decision: "Decision") -> Iterator[str]:
         )
     prices = msgspec.to_builtins(scenario.prices)
     lines.append("Prices (assumptions): " + ", ".join(f"{key} {value}" for key, value in prices.items()))
-    yield from bullets([*lines, *decision.notes])
+    yield from _bullets([*lines, *decision.notes])
 
 
-def described(message: msgspec.Struct) -> str:
+def _described(message: msgspec.Struct) -> str:
     """Describe what is done to a kind of message."""
     values = msgspec.to_builtins(message)
     operations = ", ".join(f"{name} × {times:g}" for name, times in values["operations"].items()) or "no operation"
@@ -322,7 +322,7 @@ def described(message: msgspec.Struct) -> str:
     return f"{values['per_call']:g} per call; {operations}; from {shares}"
 
 
-def options(decision: "Decision") -> list[str]:
+def _options(decision: "Decision") -> list[str]:
     """List every codec with every figure."""
     control = decision.order.control
     ranked = "time" if decision.scenario.objective == "time" else "money"
@@ -334,13 +334,13 @@ def options(decision: "Decision") -> list[str]:
     return [to_markdown(decision.ranking, caption)]
 
 
-def consequences(decision: "Decision") -> list[str]:
+def _consequences(decision: "Decision") -> list[str]:
     """Say what the choice brings with it."""
     if not decision.recommended:
         return ["Measure other codecs, or drop a constraint."]
-    base = decision.order.of(decision.order.baseline).format if has_baseline(decision) else None
+    base = decision.order.of(decision.order.baseline).format if _has_baseline(decision) else None
     mine = decision.order.of(decision.recommended).format
-    found = list(losses(mine))
+    found = list(_losses(mine))
     if decision.recommended == decision.order.baseline:
         return ["Nothing changes.", *found]
     same = base is not None and base.wire == mine.wire
@@ -348,12 +348,12 @@ def consequences(decision: "Decision") -> list[str]:
     return [f"{change}{'' if same else '; both ends change together, or speak both for a while'}.", *found]
 
 
-def has_baseline(decision: "Decision") -> bool:
+def _has_baseline(decision: "Decision") -> bool:
     """Tell whether the baseline was measured."""
     return any(one.codec == decision.order.baseline for one in decision.order.standings)
 
 
-def losses(format_: Format) -> Iterator[str]:
+def _losses(format_: Format) -> Iterator[str]:
     """Say what a format cannot do."""
     texts = {
         "browser": "A browser needs a library to read it.",
@@ -367,12 +367,12 @@ def losses(format_: Format) -> Iterator[str]:
         yield "Both ends share a schema, whose changes need rules; see `serlab fidelity`."
 
 
-def caption_of_breakeven() -> str:
+def _caption_of_breakeven() -> str:
     """Explain the table of break-even points."""
     return "The value at which two codecs cost the same; – where one is cheaper whatever the value."
 
 
-def caption_of_sensitivity(decision: "Decision") -> str:
+def _caption_of_sensitivity(decision: "Decision") -> str:
     """Explain the table of sensitivities."""
     return (
         f"Each weight halved and doubled; {decision.order.leader or 'no codec'} stays the cheapest from `stays from` "
@@ -380,7 +380,7 @@ def caption_of_sensitivity(decision: "Decision") -> str:
     )
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
     """Write weights in their units."""
     columns = ("value", "tried", "stays_from", "stays_to")
     written = {
@@ -390,7 +390,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**written)
 
 
-def evidence(decision: "Decision") -> list[str]:
+def _evidence(decision: "Decision") -> list[str]:
     """Name the run, the machine, the versions, the commands and the rows."""
     environment = decision.run.environment
     lines = [f"Run {', '.join(sorted(decision.run.rows['run'].astype(str).unique()))}"]
@@ -404,7 +404,7 @@ def evidence(decision: "Decision") -> list[str]:
     table = decision.evidence.groupby(["workload", "message", "operation", "metric"], as_index=False)
     grouped = table.agg(rows=("rows", "sum"), codecs=("codec", ", ".join))
     return [
-        *bullets(lines),
+        *_bullets(lines),
         "",
         to_markdown(grouped, "The rows of results.parquet, by the columns of `serlab.results.Row`."),
     ]

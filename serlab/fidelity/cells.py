@@ -88,24 +88,24 @@ def judged(attempt: Callable[[], tuple[Any, Any]], refusals: type[Exception] = S
     """
     try:
         expected, got = attempt()
-        difference = f"read as {got!r}" if expected is NOTHING_STATED else difference_of(expected, got)
+        difference = f"read as {got!r}" if expected is NOTHING_STATED else _difference_of(expected, got)
     except ImportError as error:
         return MISSING, brief_text(str(error))
     except refusals as error:
-        return REFUSED, complaint(error)
+        return REFUSED, _complaint(error)
     except Exception as error:
         return FAILED, brief_text(f"raised what the contract does not allow: {reason(error)}")
     return (CHANGED, brief_text(difference)) if difference else (KEPT, "")
 
 
-def difference_of(expected: Any, got: Any) -> str:
+def _difference_of(expected: Any, got: Any) -> str:
     """Name the first difference as "GOT for EXPECTED"; "" if there is none."""
     text = first_difference(expected, got)
     found = DIFFERENCE.fullmatch(text)
     return f"{found['got'] or 'nothing'} for {found['expected'] or 'nothing'}" if found else text
 
 
-def complaint(error: Exception) -> str:
+def _complaint(error: Exception) -> str:
     """Give the reason of a refusal: the library's own where there is one."""
     cause = error.__cause__ if isinstance(error, EncodeError | DecodeError) else None
     return brief_text(reason(cause) if isinstance(cause, Exception) else reason(error))

@@ -142,49 +142,51 @@ class Change(NamedTuple):
     new_values: Values
 
 
-def of_base(name: str, *new: Field, **values: object) -> Change:
+def _of_base(name: str, *new: Field, **values: object) -> Change:
     """Change the base schema; the new record has the old one's values and those that are given."""
     record = VALUES | values
     return Change(name, BASE, new, VALUES, {field.means: record[field.means] for field in new})
 
 
-def retyped(name: str, old: str, new: str, old_value: object, new_value: object) -> Change:
+def _retyped(name: str, old: str, new: str, old_value: object, new_value: object) -> Change:
     """Change the type of one field between two others."""
-    return reshaped(name, Field("value", old, 2), Field("value", new, 2), old_value, new_value)
+    return _reshaped(name, Field("value", old, 2), Field("value", new, 2), old_value, new_value)
 
 
-def reshaped(name: str, old: Field, new: Field, old_value: object, new_value: object) -> Change:
+def _reshaped(name: str, old: Field, new: Field, old_value: object, new_value: object) -> Change:
     """Change one field between two others."""
     record = {"model": "small", "completion": 5}
     before, after = (MODEL, old, COMPLETION), (MODEL, new, COMPLETION)
     return Change(name, before, after, record | {"value": old_value}, record | {"value": new_value})
 
 
-def effort(*symbols: Symbol) -> Field:
+def _effort(*symbols: Symbol) -> Field:
     """Make a field with an enum."""
     return Field("value", "enum", 2, symbols)
 
 
 CHANGES: tuple[Change, ...] = (
-    of_base("field added at the end", *BASE, TIER, tier="gold"),
-    of_base("field added in the middle", MODEL, TIER, PROMPT, COMPLETION, tier="gold"),
-    of_base("field removed at the end", MODEL, PROMPT),
-    of_base("field removed in the middle", MODEL, COMPLETION),
-    of_base("field replaced, its number used again", MODEL, Field("cached", "int32", 2), COMPLETION, cached=3),
-    of_base("field renamed", MODEL, Field("input", "int32", 2, meaning="prompt"), COMPLETION),
-    of_base("fields declared in another order", MODEL, COMPLETION, PROMPT),
-    of_base("fields numbered anew", MODEL, PROMPT._replace(number=3), COMPLETION._replace(number=2)),
-    retyped("int32 to int64, small values", "int32", "int64", 7, 9),
-    retyped("int32 to int64, a value beyond 32 bits", "int32", "int64", 7, 2**40 + 7),
-    retyped("int32 to uint32", "int32", "uint32", -1, 2**32 - 1),
-    retyped("int32 to sint32 (zigzag)", "int32", "sint32", 7, 7),
-    retyped("int32 to double", "int32", "double", 7, 7.5),
-    retyped("int32 to string", "int32", "string", 7, "7"),
-    retyped("float to double", "float", "double", 0.5, 0.1),
-    retyped("string to list of strings", "string", "strings", "end", ["end", "stop"]),
-    retyped("string to string or list", "string", "union", "end", ["end", "stop"]),
-    reshaped("enum value added at the end", effort(LOW, HIGH), effort(LOW, HIGH, Symbol("max", 2)), "high", "max"),
-    reshaped("enum value added in the middle", effort(LOW, HIGH), effort(LOW, Symbol("mid", 2), HIGH), "high", "mid"),
+    _of_base("field added at the end", *BASE, TIER, tier="gold"),
+    _of_base("field added in the middle", MODEL, TIER, PROMPT, COMPLETION, tier="gold"),
+    _of_base("field removed at the end", MODEL, PROMPT),
+    _of_base("field removed in the middle", MODEL, COMPLETION),
+    _of_base("field replaced, its number used again", MODEL, Field("cached", "int32", 2), COMPLETION, cached=3),
+    _of_base("field renamed", MODEL, Field("input", "int32", 2, meaning="prompt"), COMPLETION),
+    _of_base("fields declared in another order", MODEL, COMPLETION, PROMPT),
+    _of_base("fields numbered anew", MODEL, PROMPT._replace(number=3), COMPLETION._replace(number=2)),
+    _retyped("int32 to int64, small values", "int32", "int64", 7, 9),
+    _retyped("int32 to int64, a value beyond 32 bits", "int32", "int64", 7, 2**40 + 7),
+    _retyped("int32 to uint32", "int32", "uint32", -1, 2**32 - 1),
+    _retyped("int32 to sint32 (zigzag)", "int32", "sint32", 7, 7),
+    _retyped("int32 to double", "int32", "double", 7, 7.5),
+    _retyped("int32 to string", "int32", "string", 7, "7"),
+    _retyped("float to double", "float", "double", 0.5, 0.1),
+    _retyped("string to list of strings", "string", "strings", "end", ["end", "stop"]),
+    _retyped("string to string or list", "string", "union", "end", ["end", "stop"]),
+    _reshaped("enum value added at the end", _effort(LOW, HIGH), _effort(LOW, HIGH, Symbol("max", 2)), "high", "max"),
+    _reshaped(
+        "enum value added in the middle", _effort(LOW, HIGH), _effort(LOW, Symbol("mid", 2), HIGH), "high", "mid"
+    ),
 )
 """All changes, in the order of the matrix."""
 
@@ -249,7 +251,7 @@ what its guide says of unions, whose members are numbered by position too.
 """
 
 
-def rule_of(rules: Mapping[str, tuple[str, str]], change: str) -> tuple[str, str]:
+def _rule_of(rules: Mapping[str, tuple[str, str]], change: str) -> tuple[str, str]:
     """Return what a format's rules say of a change, and why; "" where it is allowed."""
     return rules.get(change, (ALLOWED, ""))
 
@@ -310,20 +312,20 @@ def evolution_cells(codecs: Sequence[str]) -> list[EvolutionCell]:
     """
     infos = sorted((info for info in codec_infos() if info.name in codecs), key=lambda info: info.schema)
     formats = [format_ for info in infos for format_ in formats_of(info)]
-    return [cell for change in CHANGES for format_ in formats for cell in cells_of(format_, change)]
+    return [cell for change in CHANGES for format_ in formats for cell in _cells_of(format_, change)]
 
 
-def cells_of(format_: Format, change: Change) -> list[EvolutionCell]:
+def _cells_of(format_: Format, change: Change) -> list[EvolutionCell]:
     """Try a change both ways."""
     old, new = (change.old, change.old_values), (change.new, change.new_values)
-    said = rule_of(format_.rules, change.name)
+    said = _rule_of(format_.rules, change.name)
     return [
-        EvolutionCell(format_.name, change.name, OLD_READER, *outcome_of(format_, new, change.old), *said),
-        EvolutionCell(format_.name, change.name, NEW_READER, *outcome_of(format_, old, change.new), *said),
+        EvolutionCell(format_.name, change.name, OLD_READER, *_outcome_of(format_, new, change.old), *said),
+        EvolutionCell(format_.name, change.name, NEW_READER, *_outcome_of(format_, old, change.new), *said),
     ]
 
 
-def outcome_of(format_: Format, written: tuple[Schema, Values], reader: Schema) -> tuple[str, str]:
+def _outcome_of(format_: Format, written: tuple[Schema, Values], reader: Schema) -> tuple[str, str]:
     """Write by one schema and read by another; whatever a library raises is its refusal."""
     schema, meant = written
     try:
@@ -335,17 +337,17 @@ def outcome_of(format_: Format, written: tuple[Schema, Values], reader: Schema) 
         values = found.read(reader, data)
     except Exception as error:
         return REFUSES, brief_text(reason(error))
-    return verdict(reader, named(schema, meant), {field.means: values.get(field.name) for field in reader})
+    return _verdict(reader, _named(schema, meant), {field.means: values.get(field.name) for field in reader})
 
 
-def named(schema: Schema, meant: Values) -> dict[str, tuple[Any, ...]]:
+def _named(schema: Schema, meant: Values) -> dict[str, tuple[Any, ...]]:
     """List what is a right reading of each value: itself, and an enum's number where the reader has no name for it."""
     right = {name: (value, [value]) for name, value in meant.items()}
     numbers = {field.means: dict(field.symbols) for field in schema if field.symbols}
     return right | {name: (*right[name], unnamed(symbols[meant[name]])) for name, symbols in numbers.items()}
 
 
-def verdict(reader: Schema, right: dict[str, tuple[Any, ...]], found: Values) -> tuple[str, str]:
+def _verdict(reader: Schema, right: dict[str, tuple[Any, ...]], found: Values) -> tuple[str, str]:
     """Compare what was read with what was meant.
 
     Args:
@@ -359,11 +361,11 @@ def verdict(reader: Schema, right: dict[str, tuple[Any, ...]], found: Values) ->
     wrong = {name: value for name, value in found.items() if value not in right.get(name, (None,))}
     if not wrong:
         return READS, brief_text(", ".join(f"{name} {value!r}" for name, value in found.items() if value is not None))
-    told = [f"{name} {shown(value)} for {shown(right.get(name, (None,))[0])}" for name, value in wrong.items()]
+    told = [f"{name} {_shown(value)} for {_shown(right.get(name, (None,))[0])}" for name, value in wrong.items()]
     outcome = LOSES if all(value is None for value in wrong.values()) else MISREADS
     return outcome, brief_text(", ".join(told))
 
 
-def shown(value: Any) -> str:
+def _shown(value: Any) -> str:
     """Write a value, or that there is none."""
     return "nothing" if value is None else repr(value)

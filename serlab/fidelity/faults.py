@@ -62,7 +62,7 @@ def encoded(codec: str, document: Any) -> bytes:
     return open_codec(codec, KIND).encode(from_document(KIND, document))
 
 
-def put(old: bytes, new: bytes) -> Damage:
+def _put(old: bytes, new: bytes) -> Damage:
     """Replace a mark.
 
     Raises:
@@ -77,38 +77,40 @@ def put(old: bytes, new: bytes) -> Damage:
     return damage
 
 
-def double(value: float) -> dict[str, Damage]:
+def _double(value: float) -> dict[str, Damage]:
     """Replace the marked double in the binary formats."""
-    little = put(struct.pack("<d", MARK), struct.pack("<d", value))
+    little = _put(struct.pack("<d", MARK), struct.pack("<d", value))
     return {
-        MSGPACK.family: put(struct.pack(">d", MARK), struct.pack(">d", value)),
+        MSGPACK.family: _put(struct.pack(">d", MARK), struct.pack(">d", value)),
         PROTOBUF.family: little,
         FLATBUFFERS.family: little,
     }
 
 
-def json_text(old: str, new: str, *formats: str) -> dict[str, Damage]:
+def _json_text(old: str, new: str, *formats: str) -> dict[str, Damage]:
     """Replace JSON text, which stands in JSON and in the free-form fields of the schema formats."""
-    return dict.fromkeys(formats or (JSON.family, PROTOBUF.family, FLATBUFFERS.family), put(old.encode(), new.encode()))
+    return dict.fromkeys(
+        formats or (JSON.family, PROTOBUF.family, FLATBUFFERS.family), _put(old.encode(), new.encode())
+    )
 
 
-def marked_text(new: bytes, json: bytes) -> dict[str, Damage]:
+def _marked_text(new: bytes, json: bytes) -> dict[str, Damage]:
     """Replace the marked text in every format; JSON may need an escape."""
-    binary = put(TEXT.encode(), new)
+    binary = _put(TEXT.encode(), new)
     return {
-        JSON.family: put(TEXT.encode(), json),
+        JSON.family: _put(TEXT.encode(), json),
         MSGPACK.family: binary,
         PROTOBUF.family: binary,
         FLATBUFFERS.family: binary,
     }
 
 
-def everywhere(damage: Damage) -> dict[str, Damage]:
+def _everywhere(damage: Damage) -> dict[str, Damage]:
     """Do the same in every format."""
     return dict.fromkeys(CODECS, damage)
 
 
-def appended(format_: str, document: Any) -> Damage:
+def _appended(format_: str, document: Any) -> Damage:
     """Append a message in one format."""
     return lambda data: data + encoded(CODECS[format_], document)
 
@@ -121,10 +123,10 @@ CONTENT = {"messages": [{"content": TEXT}]}
 TWO_FIELDS = {"model": "m" * 9, "seed": 1}
 
 
-def numbers(name: str, json: str, value: float) -> list[Foreign]:
+def _numbers(name: str, json: str, value: float) -> list[Foreign]:
     """Write a number that JSON has not, as JSON's writers do and as a double."""
-    text = json_text(NUMBER, json.ljust(len(NUMBER)), JSON.family, PROTOBUF.family, FLATBUFFERS.family)
-    binary = double(value)
+    text = _json_text(NUMBER, json.ljust(len(NUMBER)), JSON.family, PROTOBUF.family, FLATBUFFERS.family)
+    binary = _double(value)
     return [
         Foreign(
             f"{name}, typed", {"temperature": MARK}, {"temperature": value}, {**binary, JSON.family: text[JSON.family]}
@@ -141,30 +143,30 @@ def numbers(name: str, json: str, value: float) -> list[Foreign]:
 def content(name: str, value: str, binary: bytes, json: bytes, stated: bool = True) -> Foreign:
     """Write a text in a message's content."""
     expected = {"messages": [{"content": value}]} if stated else NOTHING_STATED
-    return Foreign(name, CONTENT, expected, marked_text(binary, json))
+    return Foreign(name, CONTENT, expected, _marked_text(binary, json))
 
 
-def nested(depth: int) -> Foreign:
+def _nested(depth: int) -> Foreign:
     """Nest lists in the metadata."""
     text = "A" * (2 * depth - 1)
     deep = "[" * depth + "1" + "]" * depth
     packed = b"\xda" + len(text).to_bytes(2, "big") + text.encode()
-    damage = json_text(f'"{text}"', deep) | {MSGPACK.family: put(packed, b"\x91" * depth + b"\x01")}
+    damage = _json_text(f'"{text}"', deep) | {MSGPACK.family: _put(packed, b"\x91" * depth + b"\x01")}
     return Foreign(f"{depth:,} levels", {"metadata": {"deep": text}}, depth, damage, levels, shallow)
 
 
-def message_pack(name: str, value: bytes, expected: object) -> Foreign:
+def _message_pack(name: str, value: bytes, expected: object) -> Foreign:
     """Write what only MessagePack has in place of a text."""
-    packed = put(b"\xa6" + TEXT.encode(), value)
+    packed = _put(b"\xa6" + TEXT.encode(), value)
     return Foreign(name, {"metadata": {"v": TEXT}}, expected, {MSGPACK.family: packed})
 
 
-def cut_before_seed(margin: int) -> Damage:
+def _cut_before_seed(margin: int) -> Damage:
     """Cut the bytes so many before the name of the second field."""
     return lambda data: data[: data.index(b"seed") - margin]
 
 
-def unknown_slot(data: bytes) -> bytes:
+def _unknown_slot(data: bytes) -> bytes:
     """Write a table with a slot that lies beyond the schema's."""
     from serlab.fidelity import flatbuffers_wire
     from serlab.fidelity.evolution import Field
@@ -172,12 +174,12 @@ def unknown_slot(data: bytes) -> bytes:
     return flatbuffers_wire.make(ids=True).write((Field("novel_field", "int32", 2_000),), {"novel_field": 1})
 
 
-def always(data: bytes) -> Damage:
+def _always(data: bytes) -> Damage:
     """Give the same bytes whatever came."""
     return lambda _: data
 
 
-def json_as(change: Callable[[str], bytes]) -> dict[str, Damage]:
+def _json_as(change: Callable[[str], bytes]) -> dict[str, Damage]:
     """Write JSON text in another way."""
     return {JSON.family: lambda data: change(data.decode())}
 
@@ -188,41 +190,41 @@ DUPLICATES = (
         {"seed": 1, "n": 2},
         NOTHING_STATED,
         {
-            JSON.family: put(b'"n"', b'"seed"'),
-            MSGPACK.family: put(b"\xa1n", b"\xa4seed"),
-            PROTOBUF.family: appended(PROTOBUF.family, {"seed": 2}),
+            JSON.family: _put(b'"n"', b'"seed"'),
+            MSGPACK.family: _put(b"\xa1n", b"\xa4seed"),
+            PROTOBUF.family: _appended(PROTOBUF.family, {"seed": 2}),
         },
     ),
     Foreign(
         "key twice, free form",
         {"metadata": {"a": 1, "b": 2}},
         NOTHING_STATED,
-        json_text('"b":2', '"a":2') | {MSGPACK.family: put(b"\xa1b\x02", b"\xa1a\x02")},
+        _json_text('"b":2', '"a":2') | {MSGPACK.family: _put(b"\xa1b\x02", b"\xa1a\x02")},
     ),
 )
 
 NUMBERS = (
-    *numbers("NaN", "NaN", NAN),
-    *numbers("infinity", "Infinity", INFINITY),
-    Foreign("1e400, typed", {"temperature": MARK}, NOTHING_STATED, json_text(NUMBER, "1e400", JSON.family)),
-    Foreign("1e400, free form", {"metadata": {"n": MARK}}, NOTHING_STATED, json_text(NUMBER, "1e400".ljust(9))),
+    *_numbers("NaN", "NaN", NAN),
+    *_numbers("infinity", "Infinity", INFINITY),
+    Foreign("1e400, typed", {"temperature": MARK}, NOTHING_STATED, _json_text(NUMBER, "1e400", JSON.family)),
+    Foreign("1e400, free form", {"metadata": {"n": MARK}}, NOTHING_STATED, _json_text(NUMBER, "1e400".ljust(9))),
     Foreign(
         "2^63, typed",
         {"seed": 1},
         {"seed": 2**63},
         {
-            JSON.family: put(b'"seed":1', b'"seed":9223372036854775808'),
-            MSGPACK.family: put(b"\xa4seed\x01", b"\xa4seed\xcf\x80" + bytes(7)),
+            JSON.family: _put(b'"seed":1', b'"seed":9223372036854775808'),
+            MSGPACK.family: _put(b"\xa4seed\x01", b"\xa4seed\xcf\x80" + bytes(7)),
         },
     ),
     Foreign(
-        "2^64, free form", {"metadata": {"n": int(DIGITS)}}, {"metadata": {"n": 2**64}}, json_text(DIGITS, str(2**64))
+        "2^64, free form", {"metadata": {"n": int(DIGITS)}}, {"metadata": {"n": 2**64}}, _json_text(DIGITS, str(2**64))
     ),
     Foreign(
         "integer of 401 digits",
         {"metadata": {"n": MARK}},
         {"metadata": {"n": 10**400}},
-        json_text(NUMBER, str(10**400), JSON.family),
+        _json_text(NUMBER, str(10**400), JSON.family),
     ),
 )
 
@@ -230,51 +232,51 @@ TEXTS = (
     content("invalid UTF-8", "", b"\xff\xfeRKED", b"\xff\xfeRKED", stated=False),
     content("lone surrogate", "\ud800KED", b"\xed\xa0\x80KED", b"\\ud800KED"),
     content("NUL", "\0ARKED", b"\0ARKED", b"\\u0000ARKED"),
-    Foreign("byte order mark", {"model": "m"}, {"model": "m"}, json_as(lambda text: text.encode("utf-8-sig"))),
-    Foreign("UTF-16", {"model": "m"}, {"model": "m"}, json_as(lambda text: text.encode("utf-16"))),
+    Foreign("byte order mark", {"model": "m"}, {"model": "m"}, _json_as(lambda text: text.encode("utf-8-sig"))),
+    Foreign("UTF-16", {"model": "m"}, {"model": "m"}, _json_as(lambda text: text.encode("utf-16"))),
 )
 
 SHAPES = (
-    Foreign("a byte behind the message", TWO_FIELDS, NOTHING_STATED, everywhere(lambda data: data + b"x")),
+    Foreign("a byte behind the message", TWO_FIELDS, NOTHING_STATED, _everywhere(lambda data: data + b"x")),
     Foreign(
         "a second message behind",
         TWO_FIELDS,
         NOTHING_STATED,
-        {name: appended(name, {"model": "n"}) for name in CODECS},
+        {name: _appended(name, {"model": "n"}) for name in CODECS},
     ),
-    Foreign("cut in half", TWO_FIELDS, NOTHING_STATED, everywhere(lambda data: data[: len(data) // 2])),
+    Foreign("cut in half", TWO_FIELDS, NOTHING_STATED, _everywhere(lambda data: data[: len(data) // 2])),
     Foreign(
         "cut between two fields",
         TWO_FIELDS,
         NOTHING_STATED,
         {
-            JSON.family: cut_before_seed(2),
-            MSGPACK.family: cut_before_seed(1),
+            JSON.family: _cut_before_seed(2),
+            MSGPACK.family: _cut_before_seed(1),
             PROTOBUF.family: lambda data: data[: len(encoded(CODECS[PROTOBUF.family], {"model": "m" * 9}))],
         },
     ),
-    Foreign("no bytes", {}, NOTHING_STATED, everywhere(always(b""))),
-    Foreign("64 zero bytes", {}, NOTHING_STATED, everywhere(always(bytes(64)))),
+    Foreign("no bytes", {}, NOTHING_STATED, _everywhere(_always(b""))),
+    Foreign("64 zero bytes", {}, NOTHING_STATED, _everywhere(_always(bytes(64)))),
     Foreign(
         "field that the type has not",
         {"seed": 1},
         {"novel_field": 1},
         {
-            JSON.family: put(b'"seed"', b'"novel_field"'),
-            MSGPACK.family: put(b"\xa4seed", b"\xabnovel_field"),
-            PROTOBUF.family: always(b"\xf8\xff\x03\x01"),
-            FLATBUFFERS.family: unknown_slot,
+            JSON.family: _put(b'"seed"', b'"novel_field"'),
+            MSGPACK.family: _put(b"\xa4seed", b"\xabnovel_field"),
+            PROTOBUF.family: _always(b"\xf8\xff\x03\x01"),
+            FLATBUFFERS.family: _unknown_slot,
         },
     ),
-    nested(200),
-    nested(2_000),
+    _nested(200),
+    _nested(2_000),
 )
 
 PACKED = (
-    message_pack("key that is not a string", b"\x81\x07\x01", {"metadata": {"v": {7: 1}}}),
-    message_pack("bytes", b"\xc4\x06" + TEXT.encode(), {"metadata": {"v": TEXT.encode()}}),
-    message_pack("extension type", b"\xc7\x06\x05" + TEXT.encode(), NOTHING_STATED),
-    message_pack("timestamp", b"\xd6\xff" + bytes(4), NOTHING_STATED),
+    _message_pack("key that is not a string", b"\x81\x07\x01", {"metadata": {"v": {7: 1}}}),
+    _message_pack("bytes", b"\xc4\x06" + TEXT.encode(), {"metadata": {"v": TEXT.encode()}}),
+    _message_pack("extension type", b"\xc7\x06\x05" + TEXT.encode(), NOTHING_STATED),
+    _message_pack("timestamp", b"\xd6\xff" + bytes(4), NOTHING_STATED),
 )
 
 FAULTS: tuple[Foreign, ...] = (*DUPLICATES, *NUMBERS, *TEXTS, *SHAPES, *PACKED)

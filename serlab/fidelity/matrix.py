@@ -36,7 +36,7 @@ TYPES = {"seed": "int64", "temperature": "double", "model": "string", "messages"
 """Field of ChatRequest → the type that its value has in a schema; of messages the first content."""
 
 
-def struct_() -> Both:
+def _struct_() -> Both:
     """Take protobuf's own JSON object."""
     from google.protobuf import json_format, struct_pb2
 
@@ -47,7 +47,7 @@ def struct_() -> Both:
     return write, lambda data: json_format.MessageToDict(struct_pb2.Struct.FromString(data))
 
 
-def flexbuffers_() -> Both:
+def _flexbuffers_() -> Both:
     """Take FlatBuffers' schema-less sibling."""
     from flatbuffers import flexbuffers
 
@@ -55,13 +55,13 @@ def flexbuffers_() -> Both:
 
 
 SCHEMA: dict[WireFormat, tuple[Callable[[], Wire], Callable[[], Both]]] = {
-    PROTOBUF: (wire("protobuf_wire", "make"), struct_),
-    FLATBUFFERS: (wire("flatbuffers_wire", "make"), flexbuffers_),
+    PROTOBUF: (wire("protobuf_wire", "make"), _struct_),
+    FLATBUFFERS: (wire("flatbuffers_wire", "make"), _flexbuffers_),
 }
 """Format with a schema → what makes its wire, and its writer and reader of free-form values."""
 
 
-def is_plain(codec: str) -> bool:
+def _is_plain(codec: str) -> bool:
     """Tell whether a codec's library writes and reads plain values by itself."""
     return bool(codec_info(codec).plain)
 
@@ -69,10 +69,10 @@ def is_plain(codec: str) -> bool:
 def has_library(codec: str) -> bool:
     """Tell whether a codec's library can be tried by itself, beside what serlab makes of it."""
     info = codec_info(codec)
-    return not info.variant_of and (is_plain(codec) or info.format in SCHEMA)
+    return not info.variant_of and (_is_plain(codec) or info.format in SCHEMA)
 
 
-def through_library(name: str, trap: Trap) -> tuple[Any, Any] | None:
+def _through_library(name: str, trap: Trap) -> tuple[Any, Any] | None:
     """Send a trap through a library alone.
 
     Args:
@@ -93,14 +93,14 @@ def through_library(name: str, trap: Trap) -> tuple[Any, Any] | None:
     if trap.place == FREE:
         write, read = free_form()
         return trap.look(trap.document), trap.look({"metadata": read(write(trap.document["metadata"]))})
-    type_, value = typed_value(trap)
+    type_, value = _typed_value(trap)
     if value is None:
         return None
     schema, found = (Field("value", type_, 1),), make()
     return value, found.read(schema, found.write(schema, {"value": value})).get("value")
 
 
-def typed_value(trap: Trap) -> tuple[str, Any]:
+def _typed_value(trap: Trap) -> tuple[str, Any]:
     """Give the one value of a trap and its type in a schema; None where it has none."""
     if trap.place == VECTOR:
         return "floats", trap.document["data"][0]["embedding"]
@@ -139,39 +139,39 @@ def fidelity_cells(codecs: Sequence[str]) -> list[Cell]:
         The cells in the order of directions, traps and codecs.
     """
     libraries = [name for name in codecs if has_library(name)]
-    plain = [name for name in libraries if is_plain(name)]
+    plain = [name for name in libraries if _is_plain(name)]
     return [
-        *(trap_cell(codec, trap) for trap in TRAPS for codec in codecs),
-        *(fault_cell(codec, fault) for fault in FAULTS for codec in codecs),
-        *(library_cell(codec, trap) for trap in TRAPS for codec in libraries),
-        *(library_fault_cell(codec, fault) for fault in FAULTS for codec in plain),
+        *(_trap_cell(codec, trap) for trap in TRAPS for codec in codecs),
+        *(_fault_cell(codec, fault) for fault in FAULTS for codec in codecs),
+        *(_library_cell(codec, trap) for trap in TRAPS for codec in libraries),
+        *(_library_fault_cell(codec, fault) for fault in FAULTS for codec in plain),
     ]
 
 
-def trap_cell(codec: str, trap: Trap) -> Cell:
+def _trap_cell(codec: str, trap: Trap) -> Cell:
     """Send a trap through a codec and back."""
 
     def attempt() -> tuple[Any, Any]:
         bound = open_codec(codec, trap.kind)
         back = bound.decode(bound.encode(trap.build()))
-        return trap.look(trap.document), seen(trap, back)
+        return trap.look(trap.document), _seen(trap, back)
 
     return Cell(codec, trap.name, ROUND_TRIP, *judged(attempt))
 
 
-def fault_cell(codec: str, fault: Foreign) -> Cell:
+def _fault_cell(codec: str, fault: Foreign) -> Cell:
     """Have a codec decode bytes with a fault."""
-    outcome, format_ = find_format(codec)
+    outcome, format_ = _find_format(codec)
     if outcome:
         return Cell(codec, fault.name, FOREIGN, outcome, format_)
     if format_ not in fault.damage:
         return Cell(codec, fault.name, FOREIGN, NO_CASE, "")
-    attempt = decoding(fault, format_, lambda data: seen(fault, open_codec(codec, KIND).decode(data)))
+    attempt = _decoding(fault, format_, lambda data: _seen(fault, open_codec(codec, KIND).decode(data)))
     return Cell(codec, fault.name, FOREIGN, *judged(attempt))
 
 
 @cache
-def find_format(codec: str) -> tuple[str, str]:
+def _find_format(codec: str) -> tuple[str, str]:
     """Give no outcome and the format, or the outcome for all faults and its reason."""
     try:
         encoded(codec, PROBE)
@@ -183,12 +183,12 @@ def find_format(codec: str) -> tuple[str, str]:
     return ("", family) if family in CODECS else (NO_CASE, "a format of its own")
 
 
-def decoding(fault: Foreign, format_: str, decode: Callable[[bytes], Any]) -> Attempt:
+def _decoding(fault: Foreign, format_: str, decode: Callable[[bytes], Any]) -> Attempt:
     """Prepare the bytes of a fault and their decoding."""
     return lambda: (fault.expected, decode(bytes_of(fault, format_)))
 
 
-def seen(source: Trap | Foreign, message: Any) -> Any:
+def _seen(source: Trap | Foreign, message: Any) -> Any:
     """Give what is compared of a message that came back."""
     try:
         return source.look(source.walk(message))
@@ -196,24 +196,24 @@ def seen(source: Trap | Foreign, message: Any) -> Any:
         return WITHOUT_DOCUMENT
 
 
-def library_cell(codec: str, trap: Trap) -> Cell:
+def _library_cell(codec: str, trap: Trap) -> Cell:
     """Send a trap through a library by itself; whatever it raises is its refusal."""
     found: tuple[Any, Any] | None = (None, None)
 
     def attempt() -> tuple[Any, Any]:
         nonlocal found
-        found = through_library(codec, trap)
+        found = _through_library(codec, trap)
         return found or (None, None)
 
     outcome, detail = judged(attempt, Exception)
     return Cell(codec, trap.name, LIBRARY, *((outcome, detail) if found else (NO_CASE, "")))
 
 
-def library_fault_cell(codec: str, fault: Foreign) -> Cell:
+def _library_fault_cell(codec: str, fault: Foreign) -> Cell:
     """Have a library by itself decode bytes with a fault."""
     info = codec_info(codec)
     format_ = info.format.family
     if format_ not in fault.damage:
         return Cell(codec, fault.name, LIBRARY_FOREIGN, NO_CASE, "")
-    attempt = decoding(fault, format_, lambda data: fault.look(info.plain_functions()[1](data)))
+    attempt = _decoding(fault, format_, lambda data: fault.look(info.plain_functions()[1](data)))
     return Cell(codec, fault.name, LIBRARY_FOREIGN, *judged(attempt, Exception))

@@ -76,16 +76,16 @@ def show_matrices(console: Console, fidelity: Sequence[Cell], evolution: Sequenc
     """
     console.print(FIDELITY_KEY, highlight=False)
     for direction in (ROUND_TRIP, FOREIGN):
-        show_direction(console, [cell for cell in fidelity if cell.direction == direction], "trap")
+        _show_direction(console, [cell for cell in fidelity if cell.direction == direction], "trap")
     for direction, codecs in ((LIBRARY, ROUND_TRIP), (LIBRARY_FOREIGN, FOREIGN)):
-        show_direction(console, differing(fidelity, direction, codecs), "trap")
+        _show_direction(console, _differing(fidelity, direction, codecs), "trap")
     console.print(f"\n{EVOLUTION_KEY}", highlight=False)
     for direction in (OLD_READER, NEW_READER):
-        show_direction(console, [cell for cell in evolution if cell.direction == direction], "change")
-    console.print(f"\n{misread_line(evolution)}", markup=False, highlight=False)
+        _show_direction(console, [cell for cell in evolution if cell.direction == direction], "change")
+    console.print(f"\n{_misread_line(evolution)}", markup=False, highlight=False)
 
 
-def misread_line(cells: Sequence[EvolutionCell]) -> str:
+def _misread_line(cells: Sequence[EvolutionCell]) -> str:
     """Say how many misreadings follow changes that the formats' rules allow, allow on a condition, or forbid."""
     counts = Counter(cell.rule for cell in cells if cell.outcome == MISREADS)
     return (
@@ -94,7 +94,7 @@ def misread_line(cells: Sequence[EvolutionCell]) -> str:
     )
 
 
-def differing(cells: Sequence[Cell], direction: str, codecs: str) -> list[Cell]:
+def _differing(cells: Sequence[Cell], direction: str, codecs: str) -> list[Cell]:
     """Pick the rows in which a library has another outcome than its codec."""
     outcomes = {(cell.trap, cell.codec): cell.outcome for cell in cells if cell.direction == codecs}
     found = [cell for cell in cells if cell.direction == direction]
@@ -104,7 +104,7 @@ def differing(cells: Sequence[Cell], direction: str, codecs: str) -> list[Cell]:
     return [cell for cell in found if cell.trap in rows]
 
 
-def show_direction(console: Console, cells: Cells, head: str) -> None:
+def _show_direction(console: Console, cells: Cells, head: str) -> None:
     """Show the table of one direction: its codecs are numbered, and named above it."""
     if not cells:
         return
@@ -124,11 +124,11 @@ def show_direction(console: Console, cells: Cells, head: str) -> None:
     console.print(Text.assemble("\n", (TITLES[cells[0].direction], "bold")))
     console.print(literal("   ".join(f"{i} {codec}" for i, codec in enumerate(codecs, 1))))
     console.print(table)
-    for note in notes(cells):
+    for note in _notes(cells):
         console.print(literal(note))
 
 
-def notes(cells: Cells) -> list[str]:
+def _notes(cells: Cells) -> list[str]:
     """Say what came back, once for all codecs that gave the same."""
     everyone = len({cell.codec for cell in cells})
     found: dict[tuple[str, str, str], list[str]] = {}
@@ -172,44 +172,44 @@ def write_matrices(directory: Path, fidelity: Sequence[Cell], evolution: Sequenc
         ResultsError: the folder cannot be written.
     """
     written = []
-    versions = caption_of(list(dict.fromkeys(cell.codec for cell in fidelity)))
+    versions = _caption_of(list(dict.fromkeys(cell.codec for cell in fidelity)))
     for name, cells in (("fidelity", fidelity), ("evolution", evolution)):
-        tidy, wide = tidy_table(cells), wide_table(cells)
+        tidy, wide = _tidy_table(cells), _wide_table(cells)
         for suffix, write in FORMATS.items():
             text = write(tidy if suffix in TIDY else wide, f"{FILE_TITLES[name]}. {versions}", None)
             written.append(write_inside(directory, f"{name}.{suffix}", text.encode()))
     return written
 
 
-def caption_of(codecs: Sequence[str]) -> str:
+def _caption_of(codecs: Sequence[str]) -> str:
     """Say with what versions the cells were computed."""
     found = {info.package: info.version for info in map(codec_info, codecs) if info.package and info.version}
     libraries = "".join(f", {name} {version}" for name, version in found.items())
     return f"{platform.python_implementation()} {platform.python_version()}{libraries}."
 
 
-def tidy_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
+def _tidy_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
     """Give one row for each cell."""
     return pd.DataFrame([cell._asdict() for cell in cells])
 
 
-def wide_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
+def _wide_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
     """Give one row for each trap or change and direction, one column for each codec."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for cell in cells:
         codec, name, direction, outcome, detail = cell[:5]
         row = rows.setdefault((direction, name), {"direction": direction, "what": name})
-        row[codec] = mark_rule(cell, short(outcome, detail))
+        row[codec] = _mark_rule(cell, _short(outcome, detail))
     return pd.DataFrame(list(rows.values())).fillna("")
 
 
-def mark_rule(cell: Cell | EvolutionCell, text: str) -> str:
+def _mark_rule(cell: Cell | EvolutionCell, text: str) -> str:
     """Write behind an outcome that is no right reading that the format's rules forbid the change, or on what terms."""
     said = isinstance(cell, EvolutionCell) and cell.outcome in (LOSES, MISREADS) and cell.rule != ALLOWED
     return f"{text} ({cell.rule})" if said and isinstance(cell, EvolutionCell) else text
 
 
-def short(outcome: str, detail: str) -> str:
+def _short(outcome: str, detail: str) -> str:
     """Write a cell where there is little room."""
     if outcome in NO_DETAIL or not detail:
         return "" if outcome == NO_CASE else outcome

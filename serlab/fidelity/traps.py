@@ -51,7 +51,7 @@ def typed(name: str, field: str, value: Any, direct: bool = False) -> Trap:
     return Trap(f"{name}, typed", "ChatRequest", TYPED, {field: value}, message)
 
 
-def free(name: str, value: Any) -> Trap:
+def _free(name: str, value: Any) -> Trap:
     """Put an object into the free-form metadata."""
     return Trap(f"{name}, free form", "ChatRequest", FREE, {"metadata": value})
 
@@ -59,21 +59,21 @@ def free(name: str, value: Any) -> Trap:
 def text(name: str, value: str) -> list[Trap]:
     """Put a text into a message's content and into the free-form metadata."""
     document = {"messages": [{"role": "user", "content": value}]}
-    return [Trap(f"{name}, content", "ChatRequest", TYPED, document), free(name, {"text": value})]
+    return [Trap(f"{name}, content", "ChatRequest", TYPED, document), _free(name, {"text": value})]
 
 
 def vector(name: str, values: list[Any], dtype: str = "") -> Trap:
     """Put numbers into an embedding; with a dtype as an array of that, for what no document has."""
     document = {"data": [{"embedding": values}]}
-    return Trap(name, "EmbeddingResponse", VECTOR, document, array_of(values, dtype) if dtype else None)
+    return Trap(name, "EmbeddingResponse", VECTOR, document, _array_of(values, dtype) if dtype else None)
 
 
-def array_of(values: list[Any], dtype: str) -> Callable[[], Any]:
+def _array_of(values: list[Any], dtype: str) -> Callable[[], Any]:
     """Build a response with one array."""
     return lambda: EmbeddingResponse(data=[Embedding(embedding=np.array(values, dtype))])
 
 
-def nested(depth: int) -> Trap:
+def _nested(depth: int) -> Trap:
     """Nest lists in the metadata; the depth is compared, since values so deep cannot all be walked."""
     value: Any = 1
     for _ in range(depth):
@@ -95,48 +95,48 @@ def shallow(message: Any) -> Any:
     return {"metadata": message.metadata}
 
 
-def metadata_keys(document: Any) -> list[Any]:
+def _metadata_keys(document: Any) -> list[Any]:
     """List the keys of the metadata in their order."""
     return list(document["metadata"])
 
 
-def order_of_keys(document: Any) -> str:
+def _order_of_keys(document: Any) -> str:
     """Say whether the keys of the metadata are in their order; which other order it is, may be another in each run."""
     return "the order given" if "".join(document["metadata"]) == KEYS else "another order"
 
 
-def not_finite(name: str, value: float) -> list[Trap]:
+def _not_finite(name: str, value: float) -> list[Trap]:
     """Put a number that JSON has not into each kind of place."""
     return [
         typed(name, "temperature", value, direct=True),
-        free(name, {"n": value}),
+        _free(name, {"n": value}),
         vector(f"{name}, vector", [1.0, value], "float32"),
     ]
 
 
 NUMBERS = (
     typed("2^53 + 1", "seed", 2**53 + 1),
-    free("2^53 + 1", {"n": 2**53 + 1}),
+    _free("2^53 + 1", {"n": 2**53 + 1}),
     typed("2^63 - 1", "seed", 2**63 - 1),
     typed("2^63", "seed", 2**63),
-    free("2^63", {"n": 2**63}),
-    free("-2^63 - 1", {"n": -(2**63) - 1}),
+    _free("2^63", {"n": 2**63}),
+    _free("-2^63 - 1", {"n": -(2**63) - 1}),
     typed("2^64", "seed", 2**64),
-    free("2^64", {"n": 2**64}),
-    *not_finite("NaN", NAN),
-    *not_finite("infinity", INFINITY),
-    *not_finite("-infinity", -INFINITY),
+    _free("2^64", {"n": 2**64}),
+    *_not_finite("NaN", NAN),
+    *_not_finite("infinity", INFINITY),
+    *_not_finite("-infinity", -INFINITY),
     typed("-0.0", "temperature", -0.0),
-    free("-0.0", {"n": -0.0}),
+    _free("-0.0", {"n": -0.0}),
     vector("-0.0, vector", [-0.0, 0.0]),
     vector("1e300 in a vector", [1e300, 1.0]),
     vector("0.1 in a vector, not a float32", [0.1, 0.2]),
     typed("subnormal 5e-324", "temperature", 5e-324),
-    free("subnormal 5e-324", {"n": 5e-324}),
+    _free("subnormal 5e-324", {"n": 5e-324}),
     vector("subnormal float32 in a vector", [1.401298464324817e-45, 1.0]),
     typed("1, where 1.0 may stand", "temperature", 1),
     typed("1.0, where 1 may stand", "temperature", 1.0),
-    free("1 beside 1.0", {"a": 1, "b": 1.0}),
+    _free("1 beside 1.0", {"a": 1, "b": 1.0}),
     vector("1 beside 1.0 in a vector", [1, 1.0]),
     vector("whole numbers in a vector, 1.0", [1.0, 2.0]),
 )
@@ -146,7 +146,7 @@ PRESENCE = (
     typed("absent", "model", "m"),
     typed("empty string", "model", ""),
     typed("empty list", "messages", []),
-    free("null, empty string, list, object", {"a": None, "b": "", "c": [], "d": {}}),
+    _free("null, empty string, list, object", {"a": None, "b": "", "c": [], "d": {}}),
     Trap("empty object, free form", "ChatRequest", FREE, {"metadata": {}}),
     vector("empty vector", []),
     Trap("empty message", "ChatRequest", "", {}),
@@ -155,20 +155,20 @@ PRESENCE = (
 
 TEXT = (
     *text("lone surrogate", "a\ud800b"),
-    free("lone surrogate in a key", {"a\udc00b": "c"}),
+    _free("lone surrogate in a key", {"a\udc00b": "c"}),
     *text("astral character", "a\U0001f600b"),
     *text("NUL", "a\0b"),
-    free("NUL in a key", {"a\0b": "c"}),
+    _free("NUL in a key", {"a\0b": "c"}),
 )
 
 STRUCTURE = (
-    Trap("key order, free form", "ChatRequest", FREE, {"metadata": dict.fromkeys(KEYS, 1)}, look=order_of_keys),
+    Trap("key order, free form", "ChatRequest", FREE, {"metadata": dict.fromkeys(KEYS, 1)}, look=_order_of_keys),
     Trap("key order, typed", "ChatRequest", "", {"temperature": 0.5, "model": "m"}, look=list),
-    Trap("key that is not a string, free form", "ChatRequest", FREE, {"metadata": {1: "a"}}, look=metadata_keys),
-    free("bytes", {"b": b"\0\xff"}),
-    nested(200),
-    nested(500),
-    nested(2_000),
+    Trap("key that is not a string, free form", "ChatRequest", FREE, {"metadata": {1: "a"}}, look=_metadata_keys),
+    _free("bytes", {"b": b"\0\xff"}),
+    _nested(200),
+    _nested(500),
+    _nested(2_000),
 )
 
 TRAPS: tuple[Trap, ...] = (*NUMBERS, *PRESENCE, *TEXT, *STRUCTURE)

@@ -43,12 +43,12 @@ def environment(plan: Plan) -> dict[str, Any]:
         {
             "format": FORMAT,
             "run": datetime.now(UTC).strftime("%Y%m%d-%H%M%S"),
-            "cpu": cpu_model(),
+            "cpu": _cpu_model(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
             "memory_bytes": physical_memory(),
             "os": f"{platform.system()} {platform.release()}",
             "python": f"{platform.python_implementation()} {platform.python_version()}",
-            "versions": versions(plan.codecs) | wire_versions(plan.options),
+            "versions": versions(plan.codecs) | _wire_versions(plan.options),
             "serlab": metadata.version("serlab"),
             "git_commit": git_commit(),
             "load_average": list(os.getloadavg()),
@@ -66,12 +66,12 @@ def environment(plan: Plan) -> dict[str, Any]:
             "plan": plan.fingerprint(),
             "hints": plan.hints(),
         }
-        | base_record(plan.options.base)
-        | wire_record(plan.options)
+        | _base_record(plan.options.base)
+        | _wire_record(plan.options)
     )
 
 
-def base_record(place: str) -> dict[str, Any]:
+def _base_record(place: str) -> dict[str, Any]:
     """Describe the other environment, if there is one."""
     if not place:
         return {}
@@ -79,12 +79,12 @@ def base_record(place: str) -> dict[str, Any]:
     return {"base": {**base.record, "git_commit": git_commit(base.home)}}
 
 
-def wire_versions(options: Options) -> dict[str, str]:
+def _wire_versions(options: Options) -> dict[str, str]:
     """List the versions of what calls on the wire are made of; nothing where none is measured."""
     return wire.versions(options.experiments) if WIRE in options.parts else {}
 
 
-def wire_record(options: Options) -> dict[str, Any]:
+def _wire_record(options: Options) -> dict[str, Any]:
     """Describe what was measured on the wire, and under which conditions; nothing where it was not."""
     return {WIRE: wire.conditions(options.experiments)} if WIRE in options.parts else {}
 
@@ -96,7 +96,7 @@ def versions(codecs: tuple[str, ...]) -> dict[str, str]:
     return packages | {name: metadata.version(name) for name in LIBRARIES if name not in packages}
 
 
-def cpu_model() -> str:
+def _cpu_model() -> str:
     """Name the processor; what the system calls it where the kernel does not tell."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

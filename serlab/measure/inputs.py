@@ -53,13 +53,13 @@ def load_messages(job: dict[str, Any]) -> list[Any]:
 def named_reader(kind: str, messages: list[Any]) -> Callable[[Any], Any] | None:
     """Give the kind's field reader, if a message has the field; where some lack it, one that finds out."""
     reader = read_one(kind)
-    there = [has_field(reader, message) for message in messages] if reader else []
+    there = [_has_field(reader, message) for message in messages] if reader else []
     if not reader or not any(there):
         return None
-    return reader if all(there) else partial(read_if_there, reader)
+    return reader if all(there) else partial(_read_if_there, reader)
 
 
-def has_field(reader: Callable[[Any], Any], message: Any) -> bool:
+def _has_field(reader: Callable[[Any], Any], message: Any) -> bool:
     """Tell whether a message has the named field."""
     try:
         reader(message)
@@ -68,7 +68,7 @@ def has_field(reader: Callable[[Any], Any], message: Any) -> bool:
     return True
 
 
-def read_if_there(reader: Callable[[Any], Any], message: Any) -> Any:
+def _read_if_there(reader: Callable[[Any], Any], message: Any) -> Any:
     """Read a field as a program does whose messages may lack it; None then."""
     try:
         return reader(message)
@@ -154,10 +154,10 @@ def given(file: str) -> Given:
     shown = STDIN if file in STANDARD_INPUT else file
     try:
         if shown == STDIN:
-            return copied(shown, os.fdopen(os.dup(0), "rb"))
+            return _copied(shown, os.fdopen(os.dup(0), "rb"))
         mode = Path(file).stat().st_mode
         if stat.S_ISFIFO(mode) or file.startswith(DESCRIPTORS):
-            return copied(shown, Path(file).open("rb"))
+            return _copied(shown, Path(file).open("rb"))
         with Path(file).open("rb"):
             pass
     except OSError as error:
@@ -167,7 +167,7 @@ def given(file: str) -> Given:
     return Given(shown, file)
 
 
-def copied(shown: str, source: IO[bytes]) -> Given:
+def _copied(shown: str, source: IO[bytes]) -> Given:
     """Copy a stream to a temporary file that lives as long as what this gives."""
     with source:
         if source.isatty():
@@ -196,10 +196,10 @@ def named(corpora: Iterable[Given]) -> dict[str, Given]:
         workload or of the messages of one kind in another corpus.
     """
     listed = list(corpora)
-    bases = Counter(base_of(one) for one in listed)
+    bases = Counter(_base_of(one) for one in listed)
     found: dict[str, Given] = {}
     for one in listed:
-        name = visible(base_of(one) if bases[base_of(one)] == 1 else one.file)
+        name = visible(_base_of(one) if bases[_base_of(one)] == 1 else one.file)
         if name in workloads.names() or name.rpartition(":")[2] in KINDS:
             name = f"{name} (file)"
         same = sum(visible(other.file) == visible(one.file) for other in found.values()) + 1
@@ -207,7 +207,7 @@ def named(corpora: Iterable[Given]) -> dict[str, Given]:
     return found
 
 
-def base_of(corpus: Given) -> str:
+def _base_of(corpus: Given) -> str:
     """Give the name of a corpus's file; an open file has only a number, which changes from run to run."""
     return "pipe" if corpus.file.startswith(DESCRIPTORS) else Path(corpus.file).name
 
@@ -235,11 +235,11 @@ class Reservoir:
         """Offer one document."""
         self.seen += 1
         if len(self.kept) < self.size:
-            self.kept.append((self.seen, compact(document)))
+            self.kept.append((self.seen, _compact(document)))
             return
         place = self.random.randrange(self.seen)
         if place < self.size:
-            self.kept[place] = (self.seen, compact(document))
+            self.kept[place] = (self.seen, _compact(document))
 
     def take(self, limit: int) -> "Sample":
         """Give what was kept, in random order."""
@@ -276,7 +276,7 @@ class Sample(NamedTuple):
         return [json.loads(text) for _, text in sorted(taken)]
 
 
-def compact(document: Any) -> str:
+def _compact(document: Any) -> str:
     """Write a document as ASCII JSON, which keeps big integers and lone surrogates."""
     return json.dumps(document, separators=(",", ":"))
 
@@ -328,10 +328,10 @@ def scan(
         CorpusError: a file cannot be read or holds no body.
     """
     corpora = named(map(given, dict.fromkeys(files)))
-    return {name: scan_one(name, corpus, bodies, size, seed, strict, max_body_mb) for name, corpus in corpora.items()}
+    return {name: _scan_one(name, corpus, bodies, size, seed, strict, max_body_mb) for name, corpus in corpora.items()}
 
 
-def scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, strict: bool, max_body_mb: int) -> Corpus:
+def _scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, strict: bool, max_body_mb: int) -> Corpus:
     """Count a corpus by kind and sample it."""
     reservoirs: dict[str, Reservoir] = {}
     errors: list[CorpusError] = []
@@ -351,10 +351,10 @@ def scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, strict
         raise CorpusError(corpus.file, 0, f"holds no body that can be read; {why}")
     kinds = Counter({kind: reservoir.seen for kind, reservoir in reservoirs.items()})
     samples = {kind: reservoir.take(size) for kind, reservoir in reservoirs.items()}
-    return Corpus(name, corpus, digest(corpus.path), kinds, samples, tuple(hints))
+    return Corpus(name, corpus, _digest(corpus.path), kinds, samples, tuple(hints))
 
 
-def digest(file: str) -> str:
+def _digest(file: str) -> str:
     """Hash a file's bytes, to notice that it changed before a run is resumed."""
     sha256 = hashlib.sha256()
     with Path(file).open("rb") as stream:

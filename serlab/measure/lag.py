@@ -67,24 +67,24 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     messages = load_messages(job)
     able = [name for name in job["codecs"] if carries(job, name, messages, emit)]
     arms = [arm for operation in LOAD_OPERATIONS if operation in job["operations"]
-            for arm in arms_of(job, operation, able, messages)]  # fmt: skip
+            for arm in _arms_of(job, operation, able, messages)]  # fmt: skip
     random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/lag")
     gc.collect()
     gc.freeze()
     gc.disable()
     with pool_of_one() as pool, asyncio.Runner(loop_factory=fine_loop) as runner:
         for arm in arms:
-            emit({"at": codec_of(arm)})
-            runner.run(handler(arm, pool)(arm.items[0]))
+            emit({"at": _codec_of(arm)})
+            runner.run(_handler(arm, pool)(arm.items[0]))
         for _ in range(lag_windows(job["effort"])):
             random.shuffle(arms)
             # The same bodies for every arm, since those of a mix differ in size.
             picks = [random.randrange(len(messages)) for _ in range(BODIES_PER_WINDOW)]
             for arm in arms:
-                emit({"at": codec_of(arm)})
+                emit({"at": _codec_of(arm)})
                 runner.run(one_window(arm, pool, picks))
     for arm in sorted(arms, key=lambda arm: (arm.operation, arm.way, arm.codec)):
-        emit_arm(job, arm, emit)
+        _emit_arm(job, arm, emit)
 
 
 @contextmanager
@@ -108,17 +108,17 @@ def pool_of_one() -> Iterator[ProcessPoolExecutor]:
         raise kind(f"the process of the pool died ({ended_by(status)})") from None
 
 
-def codec_of(arm: Arm) -> str:
+def _codec_of(arm: Arm) -> str:
     """Name the codec that a failure costs; a floor's would cost all."""
     return "" if arm.codec in FLOORS else arm.codec.removesuffix(CONTROL)
 
 
-def arms_of(job: dict[str, Any], operation: str, codecs: list[str], messages: list[Any]) -> list[Arm]:
+def _arms_of(job: dict[str, Any], operation: str, codecs: list[str], messages: list[Any]) -> list[Arm]:
     """Give each codec and floor in each way; the baseline enters twice."""
     works: dict[str, tuple[Callable[[Any], Any], Sequence[Any]]] = {}
     for name in codecs:
         items = messages if operation == "encode" else bind(job, name, messages).encoded
-        works[name] = (partial(code, name, job["kind"], operation), items)
+        works[name] = (partial(_code, name, job["kind"], operation), items)
     if job["baseline"] in works:
         works[job["baseline"] + CONTROL] = works[job["baseline"]]
     for name in FLOORS:
@@ -127,12 +127,12 @@ def arms_of(job: dict[str, Any], operation: str, codecs: list[str], messages: li
     return [Arm(name, operation, way, *work) for name, work in works.items() for way in WAYS]
 
 
-def code(codec: str, kind: str, operation: str, item: Any) -> Any:
+def _code(codec: str, kind: str, operation: str, item: Any) -> Any:
     """Code one body; a function that can be sent to another process by its name."""
     return getattr(open_codec(codec, kind), operation)(item)
 
 
-def handler(arm: Arm, pool: ProcessPoolExecutor) -> Callable[[Any], Any]:
+def _handler(arm: Arm, pool: ProcessPoolExecutor) -> Callable[[Any], Any]:
     """Give the coroutine function that codes one body in the arm's way."""
 
     async def inline(item: Any) -> None:
@@ -150,10 +150,10 @@ def handler(arm: Arm, pool: ProcessPoolExecutor) -> Callable[[Any], Any]:
 async def one_window(arm: Arm, pool: ProcessPoolExecutor, picks: list[int]) -> None:
     """Code some bodies at the stated rate while the ticker runs."""
     items = [arm.items[i] for i in picks]
-    arm.rates.append(await ticked(arm.lags, handler(arm, pool), items, BODIES_PER_S))
+    arm.rates.append(await ticked(arm.lags, _handler(arm, pool), items, BODIES_PER_S))
 
 
-def emit_arm(job: dict[str, Any], arm: Arm, emit: Emit) -> None:
+def _emit_arm(job: dict[str, Any], arm: Arm, emit: Emit) -> None:
     """Send an arm's figures over all its windows."""
     operation = f"{arm.operation}/{arm.way}"
     p50, p99 = np.percentile(arm.lags, [50, 99])

@@ -42,12 +42,12 @@ FLOORS = (IDLE, RELEASES, HOLDS)
 """Names in the place of a codec's: nothing at all, hashing one buffer, counting in Python."""
 
 
-def hash_buffer(buffer: bytes) -> None:
+def _hash_buffer(buffer: bytes) -> None:
     """Work without the lock."""
     sha256(buffer)
 
 
-def count_up(turns: int) -> None:
+def _count_up(turns: int) -> None:
     """Work under the lock, in Python code."""
     for _ in range(turns):
         pass
@@ -67,17 +67,17 @@ def floor(name: str, time_ns: int) -> tuple[Callable[[Any], None], Any]:
     if name == IDLE:
         return idle, None
     if name == RELEASES:
-        return hash_buffer, bytes(sized(lambda size: hash_buffer(bytes(size)), time_ns))
-    return count_up, sized(count_up, time_ns)
+        return _hash_buffer, bytes(_sized(lambda size: _hash_buffer(bytes(size)), time_ns))
+    return _count_up, _sized(_count_up, time_ns)
 
 
-def sized(call: Callable[[int], None], time_ns: int, start: int = 1 << 16) -> int:
+def _sized(call: Callable[[int], None], time_ns: int, start: int = 1 << 16) -> int:
     """Find the size at which a call that takes time in proportion to its argument takes about so long."""
-    fastest = min(once(call, start) for _ in range(5))
+    fastest = min(_once(call, start) for _ in range(5))
     return max(1, start * time_ns // max(1, fastest))
 
 
-def once(call: Callable[[int], None], size: int) -> int:
+def _once(call: Callable[[int], None], size: int) -> int:
     """Time one call in nanoseconds."""
     begin = perf_counter_ns()
     call(size)
@@ -111,7 +111,7 @@ class Work(NamedTuple):
     loops: int = 1
 
 
-def run_batch(work: Work) -> None:
+def _run_batch(work: Work) -> None:
     """Do one batch."""
     call, items = work.call, work.items
     for _ in range(work.loops):
@@ -119,7 +119,7 @@ def run_batch(work: Work) -> None:
             call(item)
 
 
-def alone(work: Work, begin_ns: int, window_ns: int) -> Marks:
+def _alone(work: Work, begin_ns: int, window_ns: int) -> Marks:
     """Work in this thread from an agreed time on.
 
     Args:
@@ -133,7 +133,7 @@ def alone(work: Work, begin_ns: int, window_ns: int) -> Marks:
     sleep(max(0, begin_ns - perf_counter_ns()) / 1e9)
     marks = [perf_counter_ns()]
     while len(marks) == 1 or marks[-1] < begin_ns + window_ns:
-        run_batch(work)
+        _run_batch(work)
         marks.append(perf_counter_ns())
     return marks
 
@@ -178,7 +178,7 @@ class Team:
         marks.append(perf_counter_ns())
         try:
             while not self.errors and not self.is_over():
-                run_batch(self.work)
+                _run_batch(self.work)
                 marks.append(perf_counter_ns())
         except Exception as error:  # It belongs to the thread that waits for this one.
             self.errors.append(error)
@@ -204,11 +204,11 @@ def rate_per_s(workers: Sequence[Marks], messages: int) -> float | None:
     begin, end = max(marks[0] for marks in workers), min(marks[-1] for marks in workers)
     if end <= begin:
         return None
-    batches = sum(batches_within(marks, begin, end) for marks in workers)
+    batches = sum(_batches_within(marks, begin, end) for marks in workers)
     return batches * messages * 1e9 / (end - begin)
 
 
-def batches_within(marks: Marks, begin: int, end: int) -> float:
+def _batches_within(marks: Marks, begin: int, end: int) -> float:
     """Count batches between two times; one that is cut counts by its share."""
     return sum(
         max(0, min(after, end) - max(before, begin)) / max(1, after - before) for before, after in pairwise(marks)
@@ -241,7 +241,7 @@ class Order(NamedTuple):
     begin_ns: int = 0
 
 
-class Complaint(NamedTuple):
+class _Complaint(NamedTuple):
     """What a process answers that could not do its work.
 
     Attributes:
@@ -267,7 +267,7 @@ class Crew:
         self.processes = []
         for _ in range(size):
             ours, theirs = spawn.Pipe()
-            process = spawn.Process(target=serve, args=(theirs, job), daemon=True)
+            process = spawn.Process(target=_serve, args=(theirs, job), daemon=True)
             process.start()
             theirs.close()
             self.pipes.append(ours)
@@ -275,7 +275,7 @@ class Crew:
 
     def __enter__(self) -> Self:
         for pipe, process in zip(self.pipes, self.processes, strict=True):
-            receive(pipe, process)
+            _receive(pipe, process)
         return self
 
     def __exit__(
@@ -304,24 +304,24 @@ class Crew:
             with suppress(BrokenPipeError):  # Whoever is dead is noticed when it is read from.
                 pipe.send(timed)
         members = list(zip(self.pipes, self.processes, strict=True))[:processes]
-        return [marks for found in [receive(*member) for member in members] for marks in found]
+        return [marks for found in [_receive(*member) for member in members] for marks in found]
 
 
-def receive(pipe: Connection, process: SpawnProcess) -> list[Marks]:
+def _receive(pipe: Connection, process: SpawnProcess) -> list[Marks]:
     """Take a process's answer.
 
     Raises:
         WorkerError: it is dead, or answers with a complaint; a `PassingError` where that is no codec's.
     """
     try:
-        found: list[Marks] | Complaint = pipe.recv()
+        found: list[Marks] | _Complaint = pipe.recv()
     except (EOFError, ConnectionResetError):
         process.join()
         status = process.exitcode or 0
         kind = PassingError if is_passing_end(status, "") else WorkerError
         # Not from the error of the pipe: it is a broken connection, which would pass.
         raise kind(f"a process of the crew died ({ended_by(status)})") from None
-    if isinstance(found, Complaint):
+    if isinstance(found, _Complaint):
         raise PassingError(found.reason) if found.passing else WorkerError(found.reason)
     return found
 
@@ -331,11 +331,11 @@ def ended_by(status: int) -> str:
     return signal.Signals(-status).name if status < 0 else f"status {status}"
 
 
-def serve(pipe: Connection, job: dict[str, Any]) -> None:
+def _serve(pipe: Connection, job: dict[str, Any]) -> None:
     """Take orders until the captain is gone: what a process of the crew runs."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    works = prepare(job)
+    works = _prepare(job)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -344,25 +344,25 @@ def serve(pipe: Connection, job: dict[str, Any]) -> None:
         while True:
             order = pipe.recv()
             try:
-                pipe.send(follow(works, order))
+                pipe.send(_follow(works, order))
             except Exception as error:  # A codec may raise anything under load; the captain must hear of it.
-                pipe.send(Complaint(reason(error), is_passing(error)))
+                pipe.send(_Complaint(reason(error), is_passing(error)))
 
 
-def prepare(job: dict[str, Any]) -> dict[tuple[str, str], Work]:
+def _prepare(job: dict[str, Any]) -> dict[tuple[str, str], Work]:
     """Make everything that can be ordered: (codec or floor, operation) → work."""
     messages = load_messages(job)
     works = {}
     for operation in job["operations"]:
         for name in job["codecs"]:
-            works[name, operation] = work_of(name, job["kind"], operation, messages)
+            works[name, operation] = _work_of(name, job["kind"], operation, messages)
         for name in FLOORS[1:]:
             call, item = floor(name, FLOOR_CALL_NS)
             works[name, operation] = Work(call, [item])
     return works
 
 
-def work_of(codec: str, kind: str, operation: str, messages: Sequence[Any]) -> Work:
+def _work_of(codec: str, kind: str, operation: str, messages: Sequence[Any]) -> Work:
     """Make a codec's work."""
     bound = open_codec(codec, kind)
     teach(bound, messages)
@@ -370,9 +370,9 @@ def work_of(codec: str, kind: str, operation: str, messages: Sequence[Any]) -> W
     return Work(getattr(bound, operation), items)
 
 
-def follow(works: dict[tuple[str, str], Work], order: Order) -> list[Marks]:
+def _follow(works: dict[tuple[str, str], Work], order: Order) -> list[Marks]:
     """Do what was ordered."""
     work = works[order.codec.removesuffix(CONTROL), order.operation]._replace(loops=order.loops)
     if order.threads:
         return Team(work, order.threads, order.window_ns).run()
-    return [alone(work, order.begin_ns, order.window_ns)]
+    return [_alone(work, order.begin_ns, order.window_ns)]

@@ -48,7 +48,7 @@ ARENAS = {memray.AllocatorType.MMAP}
 """What Python's allocator takes in steps of 1 MiB for objects that are counted themselves."""
 
 
-class Trace(NamedTuple):
+class _Trace(NamedTuple):
     """What one tracker saw."""
 
     allocations: int
@@ -62,7 +62,7 @@ def run_all(call: Callable[[Any], Any], items: Iterable[Any]) -> None:
         call(item)
 
 
-def trace(call: Callable[[Any], Any], items: list[Any], folder: Path) -> Trace:
+def _trace(call: Callable[[Any], Any], items: list[Any], folder: Path) -> _Trace:
     """Run a function on some items under a tracker and sum up what was allocated."""
     capture = folder / "capture.bin"
     # The iterator is made out here, so that what is traced is the operation alone.
@@ -76,10 +76,10 @@ def trace(call: Callable[[Any], Any], items: list[Any], folder: Path) -> Trace:
         made = [(one.n_allocations, one.size) for one in records if one.allocator not in FREES | ARENAS]
         peak = reader.metadata.peak_memory
     capture.unlink()
-    return Trace(sum(n for n, _ in made), sum(size for _, size in made), peak)
+    return _Trace(sum(n for n, _ in made), sum(size for _, size in made), peak)
 
 
-def live(call: Callable[[Any], Any], items: list[Any], folder: Path) -> int:
+def _live(call: Callable[[Any], Any], items: list[Any], folder: Path) -> int:
     """Run a function on some items under a tracker and count the bytes that are still allocated afterwards."""
     capture = folder / "capture.bin"
     work = iter(items)
@@ -175,13 +175,13 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         for name in job["codecs"]:
             emit({"at": name})
             try:
-                measure_codec(job, name, messages, folder, emit)
+                _measure_codec(job, name, messages, folder, emit)
             except Exception as error:  # A codec from elsewhere may raise anything; it costs that codec only.
                 reraise_passing(error)
                 emit(finding(job, name, "refused", f"{name}: {reason(error)}"))
 
 
-def measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: Path, emit: Emit) -> None:
+def _measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: Path, emit: Emit) -> None:
     """Trace one codec, if it carries every message."""
     for message in messages:
         outcome = known_outcome(name, job["kind"], message, to_document(message), limits_of(job))
@@ -189,10 +189,10 @@ def measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: P
             emit(finding(job, name, outcome.outcome, outcome.reason))
             return
     bound = bind(job, name, messages)
-    passes = passes_for(sum(map(len, bound.encoded)))
-    for operation, (call, items) in operations_of(bound, messages).items():
+    passes = _passes_for(sum(map(len, bound.encoded)))
+    for operation, (call, items) in _operations_of(bound, messages).items():
         figures = per_operation(call, items, passes, folder)
-        figures["growth"] = growth(call, items, affordable(call, items), folder)
+        figures["growth"] = growth(call, items, _affordable(call, items), folder)
         figures["retained"] = retained(call, items, passes, folder)
         for metric, value in figures.items():
             emit(row(job, name, operation, metric, UNITS[metric], value))
@@ -201,7 +201,7 @@ def measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: P
             write_flamegraph(call, items * passes, Path(job["folder"]), f"flamegraphs/{graph}.html")
 
 
-def operations_of(bound: Bound, messages: list[Any]) -> dict[str, tuple[Callable[[Any], Any], list[Any]]]:
+def _operations_of(bound: Bound, messages: list[Any]) -> dict[str, tuple[Callable[[Any], Any], list[Any]]]:
     """Give what is traced and its arguments; `open` only where that is a view and not the decoded message."""
     codec, encoded = bound.codec, bound.encoded
     found: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
@@ -211,7 +211,7 @@ def operations_of(bound: Bound, messages: list[Any]) -> dict[str, tuple[Callable
     return found | ({"open": (codec.open, encoded)} if codec.view else {})
 
 
-def passes_for(size: int) -> int:
+def _passes_for(size: int) -> int:
     """Choose N by the bytes of a pass: large bodies allocate so much that few passes show it."""
     return 1 if size > 50_000 else 4 if size > 10_000 else 16
 
@@ -230,10 +230,10 @@ def per_operation(call: Callable[[Any], Any], items: list[Any], passes: int, fol
     """
     run_all(call, items * WARM_UP)
     # The first tracker of a process allocates some things for good, and so does the first call under it.
-    trace(call, items, folder)
+    _trace(call, items, folder)
     for _ in range(MOST_TRIES):
-        once, twice = (trace(call, items * n, folder) for n in (passes, 2 * passes))
-        if settled(once.allocations, twice.allocations, TRACKER_ALLOCATIONS):
+        once, twice = (_trace(call, items * n, folder) for n in (passes, 2 * passes))
+        if _settled(once.allocations, twice.allocations, TRACKER_ALLOCATIONS):
             break
     count = passes * len(items)
     return {
@@ -243,7 +243,7 @@ def per_operation(call: Callable[[Any], Any], items: list[Any], passes: int, fol
     }
 
 
-def settled(once: float, twice: float, slack: float) -> bool:
+def _settled(once: float, twice: float, slack: float) -> bool:
     """Tell whether 2N passes took twice what N passes took.
 
     A codec may learn from its first messages: the FlatBuffers writer writes code for a shape that it has met 16
@@ -257,7 +257,7 @@ def settled(once: float, twice: float, slack: float) -> bool:
     return abs(twice - 2 * once) <= slack + SETTLED * abs(once)
 
 
-def affordable(call: Callable[[Any], Any], items: list[Any]) -> int:
+def _affordable(call: Callable[[Any], Any], items: list[Any]) -> int:
     """Choose how many passes are watched for growth."""
     start = perf_counter_ns()
     run_all(call, items)
@@ -267,7 +267,7 @@ def affordable(call: Callable[[Any], Any], items: list[Any]) -> int:
 
 def growth(call: Callable[[Any], Any], items: list[Any], passes: int, folder: Path) -> float:
     """Measure what an operation leaves behind when its result is dropped, in bytes per operation."""
-    left = live(call, items * passes, folder)
+    left = _live(call, items * passes, folder)
     return left / (passes * len(items)) if left > CACHES_BYTES else 0.0
 
 
@@ -283,13 +283,13 @@ def retained(call: Callable[[Any], Any], items: list[Any], passes: int, folder: 
     # The first calls fill caches that stay.
     run_all(call, items * WARM_UP)
     for _ in range(MOST_TRIES):
-        once, twice = (live_results(call, items * n, folder) for n in (passes, 2 * passes))
-        if settled(once, twice, TRACKER_BYTES):
+        once, twice = (_live_results(call, items * n, folder) for n in (passes, 2 * passes))
+        if _settled(once, twice, TRACKER_BYTES):
             break
     return (twice - once) / (passes * len(items))
 
 
-def live_results(call: Callable[[Any], Any], items: list[Any], folder: Path) -> int:
+def _live_results(call: Callable[[Any], Any], items: list[Any], folder: Path) -> int:
     """Keep the result for each item and count the bytes that are allocated then."""
     kept = [None] * len(items)
 
@@ -297,4 +297,4 @@ def live_results(call: Callable[[Any], Any], items: list[Any], folder: Path) -> 
         number, item = numbered
         kept[number] = call(bytes(memoryview(item)) if type(item) is bytes else item)
 
-    return live(keep, list(enumerate(items)), folder)
+    return _live(keep, list(enumerate(items)), folder)

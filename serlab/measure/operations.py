@@ -66,19 +66,19 @@ class Visit(NamedTuple):
 def leaf_paths(message: Any) -> list[Path]:
     """List the paths of a message's leaves, in the order of the message."""
     plain = not isinstance(message, Message)
-    return list(walk(message, (), plain))
+    return list(_walk(message, (), plain))
 
 
-def walk(value: Any, path: Path, plain: bool) -> Iterator[Path]:
+def _walk(value: Any, path: Path, plain: bool) -> Iterator[Path]:
     """List the leaves under a value; `plain` values have keys where messages have attributes."""
-    for step, inner in steps_of(value, plain):
-        if steps_of(inner, plain):
-            yield from walk(inner, (*path, step), plain)
+    for step, inner in _steps_of(value, plain):
+        if _steps_of(inner, plain):
+            yield from _walk(inner, (*path, step), plain)
         elif not isinstance(inner, Part):
             yield (*path, step)
 
 
-def steps_of(value: Any, plain: bool) -> list[tuple[str | int, Any]]:
+def _steps_of(value: Any, plain: bool) -> list[tuple[str | int, Any]]:
     """List what stands in a value, with its name or position; nothing for a leaf."""
     if isinstance(value, Part):
         fields = [(name, getattr(value, name)) for name in value.__struct_fields__]
@@ -145,17 +145,17 @@ def first_misread(opened: Any, message: Any, paths: Iterable[Path]) -> str:
     """
     for path in paths:
         expected, got = follow(message, path), follow(opened, path)
-        if repr(listed(expected)) != repr(listed(got)):
+        if repr(_listed(expected)) != repr(_listed(got)):
             return f"{'.'.join(map(str, path))}: expected {expected!r:.60}, got {got!r:.60}"
     return ""
 
 
-def listed(value: Any) -> Any:
+def _listed(value: Any) -> Any:
     """Give arrays and lazy lists as plain lists."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return list(map(listed, value))
+        return list(map(_listed, value))
     return value
 
 
@@ -267,7 +267,7 @@ class MeanSizes:
 Change = Callable[[bytes], bytes]
 
 
-def compressor(operation: str) -> tuple[Change, Change]:
+def _compressor(operation: str) -> tuple[Change, Change]:
     """Give what compresses and what decompresses.
 
     Args:
@@ -280,7 +280,7 @@ def compressor(operation: str) -> tuple[Change, Change]:
 
 def compression_arm(operation: str, bound: Bound) -> Arm:
     """Give a codec's arm in an operation of compression, not calibrated yet."""
-    compress, decompress = compressor(operation)
+    compress, decompress = _compressor(operation)
     count = len(bound.encoded)
     if operation in ("gzip", "zstd"):
         return Arm(bound.name, compress, bound.encoded, count)
@@ -293,7 +293,7 @@ def not_restored(operation: str, bound: Bound) -> str:
     Returns:
         Which message did not, "" if all did.
     """
-    compress, decompress = compressor(operation)
+    compress, decompress = _compressor(operation)
     wrong = (number for number, data in enumerate(bound.encoded) if decompress(compress(data)) != data)
     return next((f"message {number} did not come back" for number in wrong), "")
 
@@ -349,7 +349,7 @@ class Work:
         elif operation == "read-one":
             yield from ["read-one"] if self.reader else []
         elif operation == "relay":
-            yield from ["relay"] if all(map(has_model, self.messages)) else []
+            yield from ["relay"] if all(map(_has_model, self.messages)) else []
         elif operation != "stream" or self.kind == "ChatChunk":
             yield operation
 
@@ -363,12 +363,12 @@ class Work:
                 yield step
 
 
-def has_model(message: Any) -> bool:
+def _has_model(message: Any) -> bool:
     """Tell whether a message names a model that a gateway can replace."""
-    return isinstance(model_of(message), str)
+    return isinstance(_model_of(message), str)
 
 
-def model_of(message: Any) -> Any:
+def _model_of(message: Any) -> Any:
     """Give a message's model, or that of a document."""
     return message.get("model") if isinstance(message, dict) else getattr(message, "model", UNSET)
 
@@ -383,7 +383,7 @@ def arm_of(operation: str, bound: Bound, work: Work) -> Arm:
         return Arm(name, partial(read_field, codec.open, work.reader), encoded, count)
     if operation in STEPS:
         visits = map(visit_of, work.messages, work.chosen(operation))
-        return Arm(name, partial(read_leaves, codec.open), list(zip(encoded, visits, strict=True)), count)
+        return Arm(name, partial(_read_leaves, codec.open), list(zip(encoded, visits, strict=True)), count)
     if operation == "relay":
         return Arm(name, partial(codec.relay, route=route), encoded, count)
     if operation == "stream":
@@ -420,7 +420,7 @@ def floors_of(operation: str, work: Work) -> list[Arm]:
     return [copy_arm(work.codecs), strings_arm(read)]
 
 
-def read_leaves(opened: Callable[[bytes], Any], item: tuple[bytes, Any]) -> None:
+def _read_leaves(opened: Callable[[bytes], Any], item: tuple[bytes, Any]) -> None:
     """Open a message and read some of its leaves."""
     touch(opened(item[0]), item[1])
 
@@ -450,26 +450,26 @@ def misdone(operation: str, bound: Bound, work: Work) -> str:
         return not_restored(operation, bound)
     if operation == "read-one" and work.reader:
         read = work.reader
-        found = (misread(read(message), read(bound.codec.open(data))) for message, data in pairs)
+        found = (_misread(read(message), read(bound.codec.open(data))) for message, data in pairs)
     elif operation in STEPS:
         chosen = zip(pairs, work.chosen(operation), strict=True)
         found = (first_misread(bound.codec.open(data), message, paths) for (message, data), paths in chosen)
     elif operation == "relay":
-        found = (misrouted(bound.codec, message, data) for message, data in pairs)
+        found = (_misrouted(bound.codec, message, data) for message, data in pairs)
     else:
         return ""
     return next(filter(None, found), "")
 
 
-def misread(expected: Any, got: Any) -> str:
+def _misread(expected: Any, got: Any) -> str:
     """Compare one field, leaf by leaf where it has some."""
-    if steps_of(expected, plain=False):
-        return first_misread(got, expected, walk(expected, (), plain=False))
-    same = repr(listed(expected)) == repr(listed(got))
+    if _steps_of(expected, plain=False):
+        return first_misread(got, expected, _walk(expected, (), plain=False))
+    same = repr(_listed(expected)) == repr(_listed(got))
     return "" if same else f"expected {expected!r:.60}, got {got!r:.60}"
 
 
-def misrouted(codec: Codec, message: Any, data: bytes) -> str:
+def _misrouted(codec: Codec, message: Any, data: bytes) -> str:
     """Compare what a gateway passes on with the message under its new model."""
     expected = to_document(message) | {"model": OTHER_MODEL}
     return first_difference(expected, to_document(codec.decode(codec.relay(data, route))))

@@ -50,7 +50,7 @@ PROTOCOL = 1
 DONE = -1
 
 
-class Turns:
+class _Turns:
     """One worker's place among those that take turns."""
 
     def __init__(self, channel: socket.socket) -> None:
@@ -80,7 +80,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         emit: receives rows, findings and the batches for pyperf.
     """
     with socket.socket(fileno=job["turns"]) as channel:
-        turns = Turns(channel)
+        turns = _Turns(channel)
 
         def watch(record: dict[str, Any]) -> None:
             turns.finished += "batches" in record
@@ -160,14 +160,14 @@ def base_of(place: str) -> Base:
     Raises:
         InterpreterError: there is no Python, or its serlab is too old, or a library that serlab needs is missing.
     """
-    executable = python_in(place)
+    executable = _python_in(place)
     bare = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     bare |= {"PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1"}
     interpreter = Interpreter(executable, bare)
-    status, found = ask(interpreter)
+    status, found = _ask(interpreter)
     if status and UNINSTALLED in found:
         interpreter = Interpreter(executable, {**bare, "PYTHONPATH": str(Path(serlab.__path__[0]).parent)})
-        status, found = ask(interpreter)
+        status, found = _ask(interpreter)
     if status:
         raise InterpreterError(
             f"--base {place}: cannot import what serlab needs: {found}; "
@@ -183,7 +183,7 @@ def base_of(place: str) -> Base:
     return Base(interpreter, {"place": place, **record}, home)
 
 
-def python_in(place: str) -> str:
+def _python_in(place: str) -> str:
     """Find the Python of a virtual environment.
 
     Raises:
@@ -199,7 +199,7 @@ def python_in(place: str) -> str:
     return str(found)
 
 
-def ask(interpreter: Interpreter) -> tuple[int, str]:
+def _ask(interpreter: Interpreter) -> tuple[int, str]:
     """Run the probe.
 
     Returns:
@@ -237,13 +237,13 @@ def run_paired(base: Base, job: dict[str, Any], record: Record, silence_s: float
     arms = Arms(base, job, record)
     deaths: list[WorkerDied] = []
     plays: list[Future[None]] = []
-    players: list[Player] = []
+    players: list[_Player] = []
     with ThreadPoolExecutor(len(ROLES)) as pool, ExitStack() as stack:
-        for role, told in jobs_of(base, job).items():
+        for role, told in _jobs_of(base, job).items():
             here, there = socket.socketpair()
-            players.append(Player(role, stack.enter_context(here)))
-            plays.append(pool.submit(play, arms, role, told, silence_s, there, deaths))
-        hung = conduct(players, Random(f"{job['seed']}/{job['process']}/{job['workload']}"), silence_s)
+            players.append(_Player(role, stack.enter_context(here)))
+            plays.append(pool.submit(_play, arms, role, told, silence_s, there, deaths))
+        hung = _conduct(players, Random(f"{job['seed']}/{job['process']}/{job['workload']}"), silence_s)
     if deaths:
         # The first; the others were given up because of it.
         first = deaths[0]
@@ -255,7 +255,7 @@ def run_paired(base: Base, job: dict[str, Any], record: Record, silence_s: float
         one.result()
 
 
-def play(
+def _play(
     arms: "Arms", role: str, job: dict[str, Any], silence_s: float, channel: socket.socket, deaths: list[WorkerDied]
 ) -> None:
     """Run one worker; when it is gone and that is noted, close its end of the socket."""
@@ -270,7 +270,7 @@ def play(
             deaths.append(WorkerDied(f"{error.reason} ({role})", at, error.passing))
 
 
-def jobs_of(base: Base, job: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _jobs_of(base: Base, job: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Make the three jobs; all get the same documents, which another serlab might build otherwise."""
     documents = job["documents"]
     if documents is None:
@@ -333,7 +333,7 @@ class Arms:
             self.keep({what: found})
 
 
-class Player:
+class _Player:
     """One worker as the one who gives the turns sees it."""
 
     def __init__(self, role: str, channel: socket.socket) -> None:
@@ -373,7 +373,7 @@ class Player:
                 self.channel.recv(16)
 
 
-def conduct(players: list[Player], random: Random, silence_s: float) -> Player | None:
+def _conduct(players: list[_Player], random: Random, silence_s: float) -> _Player | None:
     """Give the workers their turns, those first that are behind, until all are done or one is gone.
 
     Args:
@@ -384,7 +384,7 @@ def conduct(players: list[Player], random: Random, silence_s: float) -> Player |
     Returns:
         A worker that hung; None if none did.
     """
-    at: Player | None = None
+    at: _Player | None = None
     try:
         for player in players:
             # Starting takes as long as it takes; of one that died the channel is closed.

@@ -76,10 +76,10 @@ def known_outcome(codec: str, kind: str, message: Any, document: Any, limits: Li
     Raises:
         PassingError: the outcome is not known, for want of memory.
     """
-    return require_known(check(codec, kind, message, document, limits))
+    return _require_known(check(codec, kind, message, document, limits))
 
 
-def require_known(outcome: Outcome) -> Outcome:
+def _require_known(outcome: Outcome) -> Outcome:
     """Give an outcome.
 
     Raises:
@@ -116,10 +116,10 @@ class Item(NamedTuple):
     reason: str
 
 
-def built_in(name: str, seed: int) -> Iterator[Item]:
+def _built_in(name: str, seed: int) -> Iterator[Item]:
     """Give a built-in workload's bodies."""
     for line, document in enumerate(workloads.documents(name, seed), 1):
-        yield item(name, line, workloads.kind(name), document)
+        yield _item(name, line, workloads.kind(name), document)
 
 
 def recorded(
@@ -146,14 +146,14 @@ def recorded(
     try:
         longest = longest_line(max_body_mb)
         for body in read(file, strict=strict, on_error=on_error, on_hint=on_hint, name=name, longest=longest):
-            yield item(body.file, body.line, body.kind, body.document)
+            yield _item(body.file, body.line, body.kind, body.document)
     except CorpusError as error:
         if strict:
             raise
         on_error(error)
 
 
-def item(file: str, line: int, kind: str, document: Any) -> Item:
+def _item(file: str, line: int, kind: str, document: Any) -> Item:
     """Make a body's message; a document that cannot become one is refused by every codec."""
     try:
         return Item(file, line, kind, document, from_document(kind, document), "")
@@ -161,7 +161,7 @@ def item(file: str, line: int, kind: str, document: Any) -> Item:
         return Item(file, line, kind, document, None, str(error))
 
 
-def check_item(codec: str, body: Item, limits: Limits = DEFAULT_LIMITS) -> Outcome:
+def _check_item(codec: str, body: Item, limits: Limits = DEFAULT_LIMITS) -> Outcome:
     """Send a body through a codec."""
     if body.reason:
         return Outcome("refused", body.reason, b"")
@@ -182,7 +182,7 @@ def weigh(
         The sizes with file, line, kind and codec; or None and why there are none.
     """
     for codec in codecs:
-        outcome = check_item(codec, body, limits)
+        outcome = _check_item(codec, body, limits)
         if outcome.outcome == "equal":
             place = {"file": body.file, "line": body.line, "kind": body.kind, "codec": codec}
             yield {**place, **sizes(outcome.data)}, ""
@@ -190,7 +190,7 @@ def weigh(
             yield None, f"{body.file}:{body.line}: {outcome.outcome}: {outcome.reason}"
 
 
-class Group:
+class _Group:
     """Bodies that the same codecs refused or changed.
 
     Attributes:
@@ -220,7 +220,7 @@ class Tally:
         self.outcomes: dict[str, Counter[str]] = {}
         self.first: dict[tuple[str, str], str] = {}
         self.bodies = 0
-        self.groups: dict[frozenset[str], Group] = {}
+        self.groups: dict[frozenset[str], _Group] = {}
 
     def add(self, body: Item, outcomes: Mapping[str, Outcome], size: bool) -> None:
         """Count a body in."""
@@ -230,7 +230,7 @@ class Tally:
             if outcome.outcome != "equal":
                 self.first.setdefault((codec, outcome.outcome), f"{body.file}:{body.line}: {outcome.reason}")
         failing = frozenset(name for name, one in outcomes.items() if one.outcome in ("refused", "changed"))
-        group = self.groups.setdefault(failing, Group())
+        group = self.groups.setdefault(failing, _Group())
         if failing:
             group.numbers.append(self.bodies)
         for codec, outcome in outcomes.items():
@@ -268,30 +268,30 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     """
     tallies: dict[str, Tally] = {}
     # A kind that came into the file after the run was planned has no name.
-    for body in (body for body in items_of(job, emit) if body.kind in job["workloads"]):
+    for body in (body for body in _items_of(job, emit) if body.kind in job["workloads"]):
         outcomes = {}
         for codec in job["codecs"][body.kind]:
             emit({"at": codec})
-            outcomes[codec] = require_known(check_item(codec, body, limits_of(job)))
+            outcomes[codec] = _require_known(_check_item(codec, body, limits_of(job)))
         tallies.setdefault(body.kind, Tally()).add(body, outcomes, job["size"])
     for kind, tally in tallies.items():
-        emit_tally({"workload": job["workloads"][kind], "kind": kind}, tally, emit)
+        _emit_tally({"workload": job["workloads"][kind], "kind": kind}, tally, emit)
 
 
-def items_of(job: dict[str, Any], emit: Emit) -> Iterator[Item]:
+def _items_of(job: dict[str, Any], emit: Emit) -> Iterator[Item]:
     """Give a job's bodies; lines that cannot be read become findings."""
     if job["file"] is None:
-        return built_in(job["unit"], job["seed"])
+        return _built_in(job["unit"], job["seed"])
     return recorded(
         job["file"],
         False,
-        partial(report_line, emit, job["unit"], Counter()),
+        partial(_report_line, emit, job["unit"], Counter()),
         name=job["name"],
         max_body_mb=job["max_body_mb"],
     )
 
 
-def report_line(emit: Emit, unit: str, seen: Counter[str], error: CorpusError) -> None:
+def _report_line(emit: Emit, unit: str, seen: Counter[str], error: CorpusError) -> None:
     """Turn an unreadable line into a finding, up to a number of lines."""
     seen[unit] += 1
     if seen[unit] <= MOST_LINES:
@@ -300,7 +300,7 @@ def report_line(emit: Emit, unit: str, seen: Counter[str], error: CorpusError) -
         emit(finding({"workload": unit}, "", "unreadable", "more lines; `serlab check` counts them"))
 
 
-def emit_tally(job: dict[str, Any], tally: Tally, emit: Emit) -> None:
+def _emit_tally(job: dict[str, Any], tally: Tally, emit: Emit) -> None:
     """Send how the bodies fared in each codec, and the sizes of those that all measured codecs carry."""
     left_out = tally.left_out
     if left_out:
@@ -380,7 +380,7 @@ class Report:
         if isinstance(body.message, Message):
             self.weigh_extra(body)
         for codec, counts in self.codecs.items():
-            outcome = check_item(codec, body, self.limits)
+            outcome = _check_item(codec, body, self.limits)
             counts[outcome.outcome] += 1
             if outcome.outcome in ("refused", "changed") and counts[outcome.outcome] <= MOST_FINDINGS:
                 place = {"codec": codec, "outcome": outcome.outcome, "file": body.file, "line": body.line}
@@ -434,10 +434,10 @@ def json_size(value: Any) -> int:
     try:
         return len(msgspec.json.encode(value))
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return walked_size(value)
+        return _walked_size(value)
 
 
-def walked_size(value: Any) -> int:
+def _walked_size(value: Any) -> int:
     """Count the bytes of a value as compact ASCII JSON, level by level, however deep it is nested."""
     size, open_ = 0, [value]
     while open_:
@@ -469,7 +469,7 @@ def bodies_of(
     """
     corpora = [given(file) for file in dict.fromkeys(files)]
     for name in workloads:
-        yield from built_in(name, seed)
+        yield from _built_in(name, seed)
     for corpus in corpora:
         before, empty = report.unreadable_lines, True
         told = (report.cannot_read, report.hints.append)

@@ -227,7 +227,7 @@ def make_plan(options: Options) -> Plan:
     wire.chosen(options.experiments)
     codecs = chosen_codecs(options.codecs)
     effort = EFFORTS[options.effort]
-    named = () if options.corpora and not options.workloads else options.workloads or default_workloads(options)
+    named = () if options.corpora and not options.workloads else options.workloads or _default_workloads(options)
     sources = {name: Source(name, workloads.kind(name), None) for name in dict.fromkeys(named)}
     corpora = scan(
         options.corpora, effort.sample_bodies, effort.sample_bytes, options.seed, options.strict, options.max_body_mb
@@ -235,11 +235,11 @@ def make_plan(options: Options) -> Plan:
     for corpus in corpora.values():
         sources |= {name: Source(name, kind, corpus) for kind, name in corpus.workloads().items()}
     plan = Plan(options, codecs, corpora, sources)
-    check_taken(plan)
+    _check_taken(plan)
     return plan
 
 
-def check_taken(plan: Plan) -> None:
+def _check_taken(plan: Plan) -> None:
     """Refuse an experiment that was asked for where no message of the run is of a kind that it takes.
 
     Raises:
@@ -256,7 +256,7 @@ def check_taken(plan: Plan) -> None:
             )
 
 
-def default_workloads(options: Options) -> Iterable[str]:
+def _default_workloads(options: Options) -> Iterable[str]:
     """Give what is measured where nothing is named: all workloads, a selection for load or the wire alone."""
     if WIRE in options.parts and {*options.parts} <= {WIRE, "size"}:
         return wire.defaults(options.experiments)

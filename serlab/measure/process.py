@@ -55,7 +55,7 @@ def read_mark(descriptor: int) -> str:
     return os.pread(descriptor, SIZE, 0).rstrip(b"\0").decode("utf-8", "replace")
 
 
-def read_beat(descriptor: int) -> bytes:
+def _read_beat(descriptor: int) -> bytes:
     """Read what changes with every mark."""
     return os.pread(descriptor, BEAT_SIZE, SIZE)
 
@@ -67,13 +67,13 @@ def open_mark(descriptor: int | None) -> Mark:
     shared, beats = mmap(descriptor, SIZE + BEAT_SIZE), count(1)
 
     def mark(name: str) -> None:
-        shared[:] = padded(name) + next(beats).to_bytes(BEAT_SIZE, "little")
+        shared[:] = _padded(name) + next(beats).to_bytes(BEAT_SIZE, "little")
 
     return mark
 
 
 @cache
-def padded(name: str) -> bytes:
+def _padded(name: str) -> bytes:
     """Fill a name up to the size of a mark."""
     return name.encode()[:SIZE].ljust(SIZE, b"\0")
 
@@ -108,13 +108,13 @@ def is_passing(error: BaseException) -> bool:
     for _ in range(LONGEST_CHAIN):
         if seen is None:
             break
-        if is_machines(seen):
+        if _is_machines(seen):
             return True
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return False
 
 
-def is_machines(error: BaseException) -> bool:
+def _is_machines(error: BaseException) -> bool:
     """Tell whether this very error is the machine's."""
     if isinstance(error, OSError) and error.errno in SCARCE:
         return True
@@ -184,46 +184,46 @@ def run_worker(
         WorkerDied: it died, hung or reported a failure.
     """
     at, finished = "", False
-    interpreter = interpreter or Interpreter(sys.executable, environment())
+    interpreter = interpreter or Interpreter(sys.executable, _environment())
     with (
         Scratch() as folder,
         TemporaryFile() as complaints,
         shared_mark() as mark,
-        started(complaints, with_temporary(interpreter, folder), (*descriptors, mark)) as process,
+        _started(complaints, _with_temporary(interpreter, folder), (*descriptors, mark)) as process,
     ):
-        send(process, {"memory_bytes": physical_memory(), **job, "mark": mark})
+        _send(process, {"memory_bytes": physical_memory(), **job, "mark": mark})
         try:
             pulse = Pulse(process.pid, mark)
             for line in lines(process, silence_s, pulse.changed):
                 pulse.started = True
                 pulse.changed()
-                sent = parse(line, at)
+                sent = _parse(line, at)
                 at = sent.get("at", at)
                 finished = finished or "done" in sent
                 if "failed" in sent:
-                    raise WorkerDied(sent["failed"], read_mark(mark) or at, is_passing_failure(sent))
+                    raise WorkerDied(sent["failed"], read_mark(mark) or at, _is_passing_failure(sent))
                 record(sent)
         except TimeoutError as error:
             raise WorkerDied(str(error), read_mark(mark) or at, is_stopped(process.pid)) from error
-        status, said = process.wait(), last_line(complaints)
+        status, said = process.wait(), _last_line(complaints)
         passing = is_passing_end(status, said)
         # One that had sent everything before a signal came has lost nothing.
         if not finished or (status and not passing):
-            raise WorkerDied(f"{ending(status)}{said}", read_mark(mark) or at, passing)
+            raise WorkerDied(f"{_ending(status)}{said}", read_mark(mark) or at, passing)
 
 
-def with_temporary(interpreter: Interpreter, folder: Path) -> Interpreter:
+def _with_temporary(interpreter: Interpreter, folder: Path) -> Interpreter:
     """Let a worker and its children keep their temporary files in a folder that goes with it, however it ends."""
     return interpreter._replace(environment={**interpreter.environment, "TMPDIR": str(folder)})
 
 
-def is_passing_failure(sent: dict[str, Any]) -> bool:
+def _is_passing_failure(sent: dict[str, Any]) -> bool:
     """Tell whether the failure that a worker reports is no codec's; an older serlab's worker does not say so itself."""
     return bool(sent.get("passing", any(word in sent["failed"] for word in MEMORY_WORDS)))
 
 
 @contextmanager
-def started(
+def _started(
     complaints: IO[bytes], interpreter: Interpreter, descriptors: tuple[int, ...]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker in a process group of its own, and leave none of the group behind."""
@@ -249,7 +249,7 @@ def started(
                     pipe.close()
 
 
-def environment() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """Fix the hash seed, and let the worker find the package that this process runs, and nothing where it stands."""
     given = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1"}
     # An empty entry is the current folder.
@@ -260,7 +260,7 @@ def environment() -> dict[str, str]:
     return given
 
 
-def send(process: subprocess.Popen[bytes], job: dict[str, Any]) -> None:
+def _send(process: subprocess.Popen[bytes], job: dict[str, Any]) -> None:
     """Hand over the job; a worker that is already dead is noticed when it is read from."""
     assert process.stdin
     with suppress(BrokenPipeError):
@@ -286,26 +286,26 @@ class Pulse:
         self.pid = pid
         self.mark = mark
         self.started = False
-        self.seen = (read_beat(mark), cpu_ticks(pid))
+        self.seen = (_read_beat(mark), cpu_ticks(pid))
 
     def changed(self) -> bool:
         """Tell whether it has gone on since this was asked last."""
-        before, self.seen = self.seen, (read_beat(self.mark), 0 if self.started else cpu_ticks(self.pid))
+        before, self.seen = self.seen, (_read_beat(self.mark), 0 if self.started else cpu_ticks(self.pid))
         return before != self.seen
 
 
 def cpu_ticks(pid: int) -> int:
     """Read how long a process has used a processor; 0 where the system does not tell."""
-    fields = stat_of(pid)
+    fields = _stat_of(pid)
     return int(fields[11]) + int(fields[12]) if fields else 0
 
 
 def is_stopped(pid: int) -> bool:
     """Tell whether a process was stopped by a signal or a debugger; False where the system does not tell."""
-    return stat_of(pid)[:1] in (["T"], ["t"])
+    return _stat_of(pid)[:1] in (["T"], ["t"])
 
 
-def stat_of(pid: int) -> list[str]:
+def _stat_of(pid: int) -> list[str]:
     """Read the fields of a process from its state on; none where the system does not tell.
 
     Source: proc(5), `stat`; the name before them may hold spaces and parentheses.
@@ -348,7 +348,7 @@ def lines(
             yield from whole
 
 
-def parse(line: bytes, at: str) -> dict[str, Any]:
+def _parse(line: bytes, at: str) -> dict[str, Any]:
     """Read one record."""
     try:
         sent: dict[str, Any] = json.loads(line)
@@ -357,7 +357,7 @@ def parse(line: bytes, at: str) -> dict[str, Any]:
     return sent
 
 
-def ending(status: int) -> str:
+def _ending(status: int) -> str:
     """Say how a process ended."""
     if status >= 0:
         return f"worker ended with status {status}"
@@ -365,7 +365,7 @@ def ending(status: int) -> str:
     return f"worker killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
 
 
-def last_line(complaints: IO[bytes]) -> str:
+def _last_line(complaints: IO[bytes]) -> str:
     """Quote the last line that a worker wrote to standard error."""
     complaints.seek(0, os.SEEK_END)
     complaints.seek(max(0, complaints.tell() - 2000))

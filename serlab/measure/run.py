@@ -48,17 +48,17 @@ WHOLE_OPERATIONS = ("time", WIRE)
 """Parts whose workers send all rows of an operation before those of the next, so that those are complete."""
 
 
-def finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) -> Finished:
+def _finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) -> Finished:
     """Measure one cell; again after a death, and without a codec that goes on dying."""
-    waiting = blocked(plan, cell, journal)
-    lost = [Finished(cell.key, [], [held(cell, source, name) for name in sorted(waiting)
-                                    for source in sources_of(plan, cell)], [])]  # fmt: skip
+    waiting = _blocked(plan, cell, journal)
+    lost = [Finished(cell.key, [], [_held(cell, source, name) for name in sorted(waiting)
+                                    for source in _sources_of(plan, cell)], [])]  # fmt: skip
     without, deaths, own = set(waiting), Counter[str](), Counter[str]()
     while True:
         collector = Collector(cell, run)
         job = job_of(plan, cell, journal, without) | {"folder": str(directory)}
         if "" in waiting or not any(job["codecs"]):
-            return merge(cell, lost)
+            return _merge(cell, lost)
         try:
             if plan.options.base and cell.part == "time":
                 run_paired(base_of(plan.options.base), job, collector.record, plan.options.time_limit_s)
@@ -71,44 +71,44 @@ def finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) 
             if own[codec] < OWN_TRIES and deaths[codec] < TRIES:
                 continue
             outcome = FAILED if codec and own[codec] >= OWN_TRIES else UNMEASURED
-            lost.append(loss(plan, cell, run, error, outcome, deaths[codec]))
+            lost.append(_loss(plan, cell, run, error, outcome, deaths[codec]))
             if codec and codec not in without:
                 without.add(codec)
                 continue
             collector.keep_finished()
-        return merge(cell, [*lost, collector.finished()])
+        return _merge(cell, [*lost, collector.finished()])
 
 
-def is_open(plan: Plan, cell: Cell, journal: Journal) -> bool:
+def _is_open(plan: Plan, cell: Cell, journal: Journal) -> bool:
     """Tell whether a cell is still to be measured: it is not there, or lacks what can be measured now."""
     before = journal.cells.get(cell.key)
-    return before is None or bool(unmeasured(before) - blocked(plan, cell, journal))
+    return before is None or bool(_unmeasured(before) - _blocked(plan, cell, journal))
 
 
-def unmeasured(cell: Finished) -> set[str]:
+def _unmeasured(cell: Finished) -> set[str]:
     """Name the codecs that trouble kept from being measured in a cell; "" for none of them in particular."""
     lost = (one for one in cell.findings if one.get("outcome") == UNMEASURED)
     return {str(one.get("codec", "")).removesuffix(BASE) for one in lost}
 
 
-def blocked(plan: Plan, cell: Cell, journal: Journal) -> set[str]:
+def _blocked(plan: Plan, cell: Cell, journal: Journal) -> set[str]:
     """Name the codecs that a cell has to do without, since they stayed unmeasured where it builds upon."""
-    sources = {source.workload for source in sources_of(plan, cell)}
+    sources = {source.workload for source in _sources_of(plan, cell)}
     found: set[str] = set()
     for other in plan.iterate():
         if other == cell:
             break
         before = journal.cells.get(other.key)
-        if before is None or not (here := unmeasured(before)):
+        if before is None or not (here := _unmeasured(before)):
             continue
         if other.part == "parity" and cell.part != "parity":
-            found |= here if sources & {source.workload for source in sources_of(plan, other)} else set()
+            found |= here if sources & {source.workload for source in _sources_of(plan, other)} else set()
         elif (other.part, other.unit) == (cell.part, cell.unit):
             found |= here - {""}
     return found
 
 
-def merge(cell: Cell, parts: list[Finished]) -> Finished:
+def _merge(cell: Cell, parts: list[Finished]) -> Finished:
     """Put together what the attempts at a cell brought."""
     rows = [row for part in parts for row in part.rows]
     findings = [finding for part in parts for finding in part.findings]
@@ -131,7 +131,7 @@ class Collector:
     def record(self, sent: dict[str, Any]) -> None:
         """Take one record in."""
         if "row" in sent:
-            self.rows.append(row_of(self.run, self.cell.process, sent["row"]))
+            self.rows.append(_row_of(self.run, self.cell.process, sent["row"]))
         elif "finding" in sent:
             self.findings.append({"part": self.cell.part, **sent["finding"]})
         elif "left_out" in sent:
@@ -154,7 +154,7 @@ class Collector:
         return Finished(self.cell.key, self.rows, self.findings, self.batches, self.left_out)
 
 
-def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
+def _row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
     """Complete a worker's row with what the worker does not know."""
     version = fields.get("codec_version")
     if version is None:
@@ -162,9 +162,9 @@ def row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
     return Row(**{**fields, "run": run, "process": process, "codec_version": version})
 
 
-def loss(plan: Plan, cell: Cell, run: str, error: WorkerDied, outcome: str, deaths: int) -> Finished:
+def _loss(plan: Plan, cell: Cell, run: str, error: WorkerDied, outcome: str, deaths: int) -> Finished:
     """Record whom the deaths of a worker cost its figures, on each workload of the cell; "" stands for all codecs."""
-    sources = sources_of(plan, cell)
+    sources = _sources_of(plan, cell)
     reason = f"{cell.key}: {error}" + (f" ({deaths} times)" if deaths > 1 else "")
     found = {"codec": error.at, "outcome": outcome, "reason": reason}
     findings = [{"part": cell.part, "workload": source.workload, **found} for source in sources]
@@ -172,16 +172,16 @@ def loss(plan: Plan, cell: Cell, run: str, error: WorkerDied, outcome: str, deat
         {"workload": source.workload, "message": source.kind, "codec": error.at} for source in sources if error.at
     ]
     count = {"operation": "parity", "metric": outcome, "unit": "bodies", "value": 1}
-    return Finished(cell.key, [row_of(run, cell.process, {**place, **count}) for place in fields], findings, [])
+    return Finished(cell.key, [_row_of(run, cell.process, {**place, **count}) for place in fields], findings, [])
 
 
-def held(cell: Cell, source: Source, codec: str) -> dict[str, Any]:
+def _held(cell: Cell, source: Source, codec: str) -> dict[str, Any]:
     """Record that a codec is not measured, since it stayed unmeasured before."""
     reason = f"{codec or 'all codecs'}: left out, since unmeasured in an earlier part"
     return {"part": cell.part, "workload": source.workload, "codec": codec, "outcome": UNMEASURED, "reason": reason}
 
 
-def sources_of(plan: Plan, cell: Cell) -> list[Source]:
+def _sources_of(plan: Plan, cell: Cell) -> list[Source]:
     """List the workloads of a cell: one, or for the parity of a corpus one for each kind in it."""
     if cell.part == "parity" and cell.unit in plan.corpora:
         return [source for source in plan.sources.values() if source.corpus is plan.corpora[cell.unit]]
@@ -195,8 +195,8 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
     job |= {"gc": options.gc, "pin": options.pin, "flamegraph": options.flamegraph}
     job |= {"memory_bytes": options.memory_limit_mb * 10**6} if options.memory_limit_mb else {}
     job |= {"max_body_mb": options.max_body_mb}
-    sources = sources_of(plan, cell)
-    chosen = {source.kind: keep(plan.codecs_for(source.kind, cell.part), without) for source in sources}
+    sources = _sources_of(plan, cell)
+    chosen = {source.kind: _keep(plan.codecs_for(source.kind, cell.part), without) for source in sources}
     if cell.part == "parity":
         corpus = sources[0].corpus
         places = {source.kind: source.workload for source in sources}
@@ -204,7 +204,7 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
         file = {"file": corpus.given.path, "name": corpus.given.file} if corpus else {"file": None}
         return job | file | {"workloads": places, "codecs": chosen, "size": size}
     source = sources[0]
-    able = keep(chosen[source.kind], without | unable(journal, source.workload))
+    able = _keep(chosen[source.kind], without | unable(journal, source.workload))
     job |= {
         "experiment": cell.experiment,
         "workload": source.workload,
@@ -216,7 +216,7 @@ def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[
     return job | {"operations": plan.effort.operations, "baseline": baseline, "effort": plan.effort._asdict()}
 
 
-def keep(names: list[str], without: set[str]) -> list[str]:
+def _keep(names: list[str], without: set[str]) -> list[str]:
     """Leave out what is not to be measured."""
     return [name for name in names if name not in without]
 
@@ -254,17 +254,17 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
     runs: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         for batches in cell.pyperf:
-            runs[batches["codec"]][batches["name"]].append(run_of(batches, directory))
+            runs[batches["codec"]][batches["name"]].append(_run_of(batches, directory))
     written, taken = [], set[str]()
     for codec, benchmarks in sorted(runs.items()):
         name = codec.replace(BASE, "-base").replace(CONTROL, "-control").replace(": ", "-")
         taken.add(name := file_name(name, taken))
         suite = pyperf.BenchmarkSuite([pyperf.Benchmark(benchmark) for benchmark in benchmarks.values()])
-        written.append(write_inside(directory, f"{FOLDER}/{name}.json", suite_bytes(suite)))
+        written.append(write_inside(directory, f"{FOLDER}/{name}.json", _suite_bytes(suite)))
     return written
 
 
-def run_of(batches: dict[str, Any], directory: Path) -> Any:
+def _run_of(batches: dict[str, Any], directory: Path) -> Any:
     """Make a pyperf run of one worker's batches.
 
     Raises:
@@ -282,7 +282,7 @@ def run_of(batches: dict[str, Any], directory: Path) -> Any:
         ) from error
 
 
-def suite_bytes(suite: Any) -> bytes:
+def _suite_bytes(suite: Any) -> bytes:
     """Write a suite as JSON; pyperf takes a text stream."""
     stream = io.StringIO()
     suite.dump(stream)
@@ -314,22 +314,22 @@ def measure(plan: Plan, directory: Path, resume: bool, progress: Progress) -> pd
     """
     plan.check_installed()
     with locked(directory):
-        record = begin(plan, directory, resume)
+        record = _begin(plan, directory, resume)
         journal = Journal(directory)
         for cell in plan.cells():
-            if is_open(plan, cell, journal):
+            if _is_open(plan, cell, journal):
                 # Its results would be those of the run before, until the new ones are written.
                 (directory / PARQUET).unlink(missing_ok=True)
-                keep_better(journal, finish(plan, cell, record["run"], journal, directory))
+                _keep_better(journal, _finish(plan, cell, record["run"], journal, directory))
             progress(cell)
         write_suites(directory, journal.cells.values())
         return write_results(directory, journal.cells.values())
 
 
-def keep_better(journal: Journal, found: Finished) -> None:
+def _keep_better(journal: Journal, found: Finished) -> None:
     """Write a cell down, unless trouble cost it more than it had cost the one that was there."""
     before = journal.cells.get(found.key)
-    if before is None or not unmeasured(found) or len(found.rows) >= len(before.rows):
+    if before is None or not _unmeasured(found) or len(found.rows) >= len(before.rows):
         journal.append(found)
 
 
@@ -349,7 +349,7 @@ def locked(directory: Path) -> Iterator[None]:
         raise ResultsError(f"{directory}: cannot be written: {error.strerror}") from error
 
 
-def begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
+def _begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
     """Write the environment of a new run, or check that a stopped one may go on here."""
     refuse_folder(directory, resume)
     record = environment(plan)

@@ -33,7 +33,7 @@ class Mode(NamedTuple):
 
 
 @dataclass(slots=True)
-class Arm:
+class _Arm:
     """A codec or a floor in an operation and a mode.
 
     Attributes:
@@ -81,45 +81,45 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/throughput")
     emit({"at": ""})
     with Crew({**job, "codecs": able, "operations": operations}, usable_cores()) as crew:
-        arms = [arm for operation in operations for arm in arms_of(job, crew, operation, sizes, len(messages), emit)]
+        arms = [arm for operation in operations for arm in _arms_of(job, crew, operation, sizes, len(messages), emit)]
         for _ in range(windows(job["effort"])):
             random.shuffle(arms)
             for arm in arms:
-                emit({"at": codec_of(arm.codec)})
-                arm.rates.append(one_window(crew, arm))
+                emit({"at": _codec_of(arm.codec)})
+                arm.rates.append(_one_window(crew, arm))
     for arm in sorted(arms, key=lambda arm: (arm.operation, arm.mode.name, arm.codec)):
-        emit_arm(job, arm, emit)
+        _emit_arm(job, arm, emit)
 
 
-def codec_of(name: str) -> str:
+def _codec_of(name: str) -> str:
     """Name the codec that a failure costs; a floor's would cost all."""
     return "" if name in (RELEASES, HOLDS) else name.removesuffix(CONTROL)
 
 
-def arms_of(
+def _arms_of(
     job: dict[str, Any], crew: Crew, operation: str, sizes: dict[str, float], messages: int, emit: Emit
-) -> list[Arm]:
+) -> list[_Arm]:
     """Calibrate each codec in each mode; the baseline enters twice, and the floors join."""
     arms = []
     control = [job["baseline"] + CONTROL] if job["baseline"] in sizes else []
     for name in (*sizes, *control, RELEASES, HOLDS):
-        emit({"at": codec_of(name)})
-        count = messages if codec_of(name) else 1
-        size = sizes.get(codec_of(name), 0.0)
-        elapsed = min(batch_ns(crew, Order(name, operation)) for _ in range(2))
+        emit({"at": _codec_of(name)})
+        count = messages if _codec_of(name) else 1
+        size = sizes.get(_codec_of(name), 0.0)
+        elapsed = min(_batch_ns(crew, Order(name, operation)) for _ in range(2))
         loops = max(1, round(LEAST_BATCH_NS / elapsed))
         length = max(window_ns(job["effort"]), 2 * loops * elapsed)
-        arms += [Arm(name, operation, mode, count, size, loops, length) for mode in modes(usable_cores())]
+        arms += [_Arm(name, operation, mode, count, size, loops, length) for mode in modes(usable_cores())]
     return arms
 
 
-def batch_ns(crew: Crew, order: Order) -> int:
+def _batch_ns(crew: Crew, order: Order) -> int:
     """Time one pass in every process, which also warms them up; the first one's time counts."""
     marks = crew.run(order, len(crew.pipes))[0]
     return max(1, marks[-1] - marks[0])
 
 
-def one_window(crew: Crew, arm: Arm) -> float:
+def _one_window(crew: Crew, arm: _Arm) -> float:
     """Load the machine for one window; for a longer one where a process began only when the others were done.
 
     Returns:
@@ -137,7 +137,7 @@ def one_window(crew: Crew, arm: Arm) -> float:
     raise PassingError(f"{arm.mode.name}: never at work at the same time in {TRIES} windows; the machine is too busy")
 
 
-def emit_arm(job: dict[str, Any], arm: Arm, emit: Emit) -> None:
+def _emit_arm(job: dict[str, Any], arm: _Arm, emit: Emit) -> None:
     """Send an arm's figures: the median over its windows."""
     operation, rate = f"{arm.operation}/{arm.mode.name}", median(arm.rates)
     emit(row(job, arm.codec, operation, "rate", "messages/s", rate))

@@ -36,34 +36,34 @@ async def ticked(lags: list[int], handle: Callable[[Any], Any], items: list[Any]
         How many a second were done.
     """
     begin = perf_counter_ns()
-    ticker = asyncio.create_task(tick(lags))
-    elapsed = await feed(handle, items, per_s)
-    await until(max(begin + len(items) * 10**9 // per_s, perf_counter_ns() + 2 * TICK_NS))
+    ticker = asyncio.create_task(_tick(lags))
+    elapsed = await _feed(handle, items, per_s)
+    await _until(max(begin + len(items) * 10**9 // per_s, perf_counter_ns() + 2 * TICK_NS))
     ticker.cancel()
     return min(per_s, len(items) * 1e9 / elapsed)
 
 
-async def tick(lags: list[int]) -> None:
+async def _tick(lags: list[int]) -> None:
     """Note how late the loop is, once for every tick that was due, until cancelled."""
     due = perf_counter_ns() + TICK_NS
     while True:
-        await until(due)
+        await _until(due)
         now = perf_counter_ns()
         while due <= now:
             lags.append(now - due)
             due += TICK_NS
 
 
-async def feed(handle: Callable[[Any], Any], items: list[Any], per_s: int) -> int:
+async def _feed(handle: Callable[[Any], Any], items: list[Any], per_s: int) -> int:
     """Hand out one body after another at the stated rate and wait for all; give the nanoseconds until the last."""
     begin = perf_counter_ns()
     async with asyncio.TaskGroup() as group:
         for number, item in enumerate(items):
-            await until(begin + number * 10**9 // per_s)
+            await _until(begin + number * 10**9 // per_s)
             group.create_task(handle(item))
     return perf_counter_ns() - begin
 
 
-async def until(due: int) -> None:
+async def _until(due: int) -> None:
     """Sleep until a time on the machine's clock; where it is past, let the others on the loop go first."""
     await asyncio.sleep(max(0, due - perf_counter_ns()) / 1e9)

@@ -43,18 +43,18 @@ def run(job: dict[str, Any], emit: Emit, turn: Turn | None = None) -> None:
     work = Work(job["kind"], messages, codecs, job["seed"])
     settle_gc(job["gc"])
     random = Random(f"{job['seed']}/{job['process']}/{job['workload']}")
-    mark = marker(job)
+    mark = _marker(job)
     emit({"metadata": metadata(job["gc"])})
     for operation in (name for wanted in job["operations"] for name in work.names(wanted)):
-        arms, same = arms_of(job, operation, work, emit)
+        arms, same = _arms_of(job, operation, work, emit)
         for name, values in interleave(arms, random, mark, turn).items():
             for codec in (name, *same.get(name, ())):
                 emit(row(job, codec, operation, "time", "ns", median(values)))
-                record = {"codec": codec, "operation": operation, "loops": loops_of(arms, name), "values": values}
+                record = {"codec": codec, "operation": operation, "loops": _loops_of(arms, name), "values": values}
                 emit({"batches": record})
 
 
-def marker(job: dict[str, Any]) -> Mark:
+def _marker(job: dict[str, Any]) -> Mark:
     """Give the function that notes whose batch comes next, by the codec's own name; a floor's death is nobody's."""
     mark = open_mark(job.get("mark"))
     return lambda name: mark("" if name.startswith(FLOOR) else name.removesuffix(CONTROL))
@@ -71,15 +71,15 @@ def carries(job: dict[str, Any], name: str, messages: list[Any], emit: Emit) -> 
     return True
 
 
-def arms_of(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> tuple[list[Arm], dict[str, list[str]]]:
+def _arms_of(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> tuple[list[Arm], dict[str, list[str]]]:
     """Prepare and calibrate each codec and the floors; the baseline enters twice, under two names.
 
     Returns:
         The arms, and for each the other codecs that its figure stands for: in compression those that write the same.
     """
-    able = list(does_right(job, operation, work, emit))
+    able = list(_does_right(job, operation, work, emit))
     same = twins(able) if operation in COMPRESSION else {}
-    effort = effort_of(job["effort"], operation)
+    effort = _effort_of(job["effort"], operation)
     arms = []
     for bound in (bound for bound in able if bound.name in same or not same):
         arm = calibrate(effort, arm_of(operation, bound, work))
@@ -90,13 +90,13 @@ def arms_of(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> tupl
     return arms + [calibrate(effort, arm) for arm in floors_of(operation, work) if arms], same
 
 
-def effort_of(effort: dict[str, int], operation: str) -> dict[str, int]:
+def _effort_of(effort: dict[str, int], operation: str) -> dict[str, int]:
     """Give compression its share of the time."""
     share = COMPRESSION_SHARE if operation in COMPRESSION else 1.0
     return effort | {"arm_ns": round(effort["arm_ns"] * share)}
 
 
-def does_right(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> Iterator[Bound]:
+def _does_right(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> Iterator[Bound]:
     """Give the codecs that do an operation as they should; what another does becomes a finding."""
     for bound in (bound for bound in work.codecs if has_stage(operation, bound.codec)):
         emit({"at": bound.name})
@@ -111,7 +111,7 @@ def does_right(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> I
             emit(finding(job, bound.name, outcome, f"{bound.name}: {operation}: {wrong}"))
 
 
-def loops_of(arms: list[Arm], name: str) -> list[int]:
+def _loops_of(arms: list[Arm], name: str) -> list[int]:
     """Give an arm's passes and the messages in a pass."""
     arm = next(arm for arm in arms if arm.name == name)
     return [arm.loops, arm.messages]

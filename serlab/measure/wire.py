@@ -190,17 +190,17 @@ def check_installed(names: Iterable[str]) -> None:
     """
     for name in names:
         for module in EXPERIMENTS[name].needs:
-            if not is_installed(module):
-                raise MissingPackageError(f"serlab wire {name} needs {package_of(module)}: {INSTALL}{spared(module)}")
+            if not _is_installed(module):
+                raise MissingPackageError(f"serlab wire {name} needs {package_of(module)}: {INSTALL}{_spared(module)}")
 
 
-def spared(module: str) -> str:
+def _spared(module: str) -> str:
     """Name the experiments that do without a module."""
     others = [name for name, one in EXPERIMENTS.items() if module not in one.needs]
     return f" (without it: serlab wire {' '.join(others)})" if others else ""
 
 
-def is_installed(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     """Tell whether a module can be imported; it is not imported here."""
     return util.find_spec(module) is not None
 
@@ -213,7 +213,7 @@ def package_of(module: str) -> str:
 def versions(names: Iterable[str]) -> dict[str, str]:
     """List the versions of what experiments are made of."""
     modules = dict.fromkeys(module for name in chosen(names) for module in EXPERIMENTS[name].needs)
-    return {package_of(module): metadata.version(package_of(module)) for module in modules if is_installed(module)}
+    return {package_of(module): metadata.version(package_of(module)) for module in modules if _is_installed(module)}
 
 
 def conditions(experiments: Iterable[str]) -> dict[str, dict[str, str]]:

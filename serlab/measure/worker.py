@@ -50,8 +50,8 @@ def main() -> int:
         channel.flush()
 
     job = json.loads(sys.stdin.readline())
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-    limit_memory(job["memory_bytes"])
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    _limit_memory(job["memory_bytes"])
     try:
         # Each part imports its own tools, so that a timed process never holds a tracer.
         part = import_module(PARTS[job["part"]])
@@ -66,7 +66,7 @@ def main() -> int:
     return 0
 
 
-def leave_with_parent() -> None:
+def _leave_with_parent() -> None:
     """Wait until standard input closes, then end at once: nobody would read what is measured.
 
     The processes that a load part started are in the worker's group and go with it.
@@ -78,7 +78,7 @@ def leave_with_parent() -> None:
     os._exit(1)
 
 
-def limit_memory(size: int) -> None:
+def _limit_memory(size: int) -> None:
     """Make a runaway allocation a MemoryError here before the machine has to kill something."""
     with suppress(ImportError, ValueError, OSError):
         import resource

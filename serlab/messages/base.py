@@ -40,7 +40,7 @@ COLLECTIONS = (list, tuple, set, frozenset)
 Look = Callable[[Any], bool]
 
 
-class Looks(dict[type, Look]):
+class _Looks(dict[type, Look]):
     """Type → function that tells whether all numbers in a value of that type are finite; made when first needed.
 
     Args:
@@ -50,7 +50,7 @@ class Looks(dict[type, Look]):
     def __init__(self, arrays: bool) -> None:
         super().__init__({float: isfinite, list: self.all_in_list, dict: self.all_in_dict})
         if arrays:
-            self[np.ndarray] = all_in_array
+            self[np.ndarray] = _all_in_array
 
     def __missing__(self, type_: type) -> Look:
         self[type_] = self.generated(type_) if issubclass(type_, msgspec.Struct) else self.of_kind(type_)
@@ -62,7 +62,7 @@ class Looks(dict[type, Look]):
             return isfinite
         if issubclass(type_, COLLECTIONS):
             return self.all_in_list
-        return self.all_in_dict if issubclass(type_, dict) else nothing_inside
+        return self.all_in_dict if issubclass(type_, dict) else _nothing_inside
 
     def all_in_list(self, values: Iterable[Any]) -> bool:
         """Look at the items of a list, a tuple or a set."""
@@ -94,19 +94,19 @@ class Looks(dict[type, Look]):
         return look
 
 
-def nothing_inside(value: Any) -> bool:
+def _nothing_inside(value: Any) -> bool:
     """Let pass what holds no number."""
     return True
 
 
-def all_in_array(array: np.ndarray) -> bool:
+def _all_in_array(array: np.ndarray) -> bool:
     """Look at the numbers of an array; counting takes half the time of `all` (1,536 float32)."""
     if array.dtype.kind not in "fiub":
         return is_finite(array.tolist())
     return bool(np.count_nonzero(np.isfinite(array)) == array.size)
 
 
-LOOKS, BESIDE_ARRAYS = Looks(arrays=True), Looks(arrays=False)
+LOOKS, BESIDE_ARRAYS = _Looks(arrays=True), _Looks(arrays=False)
 
 
 def is_finite(value: Any, arrays: bool = True) -> bool:
@@ -120,10 +120,10 @@ def is_finite(value: Any, arrays: bool = True) -> bool:
     try:
         return type_ in NO_FLOAT or (LOOKS if arrays else BESIDE_ARRAYS)[type_](value)
     except RecursionError:
-        return is_finite_at_any_depth(value, arrays)
+        return _is_finite_at_any_depth(value, arrays)
 
 
-def is_finite_at_any_depth(value: Any, arrays: bool) -> bool:
+def _is_finite_at_any_depth(value: Any, arrays: bool) -> bool:
     """Look as `is_finite` does, with a list in place of the interpreter's stack; at what holds itself only once."""
     waiting, seen = [value], set()
     while waiting:
@@ -154,7 +154,7 @@ unbroken = object()
 """The seal that holds now; a message that bears it is known to hold finite numbers only."""
 
 
-def break_seals() -> None:
+def _break_seals() -> None:
     """Let no seal hold that was set until now; a struct does not know in which messages it stands."""
     global unbroken
     unbroken = object()
@@ -244,7 +244,7 @@ OneVector = Annotated[str | list[Item], "vector"]
 Never = Annotated[Mapping[str, Any], Meta(min_length=1, max_length=0)]
 
 
-class Nothing(Mapping[str, Any]):
+class _Nothing(Mapping[str, Any]):
     """An empty mapping that nobody can fill; what is pickled or copied comes back as the one object `NO_EXTRA`."""
 
     __slots__ = ()
@@ -262,7 +262,7 @@ class Nothing(Mapping[str, Any]):
         return "NO_EXTRA"
 
 
-NO_EXTRA: Mapping[str, Any] = Nothing()
+NO_EXTRA: Mapping[str, Any] = _Nothing()
 """The `extra` of a message that its type covers: one object for all, which nobody can fill by accident."""
 
 
@@ -275,7 +275,7 @@ class Part(
         """Set a field; a number in it that is not finite breaks the seals, see `serlab.messages.base`."""
         set_field(self, name, value)
         if type(value) not in NO_FLOAT and not is_finite(value):
-            break_seals()
+            _break_seals()
 
 
 class Message(Part, Sealed, kw_only=True):

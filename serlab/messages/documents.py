@@ -136,33 +136,33 @@ def inspect(document: Any) -> bool:
         if len(objects) + len(lists) < len(rest):
             for value in [value for value in rest if not isinstance(value, JSON)]:
                 got = f"expected a JSON value, got a {type(value).__name__}; convert it before"
-                raise DocumentError(f"{pointer_to(value, values, above)}: {got}")
+                raise DocumentError(f"{_pointer_to(value, values, above)}: {got}")
             all_finite = all_finite and base.is_finite([value for value in rest if isinstance(value, FLOATS)])
-        if not all_text(chain.from_iterable(objects)):
-            holder = next(value for value in objects if not all_text(value))
+        if not _all_text(chain.from_iterable(objects)):
+            holder = next(value for value in objects if not _all_text(value))
             key = next(key for key in holder if not isinstance(key, str))
             got = f"expected keys that are strings, got {type(key).__name__} {key!r}"
-            raise DocumentError(f"{pointer_to(holder, values, above)}: {got}")
+            raise DocumentError(f"{_pointer_to(holder, values, above)}: {got}")
         if seen or len(above) > DEEPEST or len(rest) > WIDEST:
-            objects, lists = unseen(objects, seen), unseen(lists, seen)
+            objects, lists = _unseen(objects, seen), _unseen(lists, seen)
         above.append((values, objects, lists))
         values = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(lists)]
     return all_finite
 
 
-def unseen(groups: list[G], seen: set[int]) -> list[G]:
+def _unseen(groups: list[G], seen: set[int]) -> list[G]:
     """Give the lists or objects that were not seen, each once, and note them."""
     found = {id(group): group for group in groups if id(group) not in seen}
     seen.update(found)
     return list(found.values())
 
 
-def all_text(keys: Iterable[Any]) -> bool:
+def _all_text(keys: Iterable[Any]) -> bool:
     """Tell whether keys are strings, most of which are no subclass of them."""
     return all(issubclass(kind, str) for kind in set(map(type, keys)))
 
 
-def pointer_to(value: Any, values: list[Any], above: list[Level]) -> str:
+def _pointer_to(value: Any, values: list[Any], above: list[Level]) -> str:
     """Give the JSON Pointer of one of the values of a level, below others."""
     pointer = ""
     for upper, objects, lists in reversed(above):
@@ -191,16 +191,16 @@ def converter(kind: str, sealing: bool = False, look: Look | None = None) -> Cal
         UnknownNameError: there is no such kind.
     """
     if kind == "document":
-        return same_object if look is None else partial(look, Any)
+        return _same_object if look is None else partial(look, Any)
     type_, strict = message_type(kind), msgspec.convert
 
     def convert(document: Any) -> Any:
         try:
             message = strict(document, type_) if look is None else strict(document, type_, dec_hook=look)
         except DOES_NOT_FIT:
-            message = fit(type_, document if look is None else look(Any, document))
+            message = _fit(type_, document if look is None else look(Any, document))
         except RecursionError as error:
-            raise too_deep(kind) from error
+            raise _too_deep(kind) from error
         if sealing:
             set_field(message, "seal", base.unbroken)
         return message
@@ -210,25 +210,25 @@ def converter(kind: str, sealing: bool = False, look: Look | None = None) -> Cal
     return convert
 
 
-def same_object(document: Any) -> Any:
+def _same_object(document: Any) -> Any:
     """Give a document back: it is its own message."""
     return document
 
 
-def fit(type_: type[Message], document: Any) -> Message:
+def _fit(type_: type[Message], document: Any) -> Message:
     """Convert what fits and put the rest into `extra`."""
     extra: dict[str, Any] = {}
     if type(document) is not dict:
         return type_(extra={"": document})
     try:
-        message = keep_fitting(type_, document, "", extra)
+        message = _keep_fitting(type_, document, "", extra)
     except RecursionError as error:
-        raise too_deep(type_.__name__) from error
+        raise _too_deep(type_.__name__) from error
     set_field(message, "extra", extra)
     return message
 
 
-def too_deep(kind: str) -> DocumentError:
+def _too_deep(kind: str) -> DocumentError:
     """Build the error of a document whose levels are more than can be walked."""
     return DocumentError(f"{kind}: the document is nested too deep; expected fewer levels")
 
@@ -246,10 +246,10 @@ class Field(NamedTuple):
 def fields_of(struct: type[Part]) -> dict[str, Field]:
     """Read a struct's fields off its annotations."""
     hints = get_type_hints(struct, include_extras=True)
-    return {name: field_of(hint) for name, hint in hints.items() if name != "extra"}
+    return {name: _field_of(hint) for name, hint in hints.items() if name != "extra"}
 
 
-def field_of(hint: Any) -> Field:
+def _field_of(hint: Any) -> Field:
     """Find the struct or the list of structs among the arms of a union."""
     arms = union_arms(hint)
     lists = [get_args(arm)[0] for arm in arms if get_origin(arm) is list]
@@ -269,9 +269,9 @@ def union_arms(hint: Any) -> tuple[Any, ...]:
     return (hint,)
 
 
-def keep_fitting(struct: type[P], document: dict[str, Any], pointer: str, extra: dict[str, Any]) -> P:
+def _keep_fitting(struct: type[P], document: dict[str, Any], pointer: str, extra: dict[str, Any]) -> P:
     """Make a struct of the fields that fit; put the others into `extra`."""
-    return keep_fields(struct, document, pointer, Left(extra))
+    return _keep_fields(struct, document, pointer, Left(extra))
 
 
 @dataclass(slots=True)
@@ -282,13 +282,13 @@ class Left:
     pieces: int = 0
 
 
-def keep_fields(struct: type[P], document: dict[str, Any], pointer: str, left: Left) -> P:
+def _keep_fields(struct: type[P], document: dict[str, Any], pointer: str, left: Left) -> P:
     """Make a struct of the fields that fit."""
     kept: dict[str, Any] = {}
     fields, extra, prefix = fields_of(struct), left.extra, f"{pointer}/"
     known = list(filter(fields.__contains__, document))
     if len(known) < len(document):
-        left.pieces += leave_unknown(document, fields, prefix, extra)
+        left.pieces += _leave_unknown(document, fields, prefix, extra)
     for name in known:
         value = document[name]
         fitting = converted(fields[name].type, value)
@@ -303,7 +303,7 @@ def keep_fields(struct: type[P], document: dict[str, Any], pointer: str, left: L
     return struct(**kept)
 
 
-def leave_unknown(document: dict[str, Any], fields: dict[str, Field], prefix: str, extra: dict[str, Any]) -> int:
+def _leave_unknown(document: dict[str, Any], fields: dict[str, Field], prefix: str, extra: dict[str, Any]) -> int:
     """Put the fields that a struct does not know into `extra`, all at once, and count them.
 
     A stranger may send hundreds of thousands of them, so that names are looked at for what is escaped all at once.
@@ -322,18 +322,18 @@ def leave_unknown(document: dict[str, Any], fields: dict[str, Field], prefix: st
 def keep_inside(field: Field, value: Any, pointer: str, left: Left) -> Any:
     """Keep what fits inside of an object, or of a list of them, that does not fit whole; `MISFIT` if it is neither."""
     if field.struct and type(value) is dict:
-        return keep_fields(field.struct, value, pointer, left)
+        return _keep_fields(field.struct, value, pointer, left)
     if not field.items or type(value) is not list:
         return MISFIT
     own = Left({})
-    kept = keep_items(field, field.items, value, pointer, own)
+    kept = _keep_items(field, field.items, value, pointer, own)
     left.pieces += own.pieces
     if kept is not MISFIT:
         left.extra |= own.extra
     return kept
 
 
-def keep_items(field: Field, struct: type[Part], values: list[Any], pointer: str, left: Left) -> Any:
+def _keep_items(field: Field, struct: type[Part], values: list[Any], pointer: str, left: Left) -> Any:
     """Keep the elements of a list of structs that fit.
 
     Args:
@@ -358,7 +358,7 @@ def keep_items(field: Field, struct: type[Part], values: list[Any], pointer: str
         for i, value in enumerate(block, start):
             item = converted(field.item_type, value)
             if item is MISFIT and type(value) is dict:
-                item = keep_fields(struct, value, f"{pointer}/{i}", left)
+                item = _keep_fields(struct, value, f"{pointer}/{i}", left)
             elif item is MISFIT:
                 left.extra[f"{pointer}/{i}"] = value
                 left.pieces += 1

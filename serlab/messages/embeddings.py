@@ -278,20 +278,20 @@ def pack_vector(values: Any) -> Any:
         return values
     kinds = set(map(type, values))
     if kinds == {float}:
-        return narrow(np.array(values, dtype=np.float64))
+        return _narrow(np.array(values, dtype=np.float64))
     if kinds == {int} and all(value in INT64 for value in (min(values), max(values))):
         return np.array(values, dtype=np.int64)
     return values
 
 
-def narrow(doubles: np.ndarray) -> np.ndarray:
+def _narrow(doubles: np.ndarray) -> np.ndarray:
     """Give back float32 if it holds every value exactly, else the float64 array as it came."""
     with np.errstate(over="ignore"):
         singles = doubles.astype(np.float32)
     return singles if np.array_equal(singles.astype(np.float64), doubles) else doubles
 
 
-def unpack_vector(values: Any) -> Any:
+def _unpack_vector(values: Any) -> Any:
     """Turn an array back into the list of JSON numbers that it stands for; anything else is given back."""
     if isinstance(values, np.ndarray):
         return values.tolist()
@@ -307,7 +307,7 @@ def pack_vectors(message: EmbeddingResponse) -> EmbeddingResponse:
     Returns:
         The same message.
     """
-    map_vectors(message, pack_vector)
+    _map_vectors(message, pack_vector)
     if type(message.embeddings) is list:
         set_field(message, "embeddings", [item(value, pack_vector) for value in message.embeddings])
     if type(message.embedding) is list:
@@ -323,23 +323,23 @@ def item(value: Any, change: Callable[[Any], Any]) -> Any:
         embedding = msgspec.convert(value, Embedding)
     except (msgspec.ValidationError, UnicodeEncodeError):
         return value
-    return map_embedding(embedding, change)
+    return _map_embedding(embedding, change)
 
 
-def map_vectors(message: EmbeddingResponse, change: Callable[[Any], Any]) -> None:
+def _map_vectors(message: EmbeddingResponse, change: Callable[[Any], Any]) -> None:
     """Apply `change` to every vector that stands in a struct of the message, in place."""
     for embedding in message.data or ():
-        map_embedding(embedding, change)
+        _map_embedding(embedding, change)
     if isinstance(message.embeddings, EmbeddingsByType):
-        map_by_type(message.embeddings, change)
+        _map_by_type(message.embeddings, change)
     if isinstance(message.embeddingsByType, VectorByType):
         for name in VectorByType.__struct_fields__:
             set_field(message.embeddingsByType, name, change(getattr(message.embeddingsByType, name)))
     if isinstance(message.embedding, Embedding):
-        map_embedding(message.embedding, change)
+        _map_embedding(message.embedding, change)
 
 
-def map_embedding(embedding: Embedding, change: Callable[[Any], Any]) -> Embedding:
+def _map_embedding(embedding: Embedding, change: Callable[[Any], Any]) -> Embedding:
     """Apply `change` to the vectors of one `Embedding`, in place."""
     set_field(embedding, "embedding", change(embedding.embedding))
     set_field(embedding, "values", change(embedding.values))
@@ -348,7 +348,7 @@ def map_embedding(embedding: Embedding, change: Callable[[Any], Any]) -> Embeddi
     return embedding
 
 
-def map_by_type(vectors: EmbeddingsByType, change: Callable[[Any], Any]) -> None:
+def _map_by_type(vectors: EmbeddingsByType, change: Callable[[Any], Any]) -> None:
     """Apply `change` to every vector of a batch by type, in place."""
     set_field(vectors, "values", change(vectors.values))
     for name in BATCHES:

@@ -68,7 +68,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return extra
 
 
-class Path(NamedTuple):
+class _Path(NamedTuple):
     """What a pointer leads to by the types alone.
 
     Attributes:
@@ -111,19 +111,19 @@ def check_extra(
         if pointer.rfind("/") == 0 and "~" not in pointer and pointer[1:] not in fields:
             continue  # An unknown field of the root, as most are.
         if not pointer:
-            check_body(root, type_, extra, load(value) if load else value)
+            _check_body(root, type_, extra, load(value) if load else value)
             continue
-        path = path_of(type_, pointer) if len(pointer) <= KEPT_LENGTH else find_path(type_, pointer)
-        holder = None if path is None else holder_at(root, path, extra, type_of)
+        path = path_of(type_, pointer) if len(pointer) <= KEPT_LENGTH else _find_path(type_, pointer)
+        holder = None if path is None else _holder_at(root, path, extra, type_of)
         if path is None or holder is None:
-            raise nowhere(pointer)
+            raise _nowhere(pointer)
         if path.field is None:
             count = 1
         elif type(path.last) is int:
-            count = check_item(holder, path, pointer, load(value) if load else value, type_of)
+            count = _check_item(holder, path, pointer, load(value) if load else value, type_of)
             strangers[path.lists[-1]] = strangers.get(path.lists[-1], 0) + 1
         else:
-            count = check_field(holder, path, pointer, value, load)
+            count = _check_field(holder, path, pointer, value, load)
         for around in path.lists:
             pieces[around] = pieces.get(around, 0) + count
     if pieces and (max(pieces.values()) > PIECES or max(strangers.values(), default=0) >= MANY):
@@ -132,12 +132,12 @@ def check_extra(
         raise DocumentError(f"extra: {brief(around)}: expected the whole list, {got}")
 
 
-def nowhere(pointer: str) -> DocumentError:
+def _nowhere(pointer: str) -> DocumentError:
     """Make the error for an entry that has no place."""
     return DocumentError(f"extra: nothing in the message holds {brief(pointer)}")
 
 
-def find_path(type_: type[Part], pointer: str) -> Path | None:
+def _find_path(type_: type[Part], pointer: str) -> _Path | None:
     """Follow a pointer through the types.
 
     Args:
@@ -157,7 +157,7 @@ def find_path(type_: type[Part], pointer: str) -> Path | None:
     end = 0
     for part in parents:
         end += len(part) + 1
-        key = unescaped(part) if listed is None else position(part)
+        key = _unescaped(part) if listed is None else _position(part)
         field = fields_of(struct).get(key) if isinstance(key, str) else listed
         inner = None if field is None else field.struct if field is not listed else field.items
         here = pointer[:end]
@@ -172,16 +172,16 @@ def find_path(type_: type[Part], pointer: str) -> Path | None:
             struct, listed = inner, None
         else:
             return None
-    key = unescaped(last) if listed is None else position(last)
+    key = _unescaped(last) if listed is None else _position(last)
     if key is None:
         return None
-    return Path(tuple(steps), key, listed or fields_of(struct).get(str(key)), tuple(lists))
+    return _Path(tuple(steps), key, listed or fields_of(struct).get(str(key)), tuple(lists))
 
 
-path_of = lru_cache(KEPT_PATHS)(find_path)
+path_of = lru_cache(KEPT_PATHS)(_find_path)
 
 
-def unescaped(part: str) -> str | None:
+def _unescaped(part: str) -> str | None:
     """Give the key that a pointer's part stands for; None where `token` writes it in another way."""
     if "~" not in part:
         return part
@@ -189,14 +189,14 @@ def unescaped(part: str) -> str | None:
     return name if token(name) == part else None
 
 
-def position(part: str) -> int | None:
+def _position(part: str) -> int | None:
     """Give the position that a pointer's part stands for; None where it is none, or written in another way."""
     if not (part.isascii() and part.isdecimal() and len(part) <= MOST_DIGITS) or (part[0] == "0" and part != "0"):
         return None
     return int(part)
 
 
-def holder_at(root: Any, path: Path, extra: Mapping[str, Any], type_of: TypeOf) -> Any:
+def _holder_at(root: Any, path: _Path, extra: Mapping[str, Any], type_of: TypeOf) -> Any:
     """Find the struct or the list that has an entry; None where there is none, or an entry stands in its place."""
     here = root
     for key, struct, pointer in path.steps:
@@ -214,15 +214,15 @@ def holder_at(root: Any, path: Path, extra: Mapping[str, Any], type_of: TypeOf) 
     return here
 
 
-def check_body(root: Any, type_: type[Part], extra: Mapping[str, Any], value: Any) -> None:
+def _check_body(root: Any, type_: type[Part], extra: Mapping[str, Any], value: Any) -> None:
     """Check the entry that is the whole body."""
-    if len(extra) > 1 or not is_empty(root, type_):
+    if len(extra) > 1 or not _is_empty(root, type_):
         raise DocumentError('extra: "" is the whole body; expected no field and no other entry beside it')
     if type(value) is dict:
         raise DocumentError(f'extra: "" is a body that is no object; expected its fields, got {brief(value)}')
 
 
-def check_field(holder: Any, path: Path, pointer: str, value: Any, load: Callable[[Any], Any] | None) -> int:
+def _check_field(holder: Any, path: _Path, pointer: str, value: Any, load: Callable[[Any], Any] | None) -> int:
     """Check an entry for a field that is absent since its type does not take the value.
 
     Returns:
@@ -233,11 +233,11 @@ def check_field(holder: Any, path: Path, pointer: str, value: Any, load: Callabl
         raise DocumentError(f"extra: {brief(pointer)}: expected one value, got one in the field and another here")
     made, left = load(value) if load else value, Left({})
     if converted(path.field.type, made) is not MISFIT or keep_inside(path.field, made, "", left) is not MISFIT:
-        raise fits(pointer, made)
+        raise _fits(pointer, made)
     return 1 + left.pieces
 
 
-def check_item(holder: Any, path: Path, pointer: str, value: Any, type_of: TypeOf) -> int:
+def _check_item(holder: Any, path: _Path, pointer: str, value: Any, type_of: TypeOf) -> int:
     """Check an entry for an item of a list of structs: an empty struct holds its place.
 
     Returns:
@@ -247,21 +247,21 @@ def check_item(holder: Any, path: Path, pointer: str, value: Any, type_of: TypeO
     at, struct = int(path.last), path.field.items
     item = holder[at] if at < len(holder) else None
     if struct is None or type_of(item) is not struct:
-        raise nowhere(pointer)
-    if not is_empty(item, struct):
+        raise _nowhere(pointer)
+    if not _is_empty(item, struct):
         raise DocumentError(f"extra: {brief(pointer)}: expected one value, got a filled item and another one here")
     if type(value) is dict or converted(path.field.item_type, value) is not MISFIT:
-        raise fits(pointer, value)
+        raise _fits(pointer, value)
     return 1
 
 
-def fits(pointer: str, value: Any) -> DocumentError:
+def _fits(pointer: str, value: Any) -> DocumentError:
     """Make the error for an entry whose value the field takes."""
     got = f"got {brief(value)}; put it into the field"
     return DocumentError(f"extra: {brief(pointer)}: expected a value that the field does not take, {got}")
 
 
-def is_empty(struct: Any, type_: type[Part]) -> bool:
+def _is_empty(struct: Any, type_: type[Part]) -> bool:
     """Tell whether every field of a struct, or of a view of it, is absent."""
     return all(getattr(struct, name) is UNSET for name in fields_of(type_))
 

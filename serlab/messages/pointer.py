@@ -47,13 +47,13 @@ def apply_extra(document: Any, extra: Mapping[str, Any]) -> Any:
             document = value
             continue
         try:
-            set_at(document, tokens(pointer), value)
+            _set_at(document, tokens(pointer), value)
         except (LookupError, ValueError, TypeError) as error:
             raise DocumentError(f"extra: nothing in the message holds {brief(pointer)}") from error
     return document
 
 
-def set_at(document: Any, path: list[str], value: Any) -> None:
+def _set_at(document: Any, path: list[str], value: Any) -> None:
     """Set the value that a pointer's keys lead to, in place."""
     *parents, last = path
     here = document
@@ -90,12 +90,12 @@ def same(a: Any, b: Any) -> bool:
             if len(one) != len(other):
                 return False
             pairs += zip(one, other, strict=True)
-        elif not (same_float(one, other) if kind is float else one == other):
+        elif not (_same_float(one, other) if kind is float else one == other):
             return False
     return True
 
 
-def same_float(a: float, b: float) -> bool:
+def _same_float(a: float, b: float) -> bool:
     """Compare two floats by value and sign; NaN equals NaN."""
     return (a == b and copysign(1.0, a) == copysign(1.0, b)) or (a != a and b != b)
 
@@ -155,15 +155,15 @@ def loads_exactly(text: str | bytes, non_finite: bool = False) -> Any:
         ValueError: it is not JSON, or holds a number beyond the range of a double.
         RecursionError: it is nested too deep.
     """
-    return json.loads(text, parse_constant=float if non_finite else refuse_constant, parse_float=finite)
+    return json.loads(text, parse_constant=float if non_finite else _refuse_constant, parse_float=_finite)
 
 
-def refuse_constant(literal: str) -> NoReturn:
+def _refuse_constant(literal: str) -> NoReturn:
     """Refuse NaN and Infinity, which Python reads and JSON does not have."""
     raise ValueError(f"{literal} is not a JSON number")
 
 
-def finite(text: str) -> float:
+def _finite(text: str) -> float:
     """Read a float and refuse one that a double cannot hold."""
     value = float(text)
     if math.isinf(value):

@@ -126,7 +126,7 @@ def written(claim: Claim, spec: str) -> str:
     return format(value, spec) if spec else three_digits(value)
 
 
-class Found(NamedTuple):
+class _Found(NamedTuple):
     """One workload's figure."""
 
     codec: str
@@ -156,12 +156,12 @@ class Figures:
         self.selection, self.against, self.saved = selection, against, saved
         rows = rows[["workload", "codec", "operation", "metric", "process", "value"]]
         rows.attrs = {}  # pandas copies them deeply at each selection
-        top, bottom = by_workload(rows, selection), by_workload(rows, against) if against else {}
+        top, bottom = _by_workload(rows, selection), _by_workload(rows, against) if against else {}
         names = [name for name in (workloads or top) if name in top and (against is None or name in bottom)]
         baseline = baseline_of(rows)
-        controls = wire_controls(rows, against, bottom) if against and against.operations[0].startswith(PREFIX) else {}
+        controls = _wire_controls(rows, against, bottom) if against and against.operations[0].startswith(PREFIX) else {}
         found = {
-            name: find(
+            name: _find(
                 top[name], bottom.get(name), self, baseline, controls.get(name) or control_of(top[name], baseline)
             )
             for name in names
@@ -221,7 +221,7 @@ def measure(
     workloads: Sequence[str] | None = None,
 ) -> Figures:
     """Take a figure for itself: the median over processes, on each workload."""
-    return Figures(rows, Selection(several(codecs), several(operations), metric), None, workloads)
+    return Figures(rows, Selection(_several(codecs), _several(operations), metric), None, workloads)
 
 
 def compare(
@@ -256,10 +256,10 @@ def compare(
     Returns:
         The ratios: below 1 is less than the divisor.
     """
-    selection = Selection(several(codecs), several(operations), metric)
+    selection = Selection(_several(codecs), _several(operations), metric)
     against = Selection(
-        several(to) or selection.codecs,
-        several(to_operations) or selection.operations,
+        _several(to) or selection.codecs,
+        _several(to_operations) or selection.operations,
         to_metric or metric,
         to_reads,
         tuple(to_readers),
@@ -292,15 +292,15 @@ def compare_arms(
 
 def least_among(claims: Iterable[Claim]) -> Claim:
     """Claim the least figure of several claims."""
-    return chosen("least", claims, min)
+    return _chosen("least", claims, min)
 
 
 def most_among(claims: Iterable[Claim]) -> Claim:
     """Claim the largest figure of several claims."""
-    return chosen("most", claims, max)
+    return _chosen("most", claims, max)
 
 
-def chosen(form: str, claims: Iterable[Claim], choose: Callable[..., Claim]) -> Claim:
+def _chosen(form: str, claims: Iterable[Claim], choose: Callable[..., Claim]) -> Claim:
     """Claim the figure of one of several claims; where nothing was measured, a dash."""
     parts = tuple(one for one in claims if one.workloads)
     if not parts:
@@ -318,12 +318,12 @@ def count_among(claims: Iterable[Claim], counted: str | tuple[float, float]) -> 
     return Claim("count", places, Selection((), (), ""), None, float(sum(hits)), counted=counted, parts=parts)
 
 
-def several(names: str | Sequence[str]) -> tuple[str, ...]:
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
     """Give one name or several as several."""
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def by_workload(rows: pd.DataFrame, selection: Selection) -> dict[str, dict[str, Values]]:
+def _by_workload(rows: pd.DataFrame, selection: Selection) -> dict[str, dict[str, Values]]:
     """Give workload → arm → process → figure, its operations added up, where all of them were measured."""
     kept = rows[(rows["metric"] == selection.metric) & rows["operation"].isin(list(selection.operations))]
     groups = kept.groupby(["workload", "codec", "process"], sort=False)["value"].agg(["sum", "count"])
@@ -331,58 +331,58 @@ def by_workload(rows: pd.DataFrame, selection: Selection) -> dict[str, dict[str,
     found: dict[str, dict[str, Values]] = {}
     for workload, codec, process, value in whole[["workload", "codec", "process", "sum"]].to_numpy().tolist():
         found.setdefault(workload, {}).setdefault(codec, {})[process] = value
-    return with_reads(rows, found, selection) if selection.reads else found
+    return _with_reads(rows, found, selection) if selection.reads else found
 
 
-def with_reads(
+def _with_reads(
     rows: pd.DataFrame, found: dict[str, dict[str, Values]], selection: Selection
 ) -> dict[str, dict[str, Values]]:
     """Add what it takes to read a share of plain objects, where that was measured."""
-    decode, read = (by_workload(rows, Selection((), (name,), "time")) for name in ("decode", selection.reads))
+    decode, read = (_by_workload(rows, Selection((), (name,), "time")) for name in ("decode", selection.reads))
     baseline = baseline_of(rows)
     more: dict[str, dict[str, Values]] = {}
     for name in (name for name in found if name in decode and name in read):
-        plain = least_of(decode[name], selection.readers, baseline)
+        plain = _least_of(decode[name], selection.readers, baseline)
         if plain in read[name]:
             less = {i: -value for i, value in decode[name][plain].items()}
             more[name] = {codec: summed([values, read[name][plain], less]) for codec, values in found[name].items()}
     return more
 
 
-def wire_controls(
+def _wire_controls(
     rows: pd.DataFrame, against: Selection, bottom: Mapping[str, dict[str, Values]]
 ) -> dict[str, Estimate]:
     """Give each workload's A/A ratio on the wire: of the divisor's group, or of its experiment's first that has one.
 
     As the tables take it (`serlab.report.wire_tables`): there not every group holds a second baseline.
     """
-    found = {name: again(arms) for name, arms in bottom.items() if baseline_in(arms)}
+    found = {name: _again(arms) for name, arms in bottom.items() if baseline_in(arms)}
     if missing := bottom.keys() - found.keys():
         experiment = "/".join(against.operations[0].split("/")[:2])
         own = rows[rows["operation"].str.startswith(experiment + "/") & rows["workload"].isin(list(missing))]
         own = own[own["codec"].isin([name for name in own["codec"].unique() if name.endswith(CONTROL)])]
         places = own[own["metric"] == against.metric][["workload", "operation"]].drop_duplicates()
         for name, operation in places.to_numpy().tolist():
-            group = by_workload(rows, Selection((), (operation,), against.metric))[name]
-            found.setdefault(name, again(group))
+            group = _by_workload(rows, Selection((), (operation,), against.metric))[name]
+            found.setdefault(name, _again(group))
     return found
 
 
-def again(arms: dict[str, Values]) -> Estimate:
+def _again(arms: dict[str, Values]) -> Estimate:
     """Give the A/A ratio of a group, whichever its baseline is."""
     return control_of(arms, baseline_in(arms) or "")
 
 
-def find(
+def _find(
     top: Mapping[str, Values], bottom: Mapping[str, Values] | None, of: Figures, baseline: str, control: Estimate
-) -> Found | None:
+) -> _Found | None:
     """Find one workload's figure; None where a side of it was not measured."""
-    codec = least_of(top, of.selection.codecs, baseline)
+    codec = _least_of(top, of.selection.codecs, baseline)
     if codec is None:
         return None
     if bottom is None or of.against is None:
-        return Found(codec, Estimate(middle(top[codec]), float("nan"), float("nan"), len(top[codec])), "")
-    other = least_of(bottom, of.against.codecs, baseline)
+        return _Found(codec, Estimate(middle(top[codec]), float("nan"), float("nan"), len(top[codec])), "")
+    other = _least_of(bottom, of.against.codecs, baseline)
     # On the wire a figure, such as a hit rate, may be 0.
     divide = ratio if of.against.operations[0].startswith(PREFIX) else paired_ratio
     estimate = divide(top[codec], bottom[other]) if other else None
@@ -393,16 +393,16 @@ def find(
         sides = (bottom[other], top[codec]) if of.saved > 0 else (top[codec], bottom[other])
         value, low, high, n = paired_difference(*sides)
         estimate = Estimate(abs(of.saved) * value, abs(of.saved) * low, abs(of.saved) * high, n)
-    return Found(codec, estimate, said)
+    return _Found(codec, estimate, said)
 
 
-def least_of(arms: Mapping[str, Values], codecs: Sequence[str], baseline: str) -> str | None:
+def _least_of(arms: Mapping[str, Values], codecs: Sequence[str], baseline: str) -> str | None:
     """Name the codec with the least figure, in its ratio to the baseline."""
     there = [codec for codec in codecs if codec in arms]
-    return min(there, key=lambda codec: standing(arms[codec], arms.get(baseline, {})), default=None)
+    return min(there, key=lambda codec: _standing(arms[codec], arms.get(baseline, {})), default=None)
 
 
-def standing(values: Values, base: Values) -> float:
+def _standing(values: Values, base: Values) -> float:
     """Give what codecs are ordered by: the ratio to the baseline, which the machine's drift leaves alone."""
     both = values.keys() & base.keys()
     return median([values[i] / base[i] for i in both] if both else values.values())

@@ -101,13 +101,13 @@ def write_example(path: str | Path, seed: int = 0) -> Path:
     """
     path = Path(path)
     lines = [json.dumps(body, ensure_ascii=False) for name in BODIES for body in documents(name, seed)]
-    lines += [json.dumps(event_stream(documents(STREAM, seed))), json.dumps(OTHER_API), CUT]
+    lines += [json.dumps(_event_stream(documents(STREAM, seed))), json.dumps(OTHER_API), CUT]
     data = "\n".join(lines).encode() + b"\n"
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     return path
 
 
-def event_stream(chunks: list[Any]) -> str:
+def _event_stream(chunks: list[Any]) -> str:
     """Write a stream's chunks as the body of an answer by server-sent events."""
     events = [*(json.dumps(chunk, ensure_ascii=False) for chunk in chunks), DONE.decode()]
     return "".join(f"data: {event}\n\n" for event in events)
@@ -134,11 +134,11 @@ def chunks_of(corpus: str = "") -> list[ChatChunk]:
     Raises:
         CorpusError: the file cannot be opened.
     """
-    found = list(islice(recorded_chunks(corpus), COALESCING_MOST)) if corpus else []
+    found = list(islice(_recorded_chunks(corpus), COALESCING_MOST)) if corpus else []
     return found or build("stream")
 
 
-def recorded_chunks(corpus: str) -> Iterator[ChatChunk]:
+def _recorded_chunks(corpus: str) -> Iterator[ChatChunk]:
     """Give a corpus's chunks; a body that cannot become one is passed over, as the parity check names it."""
     for body in read(corpus):
         if body.kind == "ChatChunk":
@@ -155,21 +155,21 @@ def text_of(chunk: ChatChunk) -> str:
     return "".join(content for content in contents if type(content) is str)
 
 
-def frame_of(chunk: ChatChunk) -> Any:
+def _frame_of(chunk: ChatChunk) -> Any:
     """Give what a chunk says beside its text, as a document; None where that is more than joining may drop."""
     document: dict[str, Any] = to_document(chunk)
     choices: list[dict[str, Any]] = document.get("choices") or []
     if len(choices) != 1 or document.get("usage"):
         return None
     delta = choices[0].get("delta") or {}
-    if type(delta.pop("content", None)) is not str or any(has_more(choices[0], {"index", "delta"})):
+    if type(delta.pop("content", None)) is not str or any(_has_more(choices[0], {"index", "delta"})):
         return None
     # Padding that hides the length of a token; the joined chunk keeps the first one's.
     document.pop("obfuscation", None)
-    return None if any(has_more(delta, {"role"})) else document
+    return None if any(_has_more(delta, {"role"})) else document
 
 
-def has_more(part: dict[str, Any], known: set[str]) -> Iterator[Any]:
+def _has_more(part: dict[str, Any], known: set[str]) -> Iterator[Any]:
     """Give what stands in a part of a chunk beside what is known."""
     return (value for name, value in part.items() if name not in known)
 
@@ -187,16 +187,16 @@ def coalesced(chunks: Iterable[ChatChunk], most: int) -> list[ChatChunk]:
     groups: list[list[ChatChunk]] = []
     last = None
     for chunk in chunks:
-        frame = frame_of(chunk)
+        frame = _frame_of(chunk)
         if frame is not None and frame == last and len(groups[-1]) < most:
             groups[-1].append(chunk)
         else:
             groups.append([chunk])
         last = frame
-    return [group[0] if len(group) == 1 else joined(group) for group in groups]
+    return [group[0] if len(group) == 1 else _joined(group) for group in groups]
 
 
-def joined(chunks: list[ChatChunk]) -> ChatChunk:
+def _joined(chunks: list[ChatChunk]) -> ChatChunk:
     """Make one chunk with the text of several, and the first one's all else."""
     choices: Any = chunks[0].choices
     choice = choices[0]
@@ -232,7 +232,7 @@ def flips(codec: Codec, message: Any, trials: int, seed: int = 0, *, framed: boo
     data = codec.encode(message)
     sent = encode_frame(data) if framed else data
     expected = to_document(message)
-    found = Counter(outcome(codec, flipped(sent, random), expected, framed) for _ in range(trials))
+    found = Counter(_outcome(codec, flipped(sent, random), expected, framed) for _ in range(trials))
     return {name: found[name] for name in OUTCOMES}
 
 
@@ -244,7 +244,7 @@ def flipped(data: bytes, random: Random) -> bytes:
     return bytes(copy)
 
 
-def outcome(codec: Codec, sent: bytes, expected: Any, framed: bool) -> str:
+def _outcome(codec: Codec, sent: bytes, expected: Any, framed: bool) -> str:
     """Tell what becomes of damaged bytes."""
     try:
         got = to_document(codec.decode(decode_frame(sent) if framed else sent))

@@ -54,10 +54,10 @@ def overview(decisions: Mapping[str, Decision]) -> pd.DataFrame:
         For each: the answer; the cheapest codec that can be used there; its cost against the baseline's with a 95 %
         interval; the share of the whole latency that is codec and wire with the baseline; and what the cheapest saves.
     """
-    return pd.DataFrame({name: summed_up(decision) for name, decision in decisions.items()}).T.rename_axis("scenario")
+    return pd.DataFrame({name: _summed_up(decision) for name, decision in decisions.items()}).T.rename_axis("scenario")
 
 
-def summed_up(decision: Decision) -> dict[str, str]:
+def _summed_up(decision: Decision) -> dict[str, str]:
     """Sum up one decision."""
     order, share = decision.order, decision.latency_share
     leader = order.of(order.leader) if order.leader else None
@@ -66,7 +66,7 @@ def summed_up(decision: Decision) -> dict[str, str]:
         "cheapest": order.leader or "none",
         f"cost × {order.baseline}": times(leader.to_baseline) if leader else "–",
         "codec and wire of the latency": percent(share.baseline_share) if share else "nobody waits",
-        "cheapest saves": saving(decision, order.saving),
+        "cheapest saves": _saving(decision, order.saving),
     }
 
 
@@ -78,7 +78,7 @@ def headline(decision: Decision) -> str:
     return f"stay with {decision.recommended}" if stays else f"use {decision.recommended}"
 
 
-def saving(decision: Decision, amount: float) -> str:
+def _saving(decision: Decision, amount: float) -> str:
     """Write a saving in what the scenario ranks by."""
     if amount != amount:
         return "–"
@@ -97,17 +97,17 @@ def what_would_change(decision: Decision) -> list[str]:
         The weights that turn the answer when halved or doubled; how fast a call must be, or how low the threshold, for
         the saving to count; the constraint that bars a cheaper codec; and where on the wire another one overtakes.
     """
-    return list(clauses(decision)) or ["nothing that was tried"]
+    return list(_clauses(decision)) or ["nothing that was tried"]
 
 
-def clauses(decision: Decision) -> Iterator[str]:
+def _clauses(decision: Decision) -> Iterator[str]:
     """Give the clauses one by one."""
     order, share = decision.order, decision.latency_share
     trials = decision.sensitivity
     yield from [change(row) for row in trials[trials["changes"]].to_dict("records")][:MOST_CHANGES]
     if order.reason == "too little":
         if decision.scenario.objective == "money":
-            yield f"{order.leader} at a threshold below {saving(decision, order.saving)}"
+            yield f"{order.leader} at a threshold below {_saving(decision, order.saving)}"
         elif share is not None and share.matters_below_s > 0:
             yield f"{order.leader} in a call of less than {duration(share.matters_below_s)} in all"
     for one in order.standings:
@@ -190,10 +190,10 @@ def reach_by_processes(ratios: pd.DataFrame, counts: Sequence[int] = COUNTS, see
         return pd.Series(np.nan, index=list(counts))
     random = np.random.default_rng(seed)
     deviations = values.std(axis=1, ddof=1)[random.integers(0, len(values), RESAMPLES)]
-    return pd.Series({count: reach(deviations, count, random) for count in counts})
+    return pd.Series({count: _reach(deviations, count, random) for count in counts})
 
 
-def reach(deviations: np.ndarray, count: int, random: np.random.Generator) -> float:
+def _reach(deviations: np.ndarray, count: int, random: np.random.Generator) -> float:
     """Draw a median of so many normal values for each deviation, and give what 95 % of them stay inside of."""
     medians = np.median(random.normal(0, 1, (len(deviations), count)), axis=1)
     return float(np.exp(np.percentile(np.abs(medians * deviations), 95)) - 1)
@@ -223,7 +223,7 @@ def reach_interval(ratios: pd.DataFrame, counts: Sequence[int] = COUNTS, seed: i
     for _ in range(DRAWS):
         pool = np.concatenate([groups[place] for place in random.integers(0, len(groups), len(groups))])
         deviations = pool[random.integers(0, len(pool), REDRAWS)]
-        found.append([reach(deviations, count, random) for count in counts])
+        found.append([_reach(deviations, count, random) for count in counts])
     ends = np.percentile(found, [2.5, 97.5], axis=0)
     return pd.DataFrame(ends.T, index=list(counts), columns=["low", "high"])
 

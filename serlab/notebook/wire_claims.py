@@ -131,12 +131,12 @@ def stall_sentences(rows: pd.DataFrame, stalls: pd.DataFrame, workload: str, bas
         f"With `{baseline}` on `{workload}` others wait {stall(f'{baseline} inline'):ns}, with bytes alone "
         f"{stall(f'{FLOOR}bytes inline'):ns}, and on an idle loop {idle:ns}. Coding against bytes alone: "
         f"{coding.words('shorter', 'longer', 'a tie')} ({coding.between()}).",
-        *stalls_told_apart(inline, thread, baseline),
-        *pace_said(loop["bodies_per_s"]),
+        *_stalls_told_apart(inline, thread, baseline),
+        *_pace_said(loop["bodies_per_s"]),
     ]
 
 
-def stalls_told_apart(inline: Mapping[str, Claim], thread: Mapping[str, Claim], baseline: str) -> list[str]:
+def _stalls_told_apart(inline: Mapping[str, Claim], thread: Mapping[str, Claim], baseline: str) -> list[str]:
     """Say which codecs stall a loop otherwise than the baseline, or by a thread otherwise than inline."""
     texts = {
         "shorter": f"Measurably shorter than with `{baseline}`",
@@ -151,7 +151,7 @@ def stalls_told_apart(inline: Mapping[str, Claim], thread: Mapping[str, Claim], 
     return said or ["Codecs and threads all tie: by whom they stall, this run cannot tell them apart."]
 
 
-def pace_said(pace: pd.Series) -> list[str]:
+def _pace_said(pace: pd.Series) -> list[str]:
     """Say with which codecs the pace was not kept."""
     behind = pace.index[pace < KEPT_PACE * pace.max()]
     return [f"The pace was not kept with: {', '.join(behind)}."] if len(behind) else []
@@ -239,20 +239,20 @@ def filled_in(
     """
     missing: list[str] = []
     for name in wanted:
-        if not is_part(rows, name).any():
-            rows = with_part(rows, load_results(Path(stored)), name)
+        if not _is_part(rows, name).any():
+            rows = _with_part(rows, load_results(Path(stored)), name)
             missing.append(name)
     return rows, missing
 
 
-def is_part(rows: pd.DataFrame, name: str) -> pd.Series:
+def _is_part(rows: pd.DataFrame, name: str) -> pd.Series:
     """Tell which rows are of an experiment, or of a part of one."""
     return rows["operation"].str.startswith(f"{PREFIX}{name}/")
 
 
-def with_part(rows: pd.DataFrame, other: pd.DataFrame, name: str) -> pd.DataFrame:
+def _with_part(rows: pd.DataFrame, other: pd.DataFrame, name: str) -> pd.DataFrame:
     """Add a part of another run, with the sizes of the workloads that only the other run has."""
-    part = other[is_part(other, name)]
+    part = other[_is_part(other, name)]
     new = set(part["workload"]) - set(rows["workload"])
     sizes = other[(other["operation"] == "size") & other["workload"].isin(new)]
     return pd.concat([rows, sizes, part], ignore_index=True)

@@ -78,7 +78,7 @@ FILES = {
 }
 
 
-def items(texts: Iterable[str]) -> str:
+def _items(texts: Iterable[str]) -> str:
     """Write list items."""
     return "".join(f"<li>{escape(text)}</li>" for text in texts)
 
@@ -99,7 +99,7 @@ def method(baseline: str, left_out: Iterable[str]) -> str:
         left_out: what says that figures of this run are not over all bodies.
     """
     lines = (line.format(baseline=baseline, share=MOST_REFUSED_SHARE) for line in METHOD)
-    return items([*lines, *left_out])
+    return _items([*lines, *left_out])
 
 
 def words() -> str:
@@ -116,28 +116,28 @@ def title_of(environment: Mapping[str, Any]) -> str:
 
 def environment_rows(environment: Mapping[str, Any]) -> str:
     """Write the environment as rows of a table."""
-    shown = {key: value_of(key, environment[key]) for key in FIELDS if environment.get(key) not in (None, "")}
+    shown = {key: _value_of(key, environment[key]) for key in FIELDS if environment.get(key) not in (None, "")}
     shown |= {f"version of {name}": str(version) for name, version in environment.get("versions", {}).items()}
     if stored := environment.get("stored"):
-        shown |= {f"other processes, {when}": cores_of(stored.get(f"busy_cores_{when}")) for when in WHEN}
+        shown |= {f"other processes, {when}": _cores_of(stored.get(f"busy_cores_{when}")) for when in WHEN}
     if command := environment.get("command"):
-        shown["measured by"] = shlex.join(map(shareable, command))
+        shown["measured by"] = shlex.join(map(_shareable, command))
     named = {key.removesuffix("_bytes").replace("_", " "): text for key, text in shown.items()}
     cells = (f'<tr><th scope="row">{escape(key)}</th><td>{escape(text)}</td></tr>' for key, text in named.items())
     return "".join(cells)
 
 
-def cores_of(cores: float | None) -> str:
+def _cores_of(cores: float | None) -> str:
     """Say how many cores other processes kept busy."""
     return "unknown" if cores is None else f"{cores:.2f} cores busy"
 
 
-def shareable(argument: str) -> str:
+def _shareable(argument: str) -> str:
     """Give the name of a file without the folders above it: a page is sent to people who need not know them."""
     return Path(argument).name if Path(argument).is_absolute() else argument
 
 
-def value_of(key: str, value: Any) -> str:
+def _value_of(key: str, value: Any) -> str:
     """Write one entry of the environment."""
     if key.endswith("_bytes"):
         return scaled(float(value), SIZE)
@@ -148,7 +148,7 @@ def files(directory: Path) -> str:
     """Link to what lies beside the page, of what is there, and say how the rows are read."""
     there = {name: text for name, text in FILES.items() if (directory / name).exists()}
     links = [f'<a href="{escape(name)}">{escape(name)}</a>: {escape(text)}' for name, text in there.items()]
-    read = escape(f"serlab.load_results({shareable(str(directory))!r})")
+    read = escape(f"serlab.load_results({_shareable(str(directory))!r})")
     text = "The figures of this page come from the files beside it. " + "; ".join(links)
     return f"{text}. In Python, <code>{read}</code> gives the rows as a table."
 
@@ -200,22 +200,22 @@ def answer(run: Run, scenario: Scenario) -> dict[str, Any]:
         found = decide(run, scenario)
     except ScenarioError as error:
         text = str(error).removeprefix(f"scenario {scenario.name}: ")
-        return {**record, "verdict": f"No answer: {without_folders(text, run)}.", "answered": False, "recommended": ""}
-    return {**record, **said(found), "answered": True}
+        return {**record, "verdict": f"No answer: {_without_folders(text, run)}.", "answered": False, "recommended": ""}
+    return {**record, **_said(found), "answered": True}
 
 
-def without_folders(text: str, run: Run) -> str:
+def _without_folders(text: str, run: Run) -> str:
     """Name the corpora in a command without the folders above them, as the page does elsewhere."""
     for corpus in run.option("corpora"):
-        text = text.replace(corpus, shareable(corpus))
+        text = text.replace(corpus, _shareable(corpus))
     return text
 
 
-def said(found: Decision) -> dict[str, Any]:
+def _said(found: Decision) -> dict[str, Any]:
     """Give a decision's sentences."""
     return {
         "verdict": found.verdict,
-        "notes": [without_folders(note, found.run) for note in found.notes],
+        "notes": [_without_folders(note, found.run) for note in found.notes],
         "reasons": found.reasons,
         "recommended": found.recommended,
     }
@@ -228,17 +228,17 @@ ALONE = (
 )
 
 
-def link(table: pd.DataFrame) -> str:
+def _link(table: pd.DataFrame) -> str:
     """Give the way to the section; nothing where there is none."""
     return '<a class="jump" href="#wire-experiments">On the wire</a>\n' if len(table) else ""
 
 
-def is_alone(table: pd.DataFrame, answers: Iterable[Mapping[str, Any]]) -> bool:
+def _is_alone(table: pd.DataFrame, answers: Iterable[Mapping[str, Any]]) -> bool:
     """Tell whether the wire is all there is to show: no boundary has an answer, for nothing else was timed."""
     return bool(len(table)) and not any(answer["answered"] for answer in answers)
 
 
-def section(shown: pd.DataFrame, environment: Mapping[str, Any], alone: bool = False) -> str:
+def _section(shown: pd.DataFrame, environment: Mapping[str, Any], alone: bool = False) -> str:
     """Write the section.
 
     Args:
@@ -255,7 +255,7 @@ def section(shown: pd.DataFrame, environment: Mapping[str, Any], alone: bool = F
     order = {name: place for place, name in enumerate(asked)}
     found = sorted(blocks(shown), key=lambda block: order.get(block.experiment, len(order)))
     groups = groupby(found, key=lambda block: block.experiment)
-    parts = [experiment(name, asked.get(name, {}), lines[name], list(group)) for name, group in groups]
+    parts = [_experiment(name, asked.get(name, {}), lines[name], list(group)) for name, group in groups]
     if not parts:
         return ""
     head = (
@@ -267,17 +267,17 @@ def section(shown: pd.DataFrame, environment: Mapping[str, Any], alone: bool = F
     return "\n".join([opening, head, *parts, "</section>\n"])
 
 
-def experiment(name: str, asked: Mapping[str, str], lines: list[Digest], found: list[Block]) -> str:
+def _experiment(name: str, asked: Mapping[str, str], lines: list[Digest], found: list[Block]) -> str:
     """Write one experiment: what differs most, and behind a fold all of it."""
     question = escape(asked.get("question", name))
     conditions = escape(asked.get("conditions", ""))
     head = f'<h3>{question}</h3>\n<p class="note"><code>serlab wire {escape(name)}</code>: {conditions}.</p>'
-    told = f"<ul>{''.join(f'<li>{escape(sentence(one))}</li>' for one in lines)}</ul>"
-    rest = "\n".join(map(table, found))
+    told = f"<ul>{''.join(f'<li>{escape(_sentence(one))}</li>' for one in lines)}</ul>"
+    rest = "\n".join(map(_table, found))
     return f"{head}\n{told}\n<details><summary>All arms of {escape(name)}</summary>\n{rest}\n</details>"
 
 
-def sentence(one: Digest) -> str:
+def _sentence(one: Digest) -> str:
     """Say how an experiment came out on a workload."""
     text = f"{one.workload}: {one.ties} of {one.compared} figures tie with {one.baseline}"
     least = f"; the smallest ratio is that of {one.least}" if one.least else ""
@@ -289,17 +289,17 @@ def sentence(one: Digest) -> str:
     return f"{text}{least}{most}.{share}{strays}"
 
 
-def table(block: Block) -> str:
+def _table(block: Block) -> str:
     """Write one block."""
     caption = escape(f"{block.workload}. " + " ".join(block.legend))
     heads = "".join(f'<th scope="col" class="number">{escape(head)}</th>' for head in block.heads)
-    body = "".join(line(name, cells, len(block.heads)) for name, cells in block.lines)
+    body = "".join(_line(name, cells, len(block.heads)) for name, cells in block.lines)
     label = escape(f"{block.experiment}, {block.workload}")
     shown = f"<table><caption>{caption}</caption><thead><tr><td></td>{heads}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{shown}</div>'
 
 
-def line(name: str, cells: list[str], width: int) -> str:
+def _line(name: str, cells: list[str], width: int) -> str:
     """Write one line, or the heading of those below it."""
     if not cells:
         return f'<tr><th scope="rowgroup" colspan="{width + 1}">{escape(name)}</th></tr>'
@@ -335,19 +335,19 @@ def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
     """Build the page of a run that was read from a folder; see `write_page`."""
     built = build_tables(run.rows)
     wired = built.get("wire", pd.DataFrame())
-    data = held(run, scenarios, built)
+    data = _held(run, scenarios, built)
     shown = next(one for one in data["answers"] if one["scenario"]["name"] == data["first"])
-    alone = is_alone(wired, data["answers"])
-    program = script_of(asset(f"{name}.js") for name in SCRIPTS)
+    alone = _is_alone(wired, data["answers"])
+    program = _script_of(asset(f"{name}.js") for name in SCRIPTS)
     parts = {
         "title": escape(f"serlab: run {run.environment.get('run', '')}"),
         "run": escape(title_of(run.environment)),
         "question": escape(shown["scenario"]["question"]),
         "verdict": escape(shown["verdict"]),
-        "reasons": items([*shown["notes"], *shown["reasons"]]),
+        "reasons": _items([*shown["notes"], *shown["reasons"]]),
         "hidden": " hidden" if alone else "",
-        "wire": section(wired, run.environment, alone),
-        "wirelink": link(wired),
+        "wire": _section(wired, run.environment, alone),
+        "wirelink": _link(wired),
         "overview": overview(data["answers"]),
         "words": words(),
         "method": method(data["calculator"]["inputs"]["baseline"], common_lines(own(run.rows))),
@@ -357,43 +357,43 @@ def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
     return Template(asset("page.html")).substitute(
         # Names, questions and errors come from elsewhere, and none of them may turn the text around it.
         {name: visible(part, keep="\n") for name, part in parts.items()},
-        policy=policy(library(), program),
+        policy=_policy(_library(), program),
         style=asset("page.css"),
         data=embedded(data),
-        library=library(),
+        library=_library(),
         program=program,
     )
 
 
-def held(run: Run, scenarios: Sequence[str | Path], built: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def _held(run: Run, scenarios: Sequence[str | Path], built: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Gather all that the page holds as JSON."""
     rows = own(run.rows)
     found = answers(run, boundaries(scenarios))
     return {
-        "directory": shareable(run.place),
+        "directory": _shareable(run.place),
         "caption": caption_of(run.environment),
-        "answers": [{**one, "source": source_of(one["scenario"]["name"], scenarios)} for one in found],
-        "first": first_of(found, bool(scenarios)),
+        "answers": [{**one, "source": _source_of(one["scenario"]["name"], scenarios)} for one in found],
+        "first": _first_of(found, bool(scenarios)),
         "calculator": calculator(run),
         "codecs": looks(names_of(rows, "codec")),
         "workloads": names_of(rows, "workload"),
         "tables": tables(built),
-        "figures": drawn(run, built),
+        "figures": _drawn(run, built),
     }
 
 
-def source_of(name: str, scenarios: Sequence[str | Path]) -> str:
+def _source_of(name: str, scenarios: Sequence[str | Path]) -> str:
     """Say what `serlab decide --scenario` takes for a boundary: its name, or the file it came from."""
     return next((Path(source).name for source in scenarios if Path(source).stem == name), name)
 
 
-def first_of(found: Sequence[dict[str, Any]], is_asked: bool) -> str:
+def _first_of(found: Sequence[dict[str, Any]], is_asked: bool) -> str:
     """Name the boundary that the page opens with: the one that was asked for, or the first with an answer."""
     answered = [one for one in found if is_asked or one["answered"]]
     return str((answered or found)[0]["scenario"]["name"])
 
 
-def drawn(run: Run, built: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def _drawn(run: Run, built: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """Join the specifications with what they show; a figure of nothing is left out."""
     shown = panels(run.rows, built)
     figures = [{**figure, "panels": shown.get(figure["name"], [])} for figure in charts.figures(baseline_of(run.rows))]
@@ -401,11 +401,11 @@ def drawn(run: Run, built: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
 
 @cache
-def library() -> str:
+def _library() -> str:
     """Give Vega-Lite and what it needs as one script; that takes a second, so it is kept."""
     import vl_convert
 
-    return script_of([vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")])
+    return _script_of([vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")])
 
 
 @cache
@@ -414,7 +414,7 @@ def asset(name: str) -> str:
     return resources.files("serlab.page").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def script_of(sources: Iterable[str]) -> str:
+def _script_of(sources: Iterable[str]) -> str:
     """Make a script whose names stay its own, and in whose text nothing can end the element.
 
     Source: HTML, "Restrictions for contents of script elements"; `<` may be written as an escape in a string only, and
@@ -428,20 +428,20 @@ def script_of(sources: Iterable[str]) -> str:
 
 def embedded(data: Any) -> str:
     """Write JSON that cannot end its element, whatever the names of workloads are."""
-    text = json.dumps(seen(plain(data)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_seen(plain(data)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def seen(value: Any) -> Any:
+def _seen(value: Any) -> Any:
     """Make all texts visible; a scenario's may have several lines."""
     if isinstance(value, dict):
-        return {seen(key): seen(one) for key, one in value.items()}
+        return {_seen(key): _seen(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [seen(one) for one in value]
+        return [_seen(one) for one in value]
     return visible(value, keep="\n") if isinstance(value, str) else value
 
 
-def policy(*scripts: str) -> str:
+def _policy(*scripts: str) -> str:
     """Forbid all but the page's own scripts, its styles, and images made on the spot."""
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     hashes = " ".join(f"'sha256-{digest}'" for digest in digests)

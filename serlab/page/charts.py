@@ -32,18 +32,18 @@ def axis(title: str, labels: str = "", **more: Any) -> dict[str, Any]:
 def log(channel: str, title: str, steps: Steps, field: str, padding: int = 12) -> dict[str, Any]:
     """Describe a channel on a logarithmic scale, with ticks in their units at round figures alone."""
     scale = {"type": "log", "padding": padding, "nice": False}
-    marks = axis(title, f"{is_round(channel)} ? {unit_text(steps)} : ''", grid=False, ticks=False, labelFlush=False)
+    marks = axis(title, f"{_is_round(channel)} ? {_unit_text(steps)} : ''", grid=False, ticks=False, labelFlush=False)
     return {"field": field, "type": "quantitative", "scale": scale, "axis": marks}
 
 
-def is_round(channel: str) -> str:
+def _is_round(channel: str) -> str:
     """Say which ticks bear a text: powers of ten, 2 and 5 times these where there is room, and all on short axes."""
     reach = f"(domain('{channel}')[1] / domain('{channel}')[0])"
     digit = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
     return f"({reach} < 8 || {digit} === 1 || ({reach} < 300 && ({digit} === 2 || {digit} === 5)))"
 
 
-def unit_text(steps: Steps) -> str:
+def _unit_text(steps: Steps) -> str:
     """Write a tick in the largest unit that keeps it at 1 or more."""
     texts = [(factor, f"format(datum.value / {factor}, '~g') + '{unit if unit == '×' else ' ' + unit}'")
              for factor, unit in steps]  # fmt: skip
@@ -51,28 +51,28 @@ def unit_text(steps: Steps) -> str:
     return f"({cases}{texts[-1][1]})"
 
 
-def amount(field: str) -> dict[str, str]:
+def _amount(field: str) -> dict[str, str]:
     """Describe a channel of figures."""
     return {"field": field, "type": "quantitative"}
 
 
-def hover(**fields: str) -> list[dict[str, str]]:
+def _hover(**fields: str) -> list[dict[str, str]]:
     """Say what a tooltip holds: its words → fields."""
     return [{"field": field, "type": "nominal", "title": title.replace("_", " ")} for title, field in fields.items()]
 
 
-def whole(layers: list[Spec], **more: Any) -> Spec:
+def _whole(layers: list[Spec], **more: Any) -> Spec:
     """Make a specification as wide as its place on the page; without a height the page gives each row some."""
     fit = {"type": "fit-x", "contains": "padding"}
     return {"width": "container", "autosize": fit, "layer": layers, **more}
 
 
-def only(test: str) -> list[dict[str, str]]:
+def _only(test: str) -> list[dict[str, str]]:
     """Keep the rows that pass a test."""
     return [{"filter": test}]
 
 
-def by_codec() -> dict[str, Any]:
+def _by_codec() -> dict[str, Any]:
     """Put each codec on a line of its own, in the order of the rows."""
     return {"field": "codec", "type": "nominal", "sort": None, "axis": axis("", ticks=False, domain=False)}
 
@@ -80,25 +80,25 @@ def by_codec() -> dict[str, Any]:
 def ratios(baseline: str) -> Spec:
     """Draw bars from 1 to a ratio, with intervals, the A/A band and the floor."""
     x = log("x", f"time × {baseline}, log scale", RATIO, "ratio", 62)
-    ends = {"y": by_codec(), "x": amount("low"), "x2": {"field": "high"}}
+    ends = {"y": _by_codec(), "x": _amount("low"), "x2": {"field": "high"}}
     band = {"x": {"aggregate": "min", "field": "aa_low", "type": "quantitative"},
             "x2": {"aggregate": "max", "field": "aa_high"}}  # fmt: skip
-    tips = hover(codec="codec", ratio="text", interval="interval", time="time")
-    words = {"text": {"field": "text"}, "y": by_codec()}
+    tips = _hover(codec="codec", ratio="text", interval="interval", time="time")
+    words = {"text": {"field": "text"}, "y": _by_codec()}
     left, right = {"align": "right", "dx": -4}, {"align": "left", "dx": 4}
-    return whole(
+    return _whole(
         [
             {"mark": {"type": "rect", "color": GREY, "opacity": 0.45}, "encoding": band},
-            {"mark": {"type": "rule", "strokeDash": [4, 3], "color": GREY}, "transform": only("isValid(datum.floor)"),
-             "encoding": {"x": amount("floor")}},
+            {"mark": {"type": "rule", "strokeDash": [4, 3], "color": GREY}, "transform": _only("isValid(datum.floor)"),
+             "encoding": {"x": _amount("floor")}},
             {"mark": {"type": "bar", "strokeWidth": 1.5, "height": 11},
-             "encoding": {"y": by_codec(), "x": x, "x2": {"datum": 1}, **PAINT, "tooltip": tips}},
+             "encoding": {"y": _by_codec(), "x": x, "x2": {"datum": 1}, **PAINT, "tooltip": tips}},
             {"mark": {"type": "rule"}, "encoding": {"x": {"datum": 1}}},
             {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": ends},
-            {"mark": {"type": "text", **left}, "transform": only("datum.ratio < 1"),
-             "encoding": {**words, "x": amount("low")}},
-            {"mark": {"type": "text", **right}, "transform": only("datum.ratio >= 1"),
-             "encoding": {**words, "x": amount("high")}},
+            {"mark": {"type": "text", **left}, "transform": _only("datum.ratio < 1"),
+             "encoding": {**words, "x": _amount("low")}},
+            {"mark": {"type": "text", **right}, "transform": _only("datum.ratio >= 1"),
+             "encoding": {**words, "x": _amount("high")}},
         ],
     )  # fmt: skip
 
@@ -106,30 +106,30 @@ def ratios(baseline: str) -> Spec:
 def pareto() -> Spec:
     """Draw size against time, with the front of those that none beats in both."""
     x, y = log("x", "bytes per message, log scale", SIZE, "bytes", 48), log("y", "time, log scale", TIME, "ns", 22)
-    tips = hover(codec="codec", size="size", time="time")
+    tips = _hover(codec="codec", size="size", time="time")
     place = {"x": x, "y": y}
-    return whole(
+    return _whole(
         [
             {"mark": {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "color": GREY},
-             "transform": only("datum.front"), "encoding": {**place, "order": amount("bytes")}},
+             "transform": _only("datum.front"), "encoding": {**place, "order": _amount("bytes")}},
             {"mark": {"type": "rule", "strokeWidth": 1.5},
              "encoding": {"x": x, **REACH, "color": COLOUR}},
             {"mark": {"type": "point", "size": 80, "strokeWidth": 2, "opacity": 1},
              "encoding": {**place, **PAINT, "tooltip": tips}},
-            {"mark": {"type": "text", "dy": -11, "fontWeight": "bold"}, "transform": only("datum.front"),
+            {"mark": {"type": "text", "dy": -11, "fontWeight": "bold"}, "transform": _only("datum.front"),
              "encoding": {**place, "text": {"field": "codec"}}},
         ],
         height=320,
     )  # fmt: skip
 
 
-def curves(x: dict[str, Any], y: dict[str, Any], tips: list[dict[str, str]]) -> list[Spec]:
+def _curves(x: dict[str, Any], y: dict[str, Any], tips: list[dict[str, str]]) -> list[Spec]:
     """Draw a line with marks for each codec."""
     place = {"x": x, "y": y}
     return [
-        {"mark": {"type": "line", "strokeWidth": 2}, "transform": only("isValid(datum.codec)"),
+        {"mark": {"type": "line", "strokeWidth": 2}, "transform": _only("isValid(datum.codec)"),
          "encoding": {**place, "detail": {"field": "codec"}, "color": COLOUR, "strokeDash": DASHES}},
-        {"mark": {"type": "point", "size": 55, "opacity": 1}, "transform": only("isValid(datum.codec)"),
+        {"mark": {"type": "point", "size": 55, "opacity": 1}, "transform": _only("isValid(datum.codec)"),
          "encoding": {**place, **PAINT, "tooltip": tips}},
     ]  # fmt: skip
 
@@ -139,25 +139,26 @@ def access() -> Spec:
     x = {"field": "step", "type": "ordinal", "sort": {"field": "place"},
          "axis": axis("share of the fields that are read", "split(datum.label, '_')", labelAngle=0)}  # fmt: skip
     y = log("y", "time, log scale", TIME, "ns")
-    band = {"mark": {"type": "area", "color": GREY, "opacity": 0.45}, "transform": only("datum.kind === 'A/A'"),
+    band = {"mark": {"type": "area", "color": GREY, "opacity": 0.45}, "transform": _only("datum.kind === 'A/A'"),
             "encoding": {"x": x, **REACH}}  # fmt: skip
-    floor = {"mark": {"type": "line", "strokeDash": [4, 3], "color": GREY}, "transform": only("datum.kind === 'floor'"),
+    dashed = {"type": "line", "strokeDash": [4, 3], "color": GREY}
+    floor = {"mark": dashed, "transform": _only("datum.kind === 'floor'"),
              "encoding": {"x": x, "y": y}}  # fmt: skip
-    reach = {"mark": {"type": "rule"}, "transform": only("isValid(datum.codec)"),
+    reach = {"mark": {"type": "rule"}, "transform": _only("isValid(datum.codec)"),
              "encoding": {"x": x, **REACH, "color": COLOUR}}  # fmt: skip
-    return whole([band, floor, reach, *curves(x, y, hover(codec="codec", read="read", time="time"))], height=320)
+    return _whole([band, floor, reach, *_curves(x, y, _hover(codec="codec", read="read", time="time"))], height=320)
 
 
 def memory() -> Spec:
     """Draw what is allocated as bars from 0."""
     x = {"field": "length", "type": "quantitative", "axis": None, "scale": {"padding": 0, "nice": False}}
-    tips = hover(codec="codec", per_message="text")
-    return whole(
+    tips = _hover(codec="codec", per_message="text")
+    return _whole(
         [
             {"mark": {"type": "bar", "strokeWidth": 1.5, "height": 11},
-             "encoding": {"y": by_codec(), "x": x, **PAINT, "tooltip": tips}},
+             "encoding": {"y": _by_codec(), "x": x, **PAINT, "tooltip": tips}},
             {"mark": {"type": "text", "align": "left", "dx": 4},
-             "encoding": {"y": by_codec(), "x": x, "text": {"field": "text"}}},
+             "encoding": {"y": _by_codec(), "x": x, "text": {"field": "text"}}},
         ],
         padding={"left": 5, "top": 5, "bottom": 5, "right": 60},
     )  # fmt: skip
@@ -168,16 +169,16 @@ def crossover(baseline: str) -> Spec:
     x = log("x", "bandwidth, log scale", RATE, "bandwidth", 0)
     x["axis"]["values"] = [1e6, 1e8, 1e10]
     y = log("y", f"codec + wire × {baseline}, log scale", RATIO, "ratio")
-    tips = hover(codec="codec", bandwidth="rate", ratio="text")
+    tips = _hover(codec="codec", bandwidth="rate", ratio="text")
     place = {"x": x, "y": y}
-    return whole(
+    return _whole(
         [
             {"mark": {"type": "rule"}, "encoding": {"y": {"datum": 1}}},
-            {"mark": {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5}, "transform": only("datum.now"),
+            {"mark": {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5}, "transform": _only("datum.now"),
              "encoding": {"x": x}},
-            {"mark": {"type": "line", "strokeWidth": 2}, "transform": only("isValid(datum.codec)"),
+            {"mark": {"type": "line", "strokeWidth": 2}, "transform": _only("isValid(datum.codec)"),
              "encoding": {**place, "detail": {"field": "codec"}, "color": COLOUR, "strokeDash": DASHES}},
-            {"mark": {"type": "point", "size": 60, "opacity": 0}, "transform": only("isValid(datum.codec)"),
+            {"mark": {"type": "point", "size": 60, "opacity": 0}, "transform": _only("isValid(datum.codec)"),
              "encoding": {**place, "tooltip": tips}},
         ],
         height=300,
@@ -194,13 +195,13 @@ def lag() -> Spec:
     }
     y = log("y", "lag, log scale", TIME, "ns")
     beside = {"x": x, "xOffset": {"field": "codec", "type": "nominal", "sort": None}}
-    tips = hover(codec="codec", workload="workload", body="size", median="median", p99="time", maximum="maximum")
-    mine = only("isValid(datum.codec)")
-    return whole(
+    tips = _hover(codec="codec", workload="workload", body="size", median="median", p99="time", maximum="maximum")
+    mine = _only("isValid(datum.codec)")
+    return _whole(
         [
-            {"mark": {"type": "bar", "color": GREY, "opacity": 0.45}, "transform": only("datum.kind === 'A/A'"),
+            {"mark": {"type": "bar", "color": GREY, "opacity": 0.45}, "transform": _only("datum.kind === 'A/A'"),
              "encoding": {"x": x, **REACH}},
-            {"mark": {"type": "tick", "color": GREY, "thickness": 1.5}, "transform": only("datum.kind === 'idle'"),
+            {"mark": {"type": "tick", "color": GREY, "thickness": 1.5}, "transform": _only("datum.kind === 'idle'"),
              "encoding": {"x": x, "y": y}},
             {"mark": {"type": "rule", "strokeWidth": 2}, "transform": mine,
              "encoding": {**beside, **REACH, "color": COLOUR}},

@@ -39,10 +39,10 @@ def calculator(run: Run) -> dict[str, Any]:
         intervals, and with them ties, are those of `decide`; and the constants of the model.
     """
     processes = list(run.processes.values())
-    counts = sizes_of(processes)
+    counts = _sizes_of(processes)
     return {
         "inputs": run.inputs,
-        "processes": by_process(processes),
+        "processes": _by_process(processes),
         "count": len(processes),
         "draws": {n: draws(n) for n in counts},
         "stretch": {n: stretch(n) for n in counts},
@@ -54,7 +54,7 @@ def calculator(run: Run) -> dict[str, Any]:
     }
 
 
-def by_process(processes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, list[float | None]]]]:
+def _by_process(processes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, list[float | None]]]]:
     """Lay the times of the processes side by side; twelve digits, far beyond what is measured, keep the page small."""
     found: dict[str, dict[str, dict[str, list[float | None]]]] = {}
     for i, inputs in enumerate(processes):
@@ -66,9 +66,9 @@ def by_process(processes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, di
     return found
 
 
-def sizes_of(processes: Sequence[Mapping[str, Any]]) -> list[int]:
+def _sizes_of(processes: Sequence[Mapping[str, Any]]) -> list[int]:
     """List how many processes a ratio may rest on: all, or where one of them lacks something any smaller number."""
-    arms = by_process(processes)
+    arms = _by_process(processes)
     whole = all(
         None not in values for codecs in arms.values() for timed in codecs.values() for values in timed.values()
     )
@@ -113,10 +113,10 @@ def tables(built: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
 def columns(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Lay out the columns of a table; texts that repeat are written once."""
-    return [{"name": str(name), **look_of_column(table, str(name)), **values(table[name])} for name in table.columns]
+    return [{"name": str(name), **_look_of_column(table, str(name)), **values(table[name])} for name in table.columns]
 
 
-def look_of_column(table: pd.DataFrame, name: str) -> dict[str, Any]:
+def _look_of_column(table: pd.DataFrame, name: str) -> dict[str, Any]:
     """Say how a column is shown: under what heading, with which other columns in its cells, or not by itself."""
     known = set(table.columns)
     if stands_elsewhere(table, name):
@@ -138,14 +138,14 @@ def look_of_column(table: pd.DataFrame, name: str) -> dict[str, Any]:
 def values(column: pd.Series) -> dict[str, Any]:
     """Write the values of a column."""
     if is_number(column):
-        return {"values": [plain(value) for value in column.tolist()]}
+        return {"values": [_plain(value) for value in column.tolist()]}
     texts = [None if isinstance(value, float) and math.isnan(value) else str(value) for value in column.tolist()]
     words = list(dict.fromkeys(texts))
     places = {word: i for i, word in enumerate(words)}
     return {"words": words, "codes": [places[text] for text in texts]}
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Put None for what JSON cannot say."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -172,44 +172,46 @@ def panels(rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> dict[str, lis
     """
     kept = own(rows)
     makers: dict[str, Callable[[str], Iterator[Panel]]] = {
-        "ratios": lambda name: ratio_panels(tables["time"], name),
-        "pareto": lambda name: pareto_panels(kept, name),
-        "access": lambda name: access_panels(kept, name),
-        "memory": lambda name: memory_panels(tables["memory"], name),
+        "ratios": lambda name: _ratio_panels(tables["time"], name),
+        "pareto": lambda name: _pareto_panels(kept, name),
+        "access": lambda name: _access_panels(kept, name),
+        "memory": lambda name: _memory_panels(tables["memory"], name),
     }
     names = names_of(kept, "workload")
     found = {figure: [panel for name in names for panel in make(name)] for figure, make in makers.items()}
-    return found | {"lag": list(lag_panels(kept))}
+    return found | {"lag": list(_lag_panels(kept))}
 
 
-def panel(workload: str, title: str, rows: list[dict[str, Any]]) -> Panel:
+def _panel(workload: str, title: str, rows: list[dict[str, Any]]) -> Panel:
     """Make a panel; six digits are more than a screen can show."""
-    return {"workload": workload, "title": title, "rows": [rounded(row) for row in rows]}
+    return {"workload": workload, "title": title, "rows": [_rounded(row) for row in rows]}
 
 
-def rounded(row: dict[str, Any]) -> dict[str, Any]:
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
     """Round a row's figures; one that is not a number is left out."""
     kept = {key: value for key, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
     return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in kept.items()}
 
 
-def span(low: float, high: float) -> str:
+def _span(low: float, high: float) -> str:
     """Write an interval."""
     return f"{three_digits(low)} to {three_digits(high)}"
 
 
-def ratio_panels(time: pd.DataFrame, workload: str) -> Iterator[Panel]:
+def _ratio_panels(time: pd.DataFrame, workload: str) -> Iterator[Panel]:
     """Give the ratios to the baseline, the fastest codec on top."""
     for operation in RATIOS:
         group = group_of(time, workload, operation) if len(time) else time
         floor = floor_of(time, workload, operation) if len(group) else math.nan
         if len(group):
-            rows = [ratio_row(row) for row in group.iloc[::-1].to_dict("records")]
+            rows = [_ratio_row(row) for row in group.iloc[::-1].to_dict("records")]
             low = min(row["low"] for row in rows)
-            yield panel(workload, operation, [{**row, "floor": floor if floor > low / 4 else math.nan} for row in rows])
+            yield _panel(
+                workload, operation, [{**row, "floor": floor if floor > low / 4 else math.nan} for row in rows]
+            )
 
 
-def ratio_row(row: Any) -> dict[str, Any]:
+def _ratio_row(row: Any) -> dict[str, Any]:
     """Give one bar."""
     low, high = band(row["aa_low"], row["aa_high"])
     tie = " =" if row["verdict"] == "tie" else ""
@@ -221,12 +223,12 @@ def ratio_row(row: Any) -> dict[str, Any]:
         "aa_low": low,
         "aa_high": high,
         "text": f"{three_digits(row['ratio'])}×{tie}",
-        "interval": span(row["ratio_low"], row["ratio_high"]),
+        "interval": _span(row["ratio_low"], row["ratio_high"]),
         "time": scaled(row["time_ns"], TIME),
     }
 
 
-def pareto_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
+def _pareto_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
     """Give size against the time of encode and decode together."""
     if not {*WORK} <= set(rows[rows["workload"] == workload]["operation"]):
         return
@@ -246,10 +248,10 @@ def pareto_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
         for codec, (size, time) in points.items()
     ]
     if found:
-        yield panel(workload, "encode + decode", found)
+        yield _panel(workload, "encode + decode", found)
 
 
-def access_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
+def _access_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
     """Give the time to open a message and read a share of its fields."""
     steps = steps_of(rows, workload)
     if len(steps) < 2:
@@ -262,10 +264,10 @@ def access_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
         for i, (text, one) in enumerate(zip(texts, curve, strict=True))
     ]  # fmt: skip
     if found:
-        yield panel(workload, "", found + list(access_limits(rows, workload, steps, texts)))
+        yield _panel(workload, "", found + list(_access_limits(rows, workload, steps, texts)))
 
 
-def access_limits(rows: pd.DataFrame, workload: str, steps: list[str], texts: list[str]) -> Iterator[dict[str, Any]]:
+def _access_limits(rows: pd.DataFrame, workload: str, steps: list[str], texts: list[str]) -> Iterator[dict[str, Any]]:
     """Give the baseline's A/A interval and the floor at each step."""
     baseline = baseline_of(rows)
     for i, (step, text) in enumerate(zip(steps, texts, strict=True)):
@@ -276,16 +278,16 @@ def access_limits(rows: pd.DataFrame, workload: str, steps: list[str], texts: li
         yield {"kind": "floor", "step": text, "place": i, "ns": floor_time(group, step)}
 
 
-def memory_panels(memory: pd.DataFrame, workload: str) -> Iterator[Panel]:
+def _memory_panels(memory: pd.DataFrame, workload: str) -> Iterator[Panel]:
     """Give what is allocated per operation, what allocates least on top."""
     for operation in WORK if len(memory) else ():
         group = memory[(memory["workload"] == workload) & (memory["operation"] == operation)]
         for column, title in MEASURES.items():
             if column in group and len(group):
-                yield panel(workload, f"{operation}: {title}", bars(group.sort_values(column, kind="stable"), column))
+                yield _panel(workload, f"{operation}: {title}", _bars(group.sort_values(column, kind="stable"), column))
 
 
-def bars(group: pd.DataFrame, column: str) -> list[dict[str, Any]]:
+def _bars(group: pd.DataFrame, column: str) -> list[dict[str, Any]]:
     """Give the bars; one that would leave the others no room is cut off and its figure bears an arrow."""
     values = group[column].fillna(0)
     short = values[values <= CUT * values.median()]
@@ -298,18 +300,18 @@ def bars(group: pd.DataFrame, column: str) -> list[dict[str, Any]]:
     return found
 
 
-def lag_panels(rows: pd.DataFrame) -> Iterator[Panel]:
+def _lag_panels(rows: pd.DataFrame) -> Iterator[Panel]:
     """Give how late an event loop is, a panel for each operation and place where bodies are coded."""
     names = names_of(rows[rows["metric"] == "lag-p99"], "workload")
     names.sort(key=lambda name: (size_of(rows, name, baseline_of(rows)), name))
     for way in WAYS:
         for operation in WORK:
-            found = [row for name in names for row in lag_rows(rows, name, f"{operation}/{way}")]
+            found = [row for name in names for row in _lag_rows(rows, name, f"{operation}/{way}")]
             if found:
-                yield panel("", f"{operation} {WAYS[way]}", found)
+                yield _panel("", f"{operation} {WAYS[way]}", found)
 
 
-def lag_rows(rows: pd.DataFrame, workload: str, operation: str) -> Iterator[dict[str, Any]]:
+def _lag_rows(rows: pd.DataFrame, workload: str, operation: str) -> Iterator[dict[str, Any]]:
     """Give one workload's lags: of the codecs, of the baseline's second arm, and of a loop without any coding."""
     found = {name: arms(rows, workload, operation, f"lag-{name}") for name in ("p50", "p99", "max")}
     place = {"workload": workload, "size": scaled(size_of(rows, workload, baseline_of(rows)), SIZE)}

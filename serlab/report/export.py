@@ -40,30 +40,30 @@ tr:hover { background: #8882; }
 """
 
 
-def to_html(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
+def _to_html(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
     """Write a page with one table."""
     shown = readable(table, columns)
-    body = f"<p>{html.escape(caption)}</p><p>{NOTHING}</p>" if table.empty else html_table(shown, caption)
+    body = f"<p>{html.escape(caption)}</p><p>{NOTHING}</p>" if table.empty else _html_table(shown, caption)
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
     title = html.escape(caption.split(".")[0])
     return f'<!doctype html><html lang="en"><head>{head}<title>{title}</title></head><body>{body}</body></html>\n'
 
 
-def html_table(columns: Sequence[Column], caption: str) -> str:
+def _html_table(columns: Sequence[Column], caption: str) -> str:
     """Write the table element."""
-    head = "".join(f'<th scope="col"{kind(column)}>{html.escape(column.heading)}</th>' for column in columns)
-    rows = "".join(f"<tr>{html_cells(row, columns)}</tr>\n" for row in lines(columns))
+    head = "".join(f'<th scope="col"{_kind(column)}>{html.escape(column.heading)}</th>' for column in columns)
+    rows = "".join(f"<tr>{_html_cells(row, columns)}</tr>\n" for row in lines(columns))
     parts = f"<caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
     return f"<table>{parts}</table>"
 
 
-def html_cells(row: Sequence[str], columns: Sequence[Column]) -> str:
+def _html_cells(row: Sequence[str], columns: Sequence[Column]) -> str:
     """Write the cells of a row; the first names it."""
-    cells = [f"<td{kind(column)}>{html.escape(cell)}</td>" for cell, column in zip(row, columns, strict=True)]
-    return f'<th scope="row"{kind(columns[0])}>{html.escape(row[0])}</th>' + "".join(cells[1:])
+    cells = [f"<td{_kind(column)}>{html.escape(cell)}</td>" for cell, column in zip(row, columns, strict=True)]
+    return f'<th scope="row"{_kind(columns[0])}>{html.escape(row[0])}</th>' + "".join(cells[1:])
 
 
-def kind(column: Column) -> str:
+def _kind(column: Column) -> str:
     """Give the class of a cell."""
     return " class=number" if column.is_number else ""
 
@@ -99,7 +99,7 @@ ACCENTS = dict(
 """Combining mark → the command that sets it over or under a letter."""
 
 
-def accented(character: str) -> str:
+def _accented(character: str) -> str:
     """Write a letter with one mark; "" if it is none, or the mark has no command."""
     base, *marks = list(unicodedata.normalize("NFD", character))
     if len(marks) != 1 or marks[0] not in ACCENTS or not base.isascii():
@@ -108,7 +108,7 @@ def accented(character: str) -> str:
     return f"\\{ACCENTS[marks[0]]}{{{base if base not in 'ij' else chr(92) + base}}}"
 
 
-LATIN = {one: text for one in map(chr, (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))) if (text := accented(one))}
+LATIN = {one: text for one in map(chr, (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))) if (text := _accented(one))}
 """Letters that LaTeX builds from others in any encoding, and how."""
 SPECIAL |= LATIN
 ARGUMENTS = ("[", "*")
@@ -135,7 +135,7 @@ PREAMBLE = rf"""\documentclass[a4paper]{{article}}
 END = "\\end{document}\n"
 
 
-class Fit(NamedTuple):
+class _Fit(NamedTuple):
     """How a table is set.
 
     Attributes:
@@ -153,11 +153,11 @@ def to_tex(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = No
     """Write a LaTeX table, to be included by a document that loads booktabs, longtable and pdflscape."""
     if table.empty:
         return f"% {tex(caption)}\n{NOTHING}\n"
-    fit = fit_of([
-        column._replace(heading=spelled(column.heading), cells=[*map(spelled, column.cells)])
+    fit = _fit_of([
+        column._replace(heading=_spelled(column.heading), cells=[*map(_spelled, column.cells)])
         for column in readable(table, columns)
     ])  # fmt: skip
-    parts = [part(some, caption, i) for i, some in enumerate(fit.parts)]
+    parts = [_part(some, caption, i) for i, some in enumerate(fit.parts)]
     start = [r"\begin{landscape}"] if fit.aside else []
     settings = [
         rf"\begingroup\{fit.letters}",
@@ -172,36 +172,36 @@ def standalone(text: str) -> str:
     return f"{PREAMBLE}{text}{END}"
 
 
-def fit_of(columns: list[Column]) -> Fit:
+def _fit_of(columns: list[Column]) -> _Fit:
     """Choose letters, the page's side and how many tables."""
     for aside, room in ((False, UPRIGHT), (True, ASIDE)):
         for letters, size in LETTERS.items():
-            if sum(width(column, size) for column in columns) <= room:
-                return Fit(letters, aside, [columns])
+            if sum(_width(column, size) for column in columns) <= room:
+                return _Fit(letters, aside, [columns])
     letters, size = list(LETTERS.items())[-1]
-    return Fit(letters, True, split(columns, size))
+    return _Fit(letters, True, _split(columns, size))
 
 
-def split(columns: list[Column], size: float) -> list[list[Column]]:
+def _split(columns: list[Column], size: float) -> list[list[Column]]:
     """Spread columns over tables that fit on a page on its side, each beginning with those that name the rows."""
     count = next((i for i, column in enumerate(columns) if column.is_number), len(columns))
     # Where nothing but names stands, there is nothing to repeat.
     keys, rest = (columns[:count], columns[count:]) if count < len(columns) else ([], columns)
     parts = [list(keys)]
     for column in rest:
-        if len(parts[-1]) > len(keys) and sum(width(one, size) for one in [*parts[-1], column]) > ASIDE:
+        if len(parts[-1]) > len(keys) and sum(_width(one, size) for one in [*parts[-1], column]) > ASIDE:
             parts.append(list(keys))
         parts[-1].append(column)
     return parts
 
 
-def width(column: Column, size: float) -> float:
+def _width(column: Column, size: float) -> float:
     """Estimate a column's width in points."""
-    longest = max(map(len, [*head_lines(column), *column.cells]), default=0)
+    longest = max(map(len, [*_head_lines(column), *column.cells]), default=0)
     return longest * size + 2 * GAP
 
 
-def head_lines(column: Column) -> list[str]:
+def _head_lines(column: Column) -> list[str]:
     """Break a heading into lines that are no longer than the cells, where it has spaces."""
     room = max(map(len, column.cells), default=0)
     found = [""]
@@ -212,52 +212,52 @@ def head_lines(column: Column) -> list[str]:
     return found
 
 
-def part(columns: list[Column], caption: str, number: int) -> str:
+def _part(columns: list[Column], caption: str, number: int) -> str:
     """Write one table."""
     align = "".join("r" if column.is_number else "l" for column in columns)
-    head = " & ".join(map(head_of, columns)) + r" \\"
+    head = " & ".join(map(_head_of, columns)) + r" \\"
     title = rf"\caption{{{tex(caption)}}} \\" if not number else r"\caption[]{(continued)} \\"
-    cells = lines([column._replace(cells=aligned(column)) for column in columns])
+    cells = lines([column._replace(cells=_aligned(column)) for column in columns])
     rows = [" & ".join(row) + r" \\" for row in cells]
-    starts = starts_of(columns)
+    starts = _starts_of(columns)
     rows = ["\\addlinespace\n" * start + row for start, row in zip(starts, rows, strict=True)]
     first = [title, r"\toprule", head, r"\midrule", r"\endfirsthead"]
     later = [r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule", r"\endlastfoot"]
     return "\n".join([rf"\begin{{longtable}}{{@{{}}{align}@{{}}}}", *first, *later, *rows, r"\end{longtable}"])
 
 
-def starts_of(columns: list[Column]) -> list[bool]:
+def _starts_of(columns: list[Column]) -> list[bool]:
     """Tell which rows begin a group: what stands left of the codec differs from the row above."""
     left = list(takewhile(lambda column: column.heading != "codec" and not column.is_number, columns))
     keys = lines(left) or [()] * max(len(column.cells) for column in columns)
     return [i > 0 and key != keys[i - 1] for i, key in enumerate(keys)]
 
 
-def aligned(column: Column) -> list[str]:
+def _aligned(column: Column) -> list[str]:
     """Write a column's cells, in line with each other where some bear the mark of a tie."""
     has_ties = any(cell.endswith(TIED) for cell in column.cells)
     return [tex(cell) + UNTIED * (has_ties and not cell.endswith(TIED)) for cell in column.cells]
 
 
-def head_of(column: Column) -> str:
+def _head_of(column: Column) -> str:
     """Write a heading."""
-    found = list(map(tex, head_lines(column)))
+    found = list(map(tex, _head_lines(column)))
     side = "r" if column.is_number else "l"
     return found[0] if len(found) == 1 else rf"\shortstack[{side}]{{" + r"\\".join(found) + "}"
 
 
 def tex(text: str) -> str:
     """Escape what LaTeX would read as a command, and write what its fonts lack."""
-    shown = "".join(SPECIAL.get(one, one) for one in spelled(text))
+    shown = "".join(SPECIAL.get(one, one) for one in _spelled(text))
     return f"{{}}{shown}" if shown.lstrip().startswith(ARGUMENTS) else shown
 
 
-def spelled(text: str) -> str:
+def _spelled(text: str) -> str:
     """Write what no font has as its number, so that the width can be estimated; letters with marks as one."""
-    return "".join(one if has(one) else f"[U+{ord(one):04X}]" for one in unicodedata.normalize("NFC", visible(text)))
+    return "".join(one if _has(one) else f"[U+{ord(one):04X}]" for one in unicodedata.normalize("NFC", visible(text)))
 
 
-def has(character: str) -> bool:
+def _has(character: str) -> bool:
     """Tell whether a character can be set."""
     return character in SPECIAL or (character.isascii() and character.isprintable())
 
@@ -295,14 +295,14 @@ def write_tables(directory: str | Path) -> list[Path]:
     reason = without_figures(rows)
     written = []
     for name, table in build_tables(rows).items():
-        caption = titled(name, environment) + (f" Of this run {reason}." if reason else "")
+        caption = _titled(name, environment) + (f" Of this run {reason}." if reason else "")
         for suffix, write in FORMATS.items():
             text = write(table, caption, None)
             written.append(write_inside(folder, f"tables/{name}.{suffix}", text.encode()))
     return written
 
 
-def titled(name: str, environment: dict[str, Any]) -> str:
+def _titled(name: str, environment: dict[str, Any]) -> str:
     """Write a table's caption: what it shows, then where that comes from."""
     return f"{TITLES[name]}. {visible(caption_of(environment))}"
 
@@ -338,12 +338,12 @@ def to_csv(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = No
     """Write CSV with units in the headers; no caption, since CSV has no comments."""
     if not len(table.columns):
         return ""
-    cut = chosen(table, columns)
-    texts = {name: cut[name].map(inert) for name in cut.columns if not is_number(cut[name])}
+    cut = _chosen(table, columns)
+    texts = {name: cut[name].map(_inert) for name in cut.columns if not is_number(cut[name])}
     return cut.assign(**texts).rename(columns=visible).to_csv(index=False)
 
 
-def inert(value: Any) -> Any:
+def _inert(value: Any) -> Any:
     """Keep a text from being a formula in a spreadsheet, which is what CSV is for: an apostrophe shows it as it is.
 
     Source: OWASP, "CSV Injection".
@@ -354,14 +354,14 @@ def inert(value: Any) -> Any:
     return f"'{text}" if FORMULA.match(text) else text
 
 
-def to_json(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
+def _to_json(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
     """Write an object with the caption and the rows."""
-    cut = chosen(table, columns)
+    cut = _chosen(table, columns)
     rows = json.loads(cut.to_json(orient="records"))
     return json.dumps({"caption": caption, "rows": rows}, indent=1) + "\n"
 
 
-def chosen(table: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
+def _chosen(table: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
     """Pick columns."""
     return table if columns is None else table[list(columns)]
 
@@ -370,8 +370,8 @@ FORMATS: dict[str, Writer] = {
     "md": to_markdown,
     "csv": to_csv,
     "tex": to_tex,
-    "html": to_html,
-    "json": to_json,
+    "html": _to_html,
+    "json": _to_json,
 }
 """File suffix → writer."""
 
@@ -419,22 +419,22 @@ def export_table(
     """
     if format_ not in FORMATS:
         raise UnknownNameError.of("format", format_, FORMATS)
-    table = select(table_of(directory, name), selections)
+    table = select(_table_of(directory, name), selections)
     for column in columns:
-        check("column", column, table.columns)
-    caption = titled(name, load_environment(directory, MACHINE))
+        _check("column", column, table.columns)
+    caption = _titled(name, load_environment(directory, MACHINE))
     text = FORMATS[format_](table, caption, list(columns) or None)
     return Exported(standalone(text) if whole and format_ == "tex" else text, caption)
 
 
-def table_of(directory: str | Path, name: str) -> pd.DataFrame:
+def _table_of(directory: str | Path, name: str) -> pd.DataFrame:
     """Build a table that has rows.
 
     Raises:
         UnknownNameError: there is no such table.
         NotMeasuredError: the run has no rows for it.
     """
-    check("table", name, TITLES)
+    _check("table", name, TITLES)
     rows = load_results(directory)
     tables = build_tables(rows)
     table = tables.get(name, pd.DataFrame())
@@ -442,12 +442,12 @@ def table_of(directory: str | Path, name: str) -> pd.DataFrame:
         raise NotMeasuredError(f"the table {name}: {reason}; `serlab check` lists the bodies")
     if table.empty:
         raise NotMeasuredError.of(
-            f"the table {name}", "its rows", held_by(tables), f"serlab {COMMANDS.get(name, 'compare')}"
+            f"the table {name}", "its rows", _held_by(tables), f"serlab {COMMANDS.get(name, 'compare')}"
         )
     return table
 
 
-def held_by(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+def _held_by(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Name the tables that have rows."""
     return [name for name, table in tables.items() if not table.empty]
 
@@ -481,11 +481,11 @@ def select(table: pd.DataFrame, selections: Iterable[str]) -> pd.DataFrame:
         if not sign:
             raise UnknownNameError(f"selection {selection!r}: expected COLUMN=VALUE[,VALUE]; "
                                    f"columns are {', '.join(table.columns)}")  # fmt: skip
-        check("column", column, table.columns)
+        _check("column", column, table.columns)
         known = table[column].astype(str)
-        values = values_of(text, set(known))
+        values = _values_of(text, set(known))
         for value in values:
-            check(f"{column} in this table", value, known.unique())
+            _check(f"{column} in this table", value, known.unique())
         kept = kept[kept[column].astype(str).isin(values)]
     if kept.empty:
         raise NotMeasuredError(f"the selection {' '.join(selections)}: expected rows that hold all of it, got none; "
@@ -493,12 +493,12 @@ def select(table: pd.DataFrame, selections: Iterable[str]) -> pd.DataFrame:
     return kept.reset_index(drop=True)
 
 
-def values_of(text: str, known: set[str]) -> list[str]:
+def _values_of(text: str, known: set[str]) -> list[str]:
     """Split values at commas, unless the whole is one: a corpus may have a comma in its name."""
     return [text] if text in known else [value.strip() for value in text.split(",")]
 
 
-def check(what: str, name: str, known: Iterable[str]) -> None:
+def _check(what: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that is not there.
 
     Raises:

@@ -46,14 +46,14 @@ def leader_table(
     """
     kept = chosen(rows, workloads, codecs)
     records = [
-        {"workload": workload, **leader_of(found, baseline_of(rows))}
+        {"workload": workload, **_leader_of(found, baseline_of(rows))}
         for workload in workloads or names_of(kept, "workload")
-        if (found := costs_of(kept, workload, operations, bandwidth_bit_per_s, size))
+        if (found := _costs_of(kept, workload, operations, bandwidth_bit_per_s, size))
     ]
     return pd.DataFrame(records, columns=COLUMNS)
 
 
-def costs_of(
+def _costs_of(
     rows: pd.DataFrame, workload: str, operations: Sequence[str], bandwidth: float, size: str
 ) -> dict[str, Values]:
     """Give arm → process → nanoseconds per message, the wire's included; the A/A arm sends the baseline's bytes."""
@@ -68,11 +68,11 @@ def costs_of(
     }
 
 
-def leader_of(found: Mapping[str, Values], baseline: str) -> dict[str, Any]:
+def _leader_of(found: Mapping[str, Values], baseline: str) -> dict[str, Any]:
     """Describe the leader of one group."""
     codecs = {codec: values for codec, values in found.items() if is_codec(codec)}
-    first = min(codecs, key=lambda codec: standing(codecs[codec], codecs.get(baseline, {})))
-    ties = list(tied(found, first, baseline))
+    first = min(codecs, key=lambda codec: _standing(codecs[codec], codecs.get(baseline, {})))
+    ties = list(_tied(found, first, baseline))
     ratio = paired_ratio(codecs[first], codecs.get(baseline, {}))
     return {
         "fastest": first,
@@ -85,13 +85,13 @@ def leader_of(found: Mapping[str, Values], baseline: str) -> dict[str, Any]:
     }
 
 
-def standing(values: Values, base: Values) -> float:
+def _standing(values: Values, base: Values) -> float:
     """Give what codecs are ordered by: the ratio to the baseline, which the machine's drift leaves alone."""
     ratio = paired_ratio(values, base)
     return ratio.value if ratio.n else middle(values)
 
 
-def tied(found: Mapping[str, Values], first: str, baseline: str) -> Iterator[str]:
+def _tied(found: Mapping[str, Values], first: str, baseline: str) -> Iterator[str]:
     """Name the codecs that cannot be told apart from the first."""
     control = control_of(found, baseline)
     for codec, values in found.items():
@@ -116,7 +116,7 @@ LAZY_COLUMNS = ("workload", "codec", "whole", "opens_ratio", "one_ratio", "share
 NOWHERE = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
-class Curves(NamedTuple):
+class _Curves(NamedTuple):
     """Step → process → nanoseconds: through the view, with the whole decode, and the A/A ratio at each step."""
 
     lazy: dict[str, Values]
@@ -158,10 +158,10 @@ def lazy_table(rows: pd.DataFrame, views: Sequence[str], whole: str | Sequence[s
         plain = fastest(kept, workload, [name for name in names_of(kept, "codec") if name not in views])
         for view in views:
             rival = fastest(kept, workload, rivals or [view])
-            curves = curves_of(kept, workload, view, rival, plain)
+            curves = _curves_of(kept, workload, view, rival, plain)
             steps = [step for step in STEPS if step in curves.lazy and step in curves.eager]
             if len(steps) > 1:
-                records.append({"workload": workload, "codec": view, "whole": rival, **verdict_of(curves, steps)})
+                records.append({"workload": workload, "codec": view, "whole": rival, **_verdict_of(curves, steps)})
     return pd.DataFrame(records, columns=LAZY_COLUMNS)
 
 
@@ -169,34 +169,34 @@ def fastest(rows: pd.DataFrame, workload: str, codecs: Sequence[str]) -> str:
     """Name the codec that decodes fastest; "" for none."""
     decode = arms(rows, workload, "decode")
     base = decode.get(baseline_of(rows), {})
-    return min((one for one in codecs if one in decode), key=lambda one: standing(decode[one], base), default="")
+    return min((one for one in codecs if one in decode), key=lambda one: _standing(decode[one], base), default="")
 
 
-def curves_of(rows: pd.DataFrame, workload: str, view: str, rival: str, plain: str) -> Curves:
+def _curves_of(rows: pd.DataFrame, workload: str, view: str, rival: str, plain: str) -> _Curves:
     """Give the curves of a view and of a codec that decodes whole to the objects that `plain` decodes to."""
     baseline = baseline_of(rows)
     controls = {step: control_of(arms(rows, workload, step), baseline) for step in (*STEPS, ONE)}
-    return Curves(curve(rows, workload, view), whole_curve(rows, workload, rival, plain), controls)
+    return _Curves(_curve(rows, workload, view), _whole_curve(rows, workload, rival, plain), controls)
 
 
-def curve(rows: pd.DataFrame, workload: str, codec: str) -> dict[str, Values]:
+def _curve(rows: pd.DataFrame, workload: str, codec: str) -> dict[str, Values]:
     """Give step → process → nanoseconds to open and to read that share."""
     found = {step: arms(rows, workload, step).get(codec, {}) for step in (*STEPS, ONE)}
     return {step: values for step, values in found.items() if values}
 
 
-def whole_curve(rows: pd.DataFrame, workload: str, codec: str, plain: str) -> dict[str, Values]:
+def _whole_curve(rows: pd.DataFrame, workload: str, codec: str, plain: str) -> dict[str, Values]:
     """Give the same for a codec that decodes whole: another's curve, with this codec's decode in place of its own."""
     decode = arms(rows, workload, "decode")
     own, other = decode.get(codec, {}), decode.get(plain, {})
     return {
         step: {i: own[i] + values[i] - other[i] for i in sorted(own.keys() & values.keys() & other.keys())}
-        for step, values in curve(rows, workload, plain).items()
+        for step, values in _curve(rows, workload, plain).items()
         if own and other
     }
 
 
-def verdict_of(curves: Curves, steps: Sequence[str]) -> dict[str, Any]:
+def _verdict_of(curves: _Curves, steps: Sequence[str]) -> dict[str, Any]:
     """Say whether a view pays, and up to which share."""
     first = ONE if ONE in curves.lazy and ONE in curves.eager else steps[0]
     one, all_ = curves.verdict(first), curves.verdict(steps[-1])
@@ -205,7 +205,7 @@ def verdict_of(curves: Curves, steps: Sequence[str]) -> dict[str, Any]:
     elif all_ == FASTER:
         named, share = "always", NOWHERE
     else:
-        named, share = "up to a share", share_of(curves, steps)
+        named, share = "up to a share", _share_of(curves, steps)
     return {
         "opens_ratio": curves.ratio(steps[0]).value,
         "one_ratio": curves.ratio(first).value,
@@ -216,7 +216,7 @@ def verdict_of(curves: Curves, steps: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def share_of(curves: Curves, steps: Sequence[str]) -> Estimate:
+def _share_of(curves: _Curves, steps: Sequence[str]) -> Estimate:
     """Estimate the share at which the two curves cross; 1 in a process where they do not."""
     processes = sorted(set.intersection(*(set(curves.lazy[step]) & set(curves.eager[step]) for step in steps)))
     gaps = {i: [curves.lazy[step][i] - curves.eager[step][i] for step in steps] for i in processes}

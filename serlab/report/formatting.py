@@ -17,11 +17,11 @@ def scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
     """Write a figure in the largest unit that keeps it at 1 or more."""
     if math.isnan(value):
         return "–"
-    factor, unit = unit_of(value, steps)
+    factor, unit = _unit_of(value, steps)
     return f"{three_digits(value / factor)} {unit}"
 
 
-def unit_of(value: float, steps: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+def _unit_of(value: float, steps: tuple[tuple[float, str], ...]) -> tuple[float, str]:
     """Choose the largest unit that keeps a figure at 1 or more, or the smallest there is."""
     return next((step for step in steps if abs(value) >= step[0]), steps[-1])
 
@@ -100,10 +100,10 @@ def readable(table: pd.DataFrame, columns: Sequence[str] | None = None) -> list[
         The columns.
     """
     names = [name for name in table.columns if not stands_elsewhere(table, name)] if columns is None else columns
-    return [safe(column_of(table, name)) for name in names]
+    return [_safe(_column_of(table, name)) for name in names]
 
 
-def safe(column: Column) -> Column:
+def _safe(column: Column) -> Column:
     """Make visible what would act: a heading may be a codec's name, a cell a file's or an error's text."""
     return column._replace(heading=visible(column.heading), cells=[*map(visible, column.cells)])
 
@@ -118,19 +118,21 @@ def stands_elsewhere(table: pd.DataFrame, name: str) -> bool:
     return last == "verdict" and bool({stem, f"{stem}_ratio"} & set(table.columns))
 
 
-def column_of(table: pd.DataFrame, name: str) -> Column:
+def _column_of(table: pd.DataFrame, name: str) -> Column:
     """Write one column."""
     stem = name.removesuffix("_low")
     if stem != name and stem not in table.columns and f"{stem}_high" in table.columns:
         pairs = zip(table[name], table[f"{stem}_high"], strict=True)
         return Column(heading(stem), [interval(low, high) for low, high in pairs], True)
-    cells = measured(table) if is_measured(table, name) else [one_cell(name, value) for value in table[name].tolist()]
-    if is_measured(table, name):
+    cells = (
+        _measured(table) if _is_measured(table, name) else [_one_cell(name, value) for value in table[name].tolist()]
+    )
+    if _is_measured(table, name):
         return Column(heading(name), cells, True)
     if {f"{name}_low", f"{name}_high"} <= set(table.columns):
         ends = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
         shown = percent if "_share" in name else interval
-        texts = [shown(*end) for end in (scaled_ends(table[name], ends) if name.endswith("_ns") else ends)]
+        texts = [shown(*end) for end in (_scaled_ends(table[name], ends) if name.endswith("_ns") else ends)]
         cells = [f"{cell} {text}" if cell != "–" else cell for cell, text in zip(cells, texts, strict=True)]
     verdict = name.removesuffix("ratio") + "verdict" if name.endswith("ratio") else f"{name}_verdict"
     if verdict in table.columns:
@@ -138,12 +140,12 @@ def column_of(table: pd.DataFrame, name: str) -> Column:
     return Column(heading(name), cells, is_number(table[name]))
 
 
-def is_measured(table: pd.DataFrame, name: str) -> bool:
+def _is_measured(table: pd.DataFrame, name: str) -> bool:
     """Tell whether a column's figures have their units in a column of their own."""
     return name == VALUE and UNIT in table.columns
 
 
-def measured(table: pd.DataFrame) -> list[str]:
+def _measured(table: pd.DataFrame) -> list[str]:
     """Write figures in their units, each with its interval."""
     names = [name for name in (VALUE, f"{VALUE}_low", f"{VALUE}_high") if name in table.columns]
     cells = []
@@ -153,7 +155,7 @@ def measured(table: pd.DataFrame) -> list[str]:
     return cells
 
 
-def one_cell(name: str, value: Any) -> str:
+def _one_cell(name: str, value: Any) -> str:
     """Write one value; a ratio bears a ×."""
     text = " ".join(show(name, value).split())
     is_ratio = name in RATIOS or name.rpartition("_")[2] in RATIOS
@@ -165,9 +167,9 @@ def interval(low: float, high: float) -> str:
     return "–" if low != low or high != high else f"[{three_digits(low)}, {three_digits(high)}]"
 
 
-def scaled_ends(values: Iterable[float], ends: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+def _scaled_ends(values: Iterable[float], ends: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     """Give the ends of intervals of times in the units in which their figures are written."""
-    factors = [unit_of(value, TIME)[0] for value in values]
+    factors = [_unit_of(value, TIME)[0] for value in values]
     return [(low / factor, high / factor) for factor, (low, high) in zip(factors, ends, strict=True)]
 
 

@@ -39,66 +39,66 @@ def load_tables(rows: pd.DataFrame, baseline: str) -> dict[str, pd.DataFrame]:
     Returns:
         Name → table, only of what was measured.
     """
-    tables = {"throughput": throughput_table(rows, baseline), "lag": lag_table(rows, baseline)}
+    tables = {"throughput": _throughput_table(rows, baseline), "lag": _lag_table(rows, baseline)}
     return {name: table for name, table in tables.items() if not table.empty}
 
 
-def groups(rows: pd.DataFrame, metric: str) -> Iterator[tuple[str, str, str, Arms]]:
+def _groups(rows: pd.DataFrame, metric: str) -> Iterator[tuple[str, str, str, Arms]]:
     """Give each workload, operation and mode with its arms, in the order of the rows."""
     chosen = rows[rows["metric"] == metric]
     for (workload, operation), group in chosen.groupby(["workload", "operation"], sort=False):
         name, _, mode = str(operation).partition("/")
-        yield str(workload), name, mode, arms_of(group)
+        yield str(workload), name, mode, _arms_of(group)
 
 
-def arms_of(group: pd.DataFrame) -> Arms:
+def _arms_of(group: pd.DataFrame) -> Arms:
     """Sort figures by codec and worker."""
     arms = group.groupby("codec", sort=False)
     return {str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in arms}
 
 
-def throughput_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def _throughput_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Messages and megabytes per second, the ratio to the baseline, and the ratio of N to one."""
-    found = {(workload, operation, mode): arms for workload, operation, mode, arms in groups(rows, "rate")}
-    volumes = {(workload, operation, mode): arms for workload, operation, mode, arms in groups(rows, "byte-rate")}
+    found = {(workload, operation, mode): arms for workload, operation, mode, arms in _groups(rows, "rate")}
+    volumes = {(workload, operation, mode): arms for workload, operation, mode, arms in _groups(rows, "byte-rate")}
     records: list[dict[str, Any]] = []
     for (workload, operation, mode), arms in found.items():
         ones = found.get((workload, operation, f"{mode.partition('=')[0]}=1"), {})
         place = {"workload": workload, "operation": operation, "mode": mode}
-        for codec, values in sorted(arms.items(), key=lambda arm: (is_floor(arm[0]), -middle(arm[1]))):
-            volume = middle(volumes.get((workload, operation, mode), {}).get(codec, {})) / 1e6
-            record = {**place, "codec": codec, "rate_per_s": middle(values), "megabytes_per_s": volume}
-            record |= ratio_columns(arms, codec, baseline, more_is_better=True)
-            records.append(record | scaling_columns(values, ones.get(codec, {}), mode))
+        for codec, values in sorted(arms.items(), key=lambda arm: (_is_floor(arm[0]), -_middle(arm[1]))):
+            volume = _middle(volumes.get((workload, operation, mode), {}).get(codec, {})) / 1e6
+            record = {**place, "codec": codec, "rate_per_s": _middle(values), "megabytes_per_s": volume}
+            record |= _ratio_columns(arms, codec, baseline, more_is_better=True)
+            records.append(record | _scaling_columns(values, ones.get(codec, {}), mode))
     return pd.DataFrame(records)
 
 
-def lag_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def _lag_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Percentiles of the lag, and the ratio of the 99th to the baseline's."""
-    other = {metric: {group[:3]: group[3] for group in groups(rows, metric)} for metric in METRICS[2:]}
+    other = {metric: {group[:3]: group[3] for group in _groups(rows, metric)} for metric in METRICS[2:]}
     records: list[dict[str, Any]] = []
-    for workload, operation, way, arms in groups(rows, "lag-p99"):
+    for workload, operation, way, arms in _groups(rows, "lag-p99"):
         place = {"workload": workload, "operation": operation, "way": way}
-        for codec in sorted(arms, key=lambda codec: (is_floor(codec), middle(arms[codec]))):
+        for codec in sorted(arms, key=lambda codec: (_is_floor(codec), _middle(arms[codec]))):
             of = {name: found.get((workload, operation, way), {}) for name, found in other.items()}
-            figures = {name: middle(of[name].get(codec, {})) for name in METRICS[2:]}
+            figures = {name: _middle(of[name].get(codec, {})) for name in METRICS[2:]}
             named = {f"{name.replace('-', '_')}_ns": figures[name] for name in METRICS[2:5]}
             record = {**place, "codec": codec, **named, "rate_per_s": figures["lag-rate"]}
-            records.append(record | ratio_columns(arms, codec, baseline, more_is_better=False))
+            records.append(record | _ratio_columns(arms, codec, baseline, more_is_better=False))
     return pd.DataFrame(records)
 
 
-def is_floor(codec: str) -> bool:
+def _is_floor(codec: str) -> bool:
     """Tell whether an arm is a floor, which codes no message and stands below the codecs."""
     return codec.startswith(FLOOR)
 
 
-def middle(values: dict[int, float]) -> float:
+def _middle(values: dict[int, float]) -> float:
     """Give the median over workers; not a number for none."""
     return float(pd.Series(values, dtype=float).median())
 
 
-def ratio_columns(arms: Arms, codec: str, baseline: str, more_is_better: bool) -> dict[str, Any]:
+def _ratio_columns(arms: Arms, codec: str, baseline: str, more_is_better: bool) -> dict[str, Any]:
     """Spell out a ratio to the baseline with its interval, and the A/A ratio of its group beside it."""
     base = arms.get(baseline, {})
     estimate, control = paired_ratio(arms[codec], base), paired_ratio(arms.get(baseline + CONTROL, {}), base)
@@ -106,16 +106,16 @@ def ratio_columns(arms: Arms, codec: str, baseline: str, more_is_better: bool) -
         "ratio": estimate.value,
         "ratio_low": estimate.low,
         "ratio_high": estimate.high,
-        "verdict": verdict_of(estimate, control, codec, baseline, more_is_better),
+        "verdict": _verdict_of(estimate, control, codec, baseline, more_is_better),
         "aa_low": control.low,
         "aa_high": control.high,
         "workers": estimate.n,
     }
 
 
-def verdict_of(estimate: Estimate, control: Estimate, codec: str, baseline: str, more_is_better: bool) -> str:
+def _verdict_of(estimate: Estimate, control: Estimate, codec: str, baseline: str, more_is_better: bool) -> str:
     """Say what a codec is to the baseline; nothing of a floor."""
-    if is_floor(codec) or estimate.n == 0:
+    if _is_floor(codec) or estimate.n == 0:
         return ""
     if codec == baseline or codec.endswith(CONTROL):
         return "baseline" if codec == baseline else "A/A"
@@ -123,7 +123,7 @@ def verdict_of(estimate: Estimate, control: Estimate, codec: str, baseline: str,
     return verdict(estimate, control, below, above)
 
 
-def scaling_columns(values: dict[int, float], ones: dict[int, float], mode: str) -> dict[str, Any]:
+def _scaling_columns(values: dict[int, float], ones: dict[int, float], mode: str) -> dict[str, Any]:
     """Spell out how a rate stands to that with one process or thread; nothing where there is only one."""
     estimate = paired_ratio({} if mode.endswith("=1") else values, ones)
     return {"scaling": estimate.value, "scaling_low": estimate.low, "scaling_high": estimate.high}
@@ -134,13 +134,13 @@ def load_summaries(rows: pd.DataFrame, baseline: str) -> list[Table]:
     tables = load_tables(rows, baseline)
     shown = []
     if "throughput" in tables:
-        shown.append(block(tables["throughput"], throughput_legend(tables["throughput"]), rate_cells))
+        shown.append(_block(tables["throughput"], _throughput_legend(tables["throughput"]), _rate_cells))
     if "lag" in tables:
-        shown.append(block(tables["lag"], lag_legend(tables["lag"]), lag_cells))
+        shown.append(_block(tables["lag"], _lag_legend(tables["lag"]), _lag_cells))
     return shown
 
 
-def throughput_legend(table: pd.DataFrame) -> str:
+def _throughput_legend(table: pd.DataFrame) -> str:
     """Explain the figures, and say where the machine has too few free cores for a claim."""
     text = "Messages/s of one process; ×proc, ×thre: N processes or threads against one."
     several = table[table["mode"].str.startswith("processes=") & ~table["mode"].str.endswith("=1")]
@@ -152,7 +152,7 @@ def throughput_legend(table: pd.DataFrame) -> str:
     return text + ("." if given >= ENOUGH * count else ", too few free cores to judge how the codecs scale.")
 
 
-def lag_legend(table: pd.DataFrame) -> str:
+def _lag_legend(table: pd.DataFrame) -> str:
     """Explain the figures, and say where the machine delays the loop by itself."""
     text = "p99 of the event loop's lag while 40 bodies per second are coded on it.\n"
     text += "floor: idle is the loop without any coding; the other floors block for 10 ms."
@@ -162,7 +162,7 @@ def lag_legend(table: pd.DataFrame) -> str:
     return text
 
 
-def rate_cells(group: pd.DataFrame) -> dict[str, str]:
+def _rate_cells(group: pd.DataFrame) -> dict[str, str]:
     """Pick a codec's rate and scaling out of its rows."""
     cells = {}
     for row in group.itertuples():
@@ -174,12 +174,12 @@ def rate_cells(group: pd.DataFrame) -> dict[str, str]:
     return cells
 
 
-def lag_cells(group: pd.DataFrame) -> dict[str, str]:
+def _lag_cells(group: pd.DataFrame) -> dict[str, str]:
     """Pick a codec's 99th percentiles out of its rows."""
     return {f"{row.operation}\n{row.way}": show("lag_p99_ns", row.lag_p99_ns) for row in group.itertuples()}
 
 
-def block(table: pd.DataFrame, legend: str, cells_of: Callable[[pd.DataFrame], dict[str, str]]) -> Table:
+def _block(table: pd.DataFrame, legend: str, cells_of: Callable[[pd.DataFrame], dict[str, str]]) -> Table:
     """Lay out one summary: a block per workload, a row per codec."""
     heads = list(dict.fromkeys(head for _, group in table.groupby("codec", sort=False) for head in cells_of(group)))
     shown = Table(title=Text(legend), title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))

@@ -85,7 +85,7 @@ def paired_table(rows: pd.DataFrame) -> pd.DataFrame:
     times = rows[rows["metric"] == PAIRED]
     codecs = [codec.removesuffix(BASE) for codec in times["codec"].unique() if codec.endswith(BASE)]
     wanted = times[times["codec"].isin(codecs)].drop_duplicates(["workload", "operation", "codec"])
-    records = [record_of(rows, *place) for place in wanted[["workload", "operation", "codec"]].itertuples(index=False)]
+    records = [_record_of(rows, *place) for place in wanted[["workload", "operation", "codec"]].itertuples(index=False)]
     table = pd.DataFrame([record for record in records if record["pairs"]])
     if table.empty:
         return table
@@ -94,18 +94,18 @@ def paired_table(rows: pd.DataFrame) -> pd.DataFrame:
     return ranked.sort_values(["_tie", "_effect"], kind="stable", ignore_index=True).drop(columns=["_tie", "_effect"])
 
 
-def record_of(rows: pd.DataFrame, workload: str, operation: str, codec: str) -> dict[str, Any]:
+def _record_of(rows: pd.DataFrame, workload: str, operation: str, codec: str) -> dict[str, Any]:
     """Compare one codec in one group."""
     group = rows[(rows["workload"] == workload) & (rows["operation"] == operation)]
-    head, base = arm(group, codec, PAIRED), arm(group, codec + BASE, PAIRED)
+    head, base = _arm(group, codec, PAIRED), _arm(group, codec + BASE, PAIRED)
     estimate = paired_ratio(head, base)
-    control = paired_ratio(arm(group, codec, AGAIN), head)
+    control = paired_ratio(_arm(group, codec, AGAIN), head)
     return {
         "workload": workload,
         "operation": operation,
         "codec": codec,
-        "base_version": version_of(group, codec + BASE),
-        "head_version": version_of(group, codec),
+        "base_version": _version_of(group, codec + BASE),
+        "head_version": _version_of(group, codec),
         "base_ns": pd.Series(base, dtype=float).median(),
         "head_ns": pd.Series(head, dtype=float).median(),
         "ratio": estimate.value,
@@ -117,13 +117,13 @@ def record_of(rows: pd.DataFrame, workload: str, operation: str, codec: str) -> 
     }
 
 
-def arm(group: pd.DataFrame, codec: str, metric: str) -> dict[int, float]:
+def _arm(group: pd.DataFrame, codec: str, metric: str) -> dict[int, float]:
     """Map process to figure."""
     rows = group[(group["codec"] == codec) & (group["metric"] == metric)]
     return dict(zip(rows["process"], rows["value"], strict=True))
 
 
-def version_of(group: pd.DataFrame, codec: str) -> str:
+def _version_of(group: pd.DataFrame, codec: str) -> str:
     """Look up the version of a codec's library."""
     versions = group[group["codec"] == codec]["codec_version"]
     return str(versions.iloc[0]) if len(versions) else ""
@@ -147,12 +147,12 @@ def paired_lines(rows: pd.DataFrame) -> list[str]:
     table = paired_table(rows)
     if table.empty:
         return []
-    lines = [line_of(row) for row in table[table["verdict"] != "tie"].to_dict("records")]
+    lines = [_line_of(row) for row in table[table["verdict"] != "tie"].to_dict("records")]
     ties = int((table["verdict"] == "tie").sum())
     return ["Head against base, the largest differences first:", *lines, f"{ties} of {len(table)} figures tie"]
 
 
-def line_of(row: dict[Any, Any]) -> str:
+def _line_of(row: dict[Any, Any]) -> str:
     """Write one difference with its interval and margin."""
     low, value, high, margin = (three_digits(row[name]) for name in ("ratio_low", "ratio", "ratio_high", "margin"))
     versions = f"{row['base_version']} → {row['head_version']}"
@@ -197,15 +197,15 @@ def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     paired = paired_table(rows)
     every, rows = rows, own(rows)
     baseline = baseline_of(rows)
-    size, time, memory = size_table(rows, baseline), time_table(rows, baseline), memory_table(rows)
-    summary = summary_table(rows[~rows["metric"].isin(METRICS)], size, time, memory)
+    size, time, memory = _size_table(rows, baseline), _time_table(rows, baseline), memory_table(rows)
+    summary = _summary_table(rows[~rows["metric"].isin(METRICS)], size, time, memory)
     wired = wire_table(every)
     tables = {"size": size, "time": time, "memory": memory, "summary": summary, **load_tables(rows, baseline)}
     more = {"paired": paired, "wire": wired}
     return tables | {name: table for name, table in more.items() if not table.empty}
 
 
-def parity_of(rows: pd.DataFrame, workload: str, codec: str) -> str:
+def _parity_of(rows: pd.DataFrame, workload: str, codec: str) -> str:
     """Tell what became of a workload's bodies in a codec.
 
     Returns:
@@ -216,10 +216,10 @@ def parity_of(rows: pd.DataFrame, workload: str, codec: str) -> str:
     counts = dict(zip(parity["metric"], parity["value"], strict=True))
     if bad := why_unmeasured(counts):
         return OUTCOMES[bad]
-    return refused_of(counts) if counts.get("refused") else "equal"
+    return _refused_of(counts) if counts.get("refused") else "equal"
 
 
-def refused_of(counts: Mapping[str, float]) -> str:
+def _refused_of(counts: Mapping[str, float]) -> str:
     """Say how many bodies of how many were refused."""
     return f"{counts['refused']:,.0f} of {body_count(counts):,} refused"
 
@@ -250,13 +250,13 @@ def without_figures(rows: pd.DataFrame) -> str:
     if len(counts) < len(rows) or counts.empty:
         return ""
     pairs = counts[["workload", "codec"]].drop_duplicates().itertuples(index=False)
-    said = {(str(codec), parity_of(rows, str(workload), str(codec))) for workload, codec in pairs}
+    said = {(str(codec), _parity_of(rows, str(workload), str(codec))) for workload, codec in pairs}
     if {what for _, what in said} == {"equal"}:
         return ""  # Nothing but parity was asked for.
     return f"no codec has a figure: {', '.join(f'{codec} {what}' for codec, what in sorted(said))}"
 
 
-def size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def _size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Mean bytes per message, raw and compressed, and the raw size against the baseline."""
     sizes = rows[rows["operation"] == "size"]
     if sizes.empty:
@@ -268,10 +268,10 @@ def size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
         for key, row in group.iterrows():
             cells = {f"{name}_bytes": row[name] for name in ("raw", "gzip", "zstd")}
             records.append({"workload": workload, "codec": key[1], **cells, "raw_ratio": row["raw"] / base})  # type: ignore[index]
-    return ordered(pd.DataFrame(records), "raw_bytes")
+    return _ordered(pd.DataFrame(records), "raw_bytes")
 
 
-def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def _time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Median time per message, its ratio to the baseline with interval and verdict, and to its lower bound, if any."""
     times = rows[rows["metric"] == "time"]
     if times.empty:
@@ -288,7 +288,7 @@ def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             estimate = paired_ratio(values, base)
             record = {"workload": workload, "operation": operation, "codec": codec}
             record["time_ns"] = pd.Series(values).median()
-            record |= ratio_columns(estimate, control, codec, baseline)
+            record |= _ratio_columns(estimate, control, codec, baseline)
             # What an older run measured beside the bound of an operation is compared with nothing.
             is_bound = not codec.startswith(FLOOR) or values == floor
             above = paired_ratio(values if is_bound else {}, floor)
@@ -296,19 +296,19 @@ def time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             records.append(record | {"times_floor": above.value, "times_floor_verdict": said})
         records += [
             {"workload": workload, "operation": operation, "codec": codec, "verdict": said}
-            for codec, said in died(rows, str(workload)).items()
+            for codec, said in _died(rows, str(workload)).items()
             if codec not in arms
         ]
-    return ordered(pd.DataFrame(records), "time_ns", ["workload", "operation"])
+    return _ordered(pd.DataFrame(records), "time_ns", ["workload", "operation"])
 
 
-def died(rows: pd.DataFrame, workload: str) -> dict[str, str]:
+def _died(rows: pd.DataFrame, workload: str) -> dict[str, str]:
     """Name the codecs whose worker died on a workload, and whether that was their failure."""
     here = rows[rows["metric"].isin([FAILED, UNMEASURED]) & (rows["workload"] == workload) & (rows["value"] > 0)]
     return {str(codec): FAILED if FAILED in set(one["metric"]) else UNMEASURED for codec, one in here.groupby("codec")}
 
 
-def ratio_columns(estimate: Estimate, control: Estimate, codec: str, baseline: str) -> dict[str, Any]:
+def _ratio_columns(estimate: Estimate, control: Estimate, codec: str, baseline: str) -> dict[str, Any]:
     """Spell out a ratio, and the A/A ratio of its group beside it."""
     names = {baseline: "baseline", baseline + CONTROL: "A/A"}
     said = "floor" if codec.startswith(FLOOR) else names.get(codec) or verdict(estimate, control)
@@ -332,10 +332,10 @@ def memory_table(rows: pd.DataFrame) -> pd.DataFrame:
     wide = figures.pivot_table(index=index, columns="metric", values="value", sort=False).reset_index()
     wide = wide.rename(columns=MEMORY)
     columns = [*index, *(name for name in MEMORY.values() if name in wide.columns)]
-    return ordered(wide[columns].rename_axis(columns=None), "bytes_per_op", ["workload", "operation"])
+    return _ordered(wide[columns].rename_axis(columns=None), "bytes_per_op", ["workload", "operation"])
 
 
-def summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, memory: pd.DataFrame) -> pd.DataFrame:
+def _summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, memory: pd.DataFrame) -> pd.DataFrame:
     """One row per workload and codec, and the geometric mean over the workloads that every codec carries.
 
     Compression is left out: it is no codec's own work, and the size table has its gain.
@@ -347,35 +347,35 @@ def summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, me
     for workload in pairs["workload"].unique():
         present = set(pairs[pairs["workload"] == workload]["codec"])
         for codec in (codec for codec in codecs if codec in present):
-            record = {"workload": workload, "codec": codec, "parity": parity_of(rows, workload, codec)}
-            records.append(record | summary_cells(workload, codec, size, time, memory))
+            record = {"workload": workload, "codec": codec, "parity": _parity_of(rows, workload, codec)}
+            records.append(record | _summary_cells(workload, codec, size, time, memory))
     table = pd.DataFrame(records)
-    return pd.concat([table, means(table)], ignore_index=True) if len(table) else table
+    return pd.concat([table, _means(table)], ignore_index=True) if len(table) else table
 
 
-def summary_cells(
+def _summary_cells(
     workload: str, codec: str, size: pd.DataFrame, time: pd.DataFrame, memory: pd.DataFrame
 ) -> dict[str, Any]:
     """Pick one codec's figures on one workload out of the other tables."""
     cells: dict[str, Any] = {}
-    for row in pick(size, workload, codec):
+    for row in _pick(size, workload, codec):
         cells |= {"raw_bytes": row.raw_bytes, "size_ratio": row.raw_ratio}
-    for row in pick(time, workload, codec):
+    for row in _pick(time, workload, codec):
         name = row.operation.replace("-", "_")
         cells |= {f"{name}_ns": row.time_ns, f"{name}_ratio": row.ratio, f"{name}_verdict": row.verdict}
-    for row in pick(memory, workload, codec):
+    for row in _pick(memory, workload, codec):
         cells[f"{row.operation}_allocations"] = row.allocations_per_op
     return cells
 
 
-def pick(table: pd.DataFrame, workload: str, codec: str) -> Any:
+def _pick(table: pd.DataFrame, workload: str, codec: str) -> Any:
     """Give a table's rows for one workload and codec."""
     if table.empty:
         return ()
     return table[(table["workload"] == workload) & (table["codec"] == codec)].itertuples()
 
 
-def means(table: pd.DataFrame) -> pd.DataFrame:
+def _means(table: pd.DataFrame) -> pd.DataFrame:
     """Average each codec's ratios over the workloads that all full codecs carry.
 
     An operation that some workload does not have, such as `stream`, has no mean.
@@ -395,7 +395,7 @@ def means(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def ordered(table: pd.DataFrame, by: str, groups: list[str] | None = None) -> pd.DataFrame:
+def _ordered(table: pd.DataFrame, by: str, groups: list[str] | None = None) -> pd.DataFrame:
     """Order rows inside each group by a figure, groups as they came."""
     keys = groups or ["workload"]
     rank = table.groupby(keys, sort=False).ngroup()

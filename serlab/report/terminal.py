@@ -45,18 +45,18 @@ def terminal_tables(rows: pd.DataFrame) -> list[Table]:
     if summary.empty or (load and {column[0] for column in columns} <= {"size_ratio", PARITY[0]}):
         return load
     # As a text, since the name of a corpus may look like markup.
-    title = Text(legend(rows, columns, noise_of(tables["time"])))
+    title = Text(_legend(rows, columns, noise_of(tables["time"])))
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD)
     # A corpus may have a long name, which must not take the room of the figures.
     table.add_column("workload, codec", max_width=26, overflow="fold")
     for _, heading, _ in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     for workload, group in summary.groupby("workload", sort=False):
-        add_group(table, str(workload), ranked(group), columns)
+        _add_group(table, str(workload), _ranked(group), columns)
     return [table, *load]
 
 
-def legend(rows: pd.DataFrame, columns: list[tuple[str, str, str]], noise: str) -> str:
+def _legend(rows: pd.DataFrame, columns: list[tuple[str, str, str]], noise: str) -> str:
     """Explain the figures."""
     base = baseline_of(own(rows))
     shown = [heading for _, heading, _ in columns]
@@ -93,25 +93,25 @@ def noise_of(times: pd.DataFrame) -> str:
     return f"The machine was busy: the baseline differs from itself {most}{several}; less is a tie there."
 
 
-def ranked(group: pd.DataFrame) -> pd.DataFrame:
+def _ranked(group: pd.DataFrame) -> pd.DataFrame:
     """Order codecs by the time of one encode and one decode, or by size where no time was measured."""
     times = [name for name in ("encode_ns", "decode_ns", "encode_ratio", "decode_ratio") if name in group.columns]
     by = group[times].sum(axis=1, min_count=1) if times else group.get("size_ratio", group["codec"])
     return group.assign(_rank=by).sort_values("_rank", kind="stable").drop(columns="_rank")
 
 
-def add_group(table: Table, workload: str, group: pd.DataFrame, columns: list[tuple[str, str, str]]) -> None:
+def _add_group(table: Table, workload: str, group: pd.DataFrame, columns: list[tuple[str, str, str]]) -> None:
     """Add a workload's name and its codecs."""
     best = {name: group[name].min() for name, _, _ in columns if columns != [PARITY]}
     table.add_row(literal(workload, "bold"))
     for i, row in enumerate(group.to_dict("records")):
-        cells = [cell_of(row, name, verdict, best.get(name)) for name, _, verdict in columns]
+        cells = [_cell_of(row, name, verdict, best.get(name)) for name, _, verdict in columns]
         if row["parity"] in OUTCOMES.values():
             cells[0] = Text(str(row["parity"]), style="yellow")
         table.add_row(literal(f"  {row['codec']}"), *cells, end_section=i == len(group) - 1)
 
 
-def cell_of(row: dict[Any, Any], name: str, verdict: str, best: float | None) -> Text:
+def _cell_of(row: dict[Any, Any], name: str, verdict: str, best: float | None) -> Text:
     """Write one figure: bold where it is the best, `=` where it ties with the baseline."""
     value = row[name]
     mark = " =" if verdict and row.get(verdict) == "tie" else "  " if verdict else ""

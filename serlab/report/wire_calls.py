@@ -45,17 +45,17 @@ def call_table(rows: pd.DataFrame, inflight: int = 1) -> pd.DataFrame:
     found = table[here & is_arm].to_dict("records")
     own = [row for row in found if under in row["conditions"].split(", ")]
     arms = {row["workload"]: wire_arms(rows, TRANSPORT, row["workload"]) for row in own}
-    return pd.DataFrame([call_of(row) | saved_of(row, arms[row["workload"]]) for row in own])
+    return pd.DataFrame([_call_of(row) | _saved_of(row, arms[row["workload"]]) for row in own])
 
 
-def saved_of(row: Mapping[Any, Any], arms: Arms) -> dict[str, float]:
+def _saved_of(row: Mapping[Any, Any], arms: Arms) -> dict[str, float]:
     """Say what a codec saves of the baseline's call, worker by worker; nothing where a group has no baseline."""
     under = row["conditions"].replace(", ", "/")
     base = next((name for name in arms.codecs(under) if f"{name}{CONTROL} {under}" in arms.figures["latency"]), "")
     return dict(zip(SAVED, arms.saved(f"{row['codec']} {under}", f"{base} {under}")[:3], strict=True))
 
 
-def call_of(row: dict[Any, Any]) -> dict[str, Any]:
+def _call_of(row: dict[Any, Any]) -> dict[str, Any]:
     """Make a call's record."""
     record: dict[str, Any] = {"workload": row["workload"], "transport": row["conditions"].partition(", ")[0]}
     record |= {"codec": row["codec"], "call_ns": row["value"]}
@@ -90,10 +90,10 @@ def saving_table(calls: pd.DataFrame) -> pd.DataFrame:
     if calls.empty:
         return calls
     groups = calls.groupby(["workload", "transport"], sort=False)
-    return pd.DataFrame([saving_of(group) for _, group in groups if (group["verdict"] == BASELINE).any()])
+    return pd.DataFrame([_saving_of(group) for _, group in groups if (group["verdict"] == BASELINE).any()])
 
 
-def saving_of(group: pd.DataFrame) -> dict[str, Any]:
+def _saving_of(group: pd.DataFrame) -> dict[str, Any]:
     """Make the record of one workload and transport."""
     base = group[group["verdict"] == BASELINE].iloc[0]
     others = group[(group["verdict"] != BASELINE) & group["ratio"].notna()]
@@ -162,17 +162,17 @@ def connection_table(rows: pd.DataFrame) -> pd.DataFrame:
         `formula_ns` and round trips as measured and by formula, not a number at distance 0; `saved_ns` by the kept
         connection with its interval, and the verdict on that. Empty where the run lacks the experiment.
     """
-    if not has(rows, CONNECTION):
+    if not _has(rows, CONNECTION):
         return pd.DataFrame()
     arms = wire_arms(rows, CONNECTION)
     names = [name.rpartition(" ") for name in arms.figures["latency"]]
     places = dict.fromkeys((under, arm) for arm, _, under in names if arm in ARMS)
-    records = [connection_of(arms, under, arm) for under, arm in places]
+    records = [_connection_of(arms, under, arm) for under, arm in places]
     places_of = sorted(records, key=lambda one: (one["protocol"], one["rtt_ms"], ARMS.index(str(one["arm"]))))
     return pd.DataFrame(places_of)
 
 
-def connection_of(arms: Arms, under: str, arm: str) -> dict[str, Any]:
+def _connection_of(arms: Arms, under: str, arm: str) -> dict[str, Any]:
     """Make the record of one arm."""
     protocol, _, distance = under.partition("/")
     call, trips = arms.estimate(f"{arm} {under}"), arms.estimate(f"{arm} {under}", "round-trips")
@@ -200,7 +200,7 @@ def stall_table(rows: pd.DataFrame, metric: str = "stall-p99") -> pd.DataFrame:
         not for floors; the lower `bodies_per_s` of the two. Empty where the run lacks the experiment.
     """
     table = wire_table(rows) if is_wire(rows).any() else pd.DataFrame()
-    if not has(rows, STALL):
+    if not _has(rows, STALL):
         return pd.DataFrame()
     kept = table[(table["experiment"] == STALL) & ~table["codec"].str.endswith(CONTROL)]
     records = []
@@ -208,14 +208,14 @@ def stall_table(rows: pd.DataFrame, metric: str = "stall-p99") -> pd.DataFrame:
         found = {row["conditions"]: row for row in group[group["metric"] == metric].to_dict("records")}
         versus = wire_arms(rows, STALL, str(workload)).versus(f"{codec} thread", f"{codec} inline", metric)
         rates = group[group["metric"] == "body-rate"]["value"]
-        records.append(stall_of(str(workload), str(codec), found, versus) | {"bodies_per_s": rates.min()})
+        records.append(_stall_of(str(workload), str(codec), found, versus) | {"bodies_per_s": rates.min()})
     order = pd.DataFrame(records)
     order["is_floor"] = order["codec"].str.startswith(FLOOR)
     sorted_rows = order.sort_values(["workload", "is_floor", "inline_ns"], kind="stable", ignore_index=True)
     return sorted_rows.drop(columns="is_floor")
 
 
-def stall_of(workload: str, codec: str, found: dict[str, dict[Any, Any]], thread: Versus) -> dict[str, Any]:
+def _stall_of(workload: str, codec: str, found: dict[str, dict[Any, Any]], thread: Versus) -> dict[str, Any]:
     """Make the record of one codec."""
     record: dict[str, Any] = {"workload": workload, "codec": codec}
     for way, row in found.items():
@@ -240,7 +240,7 @@ def left_table(rows: pd.DataFrame) -> pd.DataFrame:
         One row for each transport, arm and metric, its A/A a row of its own: the median with its least and most over
         the workers, since what is left is counted and mostly 0. Empty where the run lacks the experiment.
     """
-    if not has(rows, "cancel"):
+    if not _has(rows, "cancel"):
         return pd.DataFrame()
     arms = wire_arms(rows, "cancel")
     return pd.DataFrame(
@@ -251,6 +251,6 @@ def left_table(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def has(rows: pd.DataFrame, experiment: str) -> bool:
+def _has(rows: pd.DataFrame, experiment: str) -> bool:
     """Tell whether a run holds an experiment."""
     return bool(rows["operation"].str.startswith(f"wire/{experiment}/").any())

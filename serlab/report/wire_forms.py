@@ -30,17 +30,17 @@ def form_table(rows: pd.DataFrame) -> pd.DataFrame:
         NotMeasuredError: the run lacks the experiment.
     """
     arms = wire_arms(rows, VECTORS)
-    pairs = [(form, codec) for form in FORMS for codec in arms.codecs(form) if not is_base64(codec)]
-    return pd.DataFrame([form_of(arms, form, codec) for form, codec in pairs])
+    pairs = [(form, codec) for form in FORMS for codec in arms.codecs(form) if not _is_base64(codec)]
+    return pd.DataFrame([_form_of(arms, form, codec) for form, codec in pairs])
 
 
-def is_base64(codec: str) -> bool:
+def _is_base64(codec: str) -> bool:
     """Tell whether a codec is a variant that writes base64, which its codec sends as well when it is asked to."""
     info = find_info(codec)
     return info is not None and info.vectors == "base64"
 
 
-def form_of(arms: Arms, form: str, codec: str) -> dict[str, Any]:
+def _form_of(arms: Arms, form: str, codec: str) -> dict[str, Any]:
     """Make the record of a form and a codec."""
     name, base = f"{codec} {form}", arms.baseline()
     call, found = arms.estimate(name), arms.versus(name, base)
@@ -69,12 +69,12 @@ def rival_table(rows: pd.DataFrame) -> pd.DataFrame:
     """
     arms = wire_arms(rows, VECTORS)
     codec = arms.baseline().rpartition(" ")[0]
-    names = [f"{name} {form}" for form in FORMS for name in arms.codecs(form) if not is_base64(name)]
+    names = [f"{name} {form}" for form in FORMS for name in arms.codecs(form) if not _is_base64(name)]
     rivals = [name for name in (f"{codec} list", f"{codec} base64") if name in names]
-    return pd.DataFrame([rival_of(arms, rival, [name for name in names if name != rival]) for rival in rivals])
+    return pd.DataFrame([_rival_of(arms, rival, [name for name in names if name != rival]) for rival in rivals])
 
 
-def rival_of(arms: Arms, rival: str, others: list[str]) -> dict[str, Any]:
+def _rival_of(arms: Arms, rival: str, others: list[str]) -> dict[str, Any]:
     """Make the record of a rival."""
     against = {name: arms.versus(name, rival) for name in others}
     faster = [name for name, found in against.items() if found.verdict == "less"]
@@ -165,12 +165,12 @@ def stream_forms(arms: Arms) -> pd.DataFrame:
         ratio to the baseline times the baseline's median, since a ratio is free of what the machine does between
         workers) with ratio, interval and verdict, and the client's processor time a token.
     """
-    table = pd.DataFrame({str(form): record_of(arms, form) for form in forms_of(arms)}).T
+    table = pd.DataFrame({str(form): _record_of(arms, form) for form in forms_of(arms)}).T
     kinds = {"every": int} | {name: float for name in table.columns if name.endswith(("_ns", "_bytes", "low", "high"))}
     return table.astype(kinds | {"ratio": float}).sort_values(["wire_bytes", "time_ns"], ascending=[False, True])
 
 
-def record_of(arms: Arms, form: Form) -> dict[str, Any]:
+def _record_of(arms: Arms, form: Form) -> dict[str, Any]:
     """Give the figures of a form."""
     found, scale = arms.versus(form.arm, arms.baseline()), arms.value(arms.baseline())
     ratio = found.ratio
@@ -178,10 +178,10 @@ def record_of(arms: Arms, form: Form) -> dict[str, Any]:
     record |= {"low_ns": ratio.low * scale, "high_ns": ratio.high * scale}
     record |= {"ratio": ratio.value, "ratio_low": ratio.low, "ratio_high": ratio.high}
     verdict = "baseline" if form.arm == arms.baseline() else found.verdict
-    return record | {"verdict": TIME_WORDS.get(verdict, verdict), "client_ns": client_work(arms, form.arm).value}
+    return record | {"verdict": TIME_WORDS.get(verdict, verdict), "client_ns": _client_work(arms, form.arm).value}
 
 
-def client_work(arms: Arms, arm: str) -> Estimate:
+def _client_work(arms: Arms, arm: str) -> Estimate:
     """Estimate the processor time that the client uses for a token, all of its threads together, in ns."""
     times, shares = (arms.figures.get(metric, {}).get(arm, {}) for metric in ("latency", "client-cpu"))
     return median_of({i: times[i] * shares[i] for i in times.keys() & shares.keys()})
@@ -201,18 +201,18 @@ def floors_of(arms: Arms, order: Sequence[str] = ()) -> pd.DataFrame:
         floor's, and what share of the time the floor is, with interval; `is_all` where that share is not measurably
         less than all of it.
     """
-    forms = [carrier for conditions in group_names(arms) if (carrier := carrier_of(arms, conditions, order))]
-    records = {str(form): floor_of(arms, form) for form in forms}
+    forms = [carrier for conditions in _group_names(arms) if (carrier := _carrier_of(arms, conditions, order))]
+    records = {str(form): _floor_of(arms, form) for form in forms}
     return pd.DataFrame(records).T.infer_objects().sort_values("floor_ns") if records else pd.DataFrame()
 
 
-def group_names(arms: Arms) -> list[str]:
+def _group_names(arms: Arms) -> list[str]:
     """List the conditions under which bytes alone were read."""
     prefix = f"{FLOOR}bytes "
     return [name.removeprefix(prefix) for name in arms.figures.get("latency", {}) if name.startswith(prefix)]
 
 
-def carrier_of(arms: Arms, conditions: str, order: Sequence[str]) -> Form | None:
+def _carrier_of(arms: Arms, conditions: str, order: Sequence[str]) -> Form | None:
     """Name the form whose bytes a floor reads: the baseline's, or that of the first codec."""
     codecs = arms.codecs(conditions)
     first = [arms.baseline().rpartition(" ")[0], *order]
@@ -220,7 +220,7 @@ def carrier_of(arms: Arms, conditions: str, order: Sequence[str]) -> Form | None
     return Form.read(f"{codecs[0]} {conditions}") if codecs else None
 
 
-def floor_of(arms: Arms, form: Form) -> dict[str, Any]:
+def _floor_of(arms: Arms, form: Form) -> dict[str, Any]:
     """Give the figures of a floor."""
     floor = f"{FLOOR}bytes {form.conditions}"
     found = arms.versus(floor, form.arm)
@@ -241,11 +241,11 @@ def gains(arms: Arms, steps: Mapping[str, tuple[Form, Form]]) -> pd.DataFrame:
         One row for each step that was measured, with its name as the index: bytes a token after it, their ratio to
         those before, and the ratio of the times with interval and verdict.
     """
-    records = {name: gain_of(arms, *step) for name, step in steps.items()}
+    records = {name: _gain_of(arms, *step) for name, step in steps.items()}
     return pd.DataFrame({name: record for name, record in records.items() if record}).T.infer_objects()
 
 
-def gain_of(arms: Arms, after: Form, before: Form) -> dict[str, Any]:
+def _gain_of(arms: Arms, after: Form, before: Form) -> dict[str, Any]:
     """Give the figures of one step; none where a form was not measured."""
     time, size = (arms.versus(after.arm, before.arm, metric) for metric in ("latency", "token-bytes"))
     if not time.ratio.n:

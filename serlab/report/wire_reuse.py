@@ -53,7 +53,7 @@ class Costs(NamedTuple):
         return (self.mean(0) - self.call) / gained if gained > 0 else float("inf")
 
 
-def costs_of(arms: Arms, backend: str, codec: str, process: int, model_ns: float = 0.0) -> Costs:
+def _costs_of(arms: Arms, backend: str, codec: str, process: int, model_ns: float = 0.0) -> Costs:
     """Read the costs as one worker measured them.
 
     Args:
@@ -65,10 +65,10 @@ def costs_of(arms: Arms, backend: str, codec: str, process: int, model_ns: float
     """
     found = arms.figures["latency"]
     get, hit, put = (found[f"{codec} {backend}/{part}"][process] for part in PARTS)
-    return Costs(found[KEY][process], get, hit, put, found[call_of(codec)][process] + model_ns)
+    return Costs(found[KEY][process], get, hit, put, found[_call_of(codec)][process] + model_ns)
 
 
-def call_of(codec: str) -> str:
+def _call_of(codec: str) -> str:
     """Name the call that a hit saves: how the answer is kept is no matter to it."""
     return f"{codec.removesuffix(ZSTD)} {CALL}"
 
@@ -79,9 +79,9 @@ def backends_of(arms: Arms) -> list[str]:
     return list(dict.fromkeys(name.partition("/")[0] for name in conditions if name.endswith("/get")))
 
 
-def workers_of(arms: Arms, backend: str, codec: str) -> list[int]:
+def _workers_of(arms: Arms, backend: str, codec: str) -> list[int]:
     """List the workers that measured all that a cache costs."""
-    names = [KEY, call_of(codec), *(f"{codec} {backend}/{part}" for part in PARTS)]
+    names = [KEY, _call_of(codec), *(f"{codec} {backend}/{part}" for part in PARTS)]
     found = [set(arms.figures["latency"].get(name, {})) for name in names]
     return sorted(set.intersection(*found))
 
@@ -97,17 +97,17 @@ def break_even_table(arms: Arms, model_ns: float = 0.0) -> pd.DataFrame:
         One row for each backend and codec: the medians of the parts in ns, what a hit saves, and the hit rate with its
         interval over the workers; above 1 it never pays.
     """
-    return pd.DataFrame(list(records_of(arms, model_ns)))
+    return pd.DataFrame(list(_records_of(arms, model_ns)))
 
 
-def records_of(arms: Arms, model_ns: float) -> Iterator[dict[str, Any]]:
+def _records_of(arms: Arms, model_ns: float) -> Iterator[dict[str, Any]]:
     """Give the rows."""
     for backend in backends_of(arms):
         for codec in arms.codecs(f"{backend}/get"):
-            workers = workers_of(arms, backend, codec)
+            workers = _workers_of(arms, backend, codec)
             if not workers:
                 continue
-            costs = {worker: costs_of(arms, backend, codec, worker, model_ns) for worker in workers}
+            costs = {worker: _costs_of(arms, backend, codec, worker, model_ns) for worker in workers}
             parts = {f"{part}_ns": median_of({i: getattr(each, part) for i, each in costs.items()}) for part in PARTS}
             saved = median_of({i: each.call - each.key - each.hit for i, each in costs.items()})
             even = median_of({i: each.break_even() for i, each in costs.items()})
@@ -158,7 +158,7 @@ def mean_costs(arms: Arms, backend: str, capacity: str, model_ns: float = 0.0) -
     """
     baseline = baseline_of(arms)
     costs = {
-        codec: request_costs(arms, backend, codec, capacity, model_ns)
+        codec: _request_costs(arms, backend, codec, capacity, model_ns)
         for codec in (*arms.codecs(f"{backend}/get"), baseline + CONTROL)
     }
     control = ratio(costs.pop(baseline + CONTROL), costs[baseline])
@@ -172,11 +172,11 @@ def mean_costs(arms: Arms, backend: str, capacity: str, model_ns: float = 0.0) -
     return pd.DataFrame(records).T.infer_objects().sort_values("ratio")
 
 
-def request_costs(arms: Arms, backend: str, codec: str, capacity: str, model_ns: float) -> Values:
+def _request_costs(arms: Arms, backend: str, codec: str, capacity: str, model_ns: float) -> Values:
     """Give the mean nanoseconds of a request by worker; none where something was not measured."""
     rates = arms.figures.get("hit-rate", {}).get(f"{codec} hits/capacity={capacity}", {})
-    workers = [worker for worker in workers_of(arms, backend, codec) if worker in rates]
-    return {worker: costs_of(arms, backend, codec, worker, model_ns).mean(rates[worker]) for worker in workers}
+    workers = [worker for worker in _workers_of(arms, backend, codec) if worker in rates]
+    return {worker: _costs_of(arms, backend, codec, worker, model_ns).mean(rates[worker]) for worker in workers}
 
 
 # What reuse gains and sharing costs, from the experiment `pooling` on the wire, as tables that are easy to read.
@@ -256,11 +256,11 @@ def growth_table(rows: pd.DataFrame) -> pd.DataFrame:
         fresh, kept, released = (arms.estimate(f"{name} {GROWING}", GROWTH) for name in (FRESH, "kept", "released"))
         if kept.n:
             record = {"fresh_bytes": fresh.value, "kept_bytes": kept.value, "released_bytes": released.value}
-            records[workload] = record | {"growth": growth_is(fresh, kept, released)}
+            records[workload] = record | {"growth": _growth_is(fresh, kept, released)}
     return pd.DataFrame(records).T.infer_objects()
 
 
-def growth_is(fresh: Estimate, kept: Estimate, released: Estimate) -> str:
+def _growth_is(fresh: Estimate, kept: Estimate, released: Estimate) -> str:
     """Say what the growth of a kept object is, in one of the words above."""
     if kept.low <= max(fresh.high, LEAST_GROWTH):
         return STILL
@@ -280,10 +280,10 @@ def sharing_table(rows: pd.DataFrame) -> pd.DataFrame:
         NotMeasuredError: the run lacks it.
     """
     arms = [wire_arms(rows, f"{EXPERIMENT}/{part}") for part in (SHARE, COUNT)]
-    return pd.DataFrame(dict(record for one in arms for record in wirepooling_records_of(one))).T.infer_objects()
+    return pd.DataFrame(dict(record for one in arms for record in _wirepooling_records_of(one))).T.infer_objects()
 
 
-def wirepooling_records_of(arms: Arms) -> Iterator[tuple[str, dict[str, Any]]]:
+def _wirepooling_records_of(arms: Arms) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give the rows of one part of the experiment."""
     for label, way, base in ways_of(arms):
         found = arms.versus(way, base)
@@ -296,13 +296,13 @@ def wirepooling_records_of(arms: Arms) -> Iterator[tuple[str, dict[str, Any]]]:
 def ways_of(arms: Arms) -> Iterator[tuple[str, str, str]]:
     """Give each way to share with its name for people, its arm, and the arm of the plain way."""
     what = "count by " if arms.experiment.endswith(COUNT) else ""
-    for conditions in crowded(arms):
+    for conditions in _crowded(arms):
         base = next(name for name in (FREE, COUNTER) if name in arms.codecs(conditions))
         for way in arms.codecs(conditions):
             yield f"{what}{way}, {conditions.replace('=', ' ')}", f"{way} {conditions}", f"{base} {conditions}"
 
 
-def crowded(arms: Arms) -> list[str]:
+def _crowded(arms: Arms) -> list[str]:
     """List the conditions with the most threads and the most tasks."""
     numbers: dict[str, int] = {}
     for name in arms.figures.get("latency", {}):

@@ -54,10 +54,10 @@ def blocks(table: pd.DataFrame) -> list[Block]:
         return []
     kept = table[~table["codec"].str.endswith(CONTROL) & ~table["codec"].str.startswith(BYTES_OF)]
     groups = kept.groupby(["experiment", "workload"], sort=False)
-    return [block(str(experiment), str(workload), group) for (experiment, workload), group in groups]
+    return [_block(str(experiment), str(workload), group) for (experiment, workload), group in groups]
 
 
-def block(experiment: str, workload: str, group: pd.DataFrame) -> Block:
+def _block(experiment: str, workload: str, group: pd.DataFrame) -> Block:
     """Lay out one experiment on one workload."""
     metrics = [str(name) for name in group["metric"].unique()]
     conditions = [str(name) for name in group["conditions"].unique()]
@@ -65,17 +65,17 @@ def block(experiment: str, workload: str, group: pd.DataFrame) -> Block:
     crossing = group[group["conditions"] != ""]
     is_crossed = crossing["metric"].nunique() == 1 and 1 < len(conditions) <= WIDEST
     is_crossed = is_crossed and group["codec"].nunique() * 2 <= len(group)
-    heads = [name or metric_without_conditions(group) for name in conditions] if is_crossed else metrics
-    lines = crossed(group, conditions) if is_crossed else listed(group, metrics)
-    return Block(experiment, workload, legend(group), heads, list(lines))
+    heads = [name or _metric_without_conditions(group) for name in conditions] if is_crossed else metrics
+    lines = _crossed(group, conditions) if is_crossed else _listed(group, metrics)
+    return Block(experiment, workload, _legend(group), heads, list(lines))
 
 
-def metric_without_conditions(group: pd.DataFrame) -> str:
+def _metric_without_conditions(group: pd.DataFrame) -> str:
     """Name the metric of the rows that hold under all conditions."""
     return str(group[group["conditions"] == ""]["metric"].iloc[0])
 
 
-def legend(group: pd.DataFrame) -> list[str]:
+def _legend(group: pd.DataFrame) -> list[str]:
     """Explain the figures, and say where the client was what was waited for."""
     said = []
     bases = [str(name) for name in group[group["verdict"] == "baseline"]["codec"].unique()]
@@ -89,15 +89,15 @@ def legend(group: pd.DataFrame) -> list[str]:
     return said
 
 
-def crossed(group: pd.DataFrame, conditions: list[str]) -> Iterator[tuple[str, list[str]]]:
+def _crossed(group: pd.DataFrame, conditions: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Put conditions side by side."""
     cells = {(row["codec"], row["conditions"]): row for row in group.to_dict("records")}
     for codec in group["codec"].unique():
         found = [cells.get((codec, condition)) for condition in conditions]
-        yield str(codec), ["–" if row is None else short(row) for row in found]
+        yield str(codec), ["–" if row is None else _short(row) for row in found]
 
 
-def listed(group: pd.DataFrame, metrics: list[str]) -> Iterator[tuple[str, list[str]]]:
+def _listed(group: pd.DataFrame, metrics: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Give every arm a line, and every metric a column."""
     for condition, part in group.groupby("conditions", sort=False):
         if condition:
@@ -105,26 +105,26 @@ def listed(group: pd.DataFrame, metrics: list[str]) -> Iterator[tuple[str, list[
         cells = {(row["codec"], row["metric"]): row for row in part.to_dict("records")}
         for codec in part["codec"].unique():
             found = [cells.get((codec, metric)) for metric in metrics]
-            yield f"  {codec}", ["–" if row is None else full(row) for row in found]
+            yield f"  {codec}", ["–" if row is None else _full(row) for row in found]
 
 
-def short(row: dict[Any, Any]) -> str:
+def _short(row: dict[Any, Any]) -> str:
     """Write a ratio, or the figure itself where there is none, with the codec's share."""
     has_ratio = row["ratio"] == row["ratio"] and row["verdict"] != "baseline"
-    text = ratio_of(row) if has_ratio else in_unit(row["value"], row["unit"])
+    text = _ratio_of(row) if has_ratio else in_unit(row["value"], row["unit"])
     share = row["codec_share"]
     return text if share != share else f"{text} {100 * share:.0f}%"
 
 
-def full(row: dict[Any, Any]) -> str:
+def _full(row: dict[Any, Any]) -> str:
     """Write a figure, and its ratio where that says something."""
     text = in_unit(row["value"], row["unit"])
     if row["ratio"] != row["ratio"] or row["verdict"] in ("baseline", "floor", "formula"):
         return text
-    return f"{text}  {ratio_of(row)}"
+    return f"{text}  {_ratio_of(row)}"
 
 
-def ratio_of(row: dict[Any, Any]) -> str:
+def _ratio_of(row: dict[Any, Any]) -> str:
     """Write a ratio, marked where it is a tie."""
     return f"{three_digits(row['ratio'])}×" + ("=" if row["verdict"] == "tie" else " ")
 
@@ -176,10 +176,10 @@ def digests(table: pd.DataFrame) -> list[Digest]:
     if table.empty:
         return []
     groups = table.groupby(["experiment", "workload"], sort=False)
-    return [digest(str(experiment), str(workload), group) for (experiment, workload), group in groups]
+    return [_digest(str(experiment), str(workload), group) for (experiment, workload), group in groups]
 
 
-def digest(experiment: str, workload: str, group: pd.DataFrame) -> Digest:
+def _digest(experiment: str, workload: str, group: pd.DataFrame) -> Digest:
     """Sum up one experiment by its first metric."""
     metrics = set(group["metric"])
     metric = next((name for name in FIRST if name in metrics), min(metrics))
@@ -189,26 +189,26 @@ def digest(experiment: str, workload: str, group: pd.DataFrame) -> Digest:
     below = [row for row in differs if row["ratio"] < 1]
     above = [row for row in differs if row["ratio"] > 1]
     bases = ", ".join(map(str, chosen[chosen["verdict"] == "baseline"]["codec"].unique()))
-    texts = (named(below[0]) if below else "", named(above[-1]) if above else "")
+    texts = (_named(below[0]) if below else "", _named(above[-1]) if above else "")
     counts = (len(compared), len(compared) - len(differs))
-    return Digest(experiment, workload, bases, *counts, *texts, share_of(chosen), *noise_of(compared))
+    return Digest(experiment, workload, bases, *counts, *texts, _share_of(chosen), *_noise_of(compared))
 
 
-def noise_of(compared: pd.DataFrame) -> tuple[float, str]:
+def _noise_of(compared: pd.DataFrame) -> tuple[float, str]:
     """Give how far a baseline strays from itself where it does so most among what is compared, and where that is."""
     found = compared.dropna(subset=["aa_low"]).to_dict("records")
     off = [(band(row["aa_low"], row["aa_high"])[1] - 1, str(row["conditions"])) for row in found]
     return max(off, default=(float("nan"), ""))
 
 
-def named(row: dict[Any, Any]) -> str:
+def _named(row: dict[Any, Any]) -> str:
     """Name an arm with its ratio."""
     ends = f"[{three_digits(row['ratio_low'])}, {three_digits(row['ratio_high'])}]"
     where = f" ({row['conditions']})" if row["conditions"] else ""
     return f"{row['codec']} {three_digits(row['ratio'])}× {ends}{where}"
 
 
-def share_of(chosen: pd.DataFrame) -> str:
+def _share_of(chosen: pd.DataFrame) -> str:
     """Write the range of the codec's share of a call; what cannot be seen is 0."""
     found = chosen[~chosen["verdict"].isin(["A/A"])]["codec_share"].dropna().clip(lower=0)
     if found.empty:
@@ -225,11 +225,11 @@ def wire_summaries(table: pd.DataFrame) -> list[Table]:
     """Build what rich prints of the table of the wire; empty if nothing was measured there."""
     found = blocks(table)
     if sum(len(block.lines) for block in found) <= MOST_LINES:
-        return [table_of(block) for block in found]
-    return [digest_table(digests(table))]
+        return [_table_of(block) for block in found]
+    return [_digest_table(digests(table))]
 
 
-def digest_table(found: list[Digest]) -> Table:
+def _digest_table(found: list[Digest]) -> Table:
     """Lay out a line for each experiment and workload, and what differs most below it."""
     text = Text("On the wire: what differs most from each experiment's baseline, beyond the noise\n", style="bold")
     text.append("Each experiment in full: serlab export DIR --table wire --select experiment=NAME", "not bold")
@@ -243,16 +243,16 @@ def digest_table(found: list[Digest]) -> Table:
         noisiest = f"A/A is widest in: {one.noisiest}" if one.noisiest else ""
         ends = "\n".join([*filter(None, (one.least, one.most, share))] or ["nothing"])
         ends = f"{ends}\n{noisiest}" if noisiest else ends
-        shown.add_row(name, f"{one.ties} of {one.compared}", percent(one.noise), Text(ends), end_section=True)
+        shown.add_row(name, f"{one.ties} of {one.compared}", _percent(one.noise), Text(ends), end_section=True)
     return shown
 
 
-def percent(noise: float) -> str:
+def _percent(noise: float) -> str:
     """Write how far a baseline strays from itself at most."""
     return "–" if noise != noise else f"≤ {100 * noise:.0f} %"
 
 
-def table_of(block: Block) -> Table:
+def _table_of(block: Block) -> Table:
     """Lay out one block."""
     title = Text(f"{block.experiment}, {block.workload}", style="bold")
     for sentence in block.legend:

@@ -34,7 +34,7 @@ Values = dict[int, float]
 WireArms = dict[str, Values]
 
 
-class Group(NamedTuple):
+class _Group(NamedTuple):
     """What is compared: the arms of one workload under the same conditions in one metric."""
 
     experiment: str
@@ -62,39 +62,39 @@ def wire_table(rows: pd.DataFrame) -> pd.DataFrame:
         where its bytes were sent alone, and how much of one core the client used. Empty where nothing was measured
         on the wire.
     """
-    groups = groups_of(rows)
+    groups = _groups_of(rows)
     # What the experiment compares with where a group has no baseline of its own.
     fallbacks = {group[:2] + group[3:4]: group.arms for group in reversed(groups) if baseline_in(group.arms)}
     records = []
     loads = {group[:3]: group.arms for group in groups if group.metric == LOAD}
     for group in (group for group in groups if group.metric != LOAD):
         base = group.arms if baseline_in(group.arms) else fallbacks.get(group[:2] + group[3:4], {})
-        records += list(records_of(group, base, loads.get(group[:3], {})))
+        records += list(_records_of(group, base, loads.get(group[:3], {})))
     return pd.DataFrame(records)
 
 
-def groups_of(rows: pd.DataFrame) -> list[Group]:
+def _groups_of(rows: pd.DataFrame) -> list[_Group]:
     """Give the groups, numbers in conditions in their order: 5 ms before 25 ms."""
     wired, found = rows[is_wire(rows)], []
     for (workload, operation, metric), group in wired.groupby(["workload", "operation", "metric"], sort=False):
         experiment, _, conditions = str(operation).removeprefix(PREFIX).partition("/")
         texts = (experiment, str(workload), conditions.replace("/", ", "), str(metric))
-        found.append(Group(*texts, str(group["unit"].iloc[0]), arms_of(group)))
+        found.append(_Group(*texts, str(group["unit"].iloc[0]), _arms_of(group)))
     return sorted(found, key=lambda group: (*group[:2], natural(group.conditions), group.metric))
 
 
 def natural(conditions: str) -> list[list[tuple[float, str]]]:
     """Give a key that puts http before http2, and 5 before 25."""
-    return [numbered(condition) for condition in conditions.split(", ")]
+    return [_numbered(condition) for condition in conditions.split(", ")]
 
 
-def numbered(text: str) -> list[tuple[float, str]]:
+def _numbered(text: str) -> list[tuple[float, str]]:
     """Give a key by which numbers in a text are in their order."""
     parts = re.split(r"(\d+(?:\.\d+)?)", text)
     return [(float(part), "") if i % 2 else (0.0, part) for i, part in enumerate(parts)]
 
 
-def arms_of(group: pd.DataFrame) -> WireArms:
+def _arms_of(group: pd.DataFrame) -> WireArms:
     """Sort figures by arm and worker."""
     arms = group.groupby("codec", sort=False)
     return {str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in arms}
@@ -105,31 +105,31 @@ def baseline_in(arms: WireArms) -> str | None:
     return next((name.removesuffix(CONTROL) for name in arms if name.endswith(CONTROL)), None)
 
 
-def records_of(group: Group, base: WireArms, load: WireArms) -> Iterator[dict[str, Any]]:
+def _records_of(group: _Group, base: WireArms, load: WireArms) -> Iterator[dict[str, Any]]:
     """Give a group's rows, what is measured first, then its formula, the A/A and the floors."""
     place, arms, metric = group._asdict(), group.arms, group.metric
     del place["arms"]
     first = baseline_in(base) or ""
-    for name, values in sorted(arms.items(), key=lambda arm: (rank(arm[0]), median_of(arm[1]).value)):
-        baseline = twin(name, base) or first
+    for name, values in sorted(arms.items(), key=lambda arm: (_rank(arm[0]), median_of(arm[1]).value)):
+        baseline = _twin(name, base) or first
         control = ratio(base.get(baseline + CONTROL, {}), base.get(baseline, {}))
         own, estimate = median_of(values), ratio(values, base.get(baseline, {}))
         record = {**place, "codec": name, "value": own.value, "value_low": own.low, "value_high": own.high}
         record |= {"ratio": estimate.value, "ratio_low": estimate.low, "ratio_high": estimate.high}
         is_baseline = name == baseline and base is arms
-        record |= {"verdict": verdict_of(name, is_baseline, estimate, control, metric)}
+        record |= {"verdict": _verdict_of(name, is_baseline, estimate, control, metric)}
         record |= {"aa_low": control.low, "aa_high": control.high}
-        record |= share_columns(arms, name, metric) | {"client_cpu_share": median_of(load.get(name, {})).value}
+        record |= _share_columns(arms, name, metric) | {"client_cpu_share": median_of(load.get(name, {})).value}
         yield record | {"processes": own.n}
 
 
-def twin(name: str, base: WireArms) -> str:
+def _twin(name: str, base: WireArms) -> str:
     """Give the arm that was measured twice which an arm is, as client and server are; "" where it is none."""
     stem = name.removesuffix(CONTROL)
     return stem if stem + CONTROL in base and stem in base else ""
 
 
-def rank(name: str) -> int:
+def _rank(name: str) -> int:
     """Order arms: what is measured, its formula, the baseline's second arm, the floors."""
     if name.startswith(FORMULA):
         return 1
@@ -146,7 +146,7 @@ def ratio(values: Values, base: Values) -> Estimate:
     return paired_ratio(values, base)
 
 
-def verdict_of(name: str, is_baseline: bool, estimate: Estimate, control: Estimate, metric: str) -> str:
+def _verdict_of(name: str, is_baseline: bool, estimate: Estimate, control: Estimate, metric: str) -> str:
     """Say what an arm is to the baseline; of a floor and a formula, that it is one."""
     if name.startswith((FLOOR, FORMULA)):
         return name.partition(":")[0]
@@ -155,7 +155,7 @@ def verdict_of(name: str, is_baseline: bool, estimate: Estimate, control: Estima
     return verdict(estimate, control) if metric in TIMES else verdict(estimate, control, "less", "more")
 
 
-def share_columns(arms: WireArms, name: str, metric: str) -> dict[str, float]:
+def _share_columns(arms: WireArms, name: str, metric: str) -> dict[str, float]:
     """Spell out a codec's share of a call."""
     alone = arms.get(BYTES_OF + name.removesuffix(CONTROL), {}) if metric == "latency" else {}
     rest = paired_ratio(alone, arms[name])
@@ -274,6 +274,6 @@ def wire_arms(rows: pd.DataFrame, experiment: str, workload: str = "") -> Arms:
     figures: dict[str, dict[str, Values]] = {}
     for (operation, metric), group in own.groupby(["operation", "metric"], sort=False):
         conditions = str(operation).removeprefix(f"{PREFIX}{experiment}/")
-        arms = {f"{codec} {conditions}": values for codec, values in arms_of(group).items()}
+        arms = {f"{codec} {conditions}": values for codec, values in _arms_of(group).items()}
         figures.setdefault(str(metric), {}).update(arms)
     return Arms(experiment, str(own["workload"].iloc[0]), figures)

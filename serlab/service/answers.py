@@ -56,13 +56,13 @@ class Mark(NamedTuple):
     prompt_tokens: int
 
 
-def mark_of(request: Any, seed: int) -> Mark:
+def _mark_of(request: Any, seed: int) -> Mark:
     """Hash a request; whether and how it is streamed is no part of it."""
     data = text_of(msgspec.structs.replace(request, stream=UNSET, stream_options=UNSET))
     return Mark(xxh3_64_intdigest(data, seed % 2**64), 1 + len(data) // CHARACTERS_PER_TOKEN)
 
 
-def hash_of(value: Any, seed: int) -> int:
+def _hash_of(value: Any, seed: int) -> int:
     """Hash a value to 64 bits."""
     return xxh3_64_intdigest(text_of(value), seed % 2**64)
 
@@ -133,11 +133,11 @@ def tokens_of(mark: Mark, count: int, seed: int) -> Tokens:
 
 def vector_of(value: Any, dimensions: int, seed: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
     """Give the vector of a text: about length 1, the same on every machine; not to be written to."""
-    number = hash_of(value, seed)
-    return (kept_vector if dimensions <= KEPT_DIMENSIONS else new_vector)(number, dimensions)
+    number = _hash_of(value, seed)
+    return (kept_vector if dimensions <= KEPT_DIMENSIONS else _new_vector)(number, dimensions)
 
 
-def new_vector(number: int, dimensions: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
+def _new_vector(number: int, dimensions: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
     """Make a vector.
 
     Only the bits of PCG64 are used: numpy promises that they stay, and not the distributions made of them. A uniform
@@ -150,7 +150,7 @@ def new_vector(number: int, dimensions: int) -> "np.ndarray[Any, np.dtype[np.flo
     return vector
 
 
-kept_vector = lru_cache(maxsize=KEPT_VECTORS)(new_vector)
+kept_vector = lru_cache(maxsize=KEPT_VECTORS)(_new_vector)
 
 
 PIECE = 12
@@ -194,7 +194,7 @@ class Reply(NamedTuple):
         return self.choices * len(self.tokens)
 
 
-def reply_to(request: ChatRequest, seed: int, limit: int) -> Reply:
+def _reply_to(request: ChatRequest, seed: int, limit: int) -> Reply:
     """Think up the answer: text, or a call of one of the request's tools.
 
     Args:
@@ -202,23 +202,23 @@ def reply_to(request: ChatRequest, seed: int, limit: int) -> Reply:
         seed: the server's.
         limit: tokens of an answer.
     """
-    mark, model = mark_of(request, seed), str(request.model)
-    call = chosen_call(request, mark)
+    mark, model = _mark_of(request, seed), str(request.model)
+    call = _chosen_call(request, mark)
     if call is not None:
         text = str(call.function.arguments) if isinstance(call.function, FunctionCall) else ""
         return Reply(mark, model, [text[i : i + PIECE] for i in range(0, len(text), PIECE)], "tool_calls", call)
-    wanted = wanted_tokens(request)
+    wanted = _wanted_tokens(request)
     tokens = list(tokens_of(mark, min(limit, wanted or limit), seed))
     return Reply(mark, model, tokens, "length" if wanted and wanted < limit else "stop", None)
 
 
-def wanted_tokens(request: Any) -> int:
+def _wanted_tokens(request: Any) -> int:
     """Read how many tokens a request wants at most; 0 if it does not say."""
     values = (getattr(request, name, UNSET) for name in ("max_completion_tokens", "max_tokens"))
     return next((value for value in values if type(value) is int and value > 0), 0)
 
 
-def chosen_call(request: ChatRequest, mark: Mark) -> ToolCall | None:
+def _chosen_call(request: ChatRequest, mark: Mark) -> ToolCall | None:
     """Call a tool if the request has any: always where it must, every second time where it may.
 
     The arguments are synthetic; they do not follow the tool's schema.
@@ -233,7 +233,7 @@ def chosen_call(request: ChatRequest, mark: Mark) -> ToolCall | None:
     return ToolCall(id=call["id"], type="function", function=FunctionCall(**call["function"]))
 
 
-def usage_of(mark: Mark, completion: int) -> Usage:
+def _usage_of(mark: Mark, completion: int) -> Usage:
     """Report the tokens."""
     return Usage(
         prompt_tokens=mark.prompt_tokens,
@@ -244,22 +244,22 @@ def usage_of(mark: Mark, completion: int) -> Usage:
     )
 
 
-def response_of(reply: Reply) -> ChatResponse:
+def _response_of(reply: Reply) -> ChatResponse:
     """Give the answer as one message."""
     content, calls = (None, [reply.call]) if reply.call else ("".join(reply.tokens), UNSET)
     message = ChatReply(role="assistant", content=content, tool_calls=calls, refusal=None, annotations=[])
     choice = ChatChoice(index=0, message=message, logprobs=None, finish_reason=reply.finish)
-    usage = usage_of(reply.mark, len(reply.tokens))
-    return ChatResponse(object="chat.completion", choices=[choice], usage=usage, **head(reply))
+    usage = _usage_of(reply.mark, len(reply.tokens))
+    return ChatResponse(object="chat.completion", choices=[choice], usage=usage, **_head(reply))
 
 
-def head(reply: Reply) -> dict[str, Any]:
+def _head(reply: Reply) -> dict[str, Any]:
     """Give what an answer and its chunks share; the time is fixed, so that equal requests get equal bytes."""
     identity = f"chatcmpl-{reply.mark.number:016x}"
     return {"id": identity, "created": CREATED, "model": reply.model, "system_fingerprint": "fp_serlab"}
 
 
-def chunks_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[ChatChunk, int]]:
+def _chunks_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[ChatChunk, int]]:
     """Give the answer in chunks.
 
     Args:
@@ -269,20 +269,20 @@ def chunks_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[ChatChunk, int]
     Yields:
         A chunk, and how many tokens of it have to be waited for.
     """
-    shared = head(reply) | {"object": "chat.completion.chunk"}
+    shared = _head(reply) | {"object": "chat.completion.chunk"}
     common: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": None}
-    yield ChatChunk(choices=[ChunkChoice(delta=first_delta(reply), **common)], **shared), 0
+    yield ChatChunk(choices=[ChunkChoice(delta=_first_delta(reply), **common)], **shared), 0
     if reply.shape.slim:
         shared, common = {}, {}
     for text, count in reply.shape.parts(reply.tokens):
-        yield ChatChunk(choices=[ChunkChoice(delta=delta_of(reply, text), **common)], **shared), count
+        yield ChatChunk(choices=[ChunkChoice(delta=_delta_of(reply, text), **common)], **shared), count
     end = ChunkChoice(delta=ChatDelta(), **(common | {"finish_reason": reply.finish}))
     yield ChatChunk(choices=[end], **shared), 0
     if wants_usage:
-        yield ChatChunk(choices=[], usage=usage_of(reply.mark, len(reply.tokens)), **shared), 0
+        yield ChatChunk(choices=[], usage=_usage_of(reply.mark, len(reply.tokens)), **shared), 0
 
 
-def first_delta(reply: Reply) -> ChatDelta:
+def _first_delta(reply: Reply) -> ChatDelta:
     """Open the message: its role and, of a call, its name."""
     if reply.call is None or not isinstance(reply.call.function, FunctionCall):
         return ChatDelta(role="assistant", content="", refusal=None)
@@ -291,7 +291,7 @@ def first_delta(reply: Reply) -> ChatDelta:
     return ChatDelta(role="assistant", content=None, tool_calls=[call], refusal=None)
 
 
-def delta_of(reply: Reply, token: str) -> ChatDelta:
+def _delta_of(reply: Reply, token: str) -> ChatDelta:
     """Add a token to the text, or to a call's arguments."""
     if reply.call is None:
         return ChatDelta(content=token)
@@ -304,7 +304,7 @@ PROMPT_FIELDS = ("prompt", "prompt_token_ids", "input_ids", "text")
 """Where a request may have its prompts, as OpenAI, vLLM and SGLang name them; the first that is set counts."""
 
 
-def continuation_of(request: GenerateRequest, seed: int, limit: int) -> Reply:
+def _continuation_of(request: GenerateRequest, seed: int, limit: int) -> Reply:
     """Think up the continuation of each prompt; a prompt has the same one in any company.
 
     Args:
@@ -313,17 +313,17 @@ def continuation_of(request: GenerateRequest, seed: int, limit: int) -> Reply:
         limit: tokens of an answer.
     """
     name, prompts = prompts_of(request)
-    rest = mark_of(msgspec.structs.replace(request, **{name: UNSET}), seed).number
-    marks = [Mark(hash_of(prompt, rest), 0) for prompt in prompts]
-    wanted = wanted_tokens(request)
+    rest = _mark_of(msgspec.structs.replace(request, **{name: UNSET}), seed).number
+    marks = [Mark(_hash_of(prompt, rest), 0) for prompt in prompts]
+    wanted = _wanted_tokens(request)
     first, *others = (tokens_of(mark, min(limit, wanted or limit), seed) for mark in marks)
-    number = marks[0].number if not others else hash_of([mark.number for mark in marks], seed)
+    number = marks[0].number if not others else _hash_of([mark.number for mark in marks], seed)
     model = request.model if isinstance(request.model, str) else "serlab"
     finish = "length" if wanted and wanted < limit else "stop"
-    return Reply(Mark(number, count_tokens(prompts)), model, list(first), finish, None, others=others)
+    return Reply(Mark(number, _count_tokens(prompts)), model, list(first), finish, None, others=others)
 
 
-def piece(reply: Reply, texts: Sequence[str], finish: str | None, start: int = 0, **fields: Any) -> GenerateResponse:
+def _piece(reply: Reply, texts: Sequence[str], finish: str | None, start: int = 0, **fields: Any) -> GenerateResponse:
     """Build an answer, or a part of one: the text of some choices, from the index `start` on."""
     choices = [
         GenerateChoice(index=i, text=text, logprobs=None, finish_reason=finish) for i, text in enumerate(texts, start)
@@ -333,29 +333,29 @@ def piece(reply: Reply, texts: Sequence[str], finish: str | None, start: int = 0
     return GenerateResponse(choices=choices, **shared, **fields)
 
 
-def whole(reply: Reply) -> GenerateResponse:
+def _whole(reply: Reply) -> GenerateResponse:
     """Return all continuations as one message, one choice for each prompt."""
     texts = ["".join(tokens) for tokens in reply.answers]
-    return piece(reply, texts, reply.finish, usage=usage_of(reply.mark, reply.total))
+    return _piece(reply, texts, reply.finish, usage=_usage_of(reply.mark, reply.total))
 
 
-def pieces_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[GenerateResponse, int]]:
-    """Give the continuations piece by piece, in turns; see `serlab.service.answers.chunks_of`.
+def _pieces_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[GenerateResponse, int]]:
+    """Give the continuations piece by piece, in turns; see `serlab.service.answers._chunks_of`.
 
     The prompts of a request are continued together, so only the first piece of each turn has to be waited for.
     """
-    make: Callable[..., GenerateResponse] = piece
+    make: Callable[..., GenerateResponse] = _piece
     for turn in zip(*map(reply.shape.parts, reply.answers), strict=True):
         for index, (text, count) in enumerate(turn):
             yield make(reply, [text], None, index), 0 if index else count
-            make = slim_piece if reply.shape.slim else piece
+            make = _slim_piece if reply.shape.slim else _piece
     for index in range(len(reply.answers)):
         is_last = index == len(reply.answers) - 1
-        used = {"usage": usage_of(reply.mark, reply.total)} if wants_usage and is_last else {}
+        used = {"usage": _usage_of(reply.mark, reply.total)} if wants_usage and is_last else {}
         yield make(reply, [""], reply.finish, index, **used), 0
 
 
-def slim_piece(reply: Reply, texts: Sequence[str], finish: str | None, index: int, **fields: Any) -> GenerateResponse:
+def _slim_piece(reply: Reply, texts: Sequence[str], finish: str | None, index: int, **fields: Any) -> GenerateResponse:
     """Build a part of a continuation that says nothing but itself, and which one it is where there are several."""
     said: dict[str, Any] = {"index": index} if reply.others else {}
     said |= {"finish_reason": finish} if finish else {}
@@ -377,7 +377,7 @@ def items_of(given: Any) -> list[Any]:
     return given if is_list else [given]
 
 
-def is_ids(given: Any) -> bool:
+def _is_ids(given: Any) -> bool:
     """Tell whether a value is a list of token ids."""
     return isinstance(given, list) and set(map(type, given)) == {int} and min(given) >= 0
 
@@ -396,12 +396,12 @@ def embeddings_of(request: EmbeddingRequest, seed: int, dimensions: int) -> Embe
     if request.encoding_format == "base64":
         vectors = [b64encode(vector.astype("<f4").data).decode() for vector in vectors]
     data = [Embedding(object="embedding", index=i, embedding=vector) for i, vector in enumerate(vectors)]
-    tokens = count_tokens(inputs)
+    tokens = _count_tokens(inputs)
     usage = Usage(prompt_tokens=tokens, total_tokens=tokens)
     return EmbeddingResponse(object="list", data=data, model=request.model, usage=usage)
 
 
-def count_tokens(inputs: list[Any]) -> int:
+def _count_tokens(inputs: list[Any]) -> int:
     """Estimate the tokens of texts; of token ids, count them."""
     return sum(len(item) if isinstance(item, list) else 1 + len(str(item)) // CHARACTERS_PER_TOKEN for item in inputs)
 
@@ -418,8 +418,8 @@ class Form(NamedTuple):
 
 
 FORMS: dict[type, Form] = {
-    ChatRequest: Form(reply_to, response_of, chunks_of),
-    GenerateRequest: Form(continuation_of, whole, pieces_of),
+    ChatRequest: Form(_reply_to, _response_of, _chunks_of),
+    GenerateRequest: Form(_continuation_of, _whole, _pieces_of),
 }
 
 
@@ -453,39 +453,39 @@ def check(request: Any, tokens: int, dimensions: int) -> None:
         Refusal: something is missing, wrong or not done here.
     """
     if isinstance(request, EmbeddingRequest):
-        check_embedding(request, dimensions)
+        _check_embedding(request, dimensions)
         return
     if isinstance(request, ChatRequest):
-        require(isinstance(request.model, str), "model", "a name", request.model)
+        _require(isinstance(request.model, str), "model", "a name", request.model)
         filled = isinstance(request.messages, list) and bool(request.messages)
-        require(filled, "messages", "a list that is not empty", "")
+        _require(filled, "messages", "a list that is not empty", "")
     if isinstance(request, GenerateRequest):
         name_of_prompts, prompts = prompts_of(request)
-        check_texts(name_of_prompts, prompts)
-    require(request.n in (UNSET, None, 1), "n", "1, as one answer is made to each prompt", request.n)
+        _check_texts(name_of_prompts, prompts)
+    _require(request.n in (UNSET, None, 1), "n", "1, as one answer is made to each prompt", request.n)
     for name in ("max_completion_tokens", "max_tokens"):
         value = getattr(request, name, UNSET)
-        require(value in (UNSET, None) or (type(value) is int and value > 0), name, "1 or more", value)
+        _require(value in (UNSET, None) or (type(value) is int and value > 0), name, "1 or more", value)
     if isinstance(request, GenerateRequest):
         each = tokens_each(request, tokens)
         text = f"at most {MOST_TOKENS} tokens of all answers together; send fewer prompts or ask for fewer tokens"
-        require(len(prompts) * each <= MOST_TOKENS, name_of_prompts, text, len(prompts) * each)
+        _require(len(prompts) * each <= MOST_TOKENS, name_of_prompts, text, len(prompts) * each)
 
 
-def check_embedding(request: EmbeddingRequest, dimensions: int) -> None:
+def _check_embedding(request: EmbeddingRequest, dimensions: int) -> None:
     """Look at a request for vectors."""
     inputs: Any = request.input
     size = request.dimensions
-    require(isinstance(request.model, str), "model", "a name", request.model)
-    require(bool(inputs), "input", TEXTS, inputs)
-    check_texts("input", items_of(inputs))
+    _require(isinstance(request.model, str), "model", "a name", request.model)
+    _require(bool(inputs), "input", TEXTS, inputs)
+    _check_texts("input", items_of(inputs))
     fits = size in (UNSET, None) or (type(size) is int and 0 < size <= MOST_DIMENSIONS)
-    require(fits, "dimensions", f"1 to {MOST_DIMENSIONS}", size)
+    _require(fits, "dimensions", f"1 to {MOST_DIMENSIONS}", size)
     numbers = numbers_of(request, dimensions)
     text = f"at most {MOST_NUMBERS} numbers in all vectors together; send fewer texts or ask for fewer dimensions"
-    require(numbers <= MOST_NUMBERS, "input", text, numbers)
+    _require(numbers <= MOST_NUMBERS, "input", text, numbers)
     known = request.encoding_format in (UNSET, None, "float", "base64")
-    require(known, "encoding_format", "float or base64", request.encoding_format)
+    _require(known, "encoding_format", "float or base64", request.encoding_format)
 
 
 def numbers_of(request: EmbeddingRequest, dimensions: int) -> int:
@@ -495,21 +495,21 @@ def numbers_of(request: EmbeddingRequest, dimensions: int) -> int:
 
 def tokens_each(request: GenerateRequest, tokens: int) -> int:
     """Count the tokens of the answer to each prompt, where the server's answers have so many."""
-    return min(tokens, wanted_tokens(request) or tokens)
+    return min(tokens, _wanted_tokens(request) or tokens)
 
 
-def check_texts(name: str, items: list[Any]) -> None:
+def _check_texts(name: str, items: list[Any]) -> None:
     """Look at prompts, or at what is to be embedded.
 
     Raises:
         Refusal: they are not all texts or all lists of token ids, or too many.
     """
     texts = all(isinstance(item, str) for item in items)
-    require(bool(items) and (texts or all(map(is_ids, items))), name, TEXTS, items[0] if len(items) == 1 else items)
-    require(len(items) <= MOST_INPUTS, name, f"at most {MOST_INPUTS} texts or lists of token ids", len(items))
+    _require(bool(items) and (texts or all(map(_is_ids, items))), name, TEXTS, items[0] if len(items) == 1 else items)
+    _require(len(items) <= MOST_INPUTS, name, f"at most {MOST_INPUTS} texts or lists of token ids", len(items))
 
 
-def require(holds: bool, name: str, expected: str, got: Any) -> None:
+def _require(holds: bool, name: str, expected: str, got: Any) -> None:
     """Refuse a parameter that does not hold.
 
     Raises:

@@ -77,7 +77,7 @@ class Calls:
         if not name or task is None:
             await app(scope, receive, send)
             return
-        reply = Reply(send)
+        reply = _Reply(send)
         self.tasks[name] = task
         try:
             await app(scope, receive, reply.send)
@@ -91,7 +91,7 @@ class Calls:
             del self.tasks[name]
 
 
-class Reply:
+class _Reply:
     """Sends an answer, and knows whether it has begun."""
 
     def __init__(self, send: Send) -> None:
@@ -117,13 +117,13 @@ UNDERWAY = "serlab.underway"
 """Where a request's scope has what is noted of it."""
 
 
-async def departure(receive: Receive) -> None:
+async def _departure(receive: Receive) -> None:
     """Wait until the client has gone; the request must have been read."""
     while (await receive())["type"] != "http.disconnect":
         continue
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+async def _while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """Do work for a client, and cancel it when the client goes.
 
     Args:
@@ -134,7 +134,7 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         Departed: the client went first.
     """
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(departure(receive))
+    gone = asyncio.ensure_future(_departure(receive))
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -170,8 +170,8 @@ class Tracked:
         scope[UNDERWAY] = request
         self.tasks.add(task)
         try:
-            app = self.app if (refusal := self.refusal(scope)) is None else refused_by(refusal)
-            await self.calls.answer(app, scope, receive, taken(send, request, self.peers))
+            app = self.app if (refusal := self.refusal(scope)) is None else _refused_by(refusal)
+            await self.calls.answer(app, scope, receive, _taken(send, request, self.peers))
         finally:
             self.tasks.discard(task)
             self.peers.end(request)
@@ -196,7 +196,7 @@ class Tracked:
             await asyncio.wait(set(self.tasks), timeout=patience_s)
 
 
-def taken(send: Send, request: Underway, peers: Peers) -> Send:
+def _taken(send: Send, request: Underway, peers: Peers) -> Send:
     """Note how long a client takes to take a part of its answer."""
 
     async def sends(message: Message) -> None:
@@ -207,7 +207,7 @@ def taken(send: Send, request: Underway, peers: Peers) -> Send:
     return sends
 
 
-def refused_by(refusal: Refusal) -> App:
+def _refused_by(refusal: Refusal) -> App:
     """Answer with a refusal, and leave the body."""
 
     async def respond(_: MutableMapping[str, Any], __: Receive, send: Send) -> None:
@@ -260,19 +260,19 @@ class Arrivals:
             Refusal: it is too long, comes too slowly, or there is no room for it; or it is compressed: what it would
                 become is not known beforehand.
         """
-        check_headers(request)
+        _check_headers(request)
         parts: list[bytes | bytearray] = []
         size, number, underway = 0, 0, request.scope[UNDERWAY]
         underway.limit_s = self.bounds.body_s
         self.count += 1
         try:
             async for part in request.stream():
-                add(parts, part)
+                _add(parts, part)
                 size += len(part)
                 number += 1
                 self.stats.held += len(part)
                 if size > MAX_BODY_BYTES:
-                    raise too_long()
+                    raise _too_long()
                 if self.stats.held > self.bounds.body_bytes and size > self.bounds.body_bytes // self.count:
                     raise overloaded("body: no room for it beside those of other requests")
                 underway.limit_s = self.bounds.body_s + size / self.bounds.body_rate
@@ -330,7 +330,7 @@ def give_back() -> None:
         trim(0)
 
 
-def check_headers(request: Request) -> None:
+def _check_headers(request: Request) -> None:
     """Look at what a request says of its body.
 
     Raises:
@@ -342,10 +342,10 @@ def check_headers(request: Request) -> None:
         raise Refusal(415, text, headers={"accept-encoding": "identity"})
     told = request.headers.get("content-length", "")
     if told.isdecimal() and (len(told) > 18 or int(told) > MAX_BODY_BYTES):
-        raise too_long()
+        raise _too_long()
 
 
-def add(parts: list[bytes | bytearray], part: bytes) -> None:
+def _add(parts: list[bytes | bytearray], part: bytes) -> None:
     """Keep a part of a body, a short one together with those before: each by itself costs 40 bytes more."""
     if len(part) >= SHORT or (part and not parts):
         parts.append(part)
@@ -355,7 +355,7 @@ def add(parts: list[bytes | bytearray], part: bytes) -> None:
         parts.append(bytearray(part))
 
 
-def too_long() -> Refusal:
+def _too_long() -> Refusal:
     """Refuse a body."""
     return Refusal(413, f"body: expected at most {MAX_BODY_BYTES} bytes", code="request_too_large")
 
@@ -365,7 +365,7 @@ def too_long() -> Refusal:
 LOG = logging.getLogger("serlab.service")
 
 
-def whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault) -> Any:
+def _whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault) -> Any:
     """Send an answer that is whole; a cut sends the first part of what it announces.
 
     Args:
@@ -381,7 +381,7 @@ def whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault) -
 
     async def respond(_: Any, __: Receive, send: Send) -> None:
         left = int(size * fault.at) if fault.kind == "cut" else size
-        await send(start({**headers, "content-length": str(size)}))
+        await send(_start({**headers, "content-length": str(size)}))
         for piece in pieces:
             # The server waits here while the reader is behind, so that it need not hold a copy of all that is left.
             await send({"type": "http.response.body", "body": piece[:left], "more_body": True})
@@ -393,13 +393,13 @@ def whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault) -
     return respond
 
 
-def start(headers: dict[str, str]) -> dict[str, Any]:
+def _start(headers: dict[str, str]) -> dict[str, Any]:
     """Begin a response."""
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     return {"type": "http.response.start", "status": 200, "headers": pairs}
 
 
-def streamed(
+def _streamed(
     stats: Stats, pieces: AsyncGenerator[Any, None], content: Content, kind: str, deadline: Deadline | None
 ) -> App:
     """Send an answer piece by piece, as fast as the model makes it and the reader takes it.
@@ -416,14 +416,14 @@ def streamed(
                 data = form.wrap(codec.encode(piece), count)
                 if not count:
                     # What the codec cannot carry is in the first piece already, and may still be refused.
-                    await send(start({"content-type": content.header(), "cache-control": "no-store"}))
+                    await send(_start({"content-type": content.header(), "cache-control": "no-store"}))
                 await send({"type": "http.response.body", "body": data, "more_body": True})
                 count += 1
         await send({"type": "http.response.body", "body": form.end(count)})
 
     async def respond(_: Any, receive: Receive, send: Send) -> None:
         try:
-            await before(deadline, lambda: while_connected(receive, pump(send)), stats)
+            await before(deadline, lambda: _while_connected(receive, pump(send)), stats)
         except Departed:
             LOG.debug("a client left its stream")
 
@@ -440,7 +440,7 @@ def application(engine: Engine) -> Tracked:
         engine: what answers.
     """
     calls = Calls()
-    handlers = Handlers(engine, calls)
+    handlers = _Handlers(engine, calls)
     routes = [Route(path, handlers.answer, methods=["POST"]) for path in PATHS]
     routes += [Route("/stats", handlers.stats), Route("/v1/models", handlers.models)]
     routes.append(Route(ECHO_PATH, handlers.echo, methods=["POST"]))
@@ -453,7 +453,7 @@ def application(engine: Engine) -> Tracked:
     return Tracked(app, calls, engine.peers)
 
 
-class Handlers:
+class _Handlers:
     """What answers each path, and each error.
 
     Args:
@@ -490,13 +490,13 @@ class Handlers:
         takes_turns = is_long(parts) or self.engine.size(message) > LONG_NUMBERS
         if streams:
             pieces = self.engine.pieces(message, fault, shape, takes_turns)
-            return streamed(self.engine.stats, pieces, written, kinds.piece, deadline)
+            return _streamed(self.engine.stats, pieces, written, kinds.piece, deadline)
         work = partial(self.engine.answer, message, fault, takes_turns)
-        found = await before(deadline, lambda: while_connected(request.receive, work()), self.engine.stats)
+        found = await before(deadline, lambda: _while_connected(request.receive, work()), self.engine.stats)
         if not isinstance(found, tuple):
             encode = partial(open_codec(written.codec, kinds.whole).encode, found)
             found = (await self.engine.heavy.by_turns(encode, takes_turns),)
-        return whole(self.engine, found, written.header(), fault)
+        return _whole(self.engine, found, written.header(), fault)
 
     async def prepared(
         self, request: Request, kinds: Kinds, codec: str, writes: str, parts: Sequence[bytes], deadline: Deadline | None
@@ -505,7 +505,7 @@ class Handlers:
         await self.engine.heavy.place()
         answer = kinds.whole if writes else ""
         prepare = partial(self.engine.heavy.prepared, kinds.request, codec, parts, answer, writes)
-        return await before(deadline, lambda: while_connected(request.receive, prepare()), self.engine.stats)
+        return await before(deadline, lambda: _while_connected(request.receive, prepare()), self.engine.stats)
 
     async def stats(self, _: Request) -> Response:
         """Give the counters, and how many tasks the event loop has, this one among them."""
@@ -528,12 +528,12 @@ class Handlers:
             if content != BYTES and is_large(parts, content_of(content).codec):
                 await self.engine.heavy.place()
                 work = returned(self.engine.heavy, content, kind, parts)
-                pieces = await while_connected(request.receive, work)
+                pieces = await _while_connected(request.receive, work)
             else:
                 pieces = await returned(self.engine.heavy, content, kind, parts)
         finally:
             self.arrivals.forget(size_of(parts))
-        return whole(self.engine, pieces, header, NO_FAULT)
+        return _whole(self.engine, pieces, header, NO_FAULT)
 
     async def models(self, _: Request) -> Response:
         """List the one model."""
@@ -543,7 +543,7 @@ class Handlers:
     async def refused(self, _: Request, error: Exception) -> Response:
         """Answer with an error."""
         self.engine.stats.refused += 1
-        refusal = said(error) if isinstance(error, HTTPException) else refusal_for(error)
+        refusal = _said(error) if isinstance(error, HTTPException) else refusal_for(error)
         body = orjson.dumps(refusal.document())
         return Response(body, refusal.status, refusal.headers, media_type="application/json")
 
@@ -552,6 +552,6 @@ class Handlers:
         return Response(status_code=GONE)
 
 
-def said(error: HTTPException) -> Refusal:
+def _said(error: HTTPException) -> Refusal:
     """Give what starlette says (no such path, no such method) in the API's shape."""
     return Refusal(error.status_code, error.detail, headers=error.headers or {})

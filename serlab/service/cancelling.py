@@ -165,16 +165,16 @@ async def cancel_some(caller: Caller, requests: Sequence[Any], random: Random, c
     for number, done in enumerate(range(0, calls, AT_ONCE), 1):
         chosen = random.choices(requests, k=min(AT_ONCE, calls - done))
         if number % EARLY == 0:
-            await asyncio.gather(*(leave_early(caller, request, random) for request in chosen))
+            await asyncio.gather(*(_leave_early(caller, request, random) for request in chosen))
         else:
             await leave_heard(caller, chosen, random, stats)
             heard += len(chosen)
     return heard
 
 
-async def leave_early(caller: Caller, request: Any, random: Random) -> None:
+async def _leave_early(caller: Caller, request: Any, random: Random) -> None:
     """Leave a call after some turns of the event loop."""
-    task = asyncio.ensure_future(work_of(caller, request, random))
+    task = asyncio.ensure_future(_work_of(caller, request, random))
     for _ in range(random.randrange(MOST_TURNS)):
         await asyncio.sleep(0)
     await cancel(task)
@@ -189,7 +189,7 @@ async def leave_heard(caller: Caller, requests: Sequence[Any], random: Random, s
     whole = [asyncio.ensure_future(caller.call(request))
              for request, streamed in zip(requests, streams, strict=True) if not streamed]  # fmt: skip
     leaving = [asyncio.ensure_future(leave_begun(reader)) for reader in readers]
-    leaving.append(asyncio.ensure_future(leave_whole(stats, begun_of(before) + len(requests), whole)))
+    leaving.append(asyncio.ensure_future(_leave_whole(stats, _begun_of(before) + len(requests), whole)))
     tasks = [*leaving, *whole, *(reader.task for reader in readers)]
     try:
         await asyncio.gather(*leaving)
@@ -197,16 +197,16 @@ async def leave_heard(caller: Caller, requests: Sequence[Any], random: Random, s
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    await rest(stats, before["active"], held)
+    await _rest(stats, before["active"], held)
 
 
-async def leave_whole(stats: Counters, begun: int, tasks: "Sequence[asyncio.Task[Any]]") -> None:
+async def _leave_whole(stats: Counters, begun: int, tasks: "Sequence[asyncio.Task[Any]]") -> None:
     """Leave calls when the server has begun so many answers."""
-    await hear(stats, begun, tasks)
+    await _hear(stats, begun, tasks)
     await asyncio.gather(*map(cancel, tasks))
 
 
-async def rest(stats: Counters, active: int, held: int) -> None:
+async def _rest(stats: Counters, active: int, held: int) -> None:
     """Wait until the server is at no more answers, and this process at no more tasks, than before.
 
     Where a transport reads on what was left, its next calls would have to wait for that.
@@ -222,12 +222,12 @@ async def leave_begun(reader: "Reader") -> None:
     await cancel(reader.task)
 
 
-def begun_of(counters: Mapping[str, int]) -> int:
+def _begun_of(counters: Mapping[str, int]) -> int:
     """Count the answers that a server has begun in its life."""
     return sum(counters[name] for name in BEGUN)
 
 
-async def hear(stats: Counters, begun: int, tasks: "Sequence[asyncio.Task[Any]]") -> None:
+async def _hear(stats: Counters, begun: int, tasks: "Sequence[asyncio.Task[Any]]") -> None:
     """Wait until the server has begun so many answers.
 
     Args:
@@ -241,7 +241,7 @@ async def hear(stats: Counters, begun: int, tasks: "Sequence[asyncio.Task[Any]]"
     """
     clock, most = asyncio.get_running_loop().time, -1
     since = clock()
-    while (found := begun_of(await stats())) < begun:
+    while (found := _begun_of(await stats())) < begun:
         for task in tasks:
             if task.done():
                 task.result()
@@ -251,7 +251,7 @@ async def hear(stats: Counters, begun: int, tasks: "Sequence[asyncio.Task[Any]]"
             raise ServiceError(f"the server: expected {begun} answers begun, got {found}")
 
 
-async def work_of(caller: Caller, request: Any, random: Random) -> Any:
+async def _work_of(caller: Caller, request: Any, random: Random) -> Any:
     """Call, or stream to the end."""
     return await (drain(caller, request) if random.random() < 0.5 else caller.call(request))
 
@@ -276,7 +276,7 @@ async def cancel(task: "asyncio.Task[Any]") -> None:
         raise ServiceError("a call: expected it under way when it is cancelled, got its answer; ask for a longer one")
 
 
-class Received:
+class _Received:
     """What has come of a stream.
 
     Apart from its `Reader`, for a cancelled task keeps its frames: with the task in one of them, the connection would
@@ -292,7 +292,7 @@ class Received:
         self.reached = asyncio.Event()
 
 
-async def read(client: Caller, request: Any, received: Received, tokens: int) -> None:
+async def _read(client: Caller, request: Any, received: _Received, tokens: int) -> None:
     """Read a stream to the end, or until cancelled."""
     async with aclosing(client.stream(request)) as chunks:
         async for _ in chunks:
@@ -314,8 +314,8 @@ class Reader:
     """
 
     def __init__(self, client: Caller, request: Any, tokens: int = 1) -> None:
-        self.so_far = Received()
-        self.task = asyncio.create_task(read(client, request, self.so_far, tokens))
+        self.so_far = _Received()
+        self.task = asyncio.create_task(_read(client, request, self.so_far, tokens))
 
     @property
     def received(self) -> int:
@@ -413,13 +413,13 @@ async def leave_by_turns(effort: Mapping[str, int], arms: list[LeavingArm], stat
     try:
         for _ in range(max(LEAST_ROUNDS, min(MOST_ROUNDS, effort["arm_ns"] // ROUND_NS))):
             for arm in random.sample(arms, len(arms)):
-                await leave_in_time(arm, stats, random)
+                await _leave_in_time(arm, stats, random)
     finally:
         for arm in arms:
             await arm.close()
 
 
-async def leave_in_time(arm: LeavingArm, stats: Counters, random: Random) -> None:
+async def _leave_in_time(arm: LeavingArm, stats: Counters, random: Random) -> None:
     """Leave a call, and another if its answer had ended: a process of a busy machine can wake up late.
 
     Where none of `TRIES` is left in time, this turn has no figure.
@@ -442,7 +442,7 @@ async def leave_one(arm: LeavingArm, stats: Counters, random: Random) -> bool:
     if before["active"]:
         raise ServiceError(f"the server: expected it idle before a call, got {before['active']} answers under way")
     if arm.transport is None:
-        arm.lags.append((await watch(stats, perf_counter_ns()))[0])
+        arm.lags.append((await _watch(stats, perf_counter_ns()))[0])
         return True
     client, tokens = Client(arm.transport, "GenerateRequest", GRPC), random.randint(1, MOST_TOKENS)
     reader = Reader(client, random.choice(arm.requests), tokens)
@@ -450,14 +450,14 @@ async def leave_one(arm: LeavingArm, stats: Counters, random: Random) -> bool:
     left_ns, received = perf_counter_ns(), reader.received
     if not reader.task.cancel():
         return False
-    lag_ns, made = await watch(stats, left_ns)
+    lag_ns, made = await _watch(stats, left_ns)
     arm.lags.append(lag_ns)
     arm.wasted.append(made - before["tokens"] - received)
     await asyncio.wait([reader.task])
     return True
 
 
-async def watch(stats: Counters, since_ns: int) -> tuple[int, int]:
+async def _watch(stats: Counters, since_ns: int) -> tuple[int, int]:
     """Ask the server until it is idle; give the time since then, and the tokens that it has made in its life."""
     async with asyncio.timeout(PATIENCE_S):
         while (found := await stats())["active"]:

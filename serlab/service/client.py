@@ -65,7 +65,7 @@ class Client:
     ) -> None:
         self.transport = transport
         self.headers = headers
-        self.path = path_of(kind)
+        self.path = _path_of(kind)
         kinds = PATHS[self.path]
         if transport.messages and codec != GRPC:
             raise ServiceError(f"gRPC: expected the codec {GRPC}, got {codec}; use HTTP for the others")
@@ -96,7 +96,7 @@ class Client:
             CallError: there is no answer.
         """
         began = perf_counter_ns()
-        payload = self.payload(self.request.encode(streaming(request, False)), deadline)
+        payload = self.payload(self.request.encode(_streaming(request, False)), deadline)
         reply = await self.transport.call(payload)
         try:
             return Answer(codecs.decode_untrusted(self.whole, reply.data), began, reply.first_ns, reply.ended_ns)
@@ -112,7 +112,7 @@ class Client:
         """
         if self.piece is None:
             raise ServiceError(f"{self.path}: expected a call, got a stream: this path has none")
-        payload = self.payload(self.request.encode(streaming(request, True)), deadline, True)
+        payload = self.payload(self.request.encode(_streaming(request, True)), deadline, True)
         unwrapper = MessageUnwrapper() if self.transport.messages else UNWRAPPERS[self.form]()
         try:
             async with aclosing(self.transport.stream(payload)) as pieces:
@@ -124,7 +124,7 @@ class Client:
             raise BrokenError(str(error), self.path, True) from error
 
 
-def path_of(kind: str) -> str:
+def _path_of(kind: str) -> str:
     """Find where a kind of request goes.
 
     Raises:
@@ -142,7 +142,7 @@ def content_for(codec: str) -> Content:
     return Content(codec_info(codec).format.media or ANY_CODEC, codec)
 
 
-def streaming(request: Any, wanted: bool) -> Any:
+def _streaming(request: Any, wanted: bool) -> Any:
     """Ask for a stream, or for none; the request itself stays as it is."""
     if getattr(request, "stream", UNSET) is True and not wanted:
         return msgspec.structs.replace(request, stream=UNSET)

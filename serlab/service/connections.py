@@ -82,10 +82,10 @@ class Bounds:
 
         Each of four ports may have an eighth more until that is noticed; see `listener`.
         """
-        return max(16, min(self.connections, (descriptors() - RESERVED) * 2 // 9))
+        return max(16, min(self.connections, (_descriptors() - RESERVED) * 2 // 9))
 
 
-def descriptors() -> int:
+def _descriptors() -> int:
     """Tell how many descriptors this process may have."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return NO_LIMIT if limit == resource.RLIM_INFINITY else limit
@@ -101,7 +101,7 @@ def listener(table: int) -> int:
 
 def grpc_listener(table: int) -> int:
     """Tell how many connections a port of gRPC takes at most; it closes the others, so it has what is left."""
-    return max(listener(table), (descriptors() - RESERVED) // 2 - listener(table))
+    return max(listener(table), (_descriptors() - RESERVED) // 2 - listener(table))
 
 
 def raise_descriptors() -> None:
@@ -177,7 +177,7 @@ class Underway:
         self.since = None
 
 
-class Connection(NamedTuple):
+class _Connection(NamedTuple):
     """A socket of this process.
 
     Attributes:
@@ -205,7 +205,7 @@ class Peers:
         self.peers: dict[Address, Peer] = {}
         self.underway = 0
         self.closed = 0
-        self.sockets: dict[int, Connection] = {}
+        self.sockets: dict[int, _Connection] = {}
 
     def begin(self, address: Address, task: "asyncio.Task[Any] | None") -> Underway:
         """Note a request whose headers have come."""
@@ -263,7 +263,7 @@ class Peers:
         """Find the connections to the server's ports: client → descriptor."""
         now = time.monotonic()
         known, found = {}, {}
-        for number, descriptor in enumerate(open_descriptors()):
+        for number, descriptor in enumerate(_open_descriptors()):
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
             with suppress(OSError):  # closed meanwhile
@@ -272,7 +272,7 @@ class Peers:
                     continue
                 before = self.sockets.get(descriptor)
                 if before is None or before.inode != status.st_ino:
-                    before = Connection(status.st_ino, client_of(descriptor, self.ports), now)
+                    before = _Connection(status.st_ino, _client_of(descriptor, self.ports), now)
                 known[descriptor] = before
                 if before.address is not None:
                     found[before.address] = descriptor
@@ -293,7 +293,7 @@ class Peers:
                 self.closed += 1
 
 
-def open_descriptors() -> Iterable[int]:
+def _open_descriptors() -> Iterable[int]:
     """List the open descriptors of this process; none where the system does not tell."""
     try:
         return [int(path.name) for path in Path(DESCRIPTORS).iterdir()]
@@ -301,7 +301,7 @@ def open_descriptors() -> Iterable[int]:
         return ()
 
 
-def client_of(descriptor: int, ports: set[int]) -> Address | None:
+def _client_of(descriptor: int, ports: set[int]) -> Address | None:
     """Tell who is at the other end of a connection to one of some ports.
 
     Raises:

@@ -32,7 +32,7 @@ EVENTS, LINES = "text/event-stream", "application/x-ndjson"
 FRAMES, ANY_CODEC = "application/x-serlab-frames", "application/x-serlab"
 
 
-def offered() -> dict[str, tuple[str, ...]]:
+def _offered() -> dict[str, tuple[str, ...]]:
     """Return media type → the codecs that verify and are no variants; the first is meant where none is named."""
     found: dict[str, list[CodecInfo]] = {}
     for info in codec_infos():
@@ -42,7 +42,7 @@ def offered() -> dict[str, tuple[str, ...]]:
     return {media: tuple(info.name for info in infos) for media, infos in ordered.items()}
 
 
-FORMATS = offered()
+FORMATS = _offered()
 ALIASES = {alias: info.format.media for info in codec_infos() for alias in info.format.aliases}
 ALIASES |= {"application/jsonl": LINES}
 
@@ -80,8 +80,8 @@ def content_of(header: str) -> Content:
     Raises:
         Refusal: it is not known, or its codec is of another format.
     """
-    check_length("Content-Type", header)
-    content = known(header or JSON.media)
+    _check_length("Content-Type", header)
+    content = _known(header or JSON.media)
     if content is None or content.media in (EVENTS, LINES, FRAMES):
         raise Refusal(415, f"Content-Type: expected one of {', '.join((*FORMATS, ANY_CODEC))}, got {header[:SHOWN]!r}")
     return content
@@ -99,13 +99,13 @@ def answer_content(accept: str, request: Content, streams: bool) -> Content:
     Raises:
         Refusal: nothing that is accepted can be given.
     """
-    check_length("Accept", accept)
-    for header in preferences(accept):
+    _check_length("Accept", accept)
+    for header in _preferences(accept):
         if header in ("*/*", "application/*"):
-            return stream_of(request) if streams else request
-        content = known(header, 406)
+            return _stream_of(request) if streams else request
+        content = _known(header, 406)
         if content is not None and streams:
-            return stream_of(content)
+            return _stream_of(content)
         if content is not None and content.media not in (EVENTS, LINES, FRAMES):
             return content
     expected = ", ".join((*FORMATS, ANY_CODEC, *((EVENTS, LINES, FRAMES) if streams else ())))
@@ -126,38 +126,38 @@ def whole_codec(accept: str, request: Content, may_stream: bool) -> str:
         raise
 
 
-def check_length(name: str, header: str) -> None:
+def _check_length(name: str, header: str) -> None:
     """Refuse a header that is longer than any that means something here."""
     if len(header) > MOST_HEADER:
         raise Refusal(431, f"{name}: expected at most {MOST_HEADER:,} characters, got {len(header):,}; name one type")
 
 
-def stream_of(content: Content) -> Content:
+def _stream_of(content: Content) -> Content:
     """Choose the form of a stream: events for JSON, frames for what is binary."""
     if content.media in (EVENTS, LINES, FRAMES):
         return content
     return Content(EVENTS if content.media == JSON.media else FRAMES, content.codec)
 
 
-def preferences(accept: str) -> list[str]:
+def _preferences(accept: str) -> list[str]:
     """List what is accepted, the most wanted first."""
-    weighed = [(weight(part), part.strip()) for part in (accept or "*/*").split(",")]
+    weighed = [(_weight(part), part.strip()) for part in (accept or "*/*").split(",")]
     return [part for share, part in sorted(weighed, key=lambda item: -item[0]) if share > 0]
 
 
-def weight(part: str) -> float:
+def _weight(part: str) -> float:
     """Read the q of one part of an Accept header; 0, which leaves the part out, where it is none."""
-    value = parameters(part).get("q", "1")
+    value = _parameters(part).get("q", "1")
     return float(value) if WEIGHT.fullmatch(value) else 0.0
 
 
-def parameters(header: str) -> dict[str, str]:
+def _parameters(header: str) -> dict[str, str]:
     """Read the parameters of a media type."""
     pairs = (part.partition("=") for part in header.split(";")[1:])
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
-def known(header: str, status: int = 415) -> Content | None:
+def _known(header: str, status: int = 415) -> Content | None:
     """Read one media type; None for one that is not known.
 
     Args:
@@ -169,7 +169,7 @@ def known(header: str, status: int = 415) -> Content | None:
     """
     media = header.partition(";")[0].strip().lower()
     media = ALIASES.get(media, media)
-    named = parameters(header).get("codec", "")
+    named = _parameters(header).get("codec", "")
     if named and named not in verifying_codecs():
         raise Refusal(status, str(UnknownNameError.of("codec offered here", named[:SHOWN], verifying_codecs())))
     formats = {EVENTS: JSON.media, LINES: JSON.media}
@@ -235,7 +235,7 @@ class Unwrapper(Protocol):
         ...
 
 
-class LineUnwrapper:
+class _LineUnwrapper:
     """JSON lines: one message each. Whether lines are missing at the end, only the transport can tell."""
 
     def __init__(self) -> None:
@@ -266,7 +266,7 @@ class LineUnwrapper:
             raise DecodeError(f"stream: expected a whole line at its end, got {self.size} bytes of one")
 
 
-class EventUnwrapper(LineUnwrapper):
+class _EventUnwrapper(_LineUnwrapper):
     """Server-sent events: the data of each, up to `[DONE]`."""
 
     def __init__(self) -> None:
@@ -314,7 +314,7 @@ class MessageUnwrapper:
         """Tell that the stream is at its end; see `Unwrapper`."""
 
 
-UNWRAPPERS: dict[str, type[Unwrapper]] = {EVENTS: EventUnwrapper, LINES: LineUnwrapper, FRAMES: FrameDecoder}
+UNWRAPPERS: dict[str, type[Unwrapper]] = {EVENTS: _EventUnwrapper, LINES: _LineUnwrapper, FRAMES: FrameDecoder}
 """Media type → what takes a stream of it apart."""
 
 
@@ -353,10 +353,10 @@ class Shape(NamedTuple):
         """
         envelope, every = headers.get(ENVELOPE_HEADER, ENVELOPES[0]), headers.get(COALESCE_HEADER, "1")
         if envelope not in ENVELOPES:
-            raise wrong(ENVELOPE_HEADER, " or ".join(ENVELOPES), envelope)
+            raise _wrong(ENVELOPE_HEADER, " or ".join(ENVELOPES), envelope)
         # isdecimal() takes digits of any script, and int() digits without end.
         if not (every.isascii() and every.isdecimal() and len(every) <= 4 and 1 <= int(every) <= MOST_TOKENS):
-            raise wrong(COALESCE_HEADER, f"1 to {MOST_TOKENS} tokens", every)
+            raise _wrong(COALESCE_HEADER, f"1 to {MOST_TOKENS} tokens", every)
         return cls(envelope == "slim", int(every))
 
     def headers(self) -> dict[str, str]:
@@ -379,6 +379,6 @@ FULL = Shape()
 """A token a piece, each with all that the API says."""
 
 
-def wrong(name: str, expected: str, got: str) -> Refusal:
+def _wrong(name: str, expected: str, got: str) -> Refusal:
     """Make the refusal of a header's value."""
     return Refusal(400, f"{name}: expected {expected}, got {got[:40]!r}", param=name, code="invalid_value")

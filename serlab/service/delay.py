@@ -374,25 +374,25 @@ def child() -> None:
     """Run what `spawned_relays` asks for."""
     routes = msgspec.json.decode(sys.stdin.buffer.readline(), type=list[Route])
     with asyncio.Runner(loop_factory=fine_loop) as runner:
-        runner.run(relay_all(routes))
+        runner.run(_relay_all(routes))
 
 
-async def relay_all(routes: Sequence[Route]) -> None:
+async def _relay_all(routes: Sequence[Route]) -> None:
     """Relay until the parent closes its end or dies."""
     gone, loop = asyncio.Event(), asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         relays = [await stack.enter_async_context(delayed(*route)) for route in routes]
-        loop.add_reader(sys.stdin.buffer.fileno(), answering(relays, gone))
-        say([relay.address for relay in relays])
+        loop.add_reader(sys.stdin.buffer.fileno(), _answering(relays, gone))
+        _say([relay.address for relay in relays])
         await gone.wait()
 
 
-def answering(relays: Sequence[Relay], gone: asyncio.Event) -> Callable[[], None]:
+def _answering(relays: Sequence[Relay], gone: asyncio.Event) -> Callable[[], None]:
     """Give what is called when the parent has said something, or will not any more."""
 
     def answer() -> None:
         if sys.stdin.buffer.readline():
-            say([Counts(relay.connections, relay.to_server, relay.to_client) for relay in relays])
+            _say([Counts(relay.connections, relay.to_server, relay.to_client) for relay in relays])
         else:
             asyncio.get_running_loop().remove_reader(sys.stdin.buffer.fileno())
             gone.set()
@@ -400,7 +400,7 @@ def answering(relays: Sequence[Relay], gone: asyncio.Event) -> Callable[[], None
     return answer
 
 
-def say(value: Any) -> None:
+def _say(value: Any) -> None:
     """Tell the parent something."""
     sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
     sys.stdout.buffer.flush()

@@ -45,13 +45,13 @@ SETTLED = (
 BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
-async def settled(channel: Any) -> None:
+async def _settled(channel: Any) -> None:
     """Wait until a channel is connected, or could not be: the call itself tells why."""
     while (state := channel.get_state(try_to_connect=True)) not in SETTLED:
         await channel.wait_for_state_change(state)
 
 
-def options_of(payload: Payload) -> dict[str, Any]:
+def _options_of(payload: Payload) -> dict[str, Any]:
     """Give what goes along with a request: metadata, and what is left of its deadline."""
     found: dict[str, Any] = {"metadata": tuple(payload.headers.items())} if payload.headers else {}
     if payload.deadline is not None:
@@ -59,12 +59,12 @@ def options_of(payload: Payload) -> dict[str, Any]:
     return found
 
 
-async def alone(data: bytes) -> AsyncIterator[bytes]:
+async def _alone(data: bytes) -> AsyncIterator[bytes]:
     """Send one request of a conversation."""
     yield data
 
 
-async def guarded(work: Any, patience: Patience, began: bool) -> Any:
+async def _guarded(work: Any, patience: Patience, began: bool) -> Any:
     """Wait for gRPC, with its errors turned into ours.
 
     Raises:
@@ -73,10 +73,10 @@ async def guarded(work: Any, patience: Patience, began: bool) -> Any:
     try:
         return await work
     except grpc.aio.AioRpcError as error:
-        raise failure_of(error, patience, began) from error
+        raise _failure_of(error, patience, began) from error
 
 
-def failure_of(error: Any, patience: Patience, began: bool) -> CallError:
+def _failure_of(error: Any, patience: Patience, began: bool) -> CallError:
     """Turn a status of gRPC into our error."""
     text = f"{error.code().name}: {error.details()}"
     if error.code() in BROKEN:
@@ -144,7 +144,7 @@ class GrpcTransport:
         channel = self.kept or self.open()
         try:
             if patience.timeouts.connect_s is not None:
-                await patience.connected(settled(channel))
+                await patience.connected(_settled(channel))
             yield channel
         finally:
             if channel is not self.kept:
@@ -155,8 +155,8 @@ class GrpcTransport:
         patience, method = self.begin(payload, WHOLE)
         began = perf_counter_ns()
         async with self.channel(patience) as channel:
-            call = channel.unary_unary(method)(payload.data, **options_of(payload))
-            data = await patience.first(guarded(call, patience, False))
+            call = channel.unary_unary(method)(payload.data, **_options_of(payload))
+            data = await patience.first(_guarded(call, patience, False))
             now = perf_counter_ns()
             return Reply(data, began, now, now)
 
@@ -165,12 +165,12 @@ class GrpcTransport:
         patience, method = self.begin(payload, STREAMED)
         async with self.channel(patience) as channel:
             if method.endswith("Chat"):
-                call = channel.stream_stream(method)(alone(payload.data), **options_of(payload))
+                call = channel.stream_stream(method)(_alone(payload.data), **_options_of(payload))
             else:
-                call = channel.unary_stream(method)(payload.data, **options_of(payload))
+                call = channel.unary_stream(method)(payload.data, **_options_of(payload))
             wait, began = patience.first, False
             try:
-                while (data := await wait(guarded(call.read(), patience, began))) is not grpc.aio.EOF:
+                while (data := await wait(_guarded(call.read(), patience, began))) is not grpc.aio.EOF:
                     yield Piece(data, perf_counter_ns())
                     wait, began = patience.next, True
             finally:

@@ -75,13 +75,13 @@ def shake(
     try:
         with socket.create_connection((parts.hostname or "", parts.port or 443), TIMEOUT_S) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            probe = Probe(connection, context, parts.hostname or "", resumed.session if resumed else None)
+            probe = _Probe(connection, context, parts.hostname or "", resumed.session if resumed else None)
             return probe.shake()
     except OSError as error:
         raise ServiceError(f"{address}: expected TLS {version}, got {type(error).__name__}: {error}") from error
 
 
-class Probe:
+class _Probe:
     """TLS in memory over a socket, counted.
 
     Args:

@@ -153,7 +153,7 @@ class Heavy:
         process = await self.child()
         self.busy.add(process)
         try:
-            found = await exchange(process, job, parts)
+            found = await _exchange(process, job, parts)
         except (EOFError, ConnectionError) as error:
             await self.ended(process)
             raise Refusal(500, "the process that read this request died of it", "server_error") from error
@@ -186,7 +186,7 @@ class Heavy:
     async def ended(self, process: Process) -> None:
         """Kill a child."""
         self.busy.discard(process)
-        kill(process)
+        _kill(process)
         await process.wait()
 
     def children(self) -> list[Process]:
@@ -196,7 +196,7 @@ class Heavy:
     def kill(self) -> None:
         """Kill all children at once; may be called from any thread."""
         for process in self.children():
-            kill(process)
+            _kill(process)
 
     async def close(self) -> None:
         """End all children."""
@@ -208,14 +208,14 @@ class Heavy:
             await self.ended(process)
 
 
-def kill(process: Process) -> None:
+def _kill(process: Process) -> None:
     """Kill a child, whoever else does; its own method would take its status from whoever waits for it."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
 
 
-async def exchange(process: Process, job: Job, parts: Sequence[bytes]) -> Prepared | Refusal:
+async def _exchange(process: Process, job: Job, parts: Sequence[bytes]) -> Prepared | Refusal:
     """Give a child a job, and take what comes of it.
 
     Raises:
@@ -229,14 +229,14 @@ async def exchange(process: Process, job: Job, parts: Sequence[bytes]) -> Prepar
             for start in range(0, len(piece), PIECE):
                 target.write(piece[start : start + PIECE])
                 await target.drain()
-    found: Prepared | Refusal = pickle.loads(await source.readexactly(await size_from(source)))
-    left, answer = await size_from(source), []
+    found: Prepared | Refusal = pickle.loads(await source.readexactly(await _size_from(source)))
+    left, answer = await _size_from(source), []
     while left:
         answer.append(await source.readexactly(min(left, PIECE)))
         left -= len(answer[-1])
     return found._replace(pieces=tuple(answer)) if isinstance(found, Prepared) else found
 
 
-async def size_from(source: asyncio.StreamReader) -> int:
+async def _size_from(source: asyncio.StreamReader) -> int:
     """Read a length."""
     return int.from_bytes(await source.readexactly(SIZE), "little")

@@ -71,7 +71,7 @@ def child() -> int:
         data = source.read(int.from_bytes(source.read(SIZE), "little"))
         found: Any
         try:
-            found, data = done(job, data)
+            found, data = _done(job, data)
         except Exception as error:
             found, data = refusal_for(error), b""
         message = pickle.dumps(found)
@@ -83,7 +83,7 @@ def child() -> int:
     return 0
 
 
-def done(job: Job, data: bytes) -> tuple[Prepared, bytes]:
+def _done(job: Job, data: bytes) -> tuple[Prepared, bytes]:
     """Do one job; give what came of it, and the encoded answer if it is to be encoded here."""
     message = codecs.decode_untrusted(open_codec(job.codec, job.kind), data)
     if job.answer == job.kind:

@@ -72,7 +72,7 @@ class Certificates(NamedTuple):
             os.close(self.descriptor)
 
 
-class OpenFile(PosixPath):
+class _OpenFile(PosixPath):
     """The path of an open file that has no other: granian resolves its paths, and this one would lead nowhere."""
 
     def resolve(self, strict: bool = False) -> Self:
@@ -90,18 +90,18 @@ def make_certificates(folder: Path, host: str) -> Certificates:
     authority = trustme.CA()
     issued = authority.issue_cert(*dict.fromkeys((*NAMES, host)))
     private = issued.private_key_pem.bytes()
-    found = Certificates(folder / "chain.pem", *held(folder, private), private, folder / "authority.pem")
+    found = Certificates(folder / "chain.pem", *_held(folder, private), private, folder / "authority.pem")
     found.chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     found.authority.write_bytes(authority.cert_pem.bytes())
     return found
 
 
-def held(folder: Path, private: bytes) -> tuple[Path, int]:
+def _held(folder: Path, private: bytes) -> tuple[Path, int]:
     """Put a key where a path leads to it; give the path and the descriptor, -1 if it is a file of the folder."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("key")
         os.write(descriptor, private)
-        return OpenFile(f"/proc/self/fd/{descriptor}"), descriptor
+        return _OpenFile(f"/proc/self/fd/{descriptor}"), descriptor
     path = folder / "key.pem"
     path.touch(mode=0o600)
     path.write_bytes(private)
@@ -133,8 +133,8 @@ async def http_servers(app: Tracked, settings: Settings, certificates: Certifica
     tls = {"ssl_cert": certificates.chain, "ssl_key": certificates.key, "ssl_protocol_min": SSLProtocols.tls12}
     async with AsyncExitStack() as stack:
         try:
-            plain = await stack.enter_async_context(listening(app, settings.host, settings.http_port, {}))
-            secure = await stack.enter_async_context(listening(app, settings.host, settings.https_port, tls))
+            plain = await stack.enter_async_context(_listening(app, settings.host, settings.http_port, {}))
+            secure = await stack.enter_async_context(_listening(app, settings.host, settings.https_port, tls))
         finally:
             certificates.forget_key()
         app.peers.ports |= {plain, secure}
@@ -145,7 +145,7 @@ async def http_servers(app: Tracked, settings: Settings, certificates: Certifica
 
 
 @asynccontextmanager
-async def listening(app: Tracked, host: str, port: int, tls: dict[str, Any]) -> AsyncIterator[int]:
+async def _listening(app: Tracked, host: str, port: int, tls: dict[str, Any]) -> AsyncIterator[int]:
     """Serve on one port until the block is left; yields the port."""
     bounds = app.peers.bounds
     options: dict[str, Any] = {
@@ -165,10 +165,10 @@ async def listening(app: Tracked, host: str, port: int, tls: dict[str, Any]) -> 
     try:
         yield held
     finally:
-        await stop(server, task, app.peers)
+        await _stop(server, task, app.peers)
 
 
-async def stop(server: Any, task: "asyncio.Task[None]", peers: Peers) -> None:
+async def _stop(server: Any, task: "asyncio.Task[None]", peers: Peers) -> None:
     """Stop a server.
 
     granian waits without end for a connection whose reader takes nothing, so what stands after a while is closed.
@@ -185,7 +185,7 @@ async def stop(server: Any, task: "asyncio.Task[None]", peers: Peers) -> None:
 # Which clients of gRPC have a call under way; see `serlab.service.connections`.
 
 
-class Watched(grpc.GenericRpcHandler):  # type: ignore[misc]
+class _Watched(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Handlers that note their calls.
 
     Args:
@@ -216,7 +216,7 @@ class Watched(grpc.GenericRpcHandler):  # type: ignore[misc]
     @contextmanager
     def call(self, context: Any) -> Iterator[Underway]:
         """Note a call whose request has come."""
-        found = self.peers.begin(address_of(context.peer()), asyncio.current_task())
+        found = self.peers.begin(_address_of(context.peer()), asyncio.current_task())
         found.works()
         try:
             yield found
@@ -267,7 +267,7 @@ class Watched(grpc.GenericRpcHandler):  # type: ignore[misc]
             call.waits(self.peers.bounds.idle_s)
 
 
-def address_of(peer: str) -> Address:
+def _address_of(peer: str) -> Address:
     """Read a peer as gRPC writes it: ipv4:127.0.0.1:4000, ipv6:%5B::1%5D:4000."""
     host, _, port = unquote(peer).partition(":")[2].rpartition(":")
     return host.strip("[]"), int(port) if port.isdecimal() else 0
@@ -290,7 +290,7 @@ OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-def bounded(peers: Peers) -> list[tuple[str, int]]:
+def _bounded(peers: Peers) -> list[tuple[str, int]]:
     """Give grpc's own options for the bounds that it keeps by itself."""
     bounds = peers.bounds
     return [
@@ -310,9 +310,9 @@ async def start_grpc(engine: Engine, settings: Settings, certificates: Certifica
     Raises:
         ServiceError: a port cannot be had.
     """
-    server = grpc.aio.server(options=bounded(engine.peers), maximum_concurrent_rpcs=settings.bounds.requests)
+    server = grpc.aio.server(options=_bounded(engine.peers), maximum_concurrent_rpcs=settings.bounds.requests)
     handlers = (Service(engine).handler(), grpc_handler(engine.heavy))
-    server.add_generic_rpc_handlers(tuple(Watched(handler, engine.peers) for handler in handlers))
+    server.add_generic_rpc_handlers(tuple(_Watched(handler, engine.peers) for handler in handlers))
     credentials = grpc.ssl_server_credentials([(certificates.private, certificates.chain.read_bytes())])
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:

@@ -49,7 +49,7 @@ def spawned(settings: Settings | None = None) -> Iterator[Addresses]:
         try:
             process.stdin.write(msgspec.json.encode(settings or Settings()) + b"\n")
             process.stdin.flush()
-            addresses = addresses_from(process, complaints)
+            addresses = _addresses_from(process, complaints)
             folder = Path(addresses.ca_file).parent
             yield addresses
         finally:
@@ -75,7 +75,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.kill()
 
 
-def addresses_from(process: "subprocess.Popen[bytes]", complaints: IO[bytes]) -> Addresses:
+def _addresses_from(process: "subprocess.Popen[bytes]", complaints: IO[bytes]) -> Addresses:
     """Wait for the child's addresses.
 
     Raises:
@@ -108,11 +108,11 @@ def child() -> int:
         run_until_signal,
     )  # Wrong settings are said before the extra's libraries are asked for.
 
-    asyncio.run(run_until_signal(settings, tell, sys.stdin.buffer.fileno()))
+    asyncio.run(run_until_signal(settings, _tell, sys.stdin.buffer.fileno()))
     return 0
 
 
-def tell(addresses: Addresses) -> None:
+def _tell(addresses: Addresses) -> None:
     """Tell the parent where the server listens."""
     sys.stdout.buffer.write(msgspec.json.encode(addresses) + b"\n")
     sys.stdout.buffer.flush()

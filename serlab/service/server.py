@@ -33,7 +33,7 @@ END_S = 1.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Ending:
+class _Ending:
     """The word to end, and what to do when it is not followed in time.
 
     Attributes:
@@ -64,13 +64,13 @@ class Ending:
 
 
 @contextmanager
-def ending(parent: int | None = None) -> Iterator[Ending]:
+def _ending(parent: int | None = None) -> Iterator[_Ending]:
     """Hear of SIGINT and SIGTERM, and of a parent's end, while the block lasts; in the main thread.
 
     Args:
         parent: a file descriptor that becomes readable when the process is to end.
     """
-    found = Ending()
+    found = _Ending()
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     before = signal.set_wakeup_fd(ours.fileno(), warn_on_full_buffer=False)
@@ -163,7 +163,7 @@ async def run_until_signal(settings: Settings, ready: Callable[[Addresses], None
         ServiceError: a port cannot be had.
     """
     raise_descriptors()
-    with ending(parent) as end:
+    with _ending(parent) as end:
         async with running(settings) as server:
             end.last.append(server.abandon)
             ready(server.addresses)

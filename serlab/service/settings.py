@@ -150,12 +150,12 @@ async def spend(seconds: float, busy: bool) -> None:
         busy: as CPU time of this thread rather than by the clock.
     """
     if busy:
-        burn(seconds)
+        _burn(seconds)
         seconds = 0.0
     await asyncio.sleep(max(0.0, seconds))
 
 
-def burn(seconds: float) -> None:
+def _burn(seconds: float) -> None:
     """Spend CPU time of this thread."""
     end = thread_time() + seconds
     while thread_time() < end:
@@ -233,7 +233,7 @@ class Settings:
     bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
-        if not is_loopback(self.host) and not self.exposed:
+        if not _is_loopback(self.host) and not self.exposed:
             text = f"host: expected a loopback address, got {self.host}"
             raise ServiceError(f"{text}; the server has no access control: expose it only if you mean to")
         for name in ("http_port", "https_port", "grpc_port", "grpcs_port"):
@@ -265,7 +265,7 @@ class Addresses:
     pid: int
 
 
-def is_loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     """Tell whether only this machine reaches an address.
 
     Raises:

@@ -160,7 +160,7 @@ class RefusedError(CallError):
     """
 
     def __init__(self, status: int, message: str, retry_after_s: float | None, where: str) -> None:
-        super().__init__(f"{where}: expected an answer, got {status}: {printable(message)}")
+        super().__init__(f"{where}: expected an answer, got {status}: {_printable(message)}")
         self.status = status
         self.retry_after_s = retry_after_s
 
@@ -184,11 +184,11 @@ class BrokenError(CallError):
 
 def said(error: BaseException) -> str:
     """Give a library's complaint in one line; many are empty."""
-    text = printable(str(error))
+    text = _printable(str(error))
     return f"{type(error).__name__}: {text}"[:SHOWN] if text else type(error).__name__
 
 
-def printable(text: str) -> str:
+def _printable(text: str) -> str:
     """Give what a server or a library says as one line without control characters, which a terminal would obey."""
     words = " ".join(text[: 2 * SHOWN].split())
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in words)[:SHOWN]
@@ -277,17 +277,17 @@ async def before(deadline: Deadline | None, work: Callable[[], Awaitable[T]], st
     if deadline is None:
         return await work()
     if deadline.left_s() <= 0:
-        raise expired(stats)
+        raise _expired(stats)
     try:
         async with asyncio.timeout(deadline.left_s()) as scope:
             return await work()
     except TimeoutError as error:
         if not scope.expired():
             raise
-        raise expired(stats) from error
+        raise _expired(stats) from error
 
 
-def expired(stats: Stats) -> Refusal:
+def _expired(stats: Stats) -> Refusal:
     """Refuse what nobody waits for any more, and count it."""
     stats.expired += 1
     return Refusal(504, "the deadline has passed; the work was stopped", code="deadline_exceeded")

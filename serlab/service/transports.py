@@ -181,7 +181,7 @@ class Pump:
             self.queue.get_nowait()
 
 
-class Teller(Keeping):
+class _Teller(Keeping):
     """Names calls, tells the server which were left, and sees them to their end.
 
     Args:
@@ -282,10 +282,10 @@ class AiohttpTransport:
         began = perf_counter_ns()
         async with self.answer(payload, patience) as answer:
             parts = Parts(patience.where)
-            parts.add(await patience.first(guarded(answer.content.readany(), patience, True)))
+            parts.add(await patience.first(_guarded(answer.content.readany(), patience, True)))
             first = perf_counter_ns()
             if not answer.content.at_eof():
-                await patience.rest(guarded(gather(answer.content, parts), patience, True))
+                await patience.rest(_guarded(_gather(answer.content, parts), patience, True))
             return Reply(parts.whole(), began, first, perf_counter_ns())
 
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
@@ -293,7 +293,7 @@ class AiohttpTransport:
         patience = Patience(self.settings.timeouts, payload.deadline, self.where(payload))
         async with self.answer(payload, patience) as answer:
             wait = patience.first
-            while data := await wait(guarded(answer.content.readany(), patience, True)):
+            while data := await wait(_guarded(answer.content.readany(), patience, True)):
                 yield Piece(data, perf_counter_ns())
                 wait = patience.next
 
@@ -306,10 +306,10 @@ class AiohttpTransport:
         """
         url = self.urls.get(payload.path) or self.urls.setdefault(payload.path, URL(self.base_url + payload.path))
         request = self.session.post(url, data=payload.data, headers=headers_of(payload), allow_redirects=False)
-        answer = await patience.first(guarded(request, patience, False))
+        answer = await patience.first(_guarded(request, patience, False))
         try:
             if answer.status != 200:
-                data = await patience.rest(guarded(complaint_of(answer.content.iter_any()), patience, True))
+                data = await patience.rest(_guarded(complaint_of(answer.content.iter_any()), patience, True))
                 text = data.decode(errors="replace")
                 raise patience.refused(answer.status, text, retry_after(answer.headers))
             yield answer
@@ -327,7 +327,7 @@ class AiohttpTransport:
         await asyncio.sleep(0)
 
 
-async def gather(content: aiohttp.StreamReader, parts: Parts) -> None:
+async def _gather(content: aiohttp.StreamReader, parts: Parts) -> None:
     """Read a body to its end.
 
     Raises:
@@ -337,7 +337,7 @@ async def gather(content: aiohttp.StreamReader, parts: Parts) -> None:
         parts.add(data)
 
 
-async def guarded(work: Any, patience: Patience, began: bool) -> Any:
+async def _guarded(work: Any, patience: Patience, began: bool) -> Any:
     """Wait for aiohttp, with its errors turned into ours.
 
     Raises:
@@ -427,7 +427,7 @@ class Httpx2Transport:
         """Get an answer as it comes, for somebody who has the patience and can leave it."""
         async with self.answer(payload, patience, sending) as answer, aclosing(answer.aiter_raw()) as parts:
             wait = patience.first
-            while data := await wait(httpx2client_guarded(anext(parts, b""), patience, True)):
+            while data := await wait(_httpx2client_guarded(anext(parts, b""), patience, True)):
                 yield Piece(data, perf_counter_ns())
                 wait = patience.next
 
@@ -442,10 +442,10 @@ class Httpx2Transport:
         """
         request = self.client.build_request("POST", patience.where, content=payload.data, headers=headers_of(payload))
         work = sending.send(request) if self.http2 else sending.shielded(request)
-        answer = await patience.first(httpx2client_guarded(work, patience, False))
+        answer = await patience.first(_httpx2client_guarded(work, patience, False))
         async with aclosing(answer):
             if answer.status_code != 200:
-                data = await patience.rest(httpx2client_guarded(complaint_of(answer.aiter_raw()), patience, True))
+                data = await patience.rest(_httpx2client_guarded(complaint_of(answer.aiter_raw()), patience, True))
                 text = data.decode(errors="replace")
                 raise patience.refused(answer.status_code, text, retry_after(answer.headers))
             yield answer
@@ -456,7 +456,7 @@ class Httpx2Transport:
         await self.client.aclose()
 
 
-async def httpx2client_guarded(work: Any, patience: Patience, began: bool) -> Any:
+async def _httpx2client_guarded(work: Any, patience: Patience, began: bool) -> Any:
     """Wait for httpx2, with its errors turned into ours.
 
     Raises:
@@ -499,7 +499,7 @@ class Http2Transport:
         self.inner = Httpx2Transport(base_url, settings, http2=True)
         # A client of its own: what was left may fill the connection, and could then never be told of.
         self.words = Httpx2Transport(base_url, settings, http2=True)
-        self.teller = Teller(self.words.client, base_url)
+        self.teller = _Teller(self.words.client, base_url)
         self.tells = tells
 
     @property

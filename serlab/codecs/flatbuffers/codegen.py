@@ -163,7 +163,7 @@ SCALAR = 32
 """Bytes of an integer or a double."""
 
 
-class Emitted(NamedTuple):
+class _Emitted(NamedTuple):
     """The lines of one slot: where its content is, what it will take, and its value."""
 
     locate: str
@@ -199,7 +199,7 @@ EIGHT = """\
 """
 
 
-def emit(info: TableInfo, slot: Slot, o: str, mode: Mode) -> Emitted:
+def _emit(info: TableInfo, slot: Slot, o: str, mode: Mode) -> _Emitted:
     """Generate the lines for one slot.
 
     Args:
@@ -217,44 +217,44 @@ def emit(info: TableInfo, slot: Slot, o: str, mode: Mode) -> Emitted:
         return text.format(i=i, o=o, table=info.name, aligned=aligned, times=times)
 
     if slot.kind == "scalar":
-        return Emitted(lines(EIGHT) if slot.size == 8 else "", str(SCALAR) if slot.size > 1 else "", f"x_{i}")
+        return _Emitted(lines(EIGHT) if slot.size == 8 else "", str(SCALAR) if slot.size > 1 else "", f"x_{i}")
     if slot.kind in ("str", "json"):
-        return emit_text(info, slot, lines(POINTER, VECTOR, TEXT_END), mode)
+        return _emit_text(info, slot, lines(POINTER, VECTOR, TEXT_END), mode)
     if slot.kind in ("numbers", "nulls"):
-        return emit_numbers(info, slot, lines(POINTER, VECTOR, VECTOR_END), mode)
+        return _emit_numbers(info, slot, lines(POINTER, VECTOR, VECTOR_END), mode)
     call = "read_strings" if slot.kind == "strs" else f"list_{slot.target}"
     call = {"table": f"read_{slot.target}", "extra": "list_Extra"}.get(slot.kind, call)
     value = f"{call}(buf, p_{i}, walk)"
     if slot.kind == "extra" and mode.value:
         value = f"{'once' if mode.check else 'dict'}({value})"
-    return Emitted(lines(POINTER), "56", fitted(info, slot, value) if mode.value else value)
+    return _Emitted(lines(POINTER), "56", _fitted(info, slot, value) if mode.value else value)
 
 
-def fitted(info: TableInfo, slot: Slot, value: str) -> str:
+def _fitted(info: TableInfo, slot: Slot, value: str) -> str:
     """Generate the check of a value that its field need not take."""
     return f"fit_{info.name}_{slot.name}({value})" if slot.name in info.fits else value
 
 
-def emit_text(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> Emitted:
+def _emit_text(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> _Emitted:
     """Generate the lines for text, and for JSON, which is taken for the worst until the walk needs to know better."""
     i = slot.name
     content = f"buf[p_{i}:e_{i}]"
     text = f'str({content}, "utf-8")' if mode.any else f"{content}.decode()"
     if slot.kind == "str":
-        return Emitted(locate, f"4 * n_{i} + {TEXT}", text)
+        return _Emitted(locate, f"4 * n_{i} + {TEXT}", text)
     mixed = i in info.mixed
     if mode.check and not mixed:
         locate += f"if n_{i} > {SMALL_JSON}:\n    walk.texts.append(p_{i})\n"
     size = f"weigh_mixed({content})" if mixed else f"{WORST} * n_{i} + {JSON}"
     loads = f"loads_{info.name}_{i}" if mixed else "loads"
-    return Emitted(locate, size, fitted(info, slot, f"{loads}({content})") if mode.value else text)
+    return _Emitted(locate, size, _fitted(info, slot, f"{loads}({content})") if mode.value else text)
 
 
-def emit_numbers(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> Emitted:
+def _emit_numbers(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> _Emitted:
     """Generate the lines for a vector of numbers: an array in a Vector, a list elsewhere, names for `nulls`."""
     i = slot.name
     if slot.kind == "nulls":
-        return Emitted(locate, f"{NULL} * n_{i}", f"nulls[bytes(buf[p_{i}:e_{i}])]")
+        return _Emitted(locate, f"{NULL} * n_{i}", f"nulls[bytes(buf[p_{i}:e_{i}])]")
     size = f"{NUMBER} * n_{i} + 112"
     if info.name == "Vector" and slot.name != "integral":
         size = f"{NUMBER} * n_{i} + {ARRAY}"
@@ -265,11 +265,11 @@ def emit_numbers(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> Emitte
     else:
         value = f"listed(buf, p_{i}, n_{i}, {slot.element!r})"
     if slot.name == "integral" and not mode.value:
-        return Emitted(locate, size, f"mixed(copied(buf, p_float64s, n_float64s, 'd'), {value})")
-    return Emitted(locate, size, value if mode.value else "")
+        return _Emitted(locate, size, f"mixed(copied(buf, p_float64s, n_float64s, 'd'), {value})")
+    return _Emitted(locate, size, value if mode.value else "")
 
 
-def is_offset(slot: Slot) -> bool:
+def _is_offset(slot: Slot) -> bool:
     """Tell whether a slot holds an offset."""
     return slot.kind in OFFSETS
 
@@ -299,8 +299,8 @@ def source_for_vtable(name: str, info: TableInfo, places: dict[str, int], size: 
         Its source, and the `struct` format that unpacks the table.
     """
     slots = sorted((slot for slot in info.slots if slot.name in places), key=lambda slot: places[slot.name])
-    variables = [variable(slot) for slot in slots]
-    emitted = [emit(info, slot, str(places[slot.name]), mode) for slot in slots]
+    variables = [_variable(slot) for slot in slots]
+    emitted = [_emit(info, slot, str(places[slot.name]), mode) for slot in slots]
     body = [f"{', '.join(variables)}, = unpack(buf, t)" if variables else "unpack(buf, t)"]
     seen_checks: set[str] = set()
     for slot, lines in zip(slots, emitted, strict=True):
@@ -309,12 +309,14 @@ def source_for_vtable(name: str, info: TableInfo, places: dict[str, int], size: 
         if check not in seen_checks:
             body += lines.locate.splitlines()
         seen_checks.add(check)
-    body += budget(info, emitted, mode)
+    body += _budget(info, emitted, mode)
     arguments = f"buf, t, walk, unpack=unpack_{name}, nulls=nulls_{name}"
-    return function(name, arguments, info, [*body, *result(info, slots, emitted, mode)]), format_of(slots, places, size)
+    return _function(name, arguments, info, [*body, *_result(info, slots, emitted, mode)]), _format_of(
+        slots, places, size
+    )
 
 
-def format_of(slots: list[Slot], places: dict[str, int], size: int) -> str:
+def _format_of(slots: list[Slot], places: dict[str, int], size: int) -> str:
     """Write a table in `struct`'s language, with what lies between its slots."""
     parts, end = ["<4x"], 4
     for slot in slots:
@@ -323,15 +325,15 @@ def format_of(slots: list[Slot], places: dict[str, int], size: int) -> str:
     return "".join([*parts, f"{size - end}x"])
 
 
-def budget(info: TableInfo, emitted: list[Emitted], mode: Mode) -> list[str]:
+def _budget(info: TableInfo, emitted: list[_Emitted], mode: Mode) -> list[str]:
     """Generate the lines that take what the table will need off the walk's budget, before anything is made."""
     if not mode.check:
         return []
     sizes = [lines.size for lines in emitted if lines.size]
-    return [f"walk.size -= {' + '.join([str(base_size(info)), *sizes])}", "if walk.size < 0:", "    walk.check()"]
+    return [f"walk.size -= {' + '.join([str(_base_size(info)), *sizes])}", "if walk.size < 0:", "    walk.check()"]
 
 
-def base_size(info: TableInfo) -> int:
+def _base_size(info: TableInfo) -> int:
     """Give what a struct takes by itself, or more where it is small."""
     if info.type is None:
         return EXTRA if info.name == "Extra" else LEAST_TABLE
@@ -342,7 +344,7 @@ LEAST_TABLE, EXTRA = 352, 900
 """Bytes that a table counts at least: reading the smallest takes 0.5 µs, an entry of `extra` 2."""
 
 
-def result(info: TableInfo, slots: list[Slot], emitted: list[Emitted], mode: Mode) -> list[str]:
+def _result(info: TableInfo, slots: list[Slot], emitted: list[_Emitted], mode: Mode) -> list[str]:
     """Generate the lines that make and return the table's value."""
     values = {slot.name: lines.value for slot, lines in zip(slots, emitted, strict=True)}
     if not mode.value and info.name != "Extra":
@@ -370,31 +372,31 @@ def source_for_any(name: str, info: TableInfo, mode: Mode) -> str:
         info: the table.
         mode: what the function does.
     """
-    parts = [(slot, emit(info, slot, f"o_{slot.name}", mode)) for slot in info.slots]
+    parts = [(slot, _emit(info, slot, f"o_{slot.name}", mode)) for slot in info.slots]
     body = [f"{', '.join(f'o_{slot.name}' for slot, _ in parts)}, = places", "if t + size > walk.end:"]
-    body += ["    raise bad_end(TABLE, 'a table', t, t + size)", f"need = {base_size(info)}", "values = {}"]
+    body += ["    raise bad_end(TABLE, 'a table', t, t + size)", f"need = {_base_size(info)}", "values = {}"]
     for slot, lines in parts:
         place = f"o_{slot.name}"
-        body += [f"if {place}:", f"    {variable(slot)}, = unpack_from('<{slot.format}', buf, t + {place})"]
-        body += indented(lines.locate.splitlines())
+        body += [f"if {place}:", f"    {_variable(slot)}, = unpack_from('<{slot.format}', buf, t + {place})"]
+        body += _indented(lines.locate.splitlines())
         body += [f"    need += {lines.size}"] if lines.size else []
     if mode.check:
         body += ["walk.size -= need", "if walk.size < 0:", "    walk.check()"]
     for slot, lines in parts:
-        body += [f"if o_{slot.name}:", f"    {assignment(info, slot, lines.value)}"] if lines.value else []
+        body += [f"if o_{slot.name}:", f"    {_assignment(info, slot, lines.value)}"] if lines.value else []
     if mode.value or info.name == "Extra":
         body.append(f"return {info.name}(**values)" if info.type is not None else "return box_value(values)")
     else:
         body.append("return values.get('extra')")
-    return function(name, "places, nulls, size, buf, t, walk", info, body).replace("TABLE", repr(info.name))
+    return _function(name, "places, nulls, size, buf, t, walk", info, body).replace("TABLE", repr(info.name))
 
 
-def variable(slot: Slot) -> str:
+def _variable(slot: Slot) -> str:
     """Name the variable of what stands in a slot: an offset or a number."""
-    return f"{'a' if is_offset(slot) else 'x'}_{slot.name}"
+    return f"{'a' if _is_offset(slot) else 'x'}_{slot.name}"
 
 
-def assignment(info: TableInfo, slot: Slot, value: str) -> str:
+def _assignment(info: TableInfo, slot: Slot, value: str) -> str:
     """Generate the line that keeps a slot's value."""
     if slot.kind == "nulls":
         return f"values |= {value}"
@@ -403,12 +405,12 @@ def assignment(info: TableInfo, slot: Slot, value: str) -> str:
     )
 
 
-def function(name: str, arguments: str, info: TableInfo, body: list[str]) -> str:
+def _function(name: str, arguments: str, info: TableInfo, body: list[str]) -> str:
     """Put a function's lines into the guard that names the table."""
-    lines = [f"def {name}({arguments}):", "    try:", *indented(indented(body))]
+    lines = [f"def {name}({arguments}):", "    try:", *_indented(_indented(body))]
     return "\n".join(lines) + "\n" + GUARD.format(table=info.name)
 
 
-def indented(lines: list[str]) -> list[str]:
+def _indented(lines: list[str]) -> list[str]:
     """Move lines one level in."""
     return ["    " + line for line in lines]

@@ -83,13 +83,13 @@ def slots_of(type_: type[Part]) -> tuple[Slot, ...]:
     """
     table = type_.__name__
     slots = [
-        slot_of(table, arm.name, ARM_KINDS.get(arm.kind, arm.kind), field.name)
+        _slot_of(table, arm.name, ARM_KINDS.get(arm.kind, arm.kind), field.name)
         for field in plan_of(type_)
         for arm in field.arms
     ]
-    slots.append(slot_of(table, "nulls", "nulls", ""))
+    slots.append(_slot_of(table, "nulls", "nulls", ""))
     if issubclass(type_, Message):
-        slots.append(slot_of(table, "extra", "extra", "extra"))
+        slots.append(_slot_of(table, "extra", "extra", "extra"))
     return tuple(slots)
 
 
@@ -115,10 +115,10 @@ def box_slots(table: str) -> tuple[Slot, ...]:
     Args:
         table: one of `BOXES`.
     """
-    return tuple(slot_of(table, name, box_kind(name, type_), name) for name, (_, type_) in LAYOUT[table].items())
+    return tuple(_slot_of(table, name, _box_kind(name, type_), name) for name, (_, type_) in LAYOUT[table].items())
 
 
-def box_kind(name: str, type_: str) -> str:
+def _box_kind(name: str, type_: str) -> str:
     """Tell what a slot of a box is by its schema type; JSON text is named so."""
     if type_ == "string":
         return "json" if name == "json" else "str"
@@ -129,7 +129,7 @@ def box_kind(name: str, type_: str) -> str:
     return "tables" if type_.startswith("[") else "table"
 
 
-def slot_of(table: str, name: str, kind: str, attribute: str) -> Slot:
+def _slot_of(table: str, name: str, kind: str, attribute: str) -> Slot:
     """Find a field in the layout and check that the schema's type is what its kind needs."""
     if name not in LAYOUT.get(table, {}):
         raise LookupError(f"schemas/llm.fbs: {table} lacks {name!r}, a field of its type: run `make schemas`")
@@ -140,7 +140,7 @@ def slot_of(table: str, name: str, kind: str, attribute: str) -> Slot:
     return Slot(name, id_, format_, kind, attribute, inner if inner in LAYOUT else "", element)
 
 
-def box_types() -> dict[str, type[Part]]:
+def _box_types() -> dict[str, type[Part]]:
     """Name the message types that boxes point to, which no plan reaches."""
     return {"Embedding": Embedding}
 

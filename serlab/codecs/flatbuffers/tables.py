@@ -87,7 +87,7 @@ class Walk:
     def __init__(self, buffer: Any, limits: Limits) -> None:
         self.buffer, self.limits = buffer, limits
         self.end = len(buffer)
-        self.depth = levels(limits)
+        self.depth = _levels(limits)
         # Each item is pointed at by 4 bytes of its own, unless what holds it is itself pointed at several times. So
         # the length bounds the items, and offsets that share whole trees to make a small buffer vast are noticed soon.
         self.items = self.allowed = min(limits.max_items, self.end // 4 + FREE_ITEMS)
@@ -122,7 +122,7 @@ class Walk:
         if self.items < 0:
             raise wrong(f"limit max_items: expected at most {self.allowed:,} in {self.end:,} bytes, got more")
         if self.depth < 0:
-            raise wrong(f"limit max_depth: expected at most {levels(self.limits):,}, got more")
+            raise wrong(f"limit max_depth: expected at most {_levels(self.limits):,}, got more")
         if self.size < 0:
             self.settle()
 
@@ -192,7 +192,7 @@ class Counted:
         self.rough: list[tuple[int, int, int]] = []
 
 
-def levels(limits: Limits) -> int:
+def _levels(limits: Limits) -> int:
     """Give the levels of tables that are read."""
     return MAX_DEPTH if limits.max_depth is None else limits.max_depth
 
@@ -278,14 +278,14 @@ def tables() -> dict[str, TableInfo]:
         arms = [arm for field in plan for arm in field.arms if arm.hint is not None and arm.name not in mixed]
         fits: dict[str, Callable[[Any], Any]] = {arm.name: partial(fitting, arm) for arm in arms}
         named = type_.__name__
-        found[named] = TableInfo(named, len(found), type_, slots, fields, nulls, by_id(slots), mixed, fits)
+        found[named] = TableInfo(named, len(found), type_, slots, fields, nulls, _by_id(slots), mixed, fits)
     for table in BOXES:
         fits = {"json": BOX_FITS[table]} if table in BOX_FITS else {}
-        found[table] = TableInfo(table, len(found), None, box_slots(table), {}, {}, by_id(box_slots(table)), {}, fits)
+        found[table] = TableInfo(table, len(found), None, box_slots(table), {}, {}, _by_id(box_slots(table)), {}, fits)
     return found
 
 
-def by_id(slots: tuple[Slot, ...]) -> dict[int, Slot]:
+def _by_id(slots: tuple[Slot, ...]) -> dict[int, Slot]:
     """Sort slots by their ids."""
     return {slot.id: slot for slot in slots}
 
@@ -314,15 +314,15 @@ def places_in(info: TableInfo, vtable: bytes) -> dict[str, int]:
         if place < end or place + slot.size > size or place % min(slot.size, 4):
             raise wrong(f"{info.name}.{slot.name}: expected a slot between {end} and {size}, got {place}")
         end = place + slot.size
-    check_arms(info, [slot for _, slot in filled])
+    _check_arms(info, [slot for _, slot in filled])
     return {slot.name: place for place, slot in filled}
 
 
-def check_arms(info: TableInfo, filled: list[Slot]) -> None:
+def _check_arms(info: TableInfo, filled: list[Slot]) -> None:
     """Check that each field has at most one arm, and a box what it must have."""
     names = [slot.name for slot in filled]
     if info.type is None:
-        return check_box(info.name, names)
+        return _check_box(info.name, names)
     arm_of: dict[str, str] = {}
     for slot in sorted(filled, key=SLOT_ID):
         if slot.attribute in arm_of:
@@ -332,7 +332,7 @@ def check_arms(info: TableInfo, filled: list[Slot]) -> None:
     return None
 
 
-def check_box(table: str, names: list[str]) -> None:
+def _check_box(table: str, names: list[str]) -> None:
     """Check that a box has what it must have."""
     filled = [arm for arm in ARMS.get(table, ()) if arm in names]
     if table in ARMS and len(filled) != 1:

@@ -69,7 +69,7 @@ class Shape(dict[str, tuple[int, Read]]):
         for slot in info.slots:
             if slot.name in self.places and slot.kind != "nulls":
                 name = slot.attribute if info.type is not None else slot.name
-                self[name] = self.places[slot.name], fitting_reader(slot, info, kinds)
+                self[name] = self.places[slot.name], _fitting_reader(slot, info, kinds)
 
     def absent(self, buffer: Any, place: int, name: str) -> Any:
         """Tell what a field is that has no value: None where the table lists it as null, else UNSET."""
@@ -135,50 +135,50 @@ def read_text(buffer: Any, slot: int) -> str:
     return str(buffer[start : start + length], "utf-8")
 
 
-def read_json(loads: Callable[[str | bytes], Any], buffer: Any, slot: int) -> Any:
+def _read_json(loads: Callable[[str | bytes], Any], buffer: Any, slot: int) -> Any:
     """Read a value that travels as JSON text."""
     return loads(read_text(buffer, slot))
 
 
-def read_extra(buffer: Any, slot: int) -> dict[str, Any]:
+def _read_extra(buffer: Any, slot: int) -> dict[str, Any]:
     """Read the unknown fields, all at once: entry by entry as views they would take five times as long."""
     read = readers("copy").functions["list_Extra"]
     return dict(read(buffer, slot + u32(buffer, slot)[0], Walk(buffer, UNLIMITED)))
 
 
-def fitting_reader(slot: Slot, info: TableInfo, kinds: Kinds) -> Read:
+def _fitting_reader(slot: Slot, info: TableInfo, kinds: Kinds) -> Read:
     """Choose what reads a slot, and refuses what its field does not take."""
-    read, fit = reader_of(slot, info, kinds), info.fits.get(slot.name)
+    read, fit = _reader_of(slot, info, kinds), info.fits.get(slot.name)
     return read if fit is None else lambda buffer, place: fit(read(buffer, place))
 
 
-def reader_of(slot: Slot, info: TableInfo, kinds: Kinds) -> Read:
+def _reader_of(slot: Slot, info: TableInfo, kinds: Kinds) -> Read:
     """Choose what reads a slot."""
     if slot.kind == "scalar":
         unpack_from = Struct(f"<{slot.format}").unpack_from
         return lambda buffer, place: unpack_from(buffer, place)[0]
     if slot.kind == "numbers":
-        return partial(read_numbers, slot.element)
+        return partial(_read_numbers, slot.element)
     if slot.kind == "table":
-        return table_reader(slot.target, kinds)
+        return _table_reader(slot.target, kinds)
     if slot.kind in ("tables", "strs"):
-        item = read_text if slot.kind == "strs" else table_reader(slot.target, kinds)
+        item = read_text if slot.kind == "strs" else _table_reader(slot.target, kinds)
         return lambda buffer, place: kinds.list_view(buffer, place + u32(buffer, place)[0], item)
     if slot.kind == "extra":
-        return read_extra
-    return partial(read_json, info.mixed.get(slot.name, jsontext.loads)) if slot.kind == "json" else read_text
+        return _read_extra
+    return partial(_read_json, info.mixed.get(slot.name, jsontext.loads)) if slot.kind == "json" else read_text
 
 
-def read_numbers(format_: str, buffer: Any, slot: int) -> Any:
+def _read_numbers(format_: str, buffer: Any, slot: int) -> Any:
     """Lay an array over a vector of numbers."""
     return array_over(buffer, *vector_at(buffer, slot, SIZES[format_]), format_)
 
 
 @cache
-def table_reader(table: str, kinds: Kinds) -> Read:
+def _table_reader(table: str, kinds: Kinds) -> Read:
     """Give what reads a table through its offset: a view, or what a box holds."""
     if tables()[table].type is None:
-        return partial(read_box, table, kinds)
+        return partial(_read_box, table, kinds)
 
     def read(buffer: Any, place: int) -> Any:
         return kinds.view_class(table)(buffer, place + u32(buffer, place)[0])
@@ -186,7 +186,7 @@ def table_reader(table: str, kinds: Kinds) -> Read:
     return read
 
 
-def read_box(table: str, kinds: Kinds, buffer: Any, slot: int) -> Any:
+def _read_box(table: str, kinds: Kinds, buffer: Any, slot: int) -> Any:
     """Read what a Prompt, Vector or TokenIds holds."""
     place = slot + u32(buffer, slot)[0]
     shape = shape_at(tables()[table], buffer, place, kinds)
@@ -234,7 +234,7 @@ class View:
         """Compare with a view or a message."""
         if not isinstance(other, View | Part):
             return NotImplemented
-        return bool(self.materialize() == materialized(other))
+        return bool(self.materialize() == _materialized(other))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -245,10 +245,10 @@ class View:
             DecodeError: a field cannot be read; after verification only JSON text that is none.
         """
         read = readers("copy").functions[f"read_{self._info.name}"]
-        return guarded(lambda: read(self._buffer, self._place, Walk(self._buffer, UNLIMITED)), self)
+        return _guarded(lambda: read(self._buffer, self._place, Walk(self._buffer, UNLIMITED)), self)
 
 
-def guarded(read: Callable[[], Any], view: View) -> Any:
+def _guarded(read: Callable[[], Any], view: View) -> Any:
     """Turn what damaged bytes raise into a DecodeError."""
     try:
         return read()
@@ -310,23 +310,23 @@ class ViewList(Sequence[Any]):
         """Compare with a list or another view of one, item by item."""
         if not isinstance(other, ViewList | list):
             return NotImplemented
-        return len(self) == len(other) and equal_vectors(materialized(self), materialized(other))
+        return len(self) == len(other) and equal_vectors(_materialized(self), _materialized(other))
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         try:
-            return repr(materialized(self))
+            return repr(_materialized(self))
         except DecodeError as error:
             return f"<damaged view of a list of {self._length}: {error}>"
 
 
-def materialized(value: Any) -> Any:
+def _materialized(value: Any) -> Any:
     """Copy what a view gave out of the bytes; token ids and bytes become the message's plain lists."""
     if isinstance(value, View):
         return value.materialize()
     if isinstance(value, ViewList | list):
-        return [materialized(item) for item in value]
+        return [_materialized(item) for item in value]
     if isinstance(value, np.ndarray):
         return value.copy() if value.dtype in VECTORS else value.tolist()
     return value
@@ -343,10 +343,10 @@ def view_class(table: str) -> type[View]:
     info = tables()[table]
     names = [*info.fields, *(["extra"] if any(slot.kind == "extra" for slot in info.slots) else [])]
     body: dict[str, Any] = {"__slots__": (), "_info": info, "__doc__": f"A lazy {table}."}
-    return type(f"{table}View", (View,), body | {name: field_property(name) for name in names})
+    return type(f"{table}View", (View,), body | {name: _field_property(name) for name in names})
 
 
-def field_property(name: str) -> property:
+def _field_property(name: str) -> property:
     """Make the property that reads one field."""
 
     def read(view: View) -> Any:

@@ -53,17 +53,17 @@ from serlab.messages.embeddings import Embedding
 # The lines for one text are those of `parts.put_text`, in place.
 
 
-def is_text(slot: Slot) -> bool:
+def _is_text(slot: Slot) -> bool:
     """Tell whether a slot points to text or to bytes, which are written as text is."""
     return slot.kind in ("str", "json") or (slot.kind == "numbers" and slot.element == "B")
 
 
-def text_call(slot: Slot) -> str:
+def _text_call(slot: Slot) -> str:
     """Name the function that makes the bytes of JSON or of a list of bytes."""
     return "bytes" if slot.kind == "numbers" else "dump_bytes"
 
 
-def call_of(slot: Slot) -> tuple[str, list[str]]:
+def _call_of(slot: Slot) -> tuple[str, list[str]]:
     """Name the function that writes the content of a slot, and the arguments that come before the value."""
     if slot.kind == "table":
         return {"Prompt": "put_prompt", "Vector": "put_vector"}.get(slot.target, f"write_{slot.target}"), []
@@ -73,7 +73,7 @@ def call_of(slot: Slot) -> tuple[str, list[str]]:
     return {"strs": "put_strings", "extra": "put_extra", "numbers": f"put_{slot.element}"}[slot.kind], []
 
 
-def shape_lines(form: Form, nulls: tuple[int, ...], pack: str) -> list[str]:
+def _shape_lines(form: Form, nulls: tuple[int, ...], pack: str) -> list[str]:
     """Generate the lines that write one shape; the table's position is then `pos`.
 
     Args:
@@ -83,28 +83,28 @@ def shape_lines(form: Form, nulls: tuple[int, ...], pack: str) -> list[str]:
     """
     lines: list[str] = []
     for slot in form.slots:
-        lines += slot_lines(slot, f"v{slot.id}", nulls)
+        lines += _slot_lines(slot, f"v{slot.id}", nulls)
     table = TABLE.format(key=repr(form.key), vtable=form.vtable, length=len(form.vtable), size=form.size)
     lines += [*table.splitlines(), *(ALIGN if form.eight else ())]
-    values = ", ".join(["p - pos", *(value_of(slot, form.places[slot.id]) for slot in form.order)])
+    values = ", ".join(["p - pos", *(_value_of(slot, form.places[slot.id]) for slot in form.order)])
     return [*lines, f"    out.append({pack}({values}))"]
 
 
-def slot_lines(slot: Slot, v: str, nulls: tuple[int, ...]) -> list[str]:
+def _slot_lines(slot: Slot, v: str, nulls: tuple[int, ...]) -> list[str]:
     """Generate the lines that write what a slot points to."""
     value = f"m.{slot.attribute}"
     if slot.kind == "scalar":
         return []
     if slot.kind == "nulls":
         return NULLS.format(v=v, nulls=nulls).splitlines()
-    if is_text(slot):
-        data = f"{value}.encode()" if slot.kind == "str" else f"{text_call(slot)}({value})"
+    if _is_text(slot):
+        data = f"{value}.encode()" if slot.kind == "str" else f"{_text_call(slot)}({value})"
         return TEXT.format(v=v, data=data, shared=SHARED).splitlines()
-    call, first = call_of(slot)
+    call, first = _call_of(slot)
     return [f"    {v} = pos = {call}({', '.join([*first, value])}, out, pos, seen)"]
 
 
-def value_of(slot: Slot, place: int) -> str:
+def _value_of(slot: Slot, place: int) -> str:
     """Generate a slot's value: an offset is its own position less the target's, since both count from the end."""
     return f"pos - {place} - v{slot.id}" if slot.kind in OFFSETS else f"m.{slot.attribute}"
 
@@ -147,7 +147,7 @@ ALIGN = ("    if not pos & 4:", "        out.append(ZEROS)", "        pos += 4")
 # A shape is a bit mask: which arm of which field is set, which field is null, whether there is an `extra`. A shape
 # that recurs is compiled to straight-line code that knows all of it beforehand: which texts to encode, the ids of the
 # nulls, the vtable, the one `struct` pack (measured: half the time of a loop over slots). A rare one goes through
-# `write_slots`, so that messages of ever new shapes cost no compilation.
+# `_write_slots`, so that messages of ever new shapes cost no compilation.
 #
 # Source: the FlatBuffers internals page.
 
@@ -215,10 +215,10 @@ class Shapes(dict[int, Write]):
         form = make_form(tuple(filled))
         with self.lock:
             if not self.is_hot(mask):
-                return partial(write_slots, form, nulls, self.functions)
+                return partial(_write_slots, form, nulls, self.functions)
             pack = f"pack_{self.type_name}_{mask:x}"
             self.functions[pack] = form.pack
-            return self.compile_shape(mask, shape_lines(form, nulls, pack))
+            return self.compile_shape(mask, _shape_lines(form, nulls, pack))
 
     def is_hot(self, mask: int) -> bool:
         """Count a use, and tell whether to compile the shape."""
@@ -256,7 +256,7 @@ class Shapes(dict[int, Write]):
         define(name, template.format(type=self.type_name, body=body), self.functions)
 
 
-def write_slots(
+def _write_slots(
     form: Form, nulls: tuple[int, ...], functions: dict[str, Any], m: Any, out: Out, pos: int, seen: Seen
 ) -> int:
     """Write a struct of any shape, slot by slot; what `compile_shape` does in one piece.
@@ -280,22 +280,22 @@ def write_slots(
             values[slot.id] = value
         elif slot.kind == "nulls":
             values[slot.id], pos = put_nulls(nulls, out, pos, seen)
-        elif is_text(slot):
-            values[slot.id], pos = put_text(text_of(slot, value, functions), out, pos, seen)
+        elif _is_text(slot):
+            values[slot.id], pos = put_text(_text_of(slot, value, functions), out, pos, seen)
         else:
-            values[slot.id] = pos = writer_of(slot, functions)(value, out, pos, seen)
+            values[slot.id] = pos = _writer_of(slot, functions)(value, out, pos, seen)
     return put_table(form, values, out, pos, seen)
 
 
-def text_of(slot: Slot, value: Any, functions: dict[str, Any]) -> bytes:
+def _text_of(slot: Slot, value: Any, functions: dict[str, Any]) -> bytes:
     """Make the bytes of a text slot."""
-    data: bytes = value.encode() if slot.kind == "str" else functions[text_call(slot)](value)
+    data: bytes = value.encode() if slot.kind == "str" else functions[_text_call(slot)](value)
     return data
 
 
-def writer_of(slot: Slot, functions: dict[str, Any]) -> Callable[..., int]:
+def _writer_of(slot: Slot, functions: dict[str, Any]) -> Callable[..., int]:
     """Give what writes the content of a slot."""
-    name, first = call_of(slot)
+    name, first = _call_of(slot)
     arguments = [functions[argument] for argument in first]
 
     def write(value: Any, out: Out, pos: int, seen: Seen) -> int:
@@ -319,10 +319,10 @@ class Writers:
         self.lock = Lock()
         # Not a subclass of dict: the interpreter looks globals up fast in a plain one only.
         self.functions: dict[str, Any] = {**vars(builder), **vars(builder), "PURPOSE": "writer", "UNSET": UNSET}
-        self.functions |= {"dump_bytes": dump_any_finite if finite else dump_any, "bytes": bytes}
+        self.functions |= {"dump_bytes": _dump_any_finite if finite else _dump_any, "bytes": bytes}
         self.functions |= {"wrong_type": wrong_type, "taken": taken}
         self.functions |= {f"fits_{kind}": fits for kind, fits in FITS.items()}
-        self.functions |= {f"put_{format_}": partial(put_integers, format_) for format_ in "iI"}
+        self.functions |= {f"put_{format_}": partial(_put_integers, format_) for format_ in "iI"}
         self.functions["put_embeddings"] = embeddings_writer()
         put_vector = builder.vector_writer(self.late(Embedding, "write_Embedding"))
         self.functions |= {"put_vector": put_vector, "put_vectors": partial(builder.put_vectors, put_vector)}
@@ -351,7 +351,7 @@ class Writers:
         if f"shapes_{name}" not in self.functions:
             ids = {slot.name: slot.id for slot in slots}
             null_ids = tuple(ids[field.schema_name] for field in plan)
-            shapes = Shapes(name, slots, null_ids, self.functions, source_of(type_, self.careful))
+            shapes = Shapes(name, slots, null_ids, self.functions, _source_of(type_, self.careful))
             self.functions |= {name: type_, f"shapes_{name}": shapes, f"plan_{name}": plan}
             for struct in (arm.struct for field in plan for arm in field.arms if arm.struct is not None):
                 self.functions[struct.__name__] = struct
@@ -361,20 +361,20 @@ class Writers:
         return found
 
 
-def put_integers(format_: str, values: list[int], out: Out, pos: int, seen: Seen) -> int:
+def _put_integers(format_: str, values: list[int], out: Out, pos: int, seen: Seen) -> int:
     """Write a list of integers of 4 bytes."""
     return builder.put_numbers(format_, values, out, pos)
 
 
-def dump_any_finite(value: Any) -> bytes:
+def _dump_any_finite(value: Any) -> bytes:
     """Write a JSON arm of a message that holds finite numbers only."""
     try:
         return jsontext.dump_finite(value)
     except EncodeError:
-        return dump_any(value)
+        return _dump_any(value)
 
 
-def dump_any(value: Any) -> bytes:
+def _dump_any(value: Any) -> bytes:
     """Write a JSON arm; structs in it, which stand in lists beside other things, become plain values first.
 
     Only these: msgspec would turn a set or a date into JSON that comes back as something else.
@@ -384,29 +384,29 @@ def dump_any(value: Any) -> bytes:
     except EncodeError:
         if type(value) is not list or not any(isinstance(item, Part) for item in value):
             raise
-    return jsontext.dump_bytes([plain(item) if isinstance(item, Part) else item for item in value])
+    return jsontext.dump_bytes([_plain(item) if isinstance(item, Part) else item for item in value])
 
 
-def plain(struct: Part) -> Any:
+def _plain(struct: Part) -> Any:
     """Make plain values of a struct."""
     return msgspec.to_builtins(struct, builtin_types=NOT_JSON)
 
 
-def is_bytes(values: list[Any]) -> bool:
+def _is_bytes(values: list[Any]) -> bool:
     """Tell whether a list holds bytes."""
     return all(type(value) is int and 0 <= value < 256 for value in values)
 
 
 FITS: dict[str, Callable[..., bool]] = {
     "strs": lambda values: set(map(type, values)) <= {str},
-    "bytes": is_bytes,
+    "bytes": _is_bytes,
     "tokens": is_tokens,
     "structs": lambda values, struct: set(map(type, values)) <= {struct},
 }
 """Kind of list → whether its arm can hold it."""
 
 
-def source_of(type_: type[Part], careful: bool) -> list[str]:
+def _source_of(type_: type[Part], careful: bool) -> list[str]:
     """Generate the lines that find a struct's shape.
 
     Args:
@@ -417,24 +417,24 @@ def source_of(type_: type[Part], careful: bool) -> list[str]:
     bits = {slot.name: 1 << i for i, slot in enumerate(slots)}
     lines = ["    mask = 0"]
     for j, field in enumerate(plan_of(type_)):
-        lines += field_lines(name, j, field, bits, 1 << len(slots) + j, careful)
+        lines += _field_lines(name, j, field, bits, 1 << len(slots) + j, careful)
     if issubclass(type_, Message):
         lines += ["    if m.extra:", f"        mask |= {bits['extra']}"]
     return lines
 
 
-def field_lines(table: str, index: int, field: PlanField, bits: dict[str, int], null: int, careful: bool) -> list[str]:
+def _field_lines(table: str, index: int, field: PlanField, bits: dict[str, int], null: int, careful: bool) -> list[str]:
     """Generate the lines that look at one field: a branch for each arm, one for null, one for what is wrong."""
     by_type, rest = choose_arm(field)
     lines = [f"    if m.{field.name} is not UNSET:", f"        v = m.{field.name}"]
     word = "if"
     for kind, arm in by_type.items():
-        bit = spared(table, index, arm, field, bits) if careful else bit_of(table, index, arm, field, bits)
+        bit = _spared(table, index, arm, field, bits) if careful else _bit_of(table, index, arm, field, bits)
         lines += [f"        {word} type(v) is {kind.__name__}:", f"            mask |= {bit}"]
         word = "elif"
     lines += [f"        {word} v is None:", f"            mask |= {null}", "        else:"]
     if rest is not None:
-        return [*lines, f"            mask |= {bit_of(table, index, rest, field, bits)}"]
+        return [*lines, f"            mask |= {_bit_of(table, index, rest, field, bits)}"]
     return [*lines, f"            raise wrong_type({table}, plan_{table}[{index}], v)"]
 
 
@@ -444,19 +444,19 @@ def taken(bit: int, arm: Arm, value: Any) -> int:
     return bit
 
 
-def bit_of(table: str, index: int, arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
+def _bit_of(table: str, index: int, arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
     """Generate the bit of an arm, after a look at the value where that may be none that the field takes."""
     bit = str(bits[arm.name])
     return bit if arm.hint is None else f"taken({bit}, plan_{table}[{index}].arms[{field.arms.index(arm)}], v)"
 
 
-def spared(table: str, index: int, arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
+def _spared(table: str, index: int, arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
     """Generate the bit of a list's arm, or that of its spare arm where it does not fit."""
-    bit = bit_of(table, index, arm, field, bits)
+    bit = _bit_of(table, index, arm, field, bits)
     if field.spare is None or arm.kind not in FITS:
         return bit
     struct = f", {arm.struct.__name__}" if arm.struct is not None else ""
-    return f"{bit} if fits_{arm.kind}(v{struct}) else {bit_of(table, index, field.spare, field, bits)}"
+    return f"{bit} if fits_{arm.kind}(v{struct}) else {_bit_of(table, index, field.spare, field, bits)}"
 
 
 def join(pieces: list[Any]) -> bytes:

@@ -65,7 +65,7 @@ def ratio_figure(
     for name, line, axes in zip(names, groups, panels, strict=True):
         for operation, group, axis in zip(operations, line, axes, strict=True):
             axis.set_title(f"{operation} {name}")
-            draw_panel(axis, group, floor_of(time, name, operation))
+            _draw_panel(axis, group, floor_of(time, name, operation))
     figure.supxlabel(
         f"time per message against {baseline_of(rows)} (log scale, 95 % interval, =: tie, band: A/A, dashed: floor)"
     )
@@ -86,7 +86,7 @@ def floor_of(time: pd.DataFrame, workload: str, operation: str) -> float:
     return 1 / float(time[here]["times_floor"].iloc[0]) if here.any() else float("nan")
 
 
-def draw_panel(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
+def _draw_panel(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
     """Draw one group."""
     if group.empty:
         axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", va="center", color=QUIET)
@@ -94,22 +94,22 @@ def draw_panel(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
         return
     axis.set_xscale("log")
     for place, row in enumerate(group.to_dict("records")):
-        draw_bar(axis, place, row)
+        _draw_bar(axis, place, row)
     axis.axvline(1, color="#000000", lw=0.8, zorder=3)
-    axis.axvspan(*noise_in(group), fc=BAND, ec=BAND, lw=1, zorder=0, gid="control")
+    axis.axvspan(*_noise_in(group), fc=BAND, ec=BAND, lw=1, zorder=0, gid="control")
     axis.set_yticks(range(len(group)), list(group["codec"]))
     axis.set_ylim(-0.7, len(group) - 0.3)
     axis.tick_params(axis="y", length=0)
-    set_limits(axis, group, floor)
+    _set_limits(axis, group, floor)
     ratio_axis(axis.xaxis)
 
 
-def noise_in(group: pd.DataFrame) -> tuple[float, float]:
+def _noise_in(group: pd.DataFrame) -> tuple[float, float]:
     """Give the band of ratios that are ties."""
     return band(group["aa_low"].iloc[0], group["aa_high"].iloc[0])
 
 
-def set_limits(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
+def _set_limits(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
     """Leave room for the figures at the bars' ends, and show the floor, or say where it is."""
     low, high = min(group["ratio_low"].min(), 1.0), max(group["ratio_high"].max(), 1.0)
     is_near = floor == floor and low / REACH < floor
@@ -120,12 +120,12 @@ def set_limits(axis: "Axes", group: pd.DataFrame, floor: float) -> None:
     axis.set_xlim(right / exp(span), right)
     if is_near:
         axis.axvline(floor, color=QUIET, ls=(0, (4, 3)), lw=1, zorder=0, gid="floor")
-    band = f"A/A {interval(*noise_in(group))}"
+    band = f"A/A {interval(*_noise_in(group))}"
     beyond = f"◂ floor {ratio_text(floor)}    " if floor == floor and not is_near else ""
     axis.set_xlabel(beyond + band, loc="left", fontsize=SMALL, color=QUIET, gid="floor" if beyond else "band")
 
 
-def draw_bar(axis: "Axes", place: int, row: dict[Any, Any]) -> None:
+def _draw_bar(axis: "Axes", place: int, row: dict[Any, Any]) -> None:
     """Draw one codec's bar from 1 to its ratio, the interval, and the figure beyond it."""
     look, ratio = look_of(row["codec"]), row["ratio"]
     axis.barh(place, ratio - 1, left=1, height=0.62, fc=look.fill, ec=look.colour, lw=1.2, zorder=1, gid=row["codec"])
@@ -179,17 +179,17 @@ def size_figure(
         MissingPackageError: matplotlib is not installed.
     """
     kept, baseline = chosen(rows, workloads, codecs), baseline_of(rows)
-    found = {metric: ratios_of(kept, metric, baseline) for metric in metrics}
+    found = {metric: _ratios_of(kept, metric, baseline) for metric in metrics}
     first = found[metrics[0]]
-    names = sorted(workloads_with(kept, workloads, lambda name: name in first), key=lambda name: -least(first[name]))
+    names = sorted(workloads_with(kept, workloads, lambda name: name in first), key=lambda name: -_least(first[name]))
     if not names:
         raise missing("the sizes", f"sizes ({', '.join(metrics)}) of {baseline}", rows, "serlab size")
     figure, panels = sheet(1, len(metrics), [SIZES_ROW * len(names) + 0.9], sharey=True)
     shown = [codec for codec in names_of(kept, "codec") if codec != baseline and any(codec in first[n] for n in names)]
-    limits = limits_of(found, names, shown)
+    limits = _limits_of(found, names, shown)
     for metric, axis in zip(metrics, panels[0], strict=True):
         axis.set_title(TITLES[metric])
-        sizes_draw_panel(axis, names, found[metric], shown, limits)
+        _sizes_draw_panel(axis, names, found[metric], shown, limits)
         axis.axvline(1, color="#000000", lw=0.8, zorder=1, gid=baseline)
     marks, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(marks, labels, loc="outside upper center", ncols=5, frameon=False, fontsize=SMALL)
@@ -198,7 +198,7 @@ def size_figure(
     return figure
 
 
-def ratios_of(rows: pd.DataFrame, metric: str, baseline: str) -> Sizes:
+def _ratios_of(rows: pd.DataFrame, metric: str, baseline: str) -> Sizes:
     """Give the ratios of the workloads that the baseline carries."""
     found = {workload: sizes(rows, workload, metric) for workload in names_of(rows, "workload")}
     return {
@@ -208,12 +208,12 @@ def ratios_of(rows: pd.DataFrame, metric: str, baseline: str) -> Sizes:
     }
 
 
-def least(ratios: dict[str, float]) -> float:
+def _least(ratios: dict[str, float]) -> float:
     """Give the smallest ratio of a workload."""
     return min(ratios.values())
 
 
-def limits_of(found: dict[str, Sizes], names: Sequence[str], codecs: Sequence[str]) -> tuple[float, float]:
+def _limits_of(found: dict[str, Sizes], names: Sequence[str], codecs: Sequence[str]) -> tuple[float, float]:
     """Give the ends of the axis, one for all panels, so that they can be compared."""
     values = [ratios[name][codec] for ratios in found.values() for name in names for codec in codecs
               if codec in ratios.get(name, {})]  # fmt: skip
@@ -222,7 +222,7 @@ def limits_of(found: dict[str, Sizes], names: Sequence[str], codecs: Sequence[st
     return low / wide, high * wide
 
 
-def sizes_draw_panel(
+def _sizes_draw_panel(
     axis: "Axes", names: Sequence[str], ratios: Sizes, codecs: Sequence[str], limits: tuple[float, float]
 ) -> None:
     """Draw one kind of size."""
@@ -283,7 +283,7 @@ def memory_figure(
     kept = chosen(rows, workloads, codecs)
     table = memory_table(kept)
     groups = {
-        (name, operation): memory_group_of(table, name, operation)
+        (name, operation): _memory_group_of(table, name, operation)
         for name in workloads_with(kept, workloads, lambda name: True)
         for operation in operations
     }
@@ -295,13 +295,13 @@ def memory_figure(
     for ((name, operation), group), axes in zip(groups.items(), panels, strict=True):
         for (column, title), axis in zip(MEASURES.items(), axes, strict=True):
             axis.set_title(f"{operation} {name}\n{title}" if axis is axes[0] else title)
-            memory_draw_panel(axis, group, column)
+            _memory_draw_panel(axis, group, column)
     figure.supxlabel("per message, counted once, hence no intervals; ▸: a bar that is cut off")
     settle(figure)
     return figure
 
 
-def memory_group_of(table: pd.DataFrame, workload: str, operation: str) -> pd.DataFrame:
+def _memory_group_of(table: pd.DataFrame, workload: str, operation: str) -> pd.DataFrame:
     """Pick the codecs of one group, those that allocate most first."""
     if table.empty:
         return table
@@ -309,21 +309,21 @@ def memory_group_of(table: pd.DataFrame, workload: str, operation: str) -> pd.Da
     return group.sort_values("bytes_per_op", ascending=False, kind="stable", ignore_index=True)
 
 
-def memory_draw_panel(axis: "Axes", group: pd.DataFrame, column: str) -> None:
+def _memory_draw_panel(axis: "Axes", group: pd.DataFrame, column: str) -> None:
     """Draw one measure of one group."""
     values = group[column].fillna(0)
     short = values[values <= CUT * values.median()]
     limit = float(short.max()) if len(short) and short.max() > 0 else 1.0
     for place, row in enumerate(group.to_dict("records")):
-        memory_draw_bar(axis, place, row, column, limit)
+        _memory_draw_bar(axis, place, row, column, limit)
     # The figures stand beyond the bars and take about a third of a narrow panel.
     axis.set_xlim(0, limit * 1.6)
     axis.set_yticks(range(len(group)), list(group["codec"]))
     axis.tick_params(axis="y", length=0)
-    unit_ticks(axis, limit, column)
+    _unit_ticks(axis, limit, column)
 
 
-def unit_ticks(axis: "Axes", limit: float, column: str) -> None:
+def _unit_ticks(axis: "Axes", limit: float, column: str) -> None:
     """Write three round ticks with their unit."""
     from matplotlib.ticker import MaxNLocator
 
@@ -332,7 +332,7 @@ def unit_ticks(axis: "Axes", limit: float, column: str) -> None:
     axis.set_xticks(ticks, texts)
 
 
-def memory_draw_bar(axis: "Axes", place: int, row: dict[Any, Any], column: str, limit: float) -> None:
+def _memory_draw_bar(axis: "Axes", place: int, row: dict[Any, Any], column: str, limit: float) -> None:
     """Draw one codec's bar and its figure."""
     look, value = look_of(row["codec"]), row[column]
     text = show(column, value) if "bytes" in column else three_digits(value)

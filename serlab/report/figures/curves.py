@@ -117,10 +117,10 @@ def access_figure(
     ends = []
     for name, (axis,) in zip(names, panels, strict=True):
         axis.set_title(name)
-        draw_curves(axis, kept, name, curves[name], baseline)
+        _draw_curves(axis, kept, name, curves[name], baseline)
         steps = steps_of(kept, name)
-        found = break_evens(curves[name], steps, baseline, controls_of(kept, name, baseline))
-        notes = {even.codec: until(even, steps) for even in found}
+        found = break_evens(curves[name], steps, baseline, _controls_of(kept, name, baseline))
+        notes = {even.codec: _until(even, steps) for even in found}
         ends.append(reserve_ends(axis, [(codec, curve[-1].value) for codec, curve in curves[name].items()], notes))
     figure.supxlabel(
         f"share of the fields that are read; ring and ≤: faster than {baseline} up to there; band: A/A; dashed: floor",
@@ -146,12 +146,12 @@ def curves_of(rows: pd.DataFrame, workload: str, baseline: str) -> Curves:
     return {codec: [step[codec] for step in found] for codec in codecs}
 
 
-def controls_of(rows: pd.DataFrame, workload: str, baseline: str) -> list[Estimate]:
+def _controls_of(rows: pd.DataFrame, workload: str, baseline: str) -> list[Estimate]:
     """Give the A/A ratio at each step."""
     return [control_of(arms(rows, workload, step), baseline) for step in steps_of(rows, workload)]
 
 
-def draw_curves(axis: "Axes", rows: pd.DataFrame, workload: str, curves: Curves, baseline: str) -> None:
+def _draw_curves(axis: "Axes", rows: pd.DataFrame, workload: str, curves: Curves, baseline: str) -> None:
     """Draw the curves of one workload."""
     steps = steps_of(rows, workload)
     axis.set_yscale("log")
@@ -160,19 +160,19 @@ def draw_curves(axis: "Axes", rows: pd.DataFrame, workload: str, curves: Curves,
         fine = np.linspace(0, len(steps) - 1, (len(steps) - 1) * FINE + 1)
         axis.plot(fine, np.interp(fine, range(len(steps)), values), color=look.colour, lw=1.2, gid="curve")
         marks(axis, codec, range(len(steps)), curve)
-    draw_limits(axis, rows, workload, steps, baseline)
-    for even in break_evens(curves, steps, baseline, controls_of(rows, workload, baseline)):
+    _draw_limits(axis, rows, workload, steps, baseline)
+    for even in break_evens(curves, steps, baseline, _controls_of(rows, workload, baseline)):
         axis.plot(even.place, even.time_ns, "o", ms=11, mfc="none", mec=look_of(even.codec).ink, gid="break-even")
     axis.set_xticks(range(len(steps)), [STEPS[step] for step in steps])
     axis.set_xlim(-0.2, len(steps) - 0.9)
     time_axis(axis.yaxis)
 
 
-def draw_limits(axis: "Axes", rows: pd.DataFrame, workload: str, steps: list[str], baseline: str) -> None:
+def _draw_limits(axis: "Axes", rows: pd.DataFrame, workload: str, steps: list[str], baseline: str) -> None:
     """Draw the baseline's A/A interval and the floor."""
     groups = [arms(rows, workload, step) for step in steps]
     base = [middle(group.get(baseline, {})) for group in groups]
-    controls = controls_of(rows, workload, baseline)
+    controls = _controls_of(rows, workload, baseline)
     bands = [band(one.low, one.high) for one in controls]
     low, high = ([ends[i] * time for ends, time in zip(bands, base, strict=True)] for i in range(2))
     axis.fill_between(range(len(steps)), low, high, color=BAND, lw=1.5, zorder=0, gid="control")
@@ -197,11 +197,11 @@ def break_evens(curves: Curves, steps: list[str], baseline: str, controls: Seque
     for codec, curve in curves.items():
         said = [verdict(ratio_of(curve[i], base[i]), controls[i] if controls else NO_CONTROL) for i in (0, -1)]
         if said == [FASTER, SLOWER]:
-            found.append(access_crossing(codec, curve, base, steps))
+            found.append(_access_crossing(codec, curve, base, steps))
     return found
 
 
-def access_crossing(codec: str, curve: list[Spread], base: list[Spread], steps: list[str]) -> BreakEven:
+def _access_crossing(codec: str, curve: list[Spread], base: list[Spread], steps: list[str]) -> BreakEven:
     """Find the last place where a curve comes up through the baseline's."""
     gaps = [one.value - other.value for one, other in zip(curve, base, strict=True)]
     i = max(i for i in range(len(gaps) - 1) if gaps[i] <= 0 < gaps[i + 1])
@@ -211,7 +211,7 @@ def access_crossing(codec: str, curve: list[Spread], base: list[Spread], steps: 
     return BreakEven(codec, i + part, left + part * (right - left), time)
 
 
-def until(even: BreakEven, steps: list[str]) -> str:
+def _until(even: BreakEven, steps: list[str]) -> str:
     """Write up to which share a codec is faster; where the share of a step is unknown, below which step."""
     if even.share == even.share:
         return f"≤ {even.share:.0%}".replace("%", " %")
@@ -276,10 +276,10 @@ def crossover_figure(
     figure, panels = sheet(len(names), 2, heights, width_ratios=[3, 4])
     labels = []
     for name, (left, right) in zip(names, panels, strict=True):
-        draw_times(left, found[name], name)
-        draw_ratios(right, found[name], baseline, sums(kept, name, operations))
+        _draw_times(left, found[name], name)
+        _draw_ratios(right, found[name], baseline, sums(kept, name, operations))
         control = control_of(sums(kept, name, operations), baseline)
-        labels.append(reserve_ends(right, ends_of(found[name], baseline), notes_of(found[name], baseline, control)))
+        labels.append(reserve_ends(right, _ends_of(found[name], baseline), _notes_of(found[name], baseline, control)))
     work = " + ".join(operations)
     figure.supxlabel(
         f"bandwidth (log scale); time per message = {work} + bytes ({size}) / bandwidth\n"
@@ -310,12 +310,12 @@ def crossing(cost: Cost, base: Cost) -> float:
     return bandwidth if bandwidth > 0 else float("nan")
 
 
-def is_certain(cost: Cost, base: Cost, control: Estimate) -> bool:
+def _is_certain(cost: Cost, base: Cost, control: Estimate) -> bool:
     """Tell whether a codec's time differs from the baseline's, so that its crossing is more than noise."""
     return not is_tie(ratio_of(cost.time, base.time), control)
 
 
-def draw_times(axis: "Axes", costs: dict[str, Cost], workload: str) -> None:
+def _draw_times(axis: "Axes", costs: dict[str, Cost], workload: str) -> None:
     """Draw the times themselves."""
     axis.set_title(workload)
     axis.set_ylabel("time per message")
@@ -323,11 +323,11 @@ def draw_times(axis: "Axes", costs: dict[str, Cost], workload: str) -> None:
         look = look_of(codec)
         style = "--" if look.is_variant else "-"
         axis.plot(BANDWIDTHS, total_ns(cost, BANDWIDTHS), color=look.colour, lw=1.3, ls=style, gid=codec)
-    finish(axis)
+    _finish(axis)
     time_axis(axis.yaxis)
 
 
-def draw_ratios(axis: "Axes", costs: dict[str, Cost], baseline: str, found: dict[str, Values]) -> None:
+def _draw_ratios(axis: "Axes", costs: dict[str, Cost], baseline: str, found: dict[str, Values]) -> None:
     """Draw the times against the baseline's, with intervals, the A/A band and the crossings."""
     axis.set_title(f"time per message against {baseline}")
     base = costs[baseline]
@@ -341,15 +341,15 @@ def draw_ratios(axis: "Axes", costs: dict[str, Cost], baseline: str, found: dict
         low, high = (total_ns(cost, BANDWIDTHS, time) / below for time in (cost.time.low, cost.time.high))
         axis.fill_between(BANDWIDTHS, low, high, color=look.colour, alpha=0.25, lw=0)
         at = crossing(cost, base)
-        if SLOWEST <= at <= FASTEST and is_certain(cost, base, control):
+        if SLOWEST <= at <= FASTEST and _is_certain(cost, base, control):
             axis.plot(at, 1, "o", ms=9, mfc="none", mec=look.ink, zorder=5, gid="crossing")
     low, high = ((wire + own * end) / below for end in band(control.low, control.high))
     axis.fill_between(BANDWIDTHS, low, high, color=BAND, lw=1.5, zorder=0, gid="control")
-    finish(axis)
+    _finish(axis)
     ratio_axis(axis.yaxis)
 
 
-def finish(axis: "Axes") -> None:
+def _finish(axis: "Axes") -> None:
     """Set both scales."""
     axis.set_xscale("log")
     axis.set_yscale("log")
@@ -359,17 +359,17 @@ def finish(axis: "Axes") -> None:
     axis.tick_params(labelsize=SMALL)
 
 
-def ends_of(costs: dict[str, Cost], baseline: str) -> list[tuple[str, float]]:
+def _ends_of(costs: dict[str, Cost], baseline: str) -> list[tuple[str, float]]:
     """Give the height at which each line ends."""
     base = costs[baseline]
     return [(codec, float(total_ns(cost, FASTEST) / total_ns(base, FASTEST))) for codec, cost in costs.items()]
 
 
-def notes_of(costs: dict[str, Cost], baseline: str, control: Estimate) -> dict[str, str]:
+def _notes_of(costs: dict[str, Cost], baseline: str, control: Estimate) -> dict[str, str]:
     """Say up to or from which bandwidth a codec is faster than the baseline."""
     base, notes = costs[baseline], {}
     for codec, cost in costs.items():
         at = crossing(cost, base)
-        if SLOWEST <= at <= FASTEST and is_certain(cost, base, control):
+        if SLOWEST <= at <= FASTEST and _is_certain(cost, base, control):
             notes[codec] = f"{'<' if cost.bytes < base.bytes else '>'} {scaled(at, RATE)}"
     return notes

@@ -82,10 +82,10 @@ def times(found: Mapping[str, Values], baseline: str) -> dict[str, Spread]:
     """
     base = found.get(baseline, {})
     scale = middle(base)
-    return {codec: time_of(values, base, scale) for codec, values in found.items()}
+    return {codec: _time_of(values, base, scale) for codec, values in found.items()}
 
 
-def time_of(values: Values, base: Values, scale: float) -> Spread:
+def _time_of(values: Values, base: Values, scale: float) -> Spread:
     """Give one codec's time by its ratio to the baseline."""
     ratio = paired_ratio(values, base)
     if not ratio.n:

@@ -81,10 +81,10 @@ def look_of(codec: str) -> Look:
     family = find_info(info.stem) if info is not None else None
     if info is None or family is None:
         return Look(OTHER, False, "o")
-    return Look(family.colour or OTHER, info is not family, mark_of(info))
+    return Look(family.colour or OTHER, info is not family, _mark_of(info))
 
 
-def mark_of(info: CodecInfo) -> str:
+def _mark_of(info: CodecInfo) -> str:
     """Return a codec's mark: a circle, or what shows how a variant differs."""
     if info.vectors:
         return "^" if info.vectors == "base64" else "v"
@@ -173,15 +173,15 @@ def settle(figure: "Picture") -> None:
     for axis in figure.axes:
         # A long title would make the layout squeeze the panels, so it is cut before to what they will about have.
         columns = axis.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
-        shorten(axis, figure.bbox.width / columns * PANEL)
+        _shorten(axis, figure.bbox.width / columns * PANEL)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axis in figure.axes:
         box = axis.get_window_extent()
-        shorten(axis, min(box.width * TITLE, figure.bbox.width - box.x0 - 4))
+        _shorten(axis, min(box.width * TITLE, figure.bbox.width - box.x0 - 4))
 
 
-def shorten(axis: "Axes", room: float) -> None:
+def _shorten(axis: "Axes", room: float) -> None:
     """Cut the middle out of the longest word of a title that is wider than a room in pixels."""
     title = axis._left_title  # type: ignore[attr-defined]
     whole = title.get_text()
@@ -295,7 +295,7 @@ class Box(NamedTuple):
         return inside and self.low <= other.low and other.high <= self.high
 
 
-def box_of(artist: Any) -> Box:
+def _box_of(artist: Any) -> Box:
     """Measure a text, its leader aside."""
     from matplotlib.text import Text
 
@@ -320,13 +320,13 @@ def label_points(
     taken = [*marks, *obstacles]
     inside = Box(*axis.get_window_extent().extents)
     # Those in the densest spots have the fewest places to go, so they choose first.
-    for i in sorted(range(len(points)), key=lambda i: (-crowd(places, i, 60 * scale), -places[i][1], points[i][0])):
+    for i in sorted(range(len(points)), key=lambda i: (-_crowd(places, i, 60 * scale), -places[i][1], points[i][0])):
         name = points[i][0]
-        text = named(axis, name, name in bold)
-        shape = box_of(text)
-        spot = free_spot(places[i], (shape.right - shape.left, shape.high - shape.low), taken, inside, scale)
+        text = _named(axis, name, name in bold)
+        shape = _box_of(text)
+        spot = _free_spot(places[i], (shape.right - shape.left, shape.high - shape.low), taken, inside, scale)
         taken.append(spot)
-        put(axis, text, spot, places[i], scale)
+        _put(axis, text, spot, places[i], scale)
 
 
 def segments(axis: "Axes", xs: Sequence[float], ys: Sequence[float]) -> list[Box]:
@@ -341,7 +341,7 @@ def segments(axis: "Axes", xs: Sequence[float], ys: Sequence[float]) -> list[Box
     return [Box(min(a, c), min(b, d), max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(corners)]
 
 
-def named(axis: "Axes", name: str, is_bold: bool) -> Any:
+def _named(axis: "Axes", name: str, is_bold: bool) -> Any:
     """Make a name in the colour of the codec that it begins with; it takes no part in the layout."""
     weight = "bold" if is_bold else "normal"
     ink = look_of(name.partition(" ")[0]).ink
@@ -351,12 +351,12 @@ def named(axis: "Axes", name: str, is_bold: bool) -> Any:
     return text
 
 
-def crowd(places: Sequence[tuple[float, ...]], i: int, reach: float) -> int:
+def _crowd(places: Sequence[tuple[float, ...]], i: int, reach: float) -> int:
     """Count the points within reach of a point."""
     return sum(hypot(x - places[i][0], y - places[i][1]) < reach for x, y in places)
 
 
-def spots(place: tuple[float, ...], size: tuple[float, float], scale: float) -> Iterator[Box]:
+def _spots(place: tuple[float, ...], size: tuple[float, float], scale: float) -> Iterator[Box]:
     """Give the boxes that a label may take, the nearest first, on each ring the right one first."""
     width, height = size
     for ring in RINGS:
@@ -369,15 +369,15 @@ def spots(place: tuple[float, ...], size: tuple[float, float], scale: float) -> 
             yield Box(left, low, left + width, low + height)
 
 
-def free_spot(
+def _free_spot(
     place: tuple[float, ...], size: tuple[float, float], taken: Sequence[Box], inside: Box, scale: float
 ) -> Box:
     """Choose the first box that is free; where none is, the one that meets the fewest others."""
-    candidates = [box for box in spots(place, size, scale) if inside.holds(box)] or list(spots(place, size, scale))
+    candidates = [box for box in _spots(place, size, scale) if inside.holds(box)] or list(_spots(place, size, scale))
     return min(candidates, key=lambda box: sum(box.meets(other, GAP) for other in taken))
 
 
-def put(axis: "Axes", text: Any, spot: Box, place: tuple[float, ...], scale: float) -> None:
+def _put(axis: "Axes", text: Any, spot: Box, place: tuple[float, ...], scale: float) -> None:
     """Move a label to its box, with a line to its mark where it is far."""
     back = axis.transData.inverted()
     text.set_position(tuple(back.transform((spot.left, spot.low))))
@@ -430,7 +430,7 @@ def spread_ends(axis: "Axes", labels: Sequence[Any]) -> None:
     scale = axis.figure.dpi / 72
     ordered = sorted(labels, key=lambda label: (axis.transData.transform((1, label.xy[1]))[1], label.get_text()))
     wanted = [float(axis.transData.transform((1, label.xy[1]))[1]) for label in ordered]
-    height = max(box.high - box.low for box in map(box_of, ordered)) + GAP / 2
+    height = max(box.high - box.low for box in map(_box_of, ordered)) + GAP / 2
     for label, at, y in zip(ordered, wanted, apart(wanted, height), strict=True):
         label.set_position((OFFSET, (y - at) / scale))
 
@@ -440,7 +440,7 @@ def apart(wanted: Sequence[float], height: float) -> list[float]:
     groups: list[list[float]] = []
     for y in wanted:
         groups.append([y])
-        while len(groups) > 1 and top(groups[-2], height) + height > bottom(groups[-1], height):
+        while len(groups) > 1 and _top(groups[-2], height) + height > bottom(groups[-1], height):
             last = groups.pop()
             groups[-1] += last
     return [bottom(group, height) + i * height for group in groups for i in range(len(group))]
@@ -451,6 +451,6 @@ def bottom(group: Sequence[float], height: float) -> float:
     return sum(group) / len(group) - (len(group) - 1) * height / 2
 
 
-def top(group: Sequence[float], height: float) -> float:
+def _top(group: Sequence[float], height: float) -> float:
     """Give the highest position of such a group."""
     return bottom(group, height) + (len(group) - 1) * height

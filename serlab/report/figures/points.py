@@ -91,15 +91,15 @@ def pareto_figure(
         axis.set_axis_off()
     for name, axis in zip(names, flat, strict=False):
         axis.set_title(name)
-        draw_marks(axis, found[name])
-        draw_control(axis, sums(kept, name, operations), baseline)
+        _draw_marks(axis, found[name])
+        _draw_control(axis, sums(kept, name, operations), baseline)
     legend = f"95 % intervals of the time; dashed: none is smaller and faster; grey: {baseline}'s A/A interval"
     figure.supxlabel(f"bytes per message, {size} (log scales)\n{legend}")
     figure.supylabel(f"{' + '.join(operations)}, time per message")
     settle(figure)
     for name, axis in zip(names, flat, strict=False):
         points = [(codec, x, y.value) for codec, (x, y) in found[name].items()]
-        obstacles = segments(axis, *corners_of(axis, found[name]))
+        obstacles = segments(axis, *_corners_of(axis, found[name]))
         for x, y in found[name].values():
             obstacles += segments(axis, [x, x], [y.low, y.high])
         if baseline in found[name]:
@@ -124,22 +124,22 @@ def front_of(points: Mapping[str, tuple[float, Spread]]) -> list[str]:
     return front
 
 
-def draw_marks(axis: "Axes", points: Points) -> None:
+def _draw_marks(axis: "Axes", points: Points) -> None:
     """Draw the codecs of one workload and the front as steps."""
     axis.set_xscale("log")
     axis.set_yscale("log")
     for name, (x, y) in points.items():
         marks(axis, name, [x], [y])
-    pad(axis, points)
+    _pad(axis, points)
     axis.plot(
-        *corners_of(axis, points), color=QUIET, lw=1, ls=(0, (4, 2)), zorder=1, gid="front", scalex=False, scaley=False
+        *_corners_of(axis, points), color=QUIET, lw=1, ls=(0, (4, 2)), zorder=1, gid="front", scalex=False, scaley=False
     )
     size_axis(axis.xaxis)
     time_axis(axis.yaxis)
     axis.tick_params(labelsize=SMALL)
 
 
-def draw_control(axis: "Axes", found: Mapping[str, Values], baseline: str) -> None:
+def _draw_control(axis: "Axes", found: Mapping[str, Values], baseline: str) -> None:
     """Draw the baseline's A/A interval, which in a panel of several powers of ten is a line."""
     control, time = control_of(found, baseline), middle(found.get(baseline, {}))
     if control.n:
@@ -147,7 +147,7 @@ def draw_control(axis: "Axes", found: Mapping[str, Values], baseline: str) -> No
         axis.axhspan(low, high, fc=BAND, ec=BAND, lw=1, zorder=0, gid="control")
 
 
-def corners_of(axis: "Axes", points: Points) -> tuple[list[float], list[float]]:
+def _corners_of(axis: "Axes", points: Points) -> tuple[list[float], list[float]]:
     """Give the corners of the front as steps, from the top of the panel to its right edge."""
     ends = [points[name] for name in front_of(points)]
     xs, ys = [ends[0][0]], [axis.get_ylim()[1]]
@@ -157,7 +157,7 @@ def corners_of(axis: "Axes", points: Points) -> tuple[list[float], list[float]]:
     return [*xs, axis.get_xlim()[1]], [*ys, ys[-1]]
 
 
-def pad(axis: "Axes", points: Points) -> None:
+def _pad(axis: "Axes", points: Points) -> None:
     """Leave room for the names."""
     xs = [x for x, _ in points.values()]
     ys = [value for _, y in points.values() for value in (y.low, y.high)]
@@ -189,7 +189,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
     if not rows["operation"].str.startswith(f"{PREFIX}{STREAM}/").any():
         raise missing("bytes and time of a token", "the experiment stream", rows, "serlab wire stream")
     arms = wire_arms(rows, STREAM, workload)
-    points = tokens_points_of(stream_forms(arms))
+    points = _tokens_points_of(stream_forms(arms))
     figure, panels = sheet(1, 1, [3.8], width=7.5)
     axis = panels[0][0]
     axis.set_title(arms.workload)
@@ -197,7 +197,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
     axis.set_yscale("log")
     for name, (x, y) in points.items():
         marks(axis, name.partition(" ")[0], [x], [y])
-    pad(axis, points)
+    _pad(axis, points)
     size_axis(axis.xaxis)
     time_axis(axis.yaxis)
     axis.tick_params(labelsize=SMALL)
@@ -216,7 +216,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
     return figure
 
 
-def tokens_points_of(forms: pd.DataFrame) -> Points:
+def _tokens_points_of(forms: pd.DataFrame) -> Points:
     """Give each form its bytes and its time."""
     columns = ["wire_bytes", "time_ns", "low_ns", "high_ns"]
     return {
@@ -234,7 +234,7 @@ MOST_NAMED = 45
 """Of more groups than these, only those are named that claim a difference."""
 
 
-class Group(NamedTuple):
+class _Group(NamedTuple):
     """The A/A ratio of one workload and operation."""
 
     name: str
@@ -263,16 +263,16 @@ def noise_figure(rows: pd.DataFrame, workloads: Sequence[str] | None = None) -> 
         MissingPackageError: matplotlib is not installed.
     """
     kept, baseline = chosen(rows, workloads, None), baseline_of(rows)
-    groups = groups_of(kept, baseline)
+    groups = _groups_of(kept, baseline)
     if not groups:
         raise missing("the A/A ratios", "times with an A/A arm", rows, "serlab time")
     is_named = len(groups) <= MOST_NAMED
     figure, ((axis,),) = sheet(1, 1, [0.9 + (ROW if is_named else 0.07) * len(groups)])
     for place, group in enumerate(groups):
-        draw_group(axis, place, group)
+        _draw_group(axis, place, group)
     axis.axvline(1, color="#000000", lw=0.8, zorder=0)
-    figure.suptitle(title_of(groups), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
-    draw_spread(axis, groups)
+    figure.suptitle(_title_of(groups), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+    _draw_spread(axis, groups)
     named = [(place, group) for place, group in enumerate(groups) if is_named or group.claims]
     axis.set_yticks([place for place, _ in named], [group.name for _, group in named])
     axis.tick_params(axis="y", length=0)
@@ -282,24 +282,24 @@ def noise_figure(rows: pd.DataFrame, workloads: Sequence[str] | None = None) -> 
     return figure
 
 
-def groups_of(rows: pd.DataFrame, baseline: str) -> list[Group]:
+def _groups_of(rows: pd.DataFrame, baseline: str) -> list[_Group]:
     """Give the groups with an A/A arm, the smallest ratio first."""
     timed = rows[rows["metric"] == "time"][["workload", "operation"]].drop_duplicates()
     found = [
-        Group(f"{operation} {workload}", control_of(arms(rows, workload, operation), baseline))
+        _Group(f"{operation} {workload}", control_of(arms(rows, workload, operation), baseline))
         for workload, operation in timed.itertuples(index=False)
     ]
     return sorted((group for group in found if group.ratio.n), key=lambda group: (group.ratio.value, group.name))
 
 
-def title_of(groups: Sequence[Group]) -> str:
+def _title_of(groups: Sequence[_Group]) -> str:
     """Count the false claims beside what was to be expected."""
     count = sum(group.claims for group in groups)
     text = f"{count} of {len(groups)} A/A intervals leave 1 out ({count / len(groups):.0%})".replace("%", " %")
     return f"{text}\nabout {100 - CONFIDENCE} % are to be expected"
 
 
-def draw_group(axis: "Axes", place: int, group: Group) -> None:
+def _draw_group(axis: "Axes", place: int, group: _Group) -> None:
     """Draw one ratio with its interval."""
     colour = ACCENT if group.claims else QUIET
     ratio = group.ratio
@@ -308,7 +308,7 @@ def draw_group(axis: "Axes", place: int, group: Group) -> None:
     axis.errorbar(ratio.value, place, xerr=reach, fmt=mark, ms=3.5, color=colour, capsize=1.5, elinewidth=1, zorder=3)
 
 
-def draw_spread(axis: "Axes", groups: Sequence[Group]) -> None:
+def _draw_spread(axis: "Axes", groups: Sequence[_Group]) -> None:
     """Draw the middle half of the ratios as a band."""
     values = pd.Series([group.ratio.value for group in groups])
     axis.axvspan(*values.quantile([0.25, 0.75]), fc=BAND, ec=BAND, lw=1, zorder=0, gid="control")
@@ -335,10 +335,10 @@ def repeats_table(repeats: pd.DataFrame) -> pd.DataFrame:
         intervals hold its median (not a number where it gives none), how often it puts the other codec ahead than its
         median does, and the seconds that one answer takes.
     """
-    return pd.DataFrame({str(tool): summed_up(answers) for tool, answers in repeats.groupby("tool", sort=False)}).T
+    return pd.DataFrame({str(tool): _summed_up(answers) for tool, answers in repeats.groupby("tool", sort=False)}).T
 
 
-def summed_up(answers: pd.DataFrame) -> dict[str, float]:
+def _summed_up(answers: pd.DataFrame) -> dict[str, float]:
     """Sum up one tool's answers."""
     ratio = answers["ratio"]
     middle = float(ratio.median())

@@ -69,13 +69,13 @@ def call_figure(
     shown = calls[calls["codec"].isin(list(kept)) | (calls["verdict"] == BASELINE)]
     names = list(workloads or shown.groupby("workload")["call_ns"].median().sort_values(kind="stable").index)
     ways = [name for name in TRANSPORTS if name in set(shown["transport"])]
-    orders = [order_of(shown[shown["workload"] == name]) for name in names]
+    orders = [_order_of(shown[shown["workload"] == name]) for name in names]
     figure, panels = sheet(len(names), len(ways), [ROW * len(order) + 0.75 for order in orders], sharex="row")
     for name, order, axes in zip(names, orders, panels, strict=True):
         here = shown[shown["workload"] == name]
         for way, axis in zip(ways, axes, strict=True):
             axis.set_title(f"{name}\n{TRANSPORTS[way]}" if way == ways[0] else TRANSPORTS[way])
-            draw_panel(axis, here[here["transport"] == way], order)
+            _draw_panel(axis, here[here["transport"] == way], order)
         axes[0].set_yticks(range(len(order)), order)
         axes[0].set_xlim(0, REACH * here["call_ns"].max())
     figure.supxlabel(
@@ -86,16 +86,16 @@ def call_figure(
     return figure
 
 
-def order_of(calls: pd.DataFrame) -> list[str]:
+def _order_of(calls: pd.DataFrame) -> list[str]:
     """List the codecs of a workload, the slowest first, that is lowest, by their median over transports."""
     found = calls.groupby("codec", sort=False)["call_ns"].median().sort_values(ascending=False, kind="stable")
     return [str(name) for name in found.index]
 
 
-def draw_panel(axis: "Axes", calls: pd.DataFrame, order: Sequence[str]) -> None:
+def _draw_panel(axis: "Axes", calls: pd.DataFrame, order: Sequence[str]) -> None:
     """Draw one transport of one workload."""
     for row in calls.to_dict("records"):
-        draw_call(axis, order.index(row["codec"]), row)
+        _draw_call(axis, order.index(row["codec"]), row)
         if row["verdict"] == BASELINE:
             low, high = (row["call_ns"] * end for end in band(row["aa_low"], row["aa_high"]))
             axis.axvspan(low, high, fc=BAND, ec=BAND, alpha=0.35, lw=1, zorder=0, gid="control")
@@ -106,7 +106,7 @@ def draw_panel(axis: "Axes", calls: pd.DataFrame, order: Sequence[str]) -> None:
     axis.xaxis.set_major_formatter(lambda value, _: tick(value, TIME))
 
 
-def draw_call(axis: "Axes", place: int, row: dict[Any, Any]) -> None:
+def _draw_call(axis: "Axes", place: int, row: dict[Any, Any]) -> None:
     """Draw one bar, its interval and its percentage."""
     look, alone, codec = look_of(row["codec"]), row["transport_ns"], max(row["codec_ns"], 0.0)
     axis.barh(place, alone, height=0.66, fc=ALONE, ec="none", zorder=1, gid=f"{row['codec']} alone")
@@ -145,22 +145,22 @@ def hit_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
     if "hit-rate" not in set(rows["metric"]):
         raise missing("hit rates", "the experiment cache", rows, "serlab wire cache")
     rates = hit_rates(wire_arms(rows, EXPERIMENT, workload)) * POINTS
-    names = distinct_lines(rates)
+    names = _distinct_lines(rates)
     gains = rates[list(names)].sub(rates.iloc[:, 0], axis=0)
     widest = int(gains.abs().max(axis=1).to_numpy().argmax())
     figure, panels = sheet(1, 1, [2.7], width=5.8)
     axis = panels[0][0]
     for name in gains.columns:
-        draw(axis, gains[name])
+        _draw(axis, gains[name])
     axis.set_ylabel("more hits, percentage points")
-    tell_rates(axis, rates.iloc[:, 0])
+    _tell_rates(axis, rates.iloc[:, 0])
     settle(figure)
     capacity, peak = rates.index[widest] * POINTS, gains.iloc[widest]
     label_points(axis, [(f"{name} {others}".rstrip(), capacity, peak[name]) for name, others in names.items()])
     return figure
 
 
-def distinct_lines(rates: pd.DataFrame) -> dict[str, str]:
+def _distinct_lines(rates: pd.DataFrame) -> dict[str, str]:
     """Choose one codec for each line, the baseline first, and say how many others lie under it."""
     found: dict[tuple[float, ...], list[str]] = {}
     for name in rates.columns:
@@ -168,7 +168,7 @@ def distinct_lines(rates: pd.DataFrame) -> dict[str, str]:
     return {first: f"(and {len(others)} more)" if others else "" for first, *others in found.values()}
 
 
-def draw(axis: Any, gains: "pd.Series[float]") -> None:
+def _draw(axis: Any, gains: "pd.Series[float]") -> None:
     """Draw a codec's line."""
     name = str(gains.name)
     look = look_of(name)
@@ -176,7 +176,7 @@ def draw(axis: Any, gains: "pd.Series[float]") -> None:
     axis.plot(capacities, gains, look.mark + "-", color=look.colour, mfc=look.fill, ms=4, lw=1.2, gid=name)
 
 
-def tell_rates(axis: Any, rates: "pd.Series[float]") -> None:
+def _tell_rates(axis: Any, rates: "pd.Series[float]") -> None:
     """Write each capacity, and below it what the baseline hits with it."""
     axis.set_xscale("log")
     ticks = [float(share) * POINTS for share in rates.index]
@@ -198,7 +198,7 @@ RATES = ("rate", "byte-rate")
 """Metrics whose ratio is a body's size."""
 
 
-class Lag(NamedTuple):
+class _Lag(NamedTuple):
     """How late a loop is while one codec works on it, nanoseconds."""
 
     median: float
@@ -206,7 +206,7 @@ class Lag(NamedTuple):
     most: float
 
 
-Lags = dict[str, Lag]
+Lags = dict[str, _Lag]
 """Arm → lag."""
 
 
@@ -237,18 +237,18 @@ def lag_figure(
     kept, baseline = chosen(rows, workloads, codecs), baseline_of(rows)
     sizes = {name: size_of(kept, name, baseline) for name in workloads or names_of(kept, "workload")}
     names = workloads or sorted(sizes, key=lambda name: (sizes[name], name))
-    lines = {(name, operation): ways_of(kept, name, operation) for name in names for operation in operations}
+    lines = {(name, operation): _ways_of(kept, name, operation) for name in names for operation in operations}
     lines = {place: ways for place, ways in lines.items() if ways}
     if not lines:
         raise missing("the lag figure", "the lag of an event loop", rows, "serlab throughput")
     columns = [way for way in WAYS if any(way in ways for ways in lines.values())]
-    heights = [ROW * len(lag_order_of(ways)) + 0.8 for ways in lines.values()]
+    heights = [ROW * len(_lag_order_of(ways)) + 0.8 for ways in lines.values()]
     figure, panels = sheet(len(lines), len(columns), heights, sharex="row", sharey="row")
     for ((name, operation), ways), axes in zip(lines.items(), panels, strict=True):
         for way, axis in zip(columns, axes, strict=True):
-            place = f"{operation} {name}\n{size_text(sizes[name])}" if way == columns[0] else ""
+            place = f"{operation} {name}\n{_size_text(sizes[name])}" if way == columns[0] else ""
             axis.set_title(place + WAYS[way])
-            lag_draw_panel(axis, ways.get(way, {}), lag_order_of(ways), baseline)
+            _lag_draw_panel(axis, ways.get(way, {}), _lag_order_of(ways), baseline)
     figure.supxlabel(
         "lag of the event loop (log scale): 99th percentile with 95 % interval; pale bar: median to maximum\n"
         f"band: 99th percentile of {baseline} once more (A/A); dashed: a loop without any coding"
@@ -257,17 +257,17 @@ def lag_figure(
     return figure
 
 
-def ways_of(rows: pd.DataFrame, workload: str, operation: str) -> dict[str, Lags]:
+def _ways_of(rows: pd.DataFrame, workload: str, operation: str) -> dict[str, Lags]:
     """Give the lags of each way to code that was measured."""
-    found = {way: lags_of(rows, workload, f"{operation}/{way}") for way in WAYS}
+    found = {way: _lags_of(rows, workload, f"{operation}/{way}") for way in WAYS}
     return {way: lags for way, lags in found.items() if lags}
 
 
-def lags_of(rows: pd.DataFrame, workload: str, operation: str) -> Lags:
+def _lags_of(rows: pd.DataFrame, workload: str, operation: str) -> Lags:
     """Give the lags of one group of rows."""
     median, p99, most = (arms(rows, workload, operation, f"lag-{name}") for name in ("p50", "p99", "max"))
     return {
-        arm: Lag(middle(median.get(arm, {})), spread_of(values), middle(most.get(arm, {})))
+        arm: _Lag(middle(median.get(arm, {})), spread_of(values), middle(most.get(arm, {})))
         for arm, values in p99.items()
     }
 
@@ -291,12 +291,12 @@ def size_of(rows: pd.DataFrame, workload: str, baseline: str) -> float:
     return float((volume / rate).median())
 
 
-def size_text(size: float) -> str:
+def _size_text(size: float) -> str:
     """Write a size where it is known."""
     return "" if np.isnan(size) else f"{tick(float(f'{size:.3g}'), SIZE)}, "
 
 
-def lag_order_of(ways: Mapping[str, Lags]) -> list[str]:
+def _lag_order_of(ways: Mapping[str, Lags]) -> list[str]:
     """List the codecs, the one with the most lag first, by the first way that each was measured in."""
     late: dict[str, float] = {}
     for lags in ways.values():
@@ -305,12 +305,12 @@ def lag_order_of(ways: Mapping[str, Lags]) -> list[str]:
     return sorted(filter(is_codec, late), key=lambda codec: -late[codec])
 
 
-def lag_draw_panel(axis: "Axes", lags: Lags, order: Sequence[str], baseline: str) -> None:
+def _lag_draw_panel(axis: "Axes", lags: Lags, order: Sequence[str], baseline: str) -> None:
     """Draw one way of one operation."""
     axis.set_xscale("log")
     for place, codec in enumerate(order):
         if codec in lags:
-            draw_codec(axis, place, codec, lags[codec])
+            _draw_codec(axis, place, codec, lags[codec])
     if baseline + CONTROL in lags:
         _, low, high = lags[baseline + CONTROL].p99
         axis.axvspan(low, high, fc=BAND, ec=BAND, alpha=0.5, lw=1, zorder=0, gid="control")
@@ -322,7 +322,7 @@ def lag_draw_panel(axis: "Axes", lags: Lags, order: Sequence[str], baseline: str
     time_axis(axis.xaxis)
 
 
-def draw_codec(axis: "Axes", place: int, codec: str, lag: Lag) -> None:
+def _draw_codec(axis: "Axes", place: int, codec: str, lag: _Lag) -> None:
     """Draw one codec's 99th percentile on its reach."""
     look, (value, low, high) = look_of(codec), lag.p99
     reach: dict[str, Any] = {"left": lag.median, "height": 0.62, "color": look.colour, "alpha": 0.3, "lw": 0}

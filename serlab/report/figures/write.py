@@ -20,6 +20,7 @@ from serlab.results import load_results
 if TYPE_CHECKING:
     from serlab.report.figures.canvas import Picture
 
+
 BY_WORKLOAD: dict[str, Callable[..., "Picture"]] = {
     "ratios": ratio_figure,
     "pareto": pareto_figure,
@@ -53,7 +54,7 @@ def write_figures(directory: str | Path) -> Iterator[Path]:
     folder = Path(directory)
     count = 0
     rows = load_results(folder)
-    for name, figure in figures_of(rows):
+    for name, figure in _figures_of(rows):
         for suffix in FORMATS:
             count += 1
             yield write_inside(folder, f"{FOLDER}/{name}.{suffix}", figure.data(suffix))
@@ -66,19 +67,19 @@ def write_figures(directory: str | Path) -> Iterator[Path]:
         )
 
 
-def figures_of(rows: pd.DataFrame) -> Iterator[tuple[str, "Picture"]]:
+def _figures_of(rows: pd.DataFrame) -> Iterator[tuple[str, "Picture"]]:
     """Give file name and figure of what the rows hold."""
     names: dict[str, str] = {}
     for workload in names_of(rows, "workload"):
         names[workload] = file_name(workload, set(names.values()))
     for name, draw in BY_WORKLOAD.items():
         for workload in names:
-            yield from drawn_if_there(f"{name}-{names[workload]}", draw, rows, [workload])
+            yield from _drawn_if_there(f"{name}-{names[workload]}", draw, rows, [workload])
     for name, draw in BY_RUN.items():
-        yield from drawn_if_there(name, draw, rows, None)
+        yield from _drawn_if_there(name, draw, rows, None)
 
 
-def drawn_if_there(
+def _drawn_if_there(
     name: str, draw: Callable[..., "Picture"], rows: pd.DataFrame, workloads: list[str] | None
 ) -> Iterator[tuple[str, "Picture"]]:
     """Draw a figure; a run that has no rows for it goes without, since parts and operations are the user's choice."""

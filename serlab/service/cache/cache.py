@@ -294,22 +294,22 @@ def seal(key: bytes, entry: Entry) -> bytes:
     Raises:
         EncodeError: it is beyond what a frame holds.
     """
-    return encode_frame(EXPIRY.pack(entry.expires_ms) + entry.data, binding(key))
+    return encode_frame(EXPIRY.pack(entry.expires_ms) + entry.data, _binding(key))
 
 
-def unseal(key: bytes, sealed: bytes) -> Entry:
+def _unseal(key: bytes, sealed: bytes) -> Entry:
     """Read an entry.
 
     Raises:
         DecodeError: it is damaged, or another key's.
     """
-    payload = decode_frame(sealed, binding(key))
+    payload = decode_frame(sealed, _binding(key))
     if len(payload) < EXPIRY.size:
         raise DecodeError(f"cache: expected an entry of {EXPIRY.size} bytes or more, got {len(payload)}; write it anew")
     return Entry(payload[EXPIRY.size :], EXPIRY.unpack_from(payload)[0])
 
 
-def binding(key: bytes) -> int:
+def _binding(key: bytes) -> int:
     """Make the sequence number of a key's frame."""
     return int.from_bytes(key[:8], "little")
 
@@ -360,28 +360,28 @@ def key_of(request: Any, ignored: Collection[str] = IGNORED, namespace: bytes = 
     """
     kind = kind_of(request).encode()
     head = b"serlab-cache-2 %d %d " % (len(namespace), len(kind))
-    return sha256(b"".join((head, namespace, kind, canonical(request, ignored)))).digest()
+    return sha256(b"".join((head, namespace, kind, _canonical(request, ignored)))).digest()
 
 
-def canonical(request: Any, ignored: Collection[str] = IGNORED) -> bytes:
+def _canonical(request: Any, ignored: Collection[str] = IGNORED) -> bytes:
     """Write a request in the one form that all its equals share.
 
     Raises:
         EncodeError: as `key_of`.
     """
-    kept = without(request, ignored)
+    kept = _without(request, ignored)
     try:
         if isinstance(kept, Message) and kept.extra is not NO_EXTRA:
             # One form, whichever of its values the types take.
             kept = to_document(kept)
         return b"m" + pack(kept)
     except (OverflowError, UnicodeEncodeError, RecursionError):
-        return b"j" + exotic(kept)
+        return b"j" + _exotic(kept)
     except (TypeError, ValueError, AttributeError) as error:
         raise EncodeError(f"cache: expected a request of JSON values, got one that is not: {error}") from error
 
 
-def exotic(request: Any) -> bytes:
+def _exotic(request: Any) -> bytes:
     """Write what MessagePack has no form for: integers beyond 64 bits, lone surrogates."""
     try:
         return json.dumps(to_document(request), sort_keys=True, separators=(",", ":")).encode()
@@ -389,18 +389,18 @@ def exotic(request: Any) -> bytes:
         raise EncodeError(f"cache: expected a request of JSON values, got one that is not: {error}") from error
 
 
-def without(request: Any, ignored: Collection[str]) -> Any:
+def _without(request: Any, ignored: Collection[str]) -> Any:
     """Leave out fields of the root, also where their values did not fit the type and stand in `extra`."""
     if isinstance(request, dict):
         return {name: value for name, value in request.items() if name not in ignored}
     if not isinstance(request, Message):
         return request
     named = {name: UNSET for name in ignored if getattr(request, name, UNSET) is not UNSET}
-    extra = {pointer: value for pointer, value in request.extra.items() if root_name(pointer) not in ignored}
+    extra = {pointer: value for pointer, value in request.extra.items() if _root_name(pointer) not in ignored}
     return msgspec.structs.replace(request, **named, extra=extra or NO_EXTRA)
 
 
-def root_name(pointer: str) -> str | None:
+def _root_name(pointer: str) -> str | None:
     """Name the field of the root that a pointer leads into; None for the root itself."""
     return tokens(pointer)[0] if pointer else None
 
@@ -469,7 +469,7 @@ class Compressed:
             DecodeError: the bytes are not one compressed message, or would be longer than is allowed.
         """
         try:
-            size, most = zstandard.frame_content_size(data), unpacked(len(data))
+            size, most = zstandard.frame_content_size(data), _unpacked(len(data))
             if size > most:
                 raise DecodeError(
                     f"{self.name}: limit max_bytes: expected at most {most:,} bytes, got {size:,} uncompressed"
@@ -509,7 +509,7 @@ class Cache:
     ) -> None:
         if not ttl_s >= 0:
             raise ServiceError(f"cache: expected a ttl_s of 0 (for ever) or more, got {ttl_s}")
-        check_verifies(plain_codec(codec).name)
+        check_verifies(_plain_codec(codec).name)
         self.backend, self.codec, self.ttl_s, self.clock = backend, codec, ttl_s, clock
         self.ignored = frozenset(ignored)
         self.namespace = "\0".join((namespace, codec.message, codec.name)).encode()
@@ -570,7 +570,7 @@ class Cache:
         if sealed is None:
             return None
         try:
-            entry = unseal(key, sealed)
+            entry = _unseal(key, sealed)
         except DecodeError:
             await self.corrupt(key)
             return None
@@ -605,11 +605,11 @@ class Cache:
         await self.backend.close()
 
 
-def unpacked(length: int) -> int:
+def _unpacked(length: int) -> int:
     """Give the bytes that compressed ones may become: no more than a message of their length may."""
     return min(DEFAULT_LIMITS.max_bytes, DEFAULT_LIMITS.allowance(length))
 
 
-def plain_codec(codec: Codec | Compressed) -> Codec:
+def _plain_codec(codec: Codec | Compressed) -> Codec:
     """Give the codec of what is kept, compressed or not."""
     return codec.codec if isinstance(codec, Compressed) else codec

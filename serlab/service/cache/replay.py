@@ -35,23 +35,23 @@ def collect(chunks: Iterable[ChatChunk]) -> ChatResponse:
     for chunk in map(to_document, chunks):
         chunk.pop("obfuscation", None)
         for choice in chunk.pop("choices", None) or ():
-            add(choices.setdefault(choice.get("index"), {}), choice)
-        add(whole, chunk)
+            _add(choices.setdefault(choice.get("index"), {}), choice)
+        _add(whole, chunk)
     for choice in choices.values():
         message = choice["message"] = choice.pop("delta", {})
         if calls := message.get("tool_calls"):
-            message["tool_calls"] = whole_calls(calls)
+            message["tool_calls"] = _whole_calls(calls)
     named = {"object": WHOLE} if whole.get("object") == CHUNK else {}
     answer: ChatResponse = from_document(ChatResponse, whole | named | {"choices": list(choices.values())})
     return answer
 
 
-def add(whole: Document, piece: Document) -> None:
+def _add(whole: Document, piece: Document) -> None:
     """Add what a chunk tells: objects are merged, lists and some texts go on, of other values the last one stands."""
     for name, value in piece.items():
         before = whole.get(name)
         if isinstance(before, dict) and isinstance(value, dict):
-            add(before, value)
+            _add(before, value)
         elif isinstance(before, list) and isinstance(value, list):
             before.extend(value)
         elif name in JOINED and isinstance(before, str) and isinstance(value, str):
@@ -60,11 +60,11 @@ def add(whole: Document, piece: Document) -> None:
             whole[name] = value
 
 
-def whole_calls(pieces: list[Document]) -> list[Document]:
+def _whole_calls(pieces: list[Document]) -> list[Document]:
     """Join the pieces of calls, which `index` tells apart."""
     calls: dict[Any, Document] = {}
     for place, piece in enumerate(pieces):
-        add(calls.setdefault(piece.pop("index", f"the {place}th"), {}), piece)
+        _add(calls.setdefault(piece.pop("index", f"the {place}th"), {}), piece)
     return list(calls.values())
 
 
@@ -84,14 +84,14 @@ def replay(answer: ChatResponse, *, wants_usage: bool = True, characters: int = 
     named = {"object": CHUNK} if rest.get("object") == WHOLE else {}
     shared = {name: rest.pop(name) for name in EVERYWHERE if name in rest} | named
     for choice in choices:
-        for piece in pieces_of(choice, characters):
+        for piece in _pieces_of(choice, characters):
             yield from_document(ChatChunk, shared | {"choices": [piece]})
     last = rest | ({"usage": usage} if wants_usage and usage is not None else {})
     if last:
         yield from_document(ChatChunk, shared | {"choices": []} | last)
 
 
-def pieces_of(choice: Document, characters: int) -> Iterator[Document]:
+def _pieces_of(choice: Document, characters: int) -> Iterator[Document]:
     """Cut one choice: who speaks and what is not text, then the text, then how it ended."""
     index = {"index": choice["index"]} if "index" in choice else {}
     delta = dict(choice.pop("message", None) or {})
@@ -99,7 +99,7 @@ def pieces_of(choice: Document, characters: int) -> Iterator[Document]:
         delta["tool_calls"] = [{"index": place, **call} for place, call in enumerate(calls)]
     text = delta.get("content")
     yield index | {"delta": delta | ({"content": ""} if isinstance(text, str) else {})}
-    if said := tokens_of(choice, text):
+    if said := _tokens_of(choice, text):
         choice.pop("logprobs")
         yield from (index | {"delta": {"content": token}, "logprobs": logprobs} for token, logprobs in said)
     elif isinstance(text, str):
@@ -108,7 +108,7 @@ def pieces_of(choice: Document, characters: int) -> Iterator[Document]:
     yield choice | {"delta": {}}
 
 
-def tokens_of(choice: Document, text: Any) -> list[tuple[str, Document]]:
+def _tokens_of(choice: Document, text: Any) -> list[tuple[str, Document]]:
     """List the tokens, each with its log probabilities, where these make up the text and nothing else is in them."""
     logprobs = choice.get("logprobs")
     items = logprobs.get("content") if isinstance(logprobs, dict) else None

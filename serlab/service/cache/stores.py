@@ -57,7 +57,7 @@ with lmdb.open(sys.argv[1], subdir=False, readonly=True, lock=False).begin() as 
 """
 
 
-def fill_up(file: Path) -> None:
+def _fill_up(file: Path) -> None:
     """Give a file that was cut short its length back, as a hole.
 
     A page that is mapped and lies beyond the end of the file kills the process by SIGBUS. A hole reads as zeros, in
@@ -110,7 +110,7 @@ class LmdbStore:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self.guard = stack.enter_context((self.folder / "owner").open("wb"))
                 fcntl.flock(self.guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                fill_up(self.folder / DATA)
+                _fill_up(self.folder / DATA)
                 self.environment = lmdb.open(str(self.folder), map_size=size, sync=False, metasync=False)
             except BlockingIOError as error:
                 raise ServiceError(f"cache: {self.folder} is in use; share a Redis, or use another folder") from error
@@ -187,9 +187,9 @@ def redis_server(capacity_bytes: int = 0, port: int = 0) -> Iterator[str]:
     """
     program, port = find_redis_server(), port or free_port()
     with Scratch() as folder:
-        process = start([program, *settings(str(folder), port, capacity_bytes)])
+        process = _start([program, *_settings(str(folder), port, capacity_bytes)])
         try:
-            wait_until_ready(process, port, folder / "log")
+            _wait_until_ready(process, port, folder / "log")
             yield f"redis://{HOST}:{port}/0"
         finally:
             process.terminate()
@@ -200,14 +200,14 @@ def redis_server(capacity_bytes: int = 0, port: int = 0) -> Iterator[str]:
                 process.wait()
 
 
-def settings(folder: str, port: int, capacity_bytes: int) -> list[str]:
+def _settings(folder: str, port: int, capacity_bytes: int) -> list[str]:
     """Write the options: loopback only, nothing on disk, a bound with eviction."""
     options = {"bind": HOST, "port": port, "dir": folder, "logfile": f"{folder}/log", "save": "", "appendonly": "no"}
     options |= {"maxmemory": capacity_bytes, "maxmemory-policy": "allkeys-lru", "daemonize": "no"}
     return [text for name, value in options.items() for text in (f"--{name}", str(value))]
 
 
-def start(command: list[str]) -> "subprocess.Popen[bytes]":
+def _start(command: list[str]) -> "subprocess.Popen[bytes]":
     """Start a process that ends when this one dies, where util-linux can arrange that."""
     setpriv = shutil.which("setpriv")
     dying = [setpriv, "--pdeathsig", "SIGTERM"] if setpriv else []
@@ -215,7 +215,7 @@ def start(command: list[str]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([*dying, *command], stdin=null, stdout=null, stderr=null)
 
 
-def wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     """Ask until the server answers.
 
     Raises:
@@ -223,14 +223,14 @@ def wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -
     """
     end = time.monotonic() + READY_S
     while time.monotonic() < end and process.poll() is None:
-        if answers(process.pid, port):
+        if _answers(process.pid, port):
             return
         time.sleep(0.01)
     told = log.read_text(errors="replace").strip().rpartition("\n")[2] if log.exists() else "it said nothing"
     raise ServiceError(f"redis-server on port {port} did not start: {told}")
 
 
-def answers(pid: int, port: int) -> bool:
+def _answers(pid: int, port: int) -> bool:
     """Tell whether this very process answers: another's server may have the port."""
     try:
         with socket.create_connection((HOST, port), 0.5) as connection:

@@ -59,7 +59,7 @@ def awaited(
     return Arm(name, lambda given: runner.run(each(given)), [items], messages or len(items))
 
 
-def effort_of(job: Mapping[str, Any], batches: int = BATCHES) -> dict[str, int]:
+def _effort_of(job: Mapping[str, Any], batches: int = BATCHES) -> dict[str, int]:
     """Give what an arm may cost here: longer batches, where there are calls."""
     effort = dict(job["effort"])
     return effort | {"batch_ns": batches * effort["batch_ns"]}
@@ -81,7 +81,7 @@ def timed(
         Arm's name → its figure.
     """
     mark = open_mark(job.get("mark"))
-    effort = effort_of(job, batches)
+    effort = _effort_of(job, batches)
     ready = [calibrate(effort, arm) for arm in arms]
     settle_gc(job["gc"])
     random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/{job['experiment']}")
@@ -109,11 +109,11 @@ def row(job: Mapping[str, Any], name: str, metric: str, unit: str, value: float)
         value: the figure.
     """
     arm, _, operation = name.rpartition(" ")
-    place = {"workload": job["workload"], "message": job["kind"], "codec": arm, "codec_version": version_of(arm)}
+    place = {"workload": job["workload"], "message": job["kind"], "codec": arm, "codec_version": _version_of(arm)}
     return {"row": {**place, "operation": operation, "metric": metric, "unit": unit, "value": float(value)}}
 
 
-def version_of(arm: str) -> str:
+def _version_of(arm: str) -> str:
     """Look up an arm's version; "" for one that is no codec."""
     codec = arm.removesuffix(CONTROL).removesuffix(ZSTD)
     return codec_info(codec).version if codec in codec_names() and not arm.startswith(FLOOR) else ""

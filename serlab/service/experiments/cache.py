@@ -47,7 +47,7 @@ COMPACT = codec_for("compact")
 """What is kept compressed beside the baseline: the codec with the fewest bytes."""
 
 
-class Kept(NamedTuple):
+class _Kept(NamedTuple):
     """A way to keep answers: a codec, compressed or not, and its bytes of them."""
 
     codec: Codec | Compressed
@@ -57,41 +57,41 @@ class Kept(NamedTuple):
 def run(job: dict[str, Any], emit: Emit) -> None:
     """Time the parts of a cache and a call, then replay requests; see `serlab.service.experiments.run`."""
     names = [job["baseline"], *(name for name in job["codecs"] if name != job["baseline"])]
-    messages = answers(job, BATCH)
-    kept = ways(job, names, messages)
-    request = asked(job["seed"])
+    messages = _answers(job, BATCH)
+    kept = _ways(job, names, messages)
+    request = _asked(job["seed"])
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         arms = [*costs.key_arms([request], [open_codec(job["baseline"], "ChatRequest").encode(request)])]
         arms += costs.decode_arms([one.codec for one in kept], [one.encoded for one in kept])
-        for backend in available(job, emit):
-            arms += backend_arms(stack, runner, backend, kept, messages)
-        transport = connected(stack, runner, answer_tokens(kept[0].encoded))
-        arms += call_arms(runner, transport, names, request)
+        for backend in _available(job, emit):
+            arms += _backend_arms(stack, runner, backend, kept, messages)
+        transport = _connected(stack, runner, _answer_tokens(kept[0].encoded))
+        arms += _call_arms(runner, transport, names, request)
         timed(job, emit, arms)
-    send_hit_rates(job, emit, names)
+    _send_hit_rates(job, emit, names)
 
 
-def answers(job: dict[str, Any], count: int) -> list[Any]:
+def _answers(job: dict[str, Any], count: int) -> list[Any]:
     """Give the answers that are kept: so many of a built-in workload, or all of what was recorded."""
     built_in = job["documents"] is None
     return distinct(job["workload"], count, job["seed"]) if built_in else load_messages(job)
 
 
-def ways(job: dict[str, Any], names: Sequence[str], messages: list[Any]) -> list[Kept]:
+def _ways(job: dict[str, Any], names: Sequence[str], messages: list[Any]) -> list[_Kept]:
     """Encode the answers by every codec, and by the baseline and the compact one compressed too."""
     bound = {name: bind(job, name, messages) for name in names}
-    plain = [Kept(one.codec, one.encoded) for one in bound.values()]
+    plain = [_Kept(one.codec, one.encoded) for one in bound.values()]
     compressed = [Compressed(bound[name].codec) for name in dict.fromkeys((names[0], COMPACT)) if name in bound]
-    return plain + [Kept(codec, [codec.encode(message) for message in messages]) for codec in compressed]
+    return plain + [_Kept(codec, [codec.encode(message) for message in messages]) for codec in compressed]
 
 
-def asked(seed: int) -> Any:
+def _asked(seed: int) -> Any:
     """Give the request that is digested and sent: for a whole answer, whose length the server decides."""
     return msgspec.structs.replace(workloads.build(REQUEST, seed)[0], max_tokens=UNSET, stream=UNSET)
 
 
-def available(job: dict[str, Any], emit: Emit) -> list[str]:
+def _available(job: dict[str, Any], emit: Emit) -> list[str]:
     """List the backends whose programs are there; what is missing is told once a run."""
     try:
         find_redis_server()
@@ -102,8 +102,8 @@ def available(job: dict[str, Any], emit: Emit) -> list[str]:
     return list(costs.BACKENDS)
 
 
-def backend_arms(
-    stack: ExitStack, runner: asyncio.Runner, name: str, kept: Sequence[Kept], messages: list[Any]
+def _backend_arms(
+    stack: ExitStack, runner: asyncio.Runner, name: str, kept: Sequence[_Kept], messages: list[Any]
 ) -> list[Arm]:
     """Fill a backend with the answers in every way, and make its arms."""
     backend = stack.enter_context(costs.opened(runner, name, [one.encoded for one in kept]))
@@ -112,32 +112,32 @@ def backend_arms(
     return [*arms, *(arm for one in filled[1:] for arm in costs.arms_of(runner, one))]
 
 
-def answer_tokens(encoded: Sequence[bytes]) -> int:
+def _answer_tokens(encoded: Sequence[bytes]) -> int:
     """Say how many tokens make an answer of about the cached ones' length."""
     return max(1, sum(map(len, encoded)) // len(encoded) // CHARACTERS_PER_TOKEN)
 
 
-def connected(stack: ExitStack, runner: asyncio.Runner, tokens: int) -> Transport:
+def _connected(stack: ExitStack, runner: asyncio.Runner, tokens: int) -> Transport:
     """Start a server and connect to it."""
     addresses = stack.enter_context(spawned(Settings(tokens=tokens)))
-    transport = runner.run(opened(addresses))
+    transport = runner.run(_opened(addresses))
     stack.callback(lambda: runner.run(transport.close()))
     return transport
 
 
-async def opened(addresses: Addresses) -> Transport:
+async def _opened(addresses: Addresses) -> Transport:
     """Open a transport in the event loop."""
     return open_transport("http", addresses)
 
 
-def call_arms(runner: asyncio.Runner, transport: Transport, names: Sequence[str], request: Any) -> list[Arm]:
+def _call_arms(runner: asyncio.Runner, transport: Transport, names: Sequence[str], request: Any) -> list[Arm]:
     """Call with every codec, the first twice (A/A); the floor leaves the first one's work to the server alone.
 
     Raises:
         ServiceError: codecs got different answers.
     """
     clients = [Client(transport, "ChatRequest", name) for name in names]
-    found = [to_document(runner.run(settled(client, request))) for client in clients]
+    found = [to_document(runner.run(_settled(client, request))) for client in clients]
     if not all(same(found[0], other) for other in found):
         raise ServiceError(f"{CALL}: expected the same answer through every codec, got different ones")
     both = zip(names, clients, strict=True)
@@ -146,17 +146,17 @@ def call_arms(runner: asyncio.Runner, transport: Transport, names: Sequence[str]
     return [*arms, again(arms[0]), awaited(runner, f"{FLOOR}bytes {CALL}", transport.call, [payload])]
 
 
-async def settled(client: Client, request: Any) -> Any:
+async def _settled(client: Client, request: Any) -> Any:
     """Call until codecs that learn have learned, here and in the server; give the last answer."""
     for _ in range(client.request.learns):
         await client.call(request)
     return (await client.call(request)).message
 
 
-def send_hit_rates(job: dict[str, Any], emit: Emit, names: Sequence[str]) -> None:
+def _send_hit_rates(job: dict[str, Any], emit: Emit, names: Sequence[str]) -> None:
     """Send the hit rates; each process draws its own requests, and the baseline meets its own twice."""
-    messages = answers(job, BODIES)
-    encoded = {one.codec.name: one.encoded for one in ways(job, names, messages)}
+    messages = _answers(job, BODIES)
+    encoded = {one.codec.name: one.encoded for one in _ways(job, names, messages)}
     encoded[names[0] + CONTROL] = encoded[names[0]]
     popularity = Popularity(seed=f"{job['seed']}/{job['process']}")
     for name, share, rate in curves(encoded, popularity):

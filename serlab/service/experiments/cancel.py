@@ -79,32 +79,32 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     Raises:
         ServiceError: the server did not come to rest, or a call was not cancelled.
     """
-    requests = [asking(message) for message in load_messages(job)]
+    requests = [_asking(message) for message in load_messages(job)]
     with spawned(SLOW) as addresses:
-        asyncio.run(over_each(job, addresses, requests, emit))
+        asyncio.run(_over_each(job, addresses, requests, emit))
 
 
-def asking(message: Any) -> GenerateRequest:
+def _asking(message: Any) -> GenerateRequest:
     """Make a request of a message: its text as the prompt, and an answer that lasts."""
     prompt = text_of(message).decode(errors="replace")
     request: GenerateRequest = from_document("GenerateRequest", {"model": "m", "prompt": prompt, "max_tokens": TOKENS})
     return request
 
 
-async def over_each(job: dict[str, Any], addresses: Addresses, requests: list[GenerateRequest], emit: Emit) -> None:
+async def _over_each(job: dict[str, Any], addresses: Addresses, requests: list[GenerateRequest], emit: Emit) -> None:
     """Go through the transports in random order, so that what a server keeps is no one transport's."""
     random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/cancel")
     async with watched(addresses) as stats:
         place = Place(job, addresses, stats, requests, random, emit)
         for name in random.sample(TRANSPORTS, len(TRANSPORTS)):
-            await leaves(place, name)
+            await _leaves(place, name)
         # Only now, since a collector that is off would leave what it collects otherwise.
         settle_gc(job["gc"])
         for name in random.sample(TRANSPORTS, len(TRANSPORTS)):
-            await stops(place, name)
+            await _stops(place, name)
 
 
-async def leaves(place: Place, name: str) -> None:
+async def _leaves(place: Place, name: str) -> None:
     """Tell what a batch of cancelled calls leaves, twice, while the transport stays open."""
     transport = open_transport(name, place.addresses)
     caller = Client(transport, "GenerateRequest", GRPC)
@@ -114,7 +114,7 @@ async def leaves(place: Place, name: str) -> None:
     finally:
         await transport.close()
     for again, old, new in zip(("", CONTROL), held[:2], held[1:], strict=True):
-        send_left(place, name, again, old, new)
+        _send_left(place, name, again, old, new)
 
 
 async def after_some(place: Place, caller: Client, idle: tuple[int, int]) -> Sides:
@@ -124,7 +124,7 @@ async def after_some(place: Place, caller: Client, idle: tuple[int, int]) -> Sid
         ServiceError: some were answered, or never came to the server, so that nothing was cancelled there.
     """
     before = await place.stats()
-    heard = await cancel_some(caller, place.requests, place.random, calls_of(place.job), place.stats)
+    heard = await cancel_some(caller, place.requests, place.random, _calls_of(place.job), place.stats)
     held, after = await settled(place.stats, place.addresses.pid, idle), await place.stats()
     # A refusal is no answer: of a call that is told about by name, before it has come.
     counts = {name: after[name] - before[name] for name in ("cancelled", "completed", "failed")}
@@ -134,7 +134,7 @@ async def after_some(place: Place, caller: Client, idle: tuple[int, int]) -> Sid
     return held
 
 
-def send_left(place: Place, name: str, again: str, old: Sides, new: Sides) -> None:
+def _send_left(place: Place, name: str, again: str, old: Sides, new: Sides) -> None:
     """Send what each side holds more than before."""
     for side in Sides._fields:
         arm, held, holds = f"{side}{again} {named('cancel', name)}", getattr(old, side), getattr(new, side)
@@ -143,12 +143,12 @@ def send_left(place: Place, name: str, again: str, old: Sides, new: Sides) -> No
             place.emit(row(place.job, arm, metric, METRICS[metric], left))
 
 
-def calls_of(job: Mapping[str, Any]) -> int:
+def _calls_of(job: Mapping[str, Any]) -> int:
     """Choose how many calls make a batch."""
     return max(AT_ONCE, min(MOST_CALLS, int(job["effort"]["arm_ns"]) // CALL_NS))
 
 
-async def stops(place: Place, name: str) -> None:
+async def _stops(place: Place, name: str) -> None:
     """Tell what the server still does for calls that were left."""
     arms = open_arms(name, place.addresses, place.requests)
     await leave_by_turns(place.job["effort"], arms, place.stats, place.random)

@@ -61,23 +61,23 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     request = request_of(job)
     distances = NEAR_MS + (FAR_MS if job["effort"]["arm_ns"] >= ARM_NS else ())
     with spawned(Settings(seed=job["seed"], tokens=1)) as addresses, ExitStack() as stack:
-        contexts = {name: context_of(addresses, name) for name in ROUND_TRIPS}
+        contexts = {name: _context_of(addresses, name) for name in ROUND_TRIPS}
         places = [(name, distance) for name in contexts for distance in distances]
-        routes = [Route(target(addresses, name), distance / 1000) for name, distance in places]
+        routes = [Route(_target(addresses, name), distance / 1000) for name, distance in places]
         relays = stack.enter_context(spawned_relays(routes))
         arms: list[Arm] = []
         for (name, distance), relay in zip(places, relays.addresses, strict=True):
             near = Dialler(relay, request, contexts[name])
-            direct = Dialler(target(addresses, name), request, contexts[name])
+            direct = Dialler(_target(addresses, name), request, contexts[name])
             stack.callback(near.hang_up)
             kept = near.dial()
             stack.callback(kept.close)
-            arms += arms_of(operation_of(name, distance), near, direct, kept)
+            arms += arms_of(_operation_of(name, distance), near, direct, kept)
         effort = job["effort"] | {"arm_ns": max(ARM_NS, job["effort"]["arm_ns"])}
         figures = timed(job | {"effort": effort}, emit, arms)
     for name, distance in places:
         if distance:
-            counted(job, emit, figures, name, distance)
+            _counted(job, emit, figures, name, distance)
 
 
 def request_of(job: Mapping[str, Any]) -> Request:
@@ -87,7 +87,7 @@ def request_of(job: Mapping[str, Any]) -> Request:
     return Request("/v1/chat/completions", data, {"content-type": "application/json"})
 
 
-def context_of(addresses: Addresses, protocol: str) -> ssl.SSLContext | None:
+def _context_of(addresses: Addresses, protocol: str) -> ssl.SSLContext | None:
     """Make what a protocol speaks TLS with; None for TCP alone."""
     if protocol not in VERSIONS:
         return None
@@ -96,12 +96,12 @@ def context_of(addresses: Addresses, protocol: str) -> ssl.SSLContext | None:
     return context
 
 
-def target(addresses: Addresses, protocol: str) -> str:
+def _target(addresses: Addresses, protocol: str) -> str:
     """Give the server's address for a protocol."""
     return addresses.https if protocol in VERSIONS else addresses.http
 
 
-def operation_of(protocol: str, distance_ms: int) -> str:
+def _operation_of(protocol: str, distance_ms: int) -> str:
     """Name the group of a protocol and a distance."""
     return named("connection", protocol, f"rtt={distance_ms}ms")
 
@@ -121,20 +121,20 @@ def arms_of(operation: str, near: Dialler, direct: Dialler, kept: HTTPConnection
         yield Arm(f"new {operation}", near.call, [None], 1, fresh=near.hang_up)
         return
     # Both get a session, so that client and server have just been at work for the one as for the other.
-    prepare = partial(fresh_session, near, direct)
+    prepare = partial(_fresh_session, near, direct)
     yield Arm(f"new {operation}", lambda _: near.call(), [None], 1, fresh=prepare)
     yield Arm(f"resumed {operation}", near.call, [None], 1, fresh=prepare)
 
 
-def fresh_session(near: Dialler, direct: Dialler, _: None) -> ssl.SSLSession:
+def _fresh_session(near: Dialler, direct: Dialler, _: None) -> ssl.SSLSession:
     """Close what the last batch has left, and get a session from the server without its distance."""
     near.hang_up()
     return direct.session()
 
 
-def counted(job: Mapping[str, Any], emit: Emit, figures: Mapping[str, float], protocol: str, distance_ms: int) -> None:
+def _counted(job: Mapping[str, Any], emit: Emit, figures: Mapping[str, float], protocol: str, distance_ms: int) -> None:
     """Send the round trips of a group's arms, measured, and what the standards say beside them."""
-    here, at_hand = operation_of(protocol, distance_ms), operation_of(protocol, 0)
+    here, at_hand = _operation_of(protocol, distance_ms), _operation_of(protocol, 0)
     round_trip_ns = distance_ms * 1e6
     for arm, trips in ROUND_TRIPS[protocol].items():
         floor = figures[f"{arm} {at_hand}"]

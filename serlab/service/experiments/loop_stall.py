@@ -84,26 +84,26 @@ class StallArm:
 def run(job: dict[str, Any], emit: Emit) -> None:
     """Measure the lag of a client's loop; see `serlab.service.experiments`."""
     with spawned() as addresses, asyncio.Runner(loop_factory=fine_loop) as runner:
-        for arm in runner.run(measured(job, addresses, load_messages(job))):
+        for arm in runner.run(_measured(job, addresses, load_messages(job))):
             for way in arm.ways:
                 for metric, value in arm.figures().items():
                     name = f"{arm.name} {named('loop-stall', way)}"
                     emit(row(job, name, metric, METRICS[metric], value))
 
 
-async def measured(job: Mapping[str, Any], addresses: Addresses, messages: list[Any]) -> list[StallArm]:
+async def _measured(job: Mapping[str, Any], addresses: Addresses, messages: list[Any]) -> list[StallArm]:
     """Measure all arms over one transport."""
     transport = open_transport("http", addresses)
     try:
-        arms = await arms_of(job, transport, messages)
+        arms = await _arms_of(job, transport, messages)
         settle_gc(job["gc"])
-        await by_turns(job, arms, len(messages))
+        await _by_turns(job, arms, len(messages))
     finally:
         await transport.close()
     return arms
 
 
-async def by_turns(job: Mapping[str, Any], arms: list[StallArm], messages: int) -> None:
+async def _by_turns(job: Mapping[str, Any], arms: list[StallArm], messages: int) -> None:
     """Measure window by window, in random order, with the same bodies for every arm: those of a mix differ in size."""
     random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/loop-stall")
     mark: Mark = open_mark(job.get("mark"))
@@ -115,19 +115,19 @@ async def by_turns(job: Mapping[str, Any], arms: list[StallArm], messages: int) 
     mark("")
 
 
-async def arms_of(job: Mapping[str, Any], transport: Transport, messages: list[Any]) -> list[StallArm]:
+async def _arms_of(job: Mapping[str, Any], transport: Transport, messages: list[Any]) -> list[StallArm]:
     """Give every codec in every way, the baseline twice, and the floors, checked and warmed up."""
     echoes = {name: Echo(transport, job["kind"], name) for name in job["codecs"]}
     for echo in echoes.values():
         await check(echo, messages)
     base = echoes[job["baseline"]]
     named_echoes = [*echoes.items(), (job["baseline"] + CONTROL, base)]
-    coded = [StallArm(name, (way,), work_of(echo, way), messages) for name, echo in named_echoes for way in WAYS]
+    coded = [StallArm(name, (way,), _work_of(echo, way), messages) for name, echo in named_echoes for way in WAYS]
     data = [base.codec.encode(message) for message in messages]
     return [*coded, StallArm(FLOOR + "bytes", WAYS, base.plain, data), StallArm(FLOOR + "idle", WAYS, idle, messages)]
 
 
-def work_of(echo: Echo, way: str) -> Work:
+def _work_of(echo: Echo, way: str) -> Work:
     """Choose where the codec works."""
     return echo.call_in_thread if way == "thread" else echo.call
 
@@ -142,5 +142,5 @@ async def check(echo: Echo, messages: list[Any]) -> None:
     for message in messages:
         for way in WAYS:
             for _ in range(1 + echo.codec.learns):
-                back = await work_of(echo, way)(message)
+                back = await _work_of(echo, way)(message)
             assert back == message, f"{echo.codec.name}: another message came back"

@@ -31,15 +31,15 @@ GROWING = "message-decode"
 def run(job: dict[str, Any], emit: Emit) -> None:
     """Time pairs and pools, then measure growth; see `serlab.service.experiments.run`."""
     with ExitStack() as stack:
-        arms = list(pair_arms(job, emit))
+        arms = list(_pair_arms(job, emit))
         grows = any(arm.name.endswith(f"/{GROWING}") for arm in arms)
-        arms += shared_arms(stack) if shares(job) else []
+        arms += _shared_arms(stack) if _shares(job) else []
         timed(job, emit, arms, batches=1)
     if grows:
-        send_growth(job, emit)
+        _send_growth(job, emit)
 
 
-def pair_arms(job: dict[str, Any], emit: Emit) -> Iterator[Arm]:
+def _pair_arms(job: dict[str, Any], emit: Emit) -> Iterator[Arm]:
     """Make the arms of all pairs; one whose codec cannot carry the messages is left out and told, once a run."""
     messages = load_messages(job)
     for pair, (codec, _) in costs.PAIRS.items():
@@ -50,12 +50,12 @@ def pair_arms(job: dict[str, Any], emit: Emit) -> Iterator[Arm]:
             emit(finding(job, codec, lost.outcome, f"{named('pooling', pair)}: {lost.reason}"))
 
 
-def shares(job: dict[str, Any]) -> bool:
+def _shares(job: dict[str, Any]) -> bool:
     """Tell whether this is the workload with which sharing is measured."""
     return bool(job["workload"] == EXPERIMENTS["pooling"].workloads[0])
 
 
-def shared_arms(stack: ExitStack) -> list[Arm]:
+def _shared_arms(stack: ExitStack) -> list[Arm]:
     """Make the arms that share among threads and among tasks."""
     executor = stack.enter_context(ThreadPoolExecutor(max(THREADS)))
     runner = stack.enter_context(asyncio.Runner())
@@ -63,7 +63,7 @@ def shared_arms(stack: ExitStack) -> list[Arm]:
     return arms + [arm for count in TASKS for arm in costs.task_arms(runner, count)]
 
 
-def send_growth(job: dict[str, Any], emit: Emit) -> None:
+def _send_growth(job: dict[str, Any], emit: Emit) -> None:
     """Send what a use leaves behind; the A/A is measured in a second process."""
     operation = named("pooling", GROWING)
     figures = {f"{name} {operation}": value for name, value in growth.measured(job).items()}

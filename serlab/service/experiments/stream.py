@@ -84,16 +84,16 @@ def ways_of(codecs: Sequence[str], baseline: str) -> list[Way]:
     names = list(dict.fromkeys((baseline, *codecs)))
     texts, binaries = list(filter(is_text, names)), [name for name in names if not is_text(name)]
     found = list(map(usual, names))
-    for codec in leads(texts, codec_for("baseline")):
+    for codec in _leads(texts, codec_for("baseline")):
         found += [Way("http", "ndjson", FULL, codec), Way("http2", "sse", FULL, codec)]
         found += [Way("http", "sse", shape, codec) for shape in SHAPES]
-    for codec in leads(binaries, GRPC):
+    for codec in _leads(binaries, GRPC):
         found += [Way("grpc", "messages", FULL, codec)] if codec == GRPC else []
         found += [Way("http2", "frames", FULL, codec), *(Way("http", "frames", shape, codec) for shape in SHAPES)]
     return found
 
 
-def leads(names: Sequence[str], wanted: str) -> list[str]:
+def _leads(names: Sequence[str], wanted: str) -> list[str]:
     """Choose the codec that stands for its sort; none where there is none."""
     return [wanted] if wanted in names else list(names[:1])
 
@@ -135,14 +135,14 @@ class Reader:
         began, first = perf_counter_ns(), 0
         async with aclosing(self.client.stream(request)) as chunks:
             async for chunk in chunks:
-                if not first and text_of(chunk.message):
+                if not first and _text_of(chunk.message):
                     first = perf_counter_ns() - began
         self.firsts.append(first)
 
     async def texts(self, request: Any) -> list[str]:
         """Read the pieces of an answer's text."""
         async with aclosing(self.client.stream(request)) as chunks:
-            return [text for text in [text_of(chunk.message) async for chunk in chunks] if text]
+            return [text for text in [_text_of(chunk.message) async for chunk in chunks] if text]
 
     async def drop(self, payload: Payload) -> int:
         """Read the bytes of a stream and drop them; tell how many there were."""
@@ -153,7 +153,7 @@ class Reader:
         return size
 
 
-def text_of(chunk: Any) -> str:
+def _text_of(chunk: Any) -> str:
     """Give the text that a piece adds; the first and the last add none."""
     return "".join(choice.delta.content or "" for choice in chunk.choices or ())
 
@@ -186,7 +186,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         runner.run(agree(list(readers.values()), requests))
         watch = Watch()
         arms = [awaited(runner, name, reader.read, requests) for name, reader in readers.items()]
-        arms += [floor(runner, readers[way.name()], requests) for way in floors_of(ways)]
+        arms += [_floor(runner, readers[way.name()], requests) for way in floors_of(ways)]
         tokens = TOKENS * len(requests)
         figures = timed(patient(job), emit, [watch.over(arm._replace(messages=tokens)) for arm in arms])
         for name, value in figures.items():
@@ -199,7 +199,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
             emit(row(job, name, "first-token", "ns", median(firsts)))
 
 
-def floor(runner: asyncio.Runner, reader: Reader, requests: Sequence[Any]) -> Arm:
+def _floor(runner: asyncio.Runner, reader: Reader, requests: Sequence[Any]) -> Arm:
     """Make the arm that reads the same bytes as a reader and does nothing with them."""
     payloads = [reader.payload(request) for request in requests]
     return awaited(runner, f"{FLOOR}bytes {reader.way.operation()}", reader.drop, payloads)

@@ -41,14 +41,14 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     watch = Watch()
     with spawned() as addresses, asyncio.Runner() as runner, opened(runner, addresses, TRANSPORTS) as ways:
         codecs = [(way, codec) for way in ways.items() for codec in job["codecs"]]
-        arms = [arm for way, codec in codecs for arm in arms_of(job, runner, way, codec, messages)]
+        arms = [arm for way, codec in codecs for arm in _arms_of(job, runner, way, codec, messages)]
         twice = [again(arm) for arm in arms if arm.name.startswith(f"{job['baseline']} ")]
-        emit_sizes(job, emit, messages)
+        _emit_sizes(job, emit, messages)
         timed(job, emit, [watch.over(arm) for arm in (*arms, *twice)])
     watch.tell(job, emit)
 
 
-def emit_sizes(job: dict[str, Any], emit: Emit, messages: list[Any]) -> None:
+def _emit_sizes(job: dict[str, Any], emit: Emit, messages: list[Any]) -> None:
     """Send the mean size of a body, each way; gRPC and HTTP carry the same."""
     for codec in (*job["codecs"], job["baseline"] + CONTROL):
         code = open_codec(codec.removesuffix(CONTROL), job["kind"])
@@ -56,22 +56,22 @@ def emit_sizes(job: dict[str, Any], emit: Emit, messages: list[Any]) -> None:
         emit(row(job, f"{codec} {named('transport')}", "body-bytes", METRICS["body-bytes"], size))
 
 
-def arms_of(job: dict[str, Any], runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
+def _arms_of(job: dict[str, Any], runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
     """Give a codec's arms on one transport, and those of its bytes, checked and warmed up."""
     name, transport = way
     echo = Echo(transport, job["kind"], codec)
     teach(echo.codec, messages)
-    runner.run(checked(echo, messages))
+    runner.run(_checked(echo, messages))
     coded = [echo.codec.encode(message) for message in messages]
     once, several = (named("transport", name, f"inflight={count}") for count in (1, AT_ONCE))
     yield awaited(runner, f"{codec} {once}", echo.call, messages)
     yield awaited(runner, f"{FLOOR}bytes of {codec} {once}", echo.plain, coded)
     if name in AT_ONCE_BY and sum(map(len, coded)) <= SMALL_BYTES * len(coded):
-        yield at_once(runner, f"{codec} {several}", echo.call, messages)
-        yield at_once(runner, f"{FLOOR}bytes of {codec} {several}", echo.plain, coded)
+        yield _at_once(runner, f"{codec} {several}", echo.call, messages)
+        yield _at_once(runner, f"{FLOOR}bytes of {codec} {several}", echo.plain, coded)
 
 
-async def checked(echo: Echo, messages: list[Any]) -> None:
+async def _checked(echo: Echo, messages: list[Any]) -> None:
     """Send every message until both sides know it, and compare what comes back."""
     for message in messages:
         for _ in range(1 + echo.codec.learns):
@@ -80,7 +80,7 @@ async def checked(echo: Echo, messages: list[Any]) -> None:
         assert not lost, f"{echo.codec.name}: another message came back: {lost}"
 
 
-def at_once(runner: asyncio.Runner, name: str, work: Any, items: list[Any]) -> Arm:
+def _at_once(runner: asyncio.Runner, name: str, work: Any, items: list[Any]) -> Arm:
     """Make an arm of several calls side by side, each message as often as it takes."""
     calls = [items[i % len(items)] for i in range(max(AT_ONCE, len(items)))]
 

@@ -39,13 +39,13 @@ def shapes_of(message: Any) -> Iterator[tuple[int, int]]:
     Args:
         message: an EmbeddingResponse, of any API's shape.
     """
-    for group in groups_of(message):
-        sizes = [size for size in map(length_of, group) if size]
+    for group in _groups_of(message):
+        sizes = [size for size in map(_length_of, group) if size]
         if sizes:
             yield len(sizes), sizes[0]
 
 
-def groups_of(message: Any) -> Iterator[list[Any]]:
+def _groups_of(message: Any) -> Iterator[list[Any]]:
     """List the groups of vectors that a message may have."""
     yield message.data or []
     found = message.embeddings
@@ -56,10 +56,10 @@ def groups_of(message: Any) -> Iterator[list[Any]]:
     yield [message.embedding]
 
 
-def length_of(vector: Any) -> int:
+def _length_of(vector: Any) -> int:
     """Count the numbers of a vector: an array, a list, base64 of float32, or an `Embedding` with one; 0 for none."""
     if isinstance(vector, Embedding):
-        return length_of(vector.embedding) or length_of(vector.values)
+        return _length_of(vector.embedding) or _length_of(vector.values)
     if isinstance(vector, str):
         return int(len(vector.rstrip("=")) / DIGITS)
     return len(vector) if isinstance(vector, (list, np.ndarray)) else 0
@@ -140,10 +140,10 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     with spawned(Settings()) as addresses, asyncio.Runner() as runner, opened(runner, addresses, ["http"]) as opens:
         callers = [Caller(opens["http"], *pair) for pair in pairs]
         runner.run(agree(callers, shapes))
-        arms = [timing(runner, caller.name, caller, shapes) for caller in callers]
-        arms.append(timing(runner, control(callers[0].name), callers[0], shapes))
+        arms = [_timing(runner, caller.name, caller, shapes) for caller in callers]
+        arms.append(_timing(runner, control(callers[0].name), callers[0], shapes))
         firsts = {caller.form: caller for caller in reversed(callers)}
-        arms += [floor(runner, caller, shapes) for caller in firsts.values()]
+        arms += [_floor(runner, caller, shapes) for caller in firsts.values()]
         watch = Watch()
         timed(patient(job), emit, [watch.over(arm) for arm in arms])
         watch.tell(job, emit)
@@ -157,12 +157,12 @@ def fitting(message: Any) -> tuple[int, int] | None:
     return next((s for s in shapes_of(message) if 0 < s[0] <= MOST_INPUTS and 0 < s[1] <= MOST_DIMENSIONS), None)
 
 
-def timing(runner: asyncio.Runner, name: str, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
+def _timing(runner: asyncio.Runner, name: str, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
     """Make the arm of a caller."""
     return awaited(runner, name, caller.call, [caller.request(shape) for shape in shapes])
 
 
-def floor(runner: asyncio.Runner, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
+def _floor(runner: asyncio.Runner, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
     """Make the arm of the same calls whose answers are not decoded."""
     name = f"{FLOOR}not decoded {named('vectors', caller.form)}"
     return awaited(runner, name, caller.size, [caller.payload(shape) for shape in shapes])

@@ -61,7 +61,7 @@ RENEWED = 64
 """Uses of a protobuf message before it is renewed: it grows by its own size and more with each."""
 
 
-def buffer_variants(protocol: ModuleType, kind: str) -> Variants:
+def _buffer_variants(protocol: ModuleType, kind: str) -> Variants:
     """`encode` to new bytes against `encode_into` a buffer, in one of msgspec's protocols."""
     encoder = protocol.Encoder(enc_hook=untyped.plain)
     write, own, pool = encoder.encode_into, bytearray(), buffers()
@@ -84,7 +84,7 @@ def buffer_variants(protocol: ModuleType, kind: str) -> Variants:
     return open_codec(codec_on(protocol), kind).populate, calls
 
 
-def orjson_variants(kind: str) -> Variants:
+def _orjson_variants(kind: str) -> Variants:
     """A new buffer of orjson's bytes against a kept one: reuse saves the buffer and not the bytes."""
     arrays = kind == "EmbeddingResponse"
     dumps = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY) if arrays else orjson.dumps
@@ -103,7 +103,7 @@ def orjson_variants(kind: str) -> Variants:
     return open_codec(codec_on(orjson), kind).populate, {"fresh": fresh, "kept": kept, "pooled": pooled, "bytes": dumps}
 
 
-def packer_variants(kind: str) -> Variants:
+def _packer_variants(kind: str) -> Variants:
     """`packb`, which makes a Packer for each message, against a kept one."""
     pool, own = packers(), msgpack.Packer(autoreset=True).pack
 
@@ -114,7 +114,7 @@ def packer_variants(kind: str) -> Variants:
     return open_codec(codec_on(msgpack), kind).populate, {"fresh": msgpack.packb, "kept": own, "pooled": pooled}
 
 
-def builder_variants(kind: str) -> Variants:
+def _builder_variants(kind: str) -> Variants:
     """A new Builder for each message against one that is cleared."""
     write, pool, own = flatbuffers_official.writer(message_type(kind)), builders(), flatbuffers.Builder(FIRST_BYTES)
 
@@ -136,7 +136,7 @@ def builder_variants(kind: str) -> Variants:
     return lambda message: message, {"fresh": fresh, "kept": kept, "pooled": pooled}
 
 
-class Renewed:
+class _Renewed:
     """A protobuf message that is used again, and replaced every so many uses."""
 
     def __init__(self, cls: Any, uses: int = RENEWED) -> None:
@@ -151,10 +151,10 @@ class Renewed:
         return self.message
 
 
-def message_encode_variants(kind: str) -> Variants:
+def _message_encode_variants(kind: str) -> Variants:
     """A new message against one that is cleared and filled again, both serialized."""
     cls, shape = getattr(llm_pb2, kind), shaper(message_type(kind))
-    renewed = Renewed(cls)
+    renewed = _Renewed(cls)
 
     def kept(fields: dict[str, Any]) -> Any:
         message = renewed()
@@ -168,10 +168,10 @@ def message_encode_variants(kind: str) -> Variants:
     return prepare, {"fresh": lambda fields: cls(**fields).SerializeToString(), "kept": kept}
 
 
-def message_decode_variants(kind: str) -> Variants:
+def _message_decode_variants(kind: str) -> Variants:
     """A new message against one that is parsed into again; `ParseFromString` clears it first."""
     cls = getattr(llm_pb2, kind)
-    renewed = Renewed(cls)
+    renewed = _Renewed(cls)
 
     def kept(data: bytes) -> Any:
         message = renewed()
@@ -182,13 +182,13 @@ def message_decode_variants(kind: str) -> Variants:
 
 
 PAIRS: dict[str, tuple[str, Callable[[str], Variants]]] = {
-    "buffer": (codec_on(msgspec.json), lambda kind: buffer_variants(msgspec.json, kind)),
-    "buffer-msgpack": (codec_on(msgspec.msgpack), lambda kind: buffer_variants(msgspec.msgpack, kind)),
-    "buffer-orjson": (codec_on(orjson), orjson_variants),
-    "packer": (codec_on(msgpack), packer_variants),
-    "builder": (codec_on(flatbuffers), builder_variants),
-    "message-encode": (codec_for("grpc"), message_encode_variants),
-    "message-decode": (codec_for("grpc"), message_decode_variants),
+    "buffer": (codec_on(msgspec.json), lambda kind: _buffer_variants(msgspec.json, kind)),
+    "buffer-msgpack": (codec_on(msgspec.msgpack), lambda kind: _buffer_variants(msgspec.msgpack, kind)),
+    "buffer-orjson": (codec_on(orjson), _orjson_variants),
+    "packer": (codec_on(msgpack), _packer_variants),
+    "builder": (codec_on(flatbuffers), _builder_variants),
+    "message-encode": (codec_for("grpc"), _message_encode_variants),
+    "message-decode": (codec_for("grpc"), _message_decode_variants),
 }
 """Pair → its codec, and kind → its variants."""
 
@@ -258,15 +258,15 @@ def thread_arms(executor: ThreadPoolExecutor, count: int) -> list[Arm]:
         executor: of as many threads or more.
         count: of threads.
     """
-    pools = {name: pool_work(kind(object)) for name, kind in POOLS.items()} | {"bare": bare_work(Pool(object))}
-    counters = {name: counter_work(kind()) for name, kind in COUNTERS.items()}
+    pools = {name: _pool_work(kind(object)) for name, kind in POOLS.items()} | {"bare": _bare_work(Pool(object))}
+    counters = {name: _counter_work(kind()) for name, kind in COUNTERS.items()}
     return [
-        *threaded(executor, count, named("pooling", "share", f"threads={count}"), pools),
-        *threaded(executor, count, named("pooling", "count", f"threads={count}"), counters),
+        *_threaded(executor, count, named("pooling", "share", f"threads={count}"), pools),
+        *_threaded(executor, count, named("pooling", "count", f"threads={count}"), counters),
     ]
 
 
-def threaded(
+def _threaded(
     executor: ThreadPoolExecutor, count: int, operation: str, works: dict[str, Callable[[int], None]]
 ) -> list[Arm]:
     """Make an arm of each work, done by so many threads at once; the first twice."""
@@ -282,7 +282,7 @@ def threaded(
     return [*arms, again(arms[0])]
 
 
-def pool_work(pool: Pool[Any]) -> Callable[[int], None]:
+def _pool_work(pool: Pool[Any]) -> Callable[[int], None]:
     """Give what takes and gives back."""
 
     def work(operations: int) -> None:
@@ -293,7 +293,7 @@ def pool_work(pool: Pool[Any]) -> Callable[[int], None]:
     return work
 
 
-def bare_work(pool: Pool[Any]) -> Callable[[int], None]:
+def _bare_work(pool: Pool[Any]) -> Callable[[int], None]:
     """Give what takes and gives back without a lease, and so without what keeps it from doing so twice."""
 
     def work(operations: int) -> None:
@@ -303,7 +303,7 @@ def bare_work(pool: Pool[Any]) -> Callable[[int], None]:
     return work
 
 
-def counter_work(counter: Ticket | CountingLock) -> Callable[[int], None]:
+def _counter_work(counter: Ticket | CountingLock) -> Callable[[int], None]:
     """Give what counts."""
 
     def work(operations: int) -> None:
@@ -316,8 +316,8 @@ def counter_work(counter: Ticket | CountingLock) -> Callable[[int], None]:
 def task_arms(runner: asyncio.Runner, count: int) -> list[Arm]:
     """Share pools among so many tasks; the list twice (A/A)."""
     operation = named("pooling", "share", f"tasks={count}")
-    works: dict[str, Callable[[int], Any]] = {name: leasing(kind(object)) for name, kind in POOLS.items()}
-    works |= {"waiting": waiting_for(WaitingPool(object, size=OBJECTS)), f"{FLOOR}none": idling}
+    works: dict[str, Callable[[int], Any]] = {name: _leasing(kind(object)) for name, kind in POOLS.items()}
+    works |= {"waiting": _waiting_for(WaitingPool(object, size=OBJECTS)), f"{FLOOR}none": _idling}
 
     def arm(name: str, work: Callable[[int], Any]) -> Arm:
         async def all_tasks(operations: int) -> None:
@@ -329,7 +329,7 @@ def task_arms(runner: asyncio.Runner, count: int) -> list[Arm]:
     return [*arms, again(arms[0])]
 
 
-def leasing(pool: Pool[Any]) -> Callable[[int], Any]:
+def _leasing(pool: Pool[Any]) -> Callable[[int], Any]:
     """Give a task that takes, lets others run, and gives back."""
 
     async def work(operations: int) -> None:
@@ -340,7 +340,7 @@ def leasing(pool: Pool[Any]) -> Callable[[int], Any]:
     return work
 
 
-def waiting_for(pool: WaitingPool[Any]) -> Callable[[int], Any]:
+def _waiting_for(pool: WaitingPool[Any]) -> Callable[[int], Any]:
     """Give the same for a pool that is waited for."""
 
     async def work(operations: int) -> None:
@@ -351,7 +351,7 @@ def waiting_for(pool: WaitingPool[Any]) -> Callable[[int], Any]:
     return work
 
 
-async def idling(operations: int) -> None:
+async def _idling(operations: int) -> None:
     """Let others run, so many times."""
     for _ in range(operations):
         await asyncio.sleep(0)

@@ -65,17 +65,17 @@ def measure(job: dict[str, Any]) -> dict[str, float]:
     kind = job["kind"]
     data = [open_codec(codec_for("grpc"), kind).encode(message) for message in load_messages(job)]
     cls = getattr(llm_pb2, kind)
-    found = {"fresh": growth(cls.FromString, data)}
-    before = resident()
+    found = {"fresh": _growth(cls.FromString, data)}
+    before = _resident()
     reused = cls()
-    found["kept"] = growth(reused.ParseFromString, data)
+    found["kept"] = _growth(reused.ParseFromString, data)
     del reused
     # All uses count, those of the warm-up too: they filled the same arena.
-    uses = (WARM_UP + 1) * rounds_of(data) * len(data)
-    return found | {"released": (resident() - before) / uses}
+    uses = (WARM_UP + 1) * _rounds_of(data) * len(data)
+    return found | {"released": (_resident() - before) / uses}
 
 
-def growth(call: Callable[[bytes], Any], items: Sequence[bytes]) -> float:
+def _growth(call: Callable[[bytes], Any], items: Sequence[bytes]) -> float:
     """Measure by how many bytes the process grows with each call.
 
     Args:
@@ -85,25 +85,25 @@ def growth(call: Callable[[bytes], Any], items: Sequence[bytes]) -> float:
     Returns:
         The difference of resident memory by the number of calls; around 0 where nothing is kept, also below.
     """
-    rounds = rounds_of(items)
-    each(call, items, WARM_UP * rounds)
-    before = resident()
-    each(call, items, rounds)
-    return (resident() - before) / (rounds * len(items))
+    rounds = _rounds_of(items)
+    _each(call, items, WARM_UP * rounds)
+    before = _resident()
+    _each(call, items, rounds)
+    return (_resident() - before) / (rounds * len(items))
 
 
-def rounds_of(items: Sequence[bytes]) -> int:
+def _rounds_of(items: Sequence[bytes]) -> int:
     """Return how many times all items are used while growth is measured."""
     return max(2, MOST_GROWTH // (EXPECTED * sum(map(len, items))))
 
 
-def each(call: Callable[[bytes], Any], items: Sequence[bytes], rounds: int) -> None:
+def _each(call: Callable[[bytes], Any], items: Sequence[bytes], rounds: int) -> None:
     """Call with every item, round after round."""
     for _ in range(rounds):
         for item in items:
             call(item)
 
 
-def resident() -> int:
+def _resident() -> int:
     """Read this process's resident memory in bytes."""
     return int(STATM.read_text().split()[1]) * resource.getpagesize()

@@ -112,7 +112,7 @@ MOST_FREE = 64
 """Objects that are kept for later: more than this many at once were a peak."""
 
 
-def unchanged(_: Any) -> bool:
+def _unchanged(_: Any) -> bool:
     """Clean what needs no cleaning."""
     return True
 
@@ -127,7 +127,7 @@ class Pool(Generic[T]):
         most: how many are kept.
     """
 
-    def __init__(self, make: Callable[[], T], clean: Callable[[T], bool] = unchanged, most: int = MOST_FREE) -> None:
+    def __init__(self, make: Callable[[], T], clean: Callable[[T], bool] = _unchanged, most: int = MOST_FREE) -> None:
         if most < 1:
             raise ServiceError(f"pool: expected to keep 1 object or more, got {most}")
         self.make, self.clean, self.most = make, clean, most
@@ -162,7 +162,7 @@ class Pool(Generic[T]):
 class LockedPool(Pool[T]):
     """The same under a lock; making and cleaning are outside of it."""
 
-    def __init__(self, make: Callable[[], T], clean: Callable[[T], bool] = unchanged, most: int = MOST_FREE) -> None:
+    def __init__(self, make: Callable[[], T], clean: Callable[[T], bool] = _unchanged, most: int = MOST_FREE) -> None:
         super().__init__(make, clean, most)
         self.lock = Lock()
 
@@ -184,7 +184,7 @@ class LockedPool(Pool[T]):
 class QueuePool(Pool[T]):
     """The same in a queue."""
 
-    def __init__(self, make: Callable[[], T], clean: Callable[[T], bool] = unchanged, most: int = MOST_FREE) -> None:
+    def __init__(self, make: Callable[[], T], clean: Callable[[T], bool] = _unchanged, most: int = MOST_FREE) -> None:
         super().__init__(make, clean, most)
         self.queue: SimpleQueue[T] = SimpleQueue()
 
@@ -217,7 +217,7 @@ class WaitingPool(Generic[T]):
         size: how many there are.
     """
 
-    def __init__(self, make: Callable[[], T], clean: Callable[[T], bool] = unchanged, size: int = 16) -> None:
+    def __init__(self, make: Callable[[], T], clean: Callable[[T], bool] = _unchanged, size: int = 16) -> None:
         if size < 1:
             raise ServiceError(f"pool: expected 1 object or more, got {size}")
         self.make, self.clean = make, clean
@@ -284,10 +284,10 @@ def buffers(most_bytes: int = MOST_BYTES, kind: Kind = Pool) -> Pool[bytearray]:
     Returns:
         The pool; a buffer that comes back with a view on it is refused with a ServiceError.
     """
-    return kind(bytearray, buffer_cleaner(most_bytes))
+    return kind(bytearray, _buffer_cleaner(most_bytes))
 
 
-def buffer_cleaner(most_bytes: int) -> Callable[[bytearray], bool]:
+def _buffer_cleaner(most_bytes: int) -> Callable[[bytearray], bool]:
     """Give what looks at a buffer that comes back; its bytes stay, since the next owner writes over them."""
 
     def clean(buffer: bytearray) -> bool:
