@@ -318,7 +318,7 @@ class Writers:
         self.careful = careful
         self.lock = Lock()
         # Not a subclass of dict: the interpreter looks globals up fast in a plain one only.
-        self.functions: dict[str, Any] = {**vars(builder), **vars(builder), "PURPOSE": "writer", "UNSET": UNSET}
+        self.functions: dict[str, Any] = {**vars(builder), "PURPOSE": "writer", "UNSET": UNSET}
         self.functions |= {"dump_bytes": _dump_any_finite if finite else _dump_any, "bytes": bytes}
         self.functions |= {"wrong_type": wrong_type, "taken": taken}
         self.functions |= {f"fits_{kind}": fits for kind, fits in FITS.items()}
