@@ -10,7 +10,7 @@ from serlab import workloads
 from serlab.codecs import open_codec
 from serlab.messages import from_document
 from serlab.service.cache import Bounded, Cache, MemoryStore
-from serlab.service.cache.stores import LmdbStore
+from serlab.service.cache.lmdb_store import LmdbStore
 from serlab.service.experiments import run
 
 needs_redis = pytest.mark.skipif(

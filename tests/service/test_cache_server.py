@@ -19,7 +19,7 @@ from serlab.errors import DecodeError, ServiceError, UnknownNameError
 from serlab.limits import DEFAULT_LIMITS
 from serlab.service.cache import Bounded, Cache, Compressed, MemoryStore
 from serlab.service.cache.cache import Entry, seal
-from serlab.service.cache.stores import LmdbStore
+from serlab.service.cache.lmdb_store import LmdbStore
 from serlab.service.now import now
 from tests.service.cachehelpers import EMBEDDED, Clock, answer, cache_on
 from tests.service.helpers import HELLO, bounded
@@ -303,7 +303,7 @@ def test_lmdb_keeps_answers_from_one_process_to_the_next(tmp_path: Path) -> None
     code = f"""
 import os
 from serlab.service.cache import Bounded, Cache
-from serlab.service.cache.stores import LmdbStore
+from serlab.service.cache.lmdb_store import LmdbStore
 from serlab.service.now import now
 from tests.service.cachehelpers import answer, cache_on
 from pathlib import Path
@@ -389,7 +389,7 @@ def test_a_file_that_was_cut_short_kills_nothing(tmp_path: Path, share: float) -
 import sys, lmdb
 from pathlib import Path
 from serlab.errors import ServiceError
-from serlab.service.cache.stores import LmdbStore
+from serlab.service.cache.lmdb_store import LmdbStore
 try:
     store = LmdbStore(8 << 20, Path(sys.argv[1]))
 except ServiceError as error:
@@ -405,7 +405,7 @@ len(list(store.sizes()))
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("package, module", [("lmdb", "lmdbstore"), ("redis.asyncio", "redisstore")])
+@pytest.mark.parametrize("package, module", [("lmdb", "lmdb_store"), ("redis.asyncio", "redis_store")])
 def test_a_missing_package_is_answered_with_the_install_command(package: str, module: str) -> None:
     """Only where it is needed: a cache in memory needs neither."""
     code = f"""

@@ -29,7 +29,7 @@ from serlab.service import Settings, spawned
 from serlab.service.cache import costs
 from serlab.service.cache.cache import Cache, Compressed
 from serlab.service.cache.costs import Popularity, curves, distinct
-from serlab.service.cache.stores import find_redis_server
+from serlab.service.cache.redis_server import find_redis_server
 from serlab.service.clients import Client, Transport, open_transport
 from serlab.service.experiments.base import again, awaited, named, row, timed
 from serlab.service.settings import Addresses
