@@ -9,7 +9,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DATED = re.compile(r"\b\d{8}-\d{6}\b(?=[/\s]|$)", re.MULTILINE)
+DATED = re.compile(r"\b\d{8}-\d{6}(?:-\d+)?(?=[/\s]|$)", re.MULTILINE)
 """The name that a run gives itself; stored runs keep theirs."""
 LEFT = re.compile(r"^((?:err: )?\d+/\d+ .*, )\d+:\d\d left$", re.MULTILINE)
 """How a run tells of its progress."""
