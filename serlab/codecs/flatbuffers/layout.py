@@ -14,9 +14,7 @@ from typing import Any, NamedTuple
 
 from serlab.codecs.schema import plan_of
 from serlab.generated.llm_layout import LAYOUT
-from serlab.messages import Message
-from serlab.messages.base import Part
-from serlab.messages.embeddings import Embedding
+from serlab.messages import Embedding, Message, Part
 
 FORMATS = {
     "bool": "?",

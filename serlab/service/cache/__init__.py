@@ -8,6 +8,9 @@
 The modules of LMDB and Redis are imported by their own names, since each needs its package.
 """
 
+from typing import TYPE_CHECKING
+
+from serlab.doors import front_door
 from serlab.service.cache.cache import (
     IGNORED,
     Backend,
@@ -21,15 +24,30 @@ from serlab.service.cache.cache import (
     key_of,
 )
 
+if TYPE_CHECKING:
+    from serlab.service.cache.cache import NEVER, Entry, seal
+    from serlab.service.cache.lmdb_store import LmdbStore
+    from serlab.service.cache.redis_process import find_redis_server, redis_server
+    from serlab.service.cache.redis_store import RedisBackend
+
+__getattr__ = front_door(__name__)
+
 __all__ = [
     "IGNORED",
+    "NEVER",
     "Backend",
     "BackendStats",
     "Bounded",
     "Cache",
     "CacheStats",
     "Compressed",
+    "Entry",
+    "LmdbStore",
     "MemoryStore",
+    "RedisBackend",
     "Store",
+    "find_redis_server",
     "key_of",
+    "redis_server",
+    "seal",
 ]
