@@ -1,11 +1,10 @@
 """A cache of answers in front of a model, and what it costs.
 
-- `keys`: which requests are the same; `entries`: how an answer is kept, so that a damaged one is a miss.
-- `Cache`: get, put, time to live, counters, over a backend; `Compressed`: a codec whose bytes are kept compressed:
+- `Cache`: get, put, time to live, counters, over a backend. Which requests are the same is `key_of`; an answer is kept
+  with a seal, so that a damaged one is a miss. `Compressed`: a codec whose bytes are kept compressed.
 - `Bounded(MemoryStore(), …)` and `Bounded(LmdbStore(…), …)` inside the process, `RedisBackend` between processes.
-- `replay`: streams into whole answers and back; `zipf`: hit rate against capacity; `costs`: what a get costs.
 
-The modules of LMDB and Redis are imported by their own names, since each needs its package.
+The modules of LMDB and Redis are imported when they are asked for, since each needs its package.
 """
 
 from typing import TYPE_CHECKING
