@@ -55,8 +55,7 @@ from serlab.folders import agreeing
 from serlab.visible import visible
 
 if TYPE_CHECKING:
-    from serlab.decide import Decision
-    from serlab.decide.ranking import Run
+    from serlab.decide import Decision, Run
     from serlab.service import Addresses
 
 
@@ -122,7 +121,7 @@ def decide(
 
 def _print_decisions(found: "list[Decision]", as_json: bool) -> None:
     """Print decisions for people, or one list for a program."""
-    from serlab.decide.decision import show_decision
+    from serlab.decide import show_decision
 
     if as_json:
         print(json.dumps([one.to_dict() for one in found], allow_nan=False))
@@ -135,7 +134,7 @@ def _given(
     bandwidth: str, compression: str, model_latency: str, tokens_per_s: float | None, settings: list[str]
 ) -> dict[str, Any]:
     """Gather the settings of the command line."""
-    from serlab.decide.scenarios import parse_bandwidth, parse_seconds, parse_setting
+    from serlab.decide import parse_bandwidth, parse_seconds, parse_setting
 
     found: dict[str, Any] = dict(map(parse_setting, settings))
     found |= {"bandwidth_bit_per_s": parse_bandwidth(bandwidth)} if bandwidth else {}
@@ -147,7 +146,7 @@ def _given(
 def _decisions(directory: Path, scenarios: list[str], overrides: dict[str, Any]) -> "list[Decision]":
     """Decide each scenario on one reading of the folder."""
     from serlab.decide import decide as decide_
-    from serlab.decide.ranking import read_run
+    from serlab.decide import read_run
 
     run = read_run(directory)
     return [decide_(run, scenario, **overrides) for scenario in scenarios]
@@ -155,9 +154,7 @@ def _decisions(directory: Path, scenarios: list[str], overrides: dict[str, Any])
 
 def _overview(directory: Path, overrides: dict[str, Any], as_json: bool) -> None:
     """Print one line for each built-in scenario."""
-    from serlab.decide import scenario_names
-    from serlab.decide.decision import show_overview
-    from serlab.decide.ranking import read_run
+    from serlab.decide import read_run, scenario_names, show_overview
 
     run = read_run(directory)
     lines = {name: _line(run, name, overrides) for name in scenario_names()}
@@ -176,8 +173,7 @@ def _line(run: "Run", name: str, overrides: dict[str, Any]) -> str:
 
 def _print_scenarios(as_json: bool) -> None:
     """List the built-in scenarios with their questions."""
-    from serlab.decide import load_scenario, scenario_names
-    from serlab.decide.decision import show_overview
+    from serlab.decide import load_scenario, scenario_names, show_overview
 
     questions = {name: load_scenario(name).question for name in scenario_names()}
     print(json.dumps(questions)) if as_json else show_overview(console(), questions)
@@ -313,7 +309,7 @@ def export(
 ) -> None:
     """Write one table of a results folder, or a part of it, for a paper, a page or a spreadsheet."""
     from serlab.folders import write_atomically
-    from serlab.report.export import export_table
+    from serlab.report import export_table
 
     if standalone and format_ != "tex":
         raise typer.BadParameter(f"--standalone is for --format tex, got {format_}")
@@ -336,7 +332,7 @@ def _written_for(text: str, format_: str) -> str:
 
 def figures(directory: Folder) -> None:
     """Draw what a results folder holds, as DIR/figures/*.png and *.svg; needs the extra `notebooks`."""
-    from serlab.report.figures import write_figures
+    from serlab.report import write_figures
 
     with agreeing(directory):
         count = sum(1 for _ in write_figures(directory))
@@ -418,7 +414,7 @@ def wire(
     as_json: AsJson = False,
 ) -> None:
     """Measure whole calls on real servers on loopback: what codec, transport and reuse are worth end to end."""
-    from serlab.measure.wire import WIRE
+    from serlab.measure import WIRE
 
     names = tuple(experiments or ())
     chosen = () if "all" in names else names
@@ -504,8 +500,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Send every body through every codec and compare what comes back; then list what the types do not know."""
-    from serlab.measure.parity import Report, bodies_of
-    from serlab.measure.plan import chosen_codecs
+    from serlab.measure import Report, bodies_of, chosen_codecs
     from serlab.terminal import show_check
 
     report = Report(chosen_codecs(split(codec)), max_body_mb)
@@ -603,8 +598,7 @@ def throughput(
     as_json: AsJson = False,
 ) -> None:
     """Measure messages/s by processes and threads, and the lag of an event loop. With --json, one line per figure."""
-    from serlab.measure.options import LOAD_OPERATIONS, LOAD_PARTS
-    from serlab.measure.plan import check_names
+    from serlab.measure import LOAD_OPERATIONS, LOAD_PARTS, check_names
 
     check_names("operation under load", split(operation), LOAD_OPERATIONS)
     run(LOAD_PARTS, codec, workload, corpus, operation, quick, rigorous, output, resume, seed, strict, as_json)
@@ -635,9 +629,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Measure size, time and memory together: the main job. With --json, one line for each figure."""
-    from serlab.measure.options import LOAD_PARTS, PARTS
-    from serlab.measure.plan import check_names
-    from serlab.measure.wire import WIRE
+    from serlab.measure import LOAD_PARTS, PARTS, WIRE, check_names
 
     parts = split(part) or (*PARTS, *(LOAD_PARTS if load else ()))
     check_names("part", parts, (*PARTS, *LOAD_PARTS, WIRE))

@@ -39,10 +39,7 @@ def run(
 ) -> None:
     """Measure some parts and show the results."""
     from serlab.comparison import run_plan
-    from serlab.measure.options import Options
-    from serlab.measure.plan import make_plan
-    from serlab.measure.run import refuse_folder
-    from serlab.measure.wire import WIRE
+    from serlab.measure import WIRE, Options, make_plan, refuse_folder
     from serlab.page import write_page
     from serlab.terminal import show_results
 
@@ -159,7 +156,7 @@ def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any
     Raises:
         ResultsError: the run had a corpus or another environment, and the command line names none.
     """
-    from serlab.measure.options import Options
+    from serlab.measure import Options
     from serlab.results import ENVIRONMENT, load_environment, other_format
 
     if replace(given, corpora=(), base="") != Options(parts=parts) or not (directory / ENVIRONMENT).exists():
@@ -200,8 +197,7 @@ def print_sizes(
     max_body_mb: int,
 ) -> None:
     """Print one line of JSON for each body and codec that brought it back equal; tell the others on standard error."""
-    from serlab.measure.parity import Report, bodies_of, weigh
-    from serlab.measure.plan import chosen_codecs
+    from serlab.measure import Report, bodies_of, chosen_codecs, weigh
 
     names = chosen_codecs(split(codec))
     report = Report(names, max_body_mb)

@@ -15,10 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from serlab.console import console as new_console
 from serlab.console import literal
-from serlab.measure.options import EFFORTS, LOAD_PARTS, PARTS, Options
-from serlab.measure.plan import Cell, Plan, check_names, make_plan
-from serlab.measure.run import measure
-from serlab.measure.wire import WIRE
+from serlab.measure import EFFORTS, LOAD_PARTS, PARTS, WIRE, Cell, Options, Plan, check_names, make_plan, measure
 from serlab.report import write_tables
 from serlab.results import load_environment, load_findings
 from serlab.scratch import Scratch

@@ -32,7 +32,7 @@ from serlab.errors import CorpusError, DecodeError
 from serlab.hints import Hints, OnHint, Spread, is_log
 from serlab.kinds import ANSWERS, PER_BYTE, Found, is_heavy, is_open, recognise, unwrap, weight
 from serlab.limits import MIB, limits_for
-from serlab.messages.pointer import loads_exactly
+from serlab.messages import loads_exactly
 from serlab.streams import MAX_LINE, RAISED_BY, Origin, numbered_lines
 
 OnError = Callable[[CorpusError], None]

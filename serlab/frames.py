@@ -38,7 +38,7 @@ frame is no signature: unless one has written it oneself, what is in it is a str
 
 - `encode_frame`, `frame_parts`, `decode_frame`, `open_frame`: one frame, no stream.
 - `FrameDecoder`: bytes as they come, cut anywhere → payloads; does no input or output, so it fits any event loop.
-- `FrameWriter`, `read_frames`, `read_frames_async`: files, sockets and async streams.
+- `FrameWriter`, `read_frames`: files, sockets, iterables of bytes.
 
 Source: the xxHash specification (XXH32, XXH3).
 """
@@ -46,7 +46,7 @@ Source: the xxHash specification (XXH32, XXH3).
 import gzip
 import io
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
@@ -390,7 +390,7 @@ class FrameDecoder:
         return error
 
 
-# Frames from files, sockets, async streams and iterables of bytes.
+# Frames from files, sockets and iterables of bytes.
 
 CHUNK = 1 << 18
 """Bytes asked for at once: so many that a call costs little beside them, so few that a header which claims much while
@@ -456,43 +456,6 @@ def _payloads(source: _Source[Any], decoder: FrameDecoder, to_eof: bool) -> Iter
     decoder.close()
 
 
-def read_frames_async(
-    reader: Any, *, max_bytes: int = MAX_BYTES, require_end: bool = True, to_eof: bool | None = None
-) -> AsyncIterator[bytes]:
-    """Read the frames of an async stream, each as soon as it is whole.
-
-    Args:
-        reader: anything with an async `read`, as `asyncio.StreamReader`, or an async iterable of bytes.
-        max_bytes: the largest payload that is taken.
-        require_end: whether a stream without the END frame is refused.
-        to_eof: as in `read_frames`; by default so for iterables, as their chunks cannot be given back, not for readers.
-
-    Returns:
-        The payloads in order; the iterator leaves the stream open.
-
-    Raises:
-        DecodeError: from the iterator, behind the last whole payload: the stream is damaged, cut or goes on.
-        TypeError: the reader has no way to read bytes.
-    """
-    source = _async_source_of(reader)
-    on = source.to_eof if to_eof is None else to_eof
-    return _async_payloads(source, FrameDecoder(max_bytes=max_bytes, require_end=require_end), on)
-
-
-async def _async_payloads(source: _Source[Awaitable[Any]], decoder: FrameDecoder, to_eof: bool) -> AsyncIterator[bytes]:
-    """Read until END or the stream's end."""
-    while to_eof or not decoder.ended:
-        try:
-            chunk = _as_chunk(await source.receive(_amount(source, decoder, to_eof)))
-        except (BlockingIOError, *DAMAGE) as error:
-            raise _translated(error, decoder) from error
-        if not chunk:
-            break
-        for payload in decoder.feed(chunk):
-            yield payload
-    decoder.close()
-
-
 def _amount(source: _Source[Any], decoder: FrameDecoder, to_eof: bool) -> int:
     """Tell how much to ask for: no more than the frame under way lacks where more would wait, or would be lost."""
     return CHUNK if to_eof and source.partial else min(decoder.wanted or 1, CHUNK)
@@ -548,32 +511,6 @@ def _iterated(chunks: Iterable[Any]) -> Callable[[int], Any]:
     """Give an iterable's chunks one by one, whatever their size; an empty one is not its end."""
     rest = iter(chunks)
     return lambda _: next((chunk for chunk in rest if chunk is None or len(chunk)), b"")
-
-
-def _async_source_of(reader: Any) -> _Source[Awaitable[Any]]:
-    """Find out how an async stream is read.
-
-    Raises:
-        TypeError: there is no way.
-    """
-    if hasattr(reader, "read"):
-        return _Source(reader.read, partial=False, to_eof=False)
-    if isinstance(reader, AsyncIterable):
-        return _Source(_async_iterated(reader), partial=True, to_eof=True)
-    raise TypeError(f"frames: expected an async reader or an async iterable of bytes, got {type(reader).__name__}")
-
-
-def _async_iterated(chunks: AsyncIterable[Any]) -> Callable[[int], Awaitable[Any]]:
-    """Give an async iterable's chunks one by one, whatever their size; an empty one is not its end."""
-    rest = aiter(chunks)
-
-    async def receive(_: int) -> Any:
-        async for chunk in rest:
-            if chunk is None or len(chunk):
-                return chunk
-        return b""
-
-    return receive
 
 
 # Frames to files, sockets and async streams.

@@ -14,9 +14,7 @@ from rich.text import Text
 from serlab import workloads
 from serlab.codecs import codec_infos
 from serlab.console import literal
-from serlab.measure.options import OPERATIONS
-from serlab.measure.parity import OUTCOMES, Report
-from serlab.measure.wire import EXPERIMENTS
+from serlab.measure import EXPERIMENTS, OPERATIONS, OUTCOMES, Report
 from serlab.messages import KINDS
 from serlab.records import FAILED
 from serlab.report import paired_lines, terminal_tables

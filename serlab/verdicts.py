@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from serlab.errors import ResultsError
-from serlab.report.tables import baseline_of, paired_table
-from serlab.report.wire_tables import is_wire
+from serlab.report import baseline_of, is_wire, paired_table
 from serlab.results import load_environment, load_results
 from serlab.stats import BASE, CONTROL, Estimate, band, margin, paired_ratio, spread, unpaired_ratio, verdict
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serlab.console import literal
-from serlab.report.formatting import TIME, scaled, three_digits
+from serlab.report import TIME, scaled, three_digits
 from serlab.verdicts import SAME, WORSE, Change, Diff, Gate, Version
 
 HEADS = ("workload", "operation", "codec", "figure", "before", "after", "ratio", "verdict")

@@ -477,11 +477,6 @@ def kind(name: str) -> str:
     return _find(name).kind
 
 
-def describe(name: str) -> str:
-    """Describe a workload in a line."""
-    return _find(name).description
-
-
 def documents(name: str, seed: int = 0) -> list[Any]:
     """Build a workload's documents.
 

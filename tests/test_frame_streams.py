@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from serlab.frames import (
     end_frame,
     header,
     read_frames,
-    read_frames_async,
 )
 
 PAYLOADS = [b"first", b"", b"x" * 300_000, b"last"]
@@ -213,8 +212,6 @@ def test_what_gives_no_bytes_is_refused(stream: Any) -> None:
     """A programmer's error, so a TypeError."""
     with pytest.raises(TypeError):
         list(read_frames(stream))
-    with pytest.raises(TypeError):
-        read_frames_async(object())
     with pytest.raises(TypeError, match="expected a stream with write or sendall"):
         FrameWriter(object())
 
@@ -290,23 +287,26 @@ def test_true_length_of_a_silent_peer_costs_one_chunk(pair: tuple[socket.socket,
     tracemalloc.stop()
 
 
-async def collect(frames: AsyncIterator[bytes]) -> tuple[list[bytes], str]:
-    """Give the payloads, and the error's text or ""."""
-    found = []
+async def collect(read: Callable[[int], Awaitable[bytes]], to_eof: bool = False) -> tuple[list[bytes], str]:
+    """Give the payloads of an async stream, and the error's text or "": a decoder needs no more than what arrives."""
+    found: list[bytes] = []
+    decoder = FrameDecoder()
     try:
-        async for payload in frames:
-            found.append(payload)  # noqa: PERF401 - what came before an error must be kept
+        while (to_eof or not decoder.ended) and (chunk := await read(CHUNK if to_eof else decoder.wanted)):
+            for payload in decoder.feed(chunk):
+                found.append(payload)  # noqa: PERF402 - what came before an error must be kept
+        decoder.close()
     except DecodeError as error:
         return found, str(error)
     return found, ""
 
 
-async def ask(data: bytes, **options: Any) -> tuple[tuple[list[bytes], str], tuple[list[bytes], str]]:
+async def ask(data: bytes, to_eof: bool = False) -> tuple[tuple[list[bytes], str], tuple[list[bytes], str]]:
     """Send bytes to a real server that answers with the frames it read; give what both sides saw."""
     seen: asyncio.Future[tuple[list[bytes], str]] = asyncio.get_running_loop().create_future()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.set_result(await collect(read_frames_async(reader, **options)))
+        seen.set_result(await collect(reader.read, to_eof))
         with FrameWriter(writer) as frames:
             for payload in seen.result()[0]:
                 frames.write(payload)
@@ -317,9 +317,9 @@ async def ask(data: bytes, **options: Any) -> tuple[tuple[list[bytes], str], tup
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(data)
-        if options.get("to_eof") or not data.endswith(DATA[-24:]):
+        if to_eof or not data.endswith(DATA[-24:]):
             writer.write_eof()
-        answer = await collect(read_frames_async(reader))
+        answer = await collect(reader.read)
         writer.close()
         await writer.wait_closed()
         return await seen, answer
@@ -345,16 +345,19 @@ def test_asyncio_server_notices_damage_after_what_came_before_it(data: bytes, te
     assert text in error and found == PAYLOADS[: len(found)] and answer == (found, "")
 
 
-def test_async_iterable_is_a_stream() -> None:
-    """As the body of an HTTP response; empty chunks are not its end, and bytes behind END are refused."""
+def test_body_of_an_async_response_is_a_stream() -> None:
+    """Its chunks have any size, and bytes behind END are refused."""
 
-    async def body(data: bytes) -> AsyncIterator[bytes]:
-        for i in range(0, len(data), 50_000):
-            yield data[i : i + 50_000]
-            yield b""
+    async def body(data: bytes) -> tuple[list[bytes], str]:
+        chunks = (data[i : i + 50_000] for i in range(0, len(data), 50_000))
 
-    assert asyncio.run(collect(read_frames_async(body(DATA)))) == (PAYLOADS, "")
-    found, error = asyncio.run(collect(read_frames_async(body(DATA + b"!"))))
+        async def read(_: int) -> bytes:
+            return next(chunks, b"")
+
+        return await collect(read, to_eof=True)
+
+    assert asyncio.run(body(DATA)) == (PAYLOADS, "")
+    found, error = asyncio.run(body(DATA + b"!"))
     assert found == PAYLOADS and "expected nothing behind the END frame" in error
 
 

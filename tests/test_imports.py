@@ -15,8 +15,11 @@ from tests.loops import every
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(path for path in (ROOT / "serlab").rglob("*.py") if "generated" not in path.parts)
 
+PACKAGES = {".".join(path.parent.relative_to(ROOT).parts) for path in MODULES if path.name == "__init__.py"}
+
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "doors": set(),
     "visible": set(),
     "console": {"visible"},
     "limits": set(),
@@ -69,8 +72,8 @@ LAYERS: dict[str, set[str]] = {
     "decide": {"codecs", "results", "stats", "records", "report", "messages", "console", "visible"},
     "page": {"folders", "results", "stats", "records", "report", "decide", "visible"},
 }
-"""Part of serlab → the parts that it may import, itself and errors aside. A part that is not here is at the top: it may
-import anything, and only what is at the top may import it."""
+"""Part of serlab → the parts that it may import, itself, errors and doors aside. A part that is not here is at the top:
+it may import anything, and only what is at the top may import it."""
 
 LIBRARIES = {"orjson", "msgpack", "google.protobuf", "flatbuffers", "grpc", "pandas", "pyarrow", "memray", "pyperf"}
 
@@ -101,9 +104,31 @@ def imported(path: Path) -> Iterator[str]:
 def test_module_imports_only_what_its_layer_may(path: Path) -> None:
     """The table above is the design's."""
     own = part(name_of(path))
-    used = {part(module) for module in imported(path) if module.partition(".")[0] == "serlab"} - {own, "errors", ""}
+    used = {part(module) for module in imported(path) if module.partition(".")[0] == "serlab"} - {
+        own,
+        "errors",
+        "doors",
+        "",
+    }
     if own in LAYERS:
         assert used - LAYERS[own] == set()
+
+
+@every("path", MODULES, ids=lambda path: name_of(path))
+def test_a_package_is_entered_by_its_front_door(path: Path) -> None:
+    """Who stands outside of a package imports it, and none of its modules; strings in `import_module` are imports."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    strings = [one.value for call in calls for one in call.args if isinstance(one, ast.Constant)]
+    named = [one for one in strings if isinstance(one, str) and re.fullmatch(r"serlab(\.\w+)+", one)]
+    own = f"{name_of(path)}."
+    past = [one for one in (*imported(path), *named) if any(not own.startswith(f"{door}.") for door in doors(one))]
+    assert past == []
+
+
+def doors(module: str) -> list[str]:
+    """List the packages that a module stands in, without serlab itself."""
+    parts = module.split(".")
+    return [".".join(parts[:end]) for end in range(2, len(parts)) if ".".join(parts[:end]) in PACKAGES]
 
 
 def test_every_layer_that_is_built_is_found() -> None:

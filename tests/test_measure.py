@@ -122,7 +122,7 @@ def test_stages_that_use_up_their_input_get_a_fresh_one(monkeypatch: pytest.Monk
 
     arm = interleave.Arm("x", convert, [b"a", b"b"], 2, lambda _: [0])
     arm = interleave.calibrate({"batch_ns": 1, "arm_ns": 1, "rounds": 3}, arm)
-    interleave.interleave([arm._replace(loops=4)], Random(0))
+    interleave.interleaved([arm._replace(loops=4)], Random(0))
     assert len(seen) >= 3 * 4 * 2
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serlab.codecs.base import Codec, reason
 from serlab.codecs.info import (
@@ -27,6 +27,7 @@ from serlab.codecs.info import (
     resolve,
 )
 from serlab.codecs.limits import length_within, within
+from serlab.doors import front_door
 from serlab.errors import (
     DecodeError,
     DuplicateNameError,
@@ -216,9 +217,18 @@ def decode_untrusted(codec: Codec, data: bytes) -> Any:
     return codec.decode(data)
 
 
+if TYPE_CHECKING:
+    from serlab.codecs.base import reason
+    from serlab.codecs.flatbuffers_official import writer
+    from serlab.codecs.protobuf import KEPT, shaper
+    from serlab.codecs.untyped import plain
+
+__getattr__ = front_door(__name__)
+
 __all__ = [
     "FLATBUFFERS",
     "JSON",
+    "KEPT",
     "MSGPACK",
     "PROTOBUF",
     "Codec",
@@ -234,6 +244,10 @@ __all__ = [
     "decode_untrusted",
     "find_info",
     "open_codec",
+    "plain",
+    "reason",
+    "shaper",
     "verifying_codecs",
     "within",
+    "writer",
 ]

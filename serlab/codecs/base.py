@@ -24,8 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serlab.errors import DecodeError, DocumentError, EncodeError
-from serlab.messages import UNSET, kind_of
-from serlab.messages.base import NO_EXTRA, set_field
+from serlab.messages import NO_EXTRA, UNSET, kind_of, set_field
 
 REFUSALS = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError, MemoryError)
 """What libraries raise on a message or on bytes that they cannot take."""

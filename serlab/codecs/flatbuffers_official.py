@@ -37,9 +37,7 @@ from serlab.codecs.schema import (
 from serlab.errors import DecodeError
 from serlab.generated import llm_fbs
 from serlab.generated.llm_layout import LAYOUT
-from serlab.messages import UNSET, Message, message_type
-from serlab.messages.base import NO_EXTRA, Part
-from serlab.messages.embeddings import Embedding
+from serlab.messages import NO_EXTRA, UNSET, Embedding, Message, Part, message_type
 
 # Lazy views over FlatBuffers bytes, through the official accessors.
 #

@@ -15,8 +15,7 @@ import orjson
 
 from serlab.errors import DecodeError, EncodeError
 from serlab.limits import DEFAULT_LIMITS
-from serlab.messages import base
-from serlab.messages.pointer import loads_exactly
+from serlab.messages import is_finite, is_sealed, loads_exactly, unbroken
 
 # What JSON text inside a binary message would become, counted on its bytes before it is read.
 #
@@ -126,7 +125,7 @@ def dumps(value: Any) -> str:
 
 def dump_bytes(value: Any) -> bytes:
     """Write a JSON value as compact text in UTF-8; see `dumps`."""
-    return dump_finite(value) if base.is_finite(value) else _dumps_exotic(value).encode()
+    return dump_finite(value) if is_finite(value) else _dumps_exotic(value).encode()
 
 
 def dump_finite(value: Any) -> bytes:
@@ -234,23 +233,23 @@ def _refuse_non_finite(message: Any) -> None:
         EncodeError: it holds such a number.
     """
     try:
-        if message.seal is base.unbroken:
+        if message.seal is unbroken:
             return
     except AttributeError:  # No seal, or plain values.
         pass
-    if not base.is_finite(message):
+    if not is_finite(message):
         raise EncodeError(NON_FINITE)
 
 
 def _refuse_non_finite_anywhere(message: Any) -> None:
     """Refuse them in a response with vectors, whose arrays may be changed in place: a seal says nothing of those."""
-    if not base.is_finite(message):
+    if not is_finite(message):
         raise EncodeError(NON_FINITE)
 
 
 def _refuse_non_finite_beside_arrays(message: Any) -> None:
     """Refuse them in a response whose arrays are written as their bits."""
-    if not base.is_sealed(message) and not base.is_finite(message, arrays=False):
+    if not is_sealed(message) and not is_finite(message, arrays=False):
         raise EncodeError(NON_FINITE)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 
 from serlab.errors import DocumentError
-from serlab.messages.documents import inspect
+from serlab.messages import inspect
 
 dumps, ONLY_JSON = orjson.dumps, orjson.OPT_PASSTHROUGH_DATETIME
 

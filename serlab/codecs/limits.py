@@ -45,9 +45,7 @@ from serlab.codecs.scans import (
 )
 from serlab.errors import DecodeError
 from serlab.limits import FLAT, MIB, Limits
-from serlab.messages import MESSAGE_TYPES
-from serlab.messages.base import Part
-from serlab.messages.documents import fields_of
+from serlab.messages import MESSAGE_TYPES, Part, fields_of
 
 STRUCT, STRUCT_FIELD = 64, 8
 """Bytes of a struct with what memory is lost around it, and of each of its fields."""

@@ -26,10 +26,7 @@ from serlab.codecs.info import JSON, CodecInfo
 from serlab.codecs.jsontext import check_of
 from serlab.codecs.keys import checked, text_keys
 from serlab.codecs.untyped import document_stages
-from serlab.messages import base, message_type, to_document
-from serlab.messages.base import NO_EXTRA
-from serlab.messages.documents import converter
-from serlab.messages.embeddings import pack_vectors
+from serlab.messages import NO_EXTRA, converter, message_type, pack_vectors, set_field, to_document, unbroken
 
 
 def make(info: CodecInfo, kind: str) -> Codec:
@@ -95,5 +92,5 @@ def _read_sealed(
         message = typed(data)
     except msgspec.ValidationError:
         return convert(untyped(data))
-    base.set_field(message, "seal", base.unbroken)
+    set_field(message, "seal", unbroken)
     return message

@@ -44,11 +44,7 @@ from serlab.codecs.schema import (
 )
 from serlab.errors import EncodeError
 from serlab.generated import llm_pb2
-from serlab.messages import Message, message_type
-from serlab.messages.base import Part, is_sealed
-from serlab.messages.documents import NOT_JSON
-from serlab.messages.embeddings import Embedding, item
-from serlab.messages.extra import legal, once
+from serlab.messages import NOT_JSON, Embedding, Message, Part, is_sealed, item, legal, message_type, once
 
 # Prompt and Vector in Protocol Buffers.
 #

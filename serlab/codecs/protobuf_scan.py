@@ -19,8 +19,7 @@ from serlab.codecs import jsontext, scans
 from serlab.codecs.scans import PLACE
 from serlab.codecs.schema import plan_of, structs_of
 from serlab.limits import MIB, Limits
-from serlab.messages import MESSAGE_TYPES
-from serlab.messages.embeddings import Embedding
+from serlab.messages import MESSAGE_TYPES, Embedding
 
 # What the parts of a protobuf message become, by its schema: the fields of each type, and what each of them takes.
 #

@@ -20,10 +20,7 @@ from msgspec import UnsetType
 from serlab.codecs import jsontext
 from serlab.errors import EncodeError
 from serlab.generated.llm_layout import NAMES
-from serlab.messages.base import Json, OneVector, Part
-from serlab.messages.documents import NOT_JSON, struct_among, union_arms
-from serlab.messages.embeddings import Embedding, pack_vector
-from serlab.messages.pointer import brief
+from serlab.messages import NOT_JSON, Embedding, Json, OneVector, Part, brief, pack_vector, struct_among, union_arms
 
 SUFFIXES = {"str": "", "float": "", "int": "_int", "bool": "_bool", "struct": "_object", "json": "_json"}
 """Schema field suffix by kind, where a union has several arms; lists add `_list`."""

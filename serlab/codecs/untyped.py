@@ -10,9 +10,18 @@ import numpy as np
 
 from serlab.codecs.base import Route, set_model
 from serlab.errors import EncodeError
-from serlab.messages import UNSET, EmbeddingResponse, message_type, to_document
-from serlab.messages.documents import NOT_JSON, Look, converter, fields_of, union_arms
-from serlab.messages.extra import with_extra
+from serlab.messages import (
+    NOT_JSON,
+    UNSET,
+    EmbeddingResponse,
+    Look,
+    converter,
+    fields_of,
+    message_type,
+    to_document,
+    union_arms,
+    with_extra,
+)
 
 # Embedding vectors on the wire of the schema-less formats.
 #

@@ -11,12 +11,47 @@ chooses one, `breakeven` and `sensitivity` say when another would be chosen, `an
 
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serlab.decide.decision import Decision, decide
 from serlab.decide.scenarios import Scenario, load_scenario, scenario_names, scenario_text
+from serlab.doors import front_door
 
-__all__ = ["Decision", "Scenario", "decide", "load_scenario", "scenario_names", "scenario_text"]
+if TYPE_CHECKING:
+    from serlab.decide.cost import COMPRESSORS, VECTORS, substitute_of
+    from serlab.decide.decision import plain, show_decision, show_overview
+    from serlab.decide.ranking import Run, read_run, stand_in
+    from serlab.decide.scenarios import duration, money, parse_bandwidth, parse_seconds, parse_setting, percent, times
+    from serlab.decide.wording import change, overtaking
+
+__getattr__ = front_door(__name__)
+
+__all__ = [
+    "COMPRESSORS",
+    "VECTORS",
+    "Decision",
+    "Run",
+    "Scenario",
+    "change",
+    "decide",
+    "duration",
+    "load_scenario",
+    "money",
+    "overtaking",
+    "parse_bandwidth",
+    "parse_seconds",
+    "parse_setting",
+    "percent",
+    "plain",
+    "read_run",
+    "scenario_names",
+    "scenario_text",
+    "show_decision",
+    "show_overview",
+    "stand_in",
+    "substitute_of",
+    "times",
+]
 
 
 class CallableModule(ModuleType):

@@ -34,7 +34,7 @@ from serlab.codecs import find_info
 from serlab.decide.scenarios import Constraints, Message, Scenario, percent
 from serlab.errors import ScenarioError
 from serlab.records import body_count, why_unmeasured
-from serlab.report.tables import OUTCOMES, baseline_of
+from serlab.report import OUTCOMES, baseline_of
 from serlab.stats import BASE, CONTROL, FLOOR
 
 # What each format can do, whatever it costs: what constraints are checked against.
@@ -75,7 +75,7 @@ VECTORS = "EmbeddingResponse"
 UNKNOWN = Format("", None, None, None, None, None, None)
 
 
-def stand_in(codec: str) -> str:
+def substitute_of(codec: str) -> str:
     """Name the codec that writes the same where there are no vectors; "" for one that is no variant for vectors."""
     info = find_info(codec)
     return info.variant_of if info is not None and info.vectors else ""
@@ -281,9 +281,9 @@ def _has_times(place: Mapping[str, Any], operations: tuple[str, ...]) -> bool:
 
 
 def figures_of(found: Inputs, workload: str, codec: str) -> dict[str, Any]:
-    """Look up a codec's figures on a workload, those of its `stand_in` where it has none; empty if neither has."""
+    """Look up a codec's figures on a workload, those of its `substitute_of` where it has none; empty if neither has."""
     place = found["workloads"][workload]
-    other = stand_in(codec) if place["kind"] != VECTORS else ""
+    other = substitute_of(codec) if place["kind"] != VECTORS else ""
     mine: dict[str, Any] = place["codecs"].get(codec) or place["codecs"].get(other, {})
     return mine
 

@@ -35,7 +35,7 @@ from serlab.decide.ranking import DOCUMENT, Ranking, Run, Standing, rank, read_r
 from serlab.decide.scenarios import Scenario, load_scenario, override
 from serlab.decide.sensitivity import breakeven, sensitivity
 from serlab.records import COMMON, OUTCOMES
-from serlab.report.formatting import show, three_digits
+from serlab.report import show, three_digits
 from serlab.stats import CONTROL, Estimate
 
 # A ranking and what it rests on as tables, with units in the column names.
@@ -262,7 +262,7 @@ class Decision:
 
     def _repr_markdown_(self) -> str:
         """Show the answer and the ranking in a notebook."""
-        from serlab.report.export import to_markdown
+        from serlab.report import to_markdown
 
         return to_markdown(self.ranking, f"**{self.verdict}** {' '.join([*self.notes, *self.reasons])}")
 

@@ -14,7 +14,7 @@ from msgspec import Meta, field
 from serlab.errors import ScenarioError, UnknownNameError
 from serlab.messages import KINDS
 from serlab.records import COMPRESSION
-from serlab.report.formatting import SIZE, TIME, scaled, three_digits
+from serlab.report import SIZE, TIME, scaled, three_digits
 from serlab.stats import Estimate
 
 # What a scenario is made of; the TOML files under `scenarios/` explain each setting where it stands.

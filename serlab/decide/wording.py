@@ -12,9 +12,7 @@ import pandas as pd
 from serlab.decide.cost import COMPRESSORS, NAMES, Format, LatencyShare, counted, parts, refused, remedy, shortcomings
 from serlab.decide.ranking import Ranking, Run, Standing
 from serlab.decide.scenarios import WIRED, Scenario, bandwidth, duration, listed, money, percent, size, times, value_of
-from serlab.report.export import to_markdown
-from serlab.report.formatting import TIME, scaled
-from serlab.report.tables import common_lines
+from serlab.report import TIME, common_lines, scaled, to_markdown
 from serlab.visible import inline
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from serlab.codecs.base import reason
+from serlab.codecs import reason
 from serlab.errors import DecodeError, EncodeError, SerlabError
 from serlab.messages import first_difference
 

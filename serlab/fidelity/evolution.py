@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from serlab.codecs import FLATBUFFERS, PROTOBUF, CodecInfo, codec_infos
-from serlab.codecs.base import reason
+from serlab.codecs import FLATBUFFERS, PROTOBUF, CodecInfo, codec_infos, reason
 from serlab.fidelity.cells import LOSES, MISREADS, MISSING, READS, REFUSES, EvolutionCell, brief_text
 
 # A small schema that every format can be given at run time, without a compiler.

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from serlab.codecs import FLATBUFFERS, PROTOBUF, WireFormat, codec_info, codec_names, open_codec
-from serlab.codecs.base import reason
+from serlab.codecs import FLATBUFFERS, PROTOBUF, WireFormat, codec_info, codec_names, open_codec, reason
 from serlab.errors import DocumentError, UnknownNameError
 from serlab.fidelity.cells import (
     FAILED,

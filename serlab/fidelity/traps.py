@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from serlab.messages import ChatRequest, EmbeddingResponse, from_document, to_document
-from serlab.messages.embeddings import Embedding
+from serlab.messages import ChatRequest, Embedding, EmbeddingResponse, from_document, to_document
 
 NAN, INFINITY = float("nan"), float("inf")
 FREE, VECTOR, TYPED = "free form", "vector", "typed"

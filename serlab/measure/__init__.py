@@ -1,1 +1,60 @@
 """Parity, size, time and memory, each in fresh worker processes."""
+
+from typing import TYPE_CHECKING
+
+from serlab.doors import front_door
+
+if TYPE_CHECKING:
+    from serlab.measure.inputs import Emit, bind, finding, load_messages, teach
+    from serlab.measure.interleave import WARM_UP_BATCHES, Arm, calibrate, interleaved, settle_gc
+    from serlab.measure.options import EFFORTS, LOAD_OPERATIONS, LOAD_PARTS, OPERATIONS, PARTS, Options
+    from serlab.measure.parity import OUTCOMES, Outcome, Report, bodies_of, json_size, known_outcome, recorded, weigh
+    from serlab.measure.plan import Cell, Plan, check_names, chosen_codecs, make_plan
+    from serlab.measure.process import Mark, open_mark
+    from serlab.measure.run import measure, refuse_folder
+    from serlab.measure.ticker import fine_loop, ticked
+    from serlab.measure.wire import EXPERIMENTS, METRICS, WIRE, taken
+
+__getattr__ = front_door(__name__)
+
+__all__ = [
+    "EFFORTS",
+    "EXPERIMENTS",
+    "LOAD_OPERATIONS",
+    "LOAD_PARTS",
+    "METRICS",
+    "OPERATIONS",
+    "OUTCOMES",
+    "PARTS",
+    "WARM_UP_BATCHES",
+    "WIRE",
+    "Arm",
+    "Cell",
+    "Emit",
+    "Mark",
+    "Options",
+    "Outcome",
+    "Plan",
+    "Report",
+    "bind",
+    "bodies_of",
+    "calibrate",
+    "check_names",
+    "chosen_codecs",
+    "finding",
+    "fine_loop",
+    "interleaved",
+    "json_size",
+    "known_outcome",
+    "load_messages",
+    "make_plan",
+    "measure",
+    "open_mark",
+    "recorded",
+    "refuse_folder",
+    "settle_gc",
+    "taken",
+    "teach",
+    "ticked",
+    "weigh",
+]

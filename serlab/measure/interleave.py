@@ -64,7 +64,7 @@ def warm_up(arm: Arm) -> tuple[int, int]:
     return max(1, timed), max(1, perf_counter_ns() - start)
 
 
-def interleave(
+def interleaved(
     arms: list[Arm], random: Random, mark: Mark | None = None, turn: Callable[[], object] | None = None
 ) -> dict[str, list[float]]:
     """Time all arms, batch by batch in random order.

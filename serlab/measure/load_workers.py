@@ -18,8 +18,7 @@ from time import perf_counter_ns, sleep
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from serlab.codecs import open_codec
-from serlab.codecs.base import reason
+from serlab.codecs import open_codec, reason
 from serlab.errors import WorkerError
 from serlab.measure.inputs import load_messages, teach
 from serlab.measure.process import PassingError, is_passing, is_passing_end

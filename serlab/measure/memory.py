@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import memray
 
-from serlab.codecs.base import reason
+from serlab.codecs import reason
 from serlab.errors import ResultsError
 from serlab.folders import file_name, write_inside
 from serlab.measure.inputs import Bound, Emit, bind, finding, limits_of, load_messages, row

@@ -29,8 +29,7 @@ from serlab.codecs import Codec
 from serlab.measure.inputs import Bound, named_reader, read_field
 from serlab.measure.interleave import Arm
 from serlab.measure.options import CHECKS
-from serlab.messages import UNSET, Message, first_difference, to_document
-from serlab.messages.base import NO_EXTRA, Part
+from serlab.messages import NO_EXTRA, UNSET, Message, Part, first_difference, to_document
 from serlab.records import COMPRESSION
 from serlab.stats import FLOOR_COPY, FLOOR_STRINGS
 

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from serlab import workloads
-from serlab.codecs import applicable_limits, open_codec
-from serlab.codecs.base import reason
+from serlab.codecs import applicable_limits, open_codec, reason
 from serlab.corpus import read
 from serlab.errors import CorpusError, NoSchemaError, SerlabError
 from serlab.hints import OnHint

@@ -12,9 +12,9 @@ from typing import Any
 
 import pyperf
 
-from serlab.codecs.base import reason
+from serlab.codecs import reason
 from serlab.measure.inputs import Bound, Emit, bind, finding, limits_of, load_messages, row
-from serlab.measure.interleave import DESCRIPTIONS, Arm, calibrate, interleave, pin, settle_gc
+from serlab.measure.interleave import DESCRIPTIONS, Arm, calibrate, interleaved, pin, settle_gc
 from serlab.measure.operations import Work, arm_of, floors_of, has_stage, misdone, twins
 from serlab.measure.options import COMPRESSION_SHARE
 from serlab.measure.parity import known_outcome
@@ -47,7 +47,7 @@ def run(job: dict[str, Any], emit: Emit, turn: Turn | None = None) -> None:
     emit({"metadata": metadata(job["gc"])})
     for operation in (name for wanted in job["operations"] for name in work.names(wanted)):
         arms, same = _arms_of(job, operation, work, emit)
-        for name, values in interleave(arms, random, mark, turn).items():
+        for name, values in interleaved(arms, random, mark, turn).items():
             for codec in (name, *same.get(name, ())):
                 emit(row(job, codec, operation, "time", "ns", median(values)))
                 record = {"codec": codec, "operation": operation, "loops": _loops_of(arms, name), "values": values}

@@ -14,22 +14,22 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from serlab.codecs.base import reason
+from serlab.codecs import reason
 from serlab.errors import SerlabError
 from serlab.measure.process import is_passing
 from serlab.scratch import die_with_parent
 
 PARTS = {
-    "parity": "serlab.measure.parity",
-    "memory": "serlab.measure.memory",
-    "time": "serlab.measure.time",
-    "turns": "serlab.measure.paired",
-    "throughput": "serlab.measure.throughput",
-    "lag": "serlab.measure.lag",
+    "parity": "serlab.measure.parity:run",
+    "memory": "serlab.measure.memory:run",
+    "time": "serlab.measure.time:run",
+    "turns": "serlab.measure.paired:run",
+    "throughput": "serlab.measure.throughput:run",
+    "lag": "serlab.measure.lag:run",
     # By name only: measuring must not need what the service does.
-    "wire": "serlab.service.experiments",
+    "wire": "serlab.service:run_experiment",
 }
-"""Part of a run → the module whose `run` measures it."""
+"""Part of a run → the module and its function that measures it."""
 
 
 def main() -> int:
@@ -54,10 +54,11 @@ def main() -> int:
     _limit_memory(job["memory_bytes"])
     try:
         # Each part imports its own tools, so that a timed process never holds a tracer.
-        part = import_module(PARTS[job["part"]])
+        module, _, name = PARTS[job["part"]].partition(":")
+        run = getattr(import_module(module), name)
         # The first word: from now on the time limit holds, which importing on a busy machine must not meet.
         emit({"at": ""})
-        part.run(job, emit)
+        run(job, emit)
     except Exception as error:  # The run must hear of any failure; it is a finding there.
         told = str(error) if isinstance(error, SerlabError) else reason(error)
         emit({"failed": told, "passing": is_passing(error)})

@@ -5,31 +5,106 @@ Pointer → value, so that `to_document(from_document(kind, document))` is the d
 object is not kept, that of free-form objects (JSON Schemas, metadata) is.
 """
 
-from serlab.messages.base import UNSET, Message
-from serlab.messages.chat import ChatChunk, ChatRequest, ChatResponse
-from serlab.messages.documents import KINDS, MESSAGE_TYPES, from_document, kind_of, message_type
-from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse
-from serlab.messages.extra import to_document
-from serlab.messages.generate import GenerateRequest, GenerateResponse
-from serlab.messages.pointer import apply_extra, first_difference, same
+from serlab.messages.base import (
+    NO_EXTRA,
+    UNSET,
+    Json,
+    Message,
+    OneVector,
+    Part,
+    TokenDetails,
+    Usage,
+    is_finite,
+    is_sealed,
+    set_field,
+    unbroken,
+)
+from serlab.messages.chat import ChatChoice, ChatChunk, ChatDelta, ChatReply, ChatRequest, ChatResponse, ChunkChoice
+from serlab.messages.content import FunctionCall, ToolCall
+from serlab.messages.documents import (
+    KINDS,
+    MESSAGE_TYPES,
+    NOT_JSON,
+    Look,
+    converter,
+    fields_of,
+    from_document,
+    inspect,
+    kind_of,
+    message_type,
+    struct_among,
+    union_arms,
+)
+from serlab.messages.embeddings import (
+    BATCHES,
+    Embedding,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    EmbeddingsByType,
+    equal_vectors,
+    item,
+    pack_vector,
+    pack_vectors,
+)
+from serlab.messages.extra import check_extra, legal, once, to_document, with_extra
+from serlab.messages.generate import GenerateChoice, GenerateRequest, GenerateResponse
+from serlab.messages.pointer import apply_extra, brief, first_difference, loads_exactly, same, tokens
 
 __all__ = [
+    "BATCHES",
     "KINDS",
     "MESSAGE_TYPES",
+    "NOT_JSON",
+    "NO_EXTRA",
     "UNSET",
+    "ChatChoice",
     "ChatChunk",
+    "ChatDelta",
+    "ChatReply",
     "ChatRequest",
     "ChatResponse",
+    "ChunkChoice",
+    "Embedding",
     "EmbeddingRequest",
     "EmbeddingResponse",
+    "EmbeddingsByType",
+    "FunctionCall",
+    "GenerateChoice",
     "GenerateRequest",
     "GenerateResponse",
+    "Json",
+    "Look",
     "Message",
+    "OneVector",
+    "Part",
+    "TokenDetails",
+    "ToolCall",
+    "Usage",
     "apply_extra",
+    "brief",
+    "check_extra",
+    "converter",
+    "equal_vectors",
+    "fields_of",
     "first_difference",
     "from_document",
+    "inspect",
+    "is_finite",
+    "is_sealed",
+    "item",
     "kind_of",
+    "legal",
+    "loads_exactly",
     "message_type",
+    "once",
+    "pack_vector",
+    "pack_vectors",
     "same",
+    "set_field",
+    "struct_among",
     "to_document",
+    "tokens",
+    "unbroken",
+    "union_arms",
+    "with_extra",
 ]

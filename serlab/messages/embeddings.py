@@ -291,13 +291,6 @@ def _narrow(doubles: np.ndarray) -> np.ndarray:
     return singles if np.array_equal(singles.astype(np.float64), doubles) else doubles
 
 
-def _unpack_vector(values: Any) -> Any:
-    """Turn an array back into the list of JSON numbers that it stands for; anything else is given back."""
-    if isinstance(values, np.ndarray):
-        return values.tolist()
-    return values
-
-
 def pack_vectors(message: EmbeddingResponse) -> EmbeddingResponse:
     """Replace the lists of numbers in a converted response by arrays of the same numbers, in place.
 

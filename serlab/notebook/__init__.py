@@ -13,11 +13,9 @@ import pandas as pd
 
 from serlab.comparison import compare
 from serlab.errors import MissingPackageError, ResultsError
-from serlab.measure.options import PARTS, Options
-from serlab.measure.plan import make_plan
-from serlab.measure.wire import WIRE, taken
-from serlab.report.formatting import readable as read_cells
-from serlab.report.formatting import show
+from serlab.measure import PARTS, WIRE, Options, make_plan, taken
+from serlab.report import readable as read_cells
+from serlab.report import show
 from serlab.results import ENVIRONMENT, PARQUET, load_environment, load_results
 
 STORED = "stored"

@@ -13,10 +13,21 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.report.figures.data import Values, control_of, middle, summed
-from serlab.report.formatting import SIZE, TIME, scaled, three_digits
-from serlab.report.tables import baseline_of
-from serlab.report.wire_tables import PREFIX, Arms, baseline_in, ratio
+from serlab.report import (
+    PREFIX,
+    SIZE,
+    TIME,
+    Arms,
+    Values,
+    baseline_in,
+    baseline_of,
+    control_of,
+    middle,
+    ratio,
+    scaled,
+    summed,
+    three_digits,
+)
 from serlab.stats import CONTROL, TIE, Estimate, paired_difference, paired_ratio, verdict
 
 LESS, MORE = "less", "more"

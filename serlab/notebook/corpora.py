@@ -16,7 +16,7 @@ from serlab.codecs import Codec
 from serlab.corpus import read
 from serlab.errors import SerlabError
 from serlab.frames import decode_frame, encode_frame
-from serlab.measure.parity import Report, json_size, recorded
+from serlab.measure import Report, json_size, recorded
 from serlab.messages import ChatChunk, from_document, same, to_document
 from serlab.sse import DONE
 from serlab.workloads import build, documents

@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from serlab.decide import Decision, Scenario, decide
-from serlab.decide.ranking import read_run
-from serlab.decide.scenarios import duration, money, percent, times
-from serlab.decide.wording import change, overtaking
+from serlab.decide import Decision, Scenario, change, decide, duration, money, overtaking, percent, read_run, times
 from serlab.errors import ScenarioError
-from serlab.report.tables import baseline_of
+from serlab.report import baseline_of
 from serlab.stats import CONTROL, FLOOR, Estimate, estimate
 
 MOST_CHANGES = 2

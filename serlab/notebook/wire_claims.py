@@ -7,22 +7,29 @@ from typing import Any
 import pandas as pd
 
 from serlab.notebook.claims import Claim, compare_arms, most_among
-from serlab.report.formatting import percent, three_digits
-from serlab.report.formatting import readable as read_cells
-from serlab.report.wire_calls import CONNECTION, NOTICED, STALL, TRANSPORT, is_noticed
-from serlab.report.wire_reuse import (
+from serlab.report import (
+    CONNECTION,
     COUNT,
-    EXPERIMENT,
     FRESH,
+    NOTICED,
+    POOLING,
+    PREFIX,
     SHARE,
+    STALL,
+    TRANSPORT,
     VARIANTS,
-    baseline_of,
+    Arms,
+    baseline_way,
+    is_noticed,
     mean_costs,
     pairs_of,
+    percent,
+    three_digits,
     ways_of,
+    wire_arms,
     workloads_of,
 )
-from serlab.report.wire_tables import PREFIX, Arms, wire_arms
+from serlab.report import readable as read_cells
 from serlab.results import load_results
 from serlab.stats import FASTER, FLOOR, TIE, ZSTD
 
@@ -273,7 +280,7 @@ def small_cache(
     Returns:
         What a request costs on average (`mean_costs`), and what that says.
     """
-    base, table = baseline_of(cache), mean_costs(cache, store, capacity, model_ns)
+    base, table = baseline_way(cache), mean_costs(cache, store, capacity, model_ns)
     arms = {str(name): f"{name} hits/capacity={capacity}" for name in table.index}
     hits = {name: compare_arms(rows, cache, arm, metric="hit-rate") for name, arm in arms.items()}
     cheaper = table[table["verdict"] == "less"]
@@ -311,7 +318,7 @@ def reuse_claims(rows: pd.DataFrame) -> dict[str, list[Claim]]:
     """
     found: dict[str, list[Claim]] = {}
     for workload in workloads_of(rows):
-        arms = wire_arms(rows, EXPERIMENT, workload)
+        arms = wire_arms(rows, POOLING, workload)
         for variant in VARIANTS:
             claims = [compare_arms(rows, arms, f"{variant} {pair}", f"{FRESH} {pair}") for pair in pairs_of(arms)]
             found.setdefault(variant, []).extend(claim for claim in claims if claim.workloads)
@@ -329,7 +336,7 @@ def sharing_claims(rows: pd.DataFrame) -> dict[str, tuple[Claim, Claim]]:
     """
     return {
         label: (compare_arms(rows, arms, way), compare_arms(rows, arms, way, plain))
-        for arms in (wire_arms(rows, f"{EXPERIMENT}/{part}") for part in (SHARE, COUNT))
+        for arms in (wire_arms(rows, f"{POOLING}/{part}") for part in (SHARE, COUNT))
         for label, way, plain in ways_of(arms)
         if way != plain
     }

@@ -20,20 +20,26 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from serlab.decide import Decision, Scenario, decide, load_scenario, scenario_names
-from serlab.decide.decision import plain
-from serlab.decide.ranking import Run, read_run, stand_in
+from serlab.decide import Decision, Run, Scenario, decide, load_scenario, plain, read_run, scenario_names, stand_in
 from serlab.errors import ScenarioError
 from serlab.folders import write_inside
 from serlab.page import charts
 from serlab.page.data import calculator, looks, panels, tables
 from serlab.records import MOST_REFUSED_SHARE
-from serlab.report import build_tables
-from serlab.report.export import caption_of
-from serlab.report.figures.data import names_of
-from serlab.report.formatting import SIZE, scaled
-from serlab.report.tables import baseline_of, common_lines, own
-from serlab.report.wire_summary import Block, Digest, blocks, digests
+from serlab.report import (
+    SIZE,
+    Block,
+    Digest,
+    baseline_of,
+    blocks,
+    build_tables,
+    caption_of,
+    common_lines,
+    digests,
+    names_of,
+    own,
+    scaled,
+)
 from serlab.results import ENVIRONMENT, PARQUET
 from serlab.visible import visible
 

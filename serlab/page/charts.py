@@ -8,8 +8,7 @@ Source: the Vega-Lite documentation, versions 5 and 6.
 
 from typing import Any
 
-from serlab.report.figures.look import RATE
-from serlab.report.formatting import SIZE, TIME
+from serlab.report import RATE, SIZE, TIME
 
 Spec = dict[str, Any]
 Steps = tuple[tuple[float, str], ...]

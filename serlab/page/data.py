@@ -7,17 +7,39 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from serlab.decide.cost import COMPRESSORS, VECTORS, stand_in
-from serlab.decide.ranking import Run
-from serlab.report.export import TITLES
-from serlab.report.figures.bars import CUT, floor_of, group_of
-from serlab.report.figures.curves import STEPS, curves_of, steps_of
-from serlab.report.figures.data import arms, control_of, floor_time, is_codec, middle, names_of
-from serlab.report.figures.look import look_of
-from serlab.report.figures.points import front_of, points_of
-from serlab.report.figures.waits import IDLE, WAYS, size_of, spread_of
-from serlab.report.formatting import SIZE, TIME, heading, is_number, scaled, show, stands_elsewhere, three_digits
-from serlab.report.tables import baseline_of, own
+from serlab.decide import COMPRESSORS, VECTORS, Run, substitute_of
+from serlab.report import (
+    CUT,
+    IDLE,
+    SIZE,
+    STEPS,
+    TIME,
+    TITLES,
+    WAYS,
+    arms,
+    baseline_of,
+    control_of,
+    curves_of,
+    floor_of,
+    floor_time,
+    front_of,
+    group_of,
+    heading,
+    is_codec,
+    is_number,
+    look_of,
+    middle,
+    names_of,
+    own,
+    points_of,
+    scaled,
+    show,
+    size_of,
+    spread_of,
+    stands_elsewhere,
+    steps_of,
+    three_digits,
+)
 from serlab.stats import CONTROL, RESAMPLES, band, stretch
 
 DARK = {"#000000": "#FFFFFF", "#0072B2": "#56A6DC"}
@@ -83,7 +105,7 @@ def draws(n: int) -> str:
 
 def stems(codecs: Iterable[str]) -> dict[str, str]:
     """Say which codec's figures stand in for a variant's on messages without vectors."""
-    return {name: other for name in codecs if (other := stand_in(name))}
+    return {name: other for name in codecs if (other := substitute_of(name))}
 
 
 def looks(codecs: Iterable[str]) -> dict[str, dict[str, Any]]:

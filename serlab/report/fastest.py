@@ -10,8 +10,19 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.report.figures.curves import BITS_NS, SHARES
-from serlab.report.figures.data import Values, arms, chosen, control_of, is_codec, middle, names_of, sizes, sums
+from serlab.report.figures import (
+    BITS_NS,
+    SHARES,
+    Values,
+    arms,
+    chosen,
+    control_of,
+    is_codec,
+    middle,
+    names_of,
+    sizes,
+    sums,
+)
 from serlab.report.tables import baseline_of
 from serlab.stats import CONTROL, FASTER, SLOWER, TIE, Estimate, is_tie, paired_ratio, verdict
 

@@ -116,7 +116,7 @@ def _records_of(arms: Arms, model_ns: float) -> Iterator[dict[str, Any]]:
             yield record | {"break_even_share_low": even.low, "break_even_share_high": even.high}
 
 
-def baseline_of(arms: Arms) -> str:
+def baseline_way(arms: Arms) -> str:
     """Name the codec that the others are compared with."""
     return next((name.partition(CONTROL)[0] for name in arms.figures.get("hit-rate", {}) if CONTROL in name), "")
 
@@ -140,7 +140,7 @@ def hit_rates(arms: Arms) -> pd.DataFrame:
         for under in capacities
     }
     table = pd.DataFrame(rates).T.rename_axis("capacity").sort_index()
-    return table.sort_index(axis="columns", key=lambda codecs: codecs != baseline_of(arms))
+    return table.sort_index(axis="columns", key=lambda codecs: codecs != baseline_way(arms))
 
 
 def mean_costs(arms: Arms, backend: str, capacity: str, model_ns: float = 0.0) -> pd.DataFrame:
@@ -156,7 +156,7 @@ def mean_costs(arms: Arms, backend: str, capacity: str, model_ns: float = 0.0) -
         One row for each codec, with its name as the index, the cheapest first: hit rate, nanoseconds a request, and
         their ratio to the baseline's with interval and verdict.
     """
-    baseline = baseline_of(arms)
+    baseline = baseline_way(arms)
     costs = {
         codec: _request_costs(arms, backend, codec, capacity, model_ns)
         for codec in (*arms.codecs(f"{backend}/get"), baseline + CONTROL)
@@ -181,7 +181,7 @@ def _request_costs(arms: Arms, backend: str, codec: str, capacity: str, model_ns
 
 # What reuse gains and sharing costs, from the experiment `pooling` on the wire, as tables that are easy to read.
 
-EXPERIMENT, FRESH = "pooling", "fresh"
+POOLING, FRESH = "pooling", "fresh"
 VARIANTS = ("kept", "pooled", "copied")
 SHARE, COUNT = "share", "count"
 FREE, COUNTER = "list", "itertools"
@@ -196,7 +196,7 @@ GROWS, NOT_DELETED, LEAKS, STILL = "arena", "not deleted", "leak", "still"
 
 def workloads_of(rows: pd.DataFrame) -> list[str]:
     """List the workload of the smallest and that of the largest messages; one where there is one."""
-    own = rows[rows["operation"].str.startswith(f"{PREFIX}{EXPERIMENT}/")]["workload"].unique()
+    own = rows[rows["operation"].str.startswith(f"{PREFIX}{POOLING}/")]["workload"].unique()
     sizes = rows[(rows["operation"] == "size") & (rows["metric"] == "raw") & rows["workload"].isin(own)]
     ordered = list(sizes.groupby("workload")["value"].median().sort_values().index) or sorted(own)
     return list(dict.fromkeys((str(ordered[0]), str(ordered[-1]))))
@@ -211,7 +211,7 @@ def pairs_of(arms: Arms) -> list[str]:
 def pooled(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, Versus]]:
     """Give workload, pair, variant, and how it stands to a fresh object."""
     for workload in workloads_of(rows):
-        arms = wire_arms(rows, EXPERIMENT, workload)
+        arms = wire_arms(rows, POOLING, workload)
         for pair in pairs_of(arms):
             for variant in VARIANTS:
                 found = arms.versus(f"{variant} {pair}", f"{FRESH} {pair}")
@@ -252,7 +252,7 @@ def growth_table(rows: pd.DataFrame) -> pd.DataFrame:
     """
     records = {}
     for workload in workloads_of(rows):
-        arms = wire_arms(rows, EXPERIMENT, workload)
+        arms = wire_arms(rows, POOLING, workload)
         fresh, kept, released = (arms.estimate(f"{name} {GROWING}", GROWTH) for name in (FRESH, "kept", "released"))
         if kept.n:
             record = {"fresh_bytes": fresh.value, "kept_bytes": kept.value, "released_bytes": released.value}
@@ -279,7 +279,7 @@ def sharing_table(rows: pd.DataFrame) -> pd.DataFrame:
     Raises:
         NotMeasuredError: the run lacks it.
     """
-    arms = [wire_arms(rows, f"{EXPERIMENT}/{part}") for part in (SHARE, COUNT)]
+    arms = [wire_arms(rows, f"{POOLING}/{part}") for part in (SHARE, COUNT)]
     return pd.DataFrame(dict(record for one in arms for record in _wirepooling_records_of(one))).T.infer_objects()
 
 

@@ -10,9 +10,12 @@ The extra `service` brings what it needs. Without it this package can be importe
 (`serlab.service.pools`); the names of this page then raise `MissingPackageError`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serlab.errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from serlab.measure import Emit
 
 INSTALL = "pip install 'serlab[service]'"
 
@@ -34,6 +37,13 @@ except ModuleNotFoundError as error:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def run_experiment(job: dict[str, Any], emit: "Emit") -> None:
+    """Run an experiment of `serlab wire`, see `serlab.service.experiments`."""
+    from serlab.service import experiments
+
+    experiments.run(job, emit)
+
+
 __all__ = [
     "Addresses",
     "Engine",
@@ -42,6 +52,7 @@ __all__ = [
     "ModelServer",
     "Settings",
     "Stats",
+    "run_experiment",
     "run_until_signal",
     "running",
     "spawned",

@@ -13,19 +13,24 @@ from xxhash import xxh3_64_intdigest
 
 from serlab.messages import (
     UNSET,
+    ChatChoice,
     ChatChunk,
+    ChatDelta,
+    ChatReply,
     ChatRequest,
     ChatResponse,
+    ChunkChoice,
+    Embedding,
     EmbeddingRequest,
     EmbeddingResponse,
+    FunctionCall,
+    GenerateChoice,
     GenerateRequest,
     GenerateResponse,
+    TokenDetails,
+    ToolCall,
+    Usage,
 )
-from serlab.messages.base import TokenDetails, Usage
-from serlab.messages.chat import ChatChoice, ChatDelta, ChatReply, ChunkChoice
-from serlab.messages.content import FunctionCall, ToolCall
-from serlab.messages.embeddings import Embedding
-from serlab.messages.generate import GenerateChoice
 from serlab.service.api_errors import Refusal
 from serlab.service.content import FULL, Shape
 from serlab.workloads import CHARACTERS_PER_TOKEN, CREATED, english, tool_call

@@ -36,7 +36,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from serlab.errors import ServiceError
-from serlab.measure.ticker import fine_loop
+from serlab.measure import fine_loop
 from serlab.service.connections import READY_S
 from serlab.service.process import command_of, end, has_something
 

@@ -9,7 +9,8 @@ from serlab import workloads
 from serlab.codecs import open_codec
 from serlab.errors import ServiceError, WorkerError
 from serlab.measure.wire import METRICS
-from serlab.service.pools import costs, growth
+from serlab.service.experiments import pool_costs as costs
+from serlab.service.experiments import pool_growth as growth
 from serlab.stats import CONTROL, FLOOR
 from tests.service.cachehelpers import Figures, arms_in, measured
 

@@ -9,7 +9,7 @@ import pytest
 from serlab import codecs
 from serlab.errors import DecodeError, MissingPackageError, ServiceError
 from serlab.service.cache import Cache
-from serlab.service.cache.redis_server import free_port, redis_server
+from serlab.service.cache.redis_process import free_port, redis_server
 from serlab.service.cache.redis_store import CONNECTIONS, RedisBackend
 from tests.conftest import PATIENCE_S
 from tests.service.cachehelpers import Clock, answer, cache_on, needs_redis

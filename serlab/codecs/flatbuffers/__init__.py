@@ -35,8 +35,7 @@ from serlab.codecs.info import CodecInfo
 from serlab.codecs.limits import length_within
 from serlab.errors import DecodeError, EncodeError
 from serlab.limits import DEFAULT_LIMITS, UNLIMITED, Limits
-from serlab.messages import message_type
-from serlab.messages.extra import check_extra, legal, once
+from serlab.messages import check_extra, legal, message_type, once
 
 # FlatBuffers in pure Python: what the codec `flatbuffers` is made of.
 #

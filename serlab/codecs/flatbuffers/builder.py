@@ -18,9 +18,7 @@ import numpy as np
 from serlab.codecs import jsontext, schema
 from serlab.codecs.flatbuffers.layout import OFFSETS, Form, box_slots, define, make_form, slots_of
 from serlab.errors import EncodeError
-from serlab.messages import UNSET
-from serlab.messages.embeddings import Embedding
-from serlab.messages.pointer import brief
+from serlab.messages import UNSET, Embedding, brief
 
 SHARED = 16
 """Bytes of the longest text that is looked for among those already written: a role, a name, a token. Longer ones, ids

@@ -14,9 +14,7 @@ from typing import Any, NamedTuple
 
 from serlab.codecs.schema import plan_of
 from serlab.generated.llm_layout import LAYOUT
-from serlab.messages import Message
-from serlab.messages.base import Part
-from serlab.messages.embeddings import Embedding
+from serlab.messages import Message, Part
 
 FORMATS = {
     "bool": "?",
@@ -138,11 +136,6 @@ def _slot_of(table: str, name: str, kind: str, attribute: str) -> Slot:
     format_ = FORMATS.get(type_, "I")
     element = FORMATS.get(inner, "") if type_.startswith("[") else ""
     return Slot(name, id_, format_, kind, attribute, inner if inner in LAYOUT else "", element)
-
-
-def _box_types() -> dict[str, type[Part]]:
-    """Name the message types that boxes point to, which no plan reaches."""
-    return {"Embedding": Embedding}
 
 
 # Forms: how a table is laid out when a given set of its slots is filled.

@@ -32,7 +32,7 @@ from serlab.codecs.flatbuffers.tables import (
     u32,
 )
 from serlab.errors import DecodeError
-from serlab.messages.extra import once
+from serlab.messages import once
 
 MAX_VTABLES = 32
 """Readers compiled for a table. A program that writes with one schema and one library uses few vtables of each."""

@@ -15,9 +15,7 @@ from serlab.codecs.flatbuffers.layout import BOXES, Slot, box_slots, slots_of
 from serlab.codecs.schema import fitting, json_reader, plan_of, prompt_of, structs_of
 from serlab.errors import DecodeError
 from serlab.limits import FLAT, MIB, Limits
-from serlab.messages import MESSAGE_TYPES
-from serlab.messages.base import Part
-from serlab.messages.embeddings import Embedding, pack_vector
+from serlab.messages import MESSAGE_TYPES, Embedding, Part, pack_vector
 
 # What one pass over a buffer carries along: what is left of the limits, and the vtables seen.
 #

@@ -37,9 +37,7 @@ from serlab.codecs.flatbuffers.tables import (
 from serlab.codecs.flatbuffers.values import array_over, mixed
 from serlab.errors import DecodeError
 from serlab.limits import UNLIMITED
-from serlab.messages import UNSET
-from serlab.messages.base import NO_EXTRA, Part
-from serlab.messages.embeddings import equal_vectors
+from serlab.messages import NO_EXTRA, UNSET, Part, equal_vectors
 
 # Where a view finds its fields: attribute → place in the table and what reads it there, for each vtable.
 #

@@ -43,10 +43,7 @@ from serlab.codecs.flatbuffers.builder import (
 from serlab.codecs.flatbuffers.layout import OFFSETS, Form, Slot, define, make_form, slots_of
 from serlab.codecs.schema import Arm, PlanField, check_taken, choose_arm, is_tokens, plan_of, wrong_type
 from serlab.errors import EncodeError
-from serlab.messages import UNSET, Message
-from serlab.messages.base import Part, is_sealed
-from serlab.messages.documents import NOT_JSON
-from serlab.messages.embeddings import Embedding
+from serlab.messages import NOT_JSON, UNSET, Embedding, Message, Part, is_sealed
 
 # Generate the lines that write a struct of a known shape: texts, what other slots point to, the vtable, the table.
 #

@@ -3,26 +3,65 @@
 Each function takes the tidy table and gives a figure that a notebook shows; `save` writes it as PNG or SVG.
 """
 
-from serlab.report.figures.bars import memory_figure, ratio_figure, size_figure
-from serlab.report.figures.curves import access_figure, crossover_figure
-from serlab.report.figures.look import look_of, save
-from serlab.report.figures.points import noise_figure, pareto_figure, token_figure
-from serlab.report.figures.waits import call_figure, hit_figure, lag_figure
+from serlab.report.figures.bars import CUT, floor_of, group_of, memory_figure, ratio_figure, size_figure
+from serlab.report.figures.curves import BITS_NS, SHARES, STEPS, access_figure, crossover_figure, curves_of, steps_of
+from serlab.report.figures.data import (
+    Values,
+    arms,
+    chosen,
+    control_of,
+    floor_time,
+    is_codec,
+    middle,
+    names_of,
+    sizes,
+    summed,
+    sums,
+)
+from serlab.report.figures.look import RATE, look_of, save
+from serlab.report.figures.points import front_of, noise_figure, pareto_figure, points_of, token_figure
+from serlab.report.figures.waits import IDLE, WAYS, call_figure, hit_figure, lag_figure, size_of, spread_of
 from serlab.report.figures.write import write_figures
 
 __all__ = [
+    "BITS_NS",
+    "CUT",
+    "IDLE",
+    "RATE",
+    "SHARES",
+    "STEPS",
+    "WAYS",
+    "Values",
     "access_figure",
+    "arms",
     "call_figure",
+    "chosen",
+    "control_of",
     "crossover_figure",
+    "curves_of",
+    "floor_of",
+    "floor_time",
+    "front_of",
+    "group_of",
     "hit_figure",
+    "is_codec",
     "lag_figure",
     "look_of",
     "memory_figure",
+    "middle",
+    "names_of",
     "noise_figure",
     "pareto_figure",
+    "points_of",
     "ratio_figure",
     "save",
     "size_figure",
+    "size_of",
+    "sizes",
+    "spread_of",
+    "steps_of",
+    "summed",
+    "sums",
     "token_figure",
     "write_figures",
 ]

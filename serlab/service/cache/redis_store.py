@@ -7,8 +7,8 @@ failure: the command is sent again, at once, over a new one.
 At most `CONNECTIONS` commands are under way, the others wait here. redis-py's own pool refuses what is beyond its
 bound (100): a burst of 1,000 requests would be 900 failures of a Redis that is well.
 
-The bound is the server's: `maxmemory` with the policy `allkeys-lru` (see `serlab.service.cache.redis_server`). A server
-that is full and evicts nothing refuses entries, which is counted.
+The bound is the server's: `maxmemory` with the policy `allkeys-lru` (see `serlab.service.cache.redis_process`). A
+server that is full and evicts nothing refuses entries, which is counted.
 
 Source: Redis's documentation (SET, key eviction); redis-py's documentation (retries).
 """

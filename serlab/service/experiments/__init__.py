@@ -13,7 +13,7 @@ from typing import Any
 
 from serlab.codecs import codec_for, verifying_codecs
 from serlab.errors import ServiceError
-from serlab.measure.inputs import Emit, finding
+from serlab.measure import Emit, finding
 
 CODED = ("transport", "loop-stall", "stream", "vectors", "cache")
 """Experiments that take a run's codecs to a server or a cache; to the others its codecs mean nothing."""

@@ -13,9 +13,7 @@ from statistics import median
 from typing import Any
 
 from serlab.codecs import codec_info, codec_names
-from serlab.measure.inputs import Emit
-from serlab.measure.interleave import Arm, calibrate, interleave, settle_gc
-from serlab.measure.process import open_mark
+from serlab.measure import Arm, Emit, calibrate, interleaved, open_mark, settle_gc
 from serlab.stats import CONTROL, FLOOR, ZSTD
 
 BATCHES = 3
@@ -85,7 +83,7 @@ def timed(
     ready = [calibrate(effort, arm) for arm in arms]
     settle_gc(job["gc"])
     random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/{job['experiment']}")
-    times = interleave(ready, random, lambda name: mark(codec_in(name)))
+    times = interleaved(ready, random, lambda name: mark(codec_in(name)))
     figures = {name: median(values) for name, values in times.items()}
     for name, value in figures.items():
         emit(row(job, name, metric, "ns", value))

@@ -22,16 +22,14 @@ import msgspec
 from serlab import workloads
 from serlab.codecs import Codec, codec_for, open_codec
 from serlab.errors import MissingPackageError, ServiceError
-from serlab.measure.inputs import Emit, bind, finding, load_messages
-from serlab.measure.interleave import Arm
+from serlab.measure import Arm, Emit, bind, finding, load_messages
 from serlab.messages import UNSET, same, to_document
 from serlab.service import Settings, spawned
-from serlab.service.cache import costs
-from serlab.service.cache.cache import Cache, Compressed
-from serlab.service.cache.costs import Popularity, curves, distinct
-from serlab.service.cache.redis_server import find_redis_server
+from serlab.service.cache import Cache, Compressed, find_redis_server
 from serlab.service.clients import Client, Transport, open_transport
+from serlab.service.experiments import cache_costs
 from serlab.service.experiments.base import again, awaited, named, row, timed
+from serlab.service.experiments.cache_costs import Popularity, curves, distinct
 from serlab.service.settings import Addresses
 from serlab.stats import CONTROL, FLOOR
 from serlab.workloads import CHARACTERS_PER_TOKEN
@@ -62,8 +60,8 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     request = _asked(job["seed"])
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
-        arms = [*costs.key_arms([request], [open_codec(job["baseline"], "ChatRequest").encode(request)])]
-        arms += costs.decode_arms([one.codec for one in kept], [one.encoded for one in kept])
+        arms = [*cache_costs.key_arms([request], [open_codec(job["baseline"], "ChatRequest").encode(request)])]
+        arms += cache_costs.decode_arms([one.codec for one in kept], [one.encoded for one in kept])
         for backend in _available(job, emit):
             arms += _backend_arms(stack, runner, backend, kept, messages)
         transport = _connected(stack, runner, _answer_tokens(kept[0].encoded))
@@ -98,18 +96,18 @@ def _available(job: dict[str, Any], emit: Emit) -> list[str]:
     except MissingPackageError as error:
         if job["process"] == 0:
             emit(finding(job, "", "refused", str(error)))
-        return [name for name in costs.BACKENDS if name != "redis"]
-    return list(costs.BACKENDS)
+        return [name for name in cache_costs.BACKENDS if name != "redis"]
+    return list(cache_costs.BACKENDS)
 
 
 def _backend_arms(
     stack: ExitStack, runner: asyncio.Runner, name: str, kept: Sequence[_Kept], messages: list[Any]
 ) -> list[Arm]:
     """Fill a backend with the answers in every way, and make its arms."""
-    backend = stack.enter_context(costs.opened(runner, name, [one.encoded for one in kept]))
-    filled = [runner.run(costs.fill(name, Cache(backend, one.codec), messages, one.encoded)) for one in kept]
-    arms = costs.baseline_arms(runner, filled[0])
-    return [*arms, *(arm for one in filled[1:] for arm in costs.arms_of(runner, one))]
+    backend = stack.enter_context(cache_costs.opened(runner, name, [one.encoded for one in kept]))
+    filled = [runner.run(cache_costs.fill(name, Cache(backend, one.codec), messages, one.encoded)) for one in kept]
+    arms = cache_costs.baseline_arms(runner, filled[0])
+    return [*arms, *(arm for one in filled[1:] for arm in cache_costs.arms_of(runner, one))]
 
 
 def _answer_tokens(encoded: Sequence[bytes]) -> int:

@@ -16,9 +16,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from serlab.errors import ServiceError
-from serlab.measure.inputs import Emit, finding, load_messages
-from serlab.measure.interleave import settle_gc
-from serlab.measure.wire import METRICS
+from serlab.measure import METRICS, Emit, finding, load_messages, settle_gc
 from serlab.messages import GenerateRequest, from_document
 from serlab.records import UNMEASURED
 from serlab.service import Addresses, Latency, Settings, spawned

@@ -25,8 +25,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from serlab.codecs import open_codec
-from serlab.measure.inputs import Emit, load_messages
-from serlab.measure.interleave import Arm
+from serlab.measure import Arm, Emit, load_messages
 from serlab.service.content import BASELINE
 from serlab.service.delay import Route, spawned_relays
 from serlab.service.dialling import Dialler, Request

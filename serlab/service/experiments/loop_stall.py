@@ -23,11 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from serlab.measure.inputs import Emit, load_messages, teach
-from serlab.measure.interleave import settle_gc
-from serlab.measure.process import Mark, open_mark
-from serlab.measure.ticker import fine_loop, ticked
-from serlab.measure.wire import METRICS
+from serlab.measure import METRICS, Emit, Mark, fine_loop, load_messages, open_mark, settle_gc, teach, ticked
 from serlab.service import Addresses, spawned
 from serlab.service.clients import Transport, open_transport
 from serlab.service.echo import Echo

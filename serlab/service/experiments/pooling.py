@@ -17,11 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from serlab.measure.inputs import Emit, finding, load_messages
-from serlab.measure.interleave import Arm
-from serlab.measure.wire import EXPERIMENTS
+from serlab.measure import EXPERIMENTS, Arm, Emit, finding, load_messages
+from serlab.service.experiments import pool_costs, pool_growth
 from serlab.service.experiments.base import control, named, row, timed
-from serlab.service.pools import costs, growth
 
 THREADS, TASKS = (1, 4), (1, 16)
 GROWING = "message-decode"
@@ -42,10 +40,10 @@ def run(job: dict[str, Any], emit: Emit) -> None:
 def _pair_arms(job: dict[str, Any], emit: Emit) -> Iterator[Arm]:
     """Make the arms of all pairs; one whose codec cannot carry the messages is left out and told, once a run."""
     messages = load_messages(job)
-    for pair, (codec, _) in costs.PAIRS.items():
-        lost = costs.lost(codec, job["kind"], messages)
+    for pair, (codec, _) in pool_costs.PAIRS.items():
+        lost = pool_costs.lost(codec, job["kind"], messages)
         if lost is None:
-            yield from costs.arms_of(pair, job["kind"], messages)
+            yield from pool_costs.arms_of(pair, job["kind"], messages)
         elif job["process"] == 0:
             emit(finding(job, codec, lost.outcome, f"{named('pooling', pair)}: {lost.reason}"))
 
@@ -59,14 +57,14 @@ def _shared_arms(stack: ExitStack) -> list[Arm]:
     """Make the arms that share among threads and among tasks."""
     executor = stack.enter_context(ThreadPoolExecutor(max(THREADS)))
     runner = stack.enter_context(asyncio.Runner())
-    arms = [arm for count in THREADS for arm in costs.thread_arms(executor, count)]
-    return arms + [arm for count in TASKS for arm in costs.task_arms(runner, count)]
+    arms = [arm for count in THREADS for arm in pool_costs.thread_arms(executor, count)]
+    return arms + [arm for count in TASKS for arm in pool_costs.task_arms(runner, count)]
 
 
 def _send_growth(job: dict[str, Any], emit: Emit) -> None:
     """Send what a use leaves behind; the A/A is measured in a second process."""
     operation = named("pooling", GROWING)
-    figures = {f"{name} {operation}": value for name, value in growth.measured(job).items()}
-    figures[control(f"fresh {operation}")] = growth.measured(job)["fresh"]
+    figures = {f"{name} {operation}": value for name, value in pool_growth.measured(job).items()}
+    figures[control(f"fresh {operation}")] = pool_growth.measured(job)["fresh"]
     for name, value in figures.items():
         emit(row(job, name, "growth-per-use", "bytes", value))

@@ -17,8 +17,7 @@ import msgspec
 
 from serlab.codecs import JSON, codec_for, codec_info
 from serlab.errors import ServiceError
-from serlab.measure.inputs import Emit, load_messages
-from serlab.measure.interleave import WARM_UP_BATCHES, Arm
+from serlab.measure import WARM_UP_BATCHES, Arm, Emit, load_messages
 from serlab.messages import UNSET
 from serlab.service import Settings, spawned
 from serlab.service.clients import Client, Payload, Transport

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from serlab.codecs import open_codec
-from serlab.measure.inputs import Emit, load_messages, teach
-from serlab.measure.interleave import Arm
-from serlab.measure.wire import METRICS
+from serlab.measure import METRICS, Arm, Emit, load_messages, teach
 from serlab.messages import first_difference, to_document
 from serlab.service import spawned
 from serlab.service.clients import Transport

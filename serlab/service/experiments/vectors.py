@@ -15,10 +15,8 @@ import numpy as np
 
 from serlab.codecs import codec_info, codec_infos
 from serlab.errors import ServiceError
-from serlab.measure.inputs import Emit, load_messages
-from serlab.measure.interleave import Arm
-from serlab.messages import EmbeddingRequest
-from serlab.messages.embeddings import BATCHES, Embedding, EmbeddingsByType
+from serlab.measure import Arm, Emit, load_messages
+from serlab.messages import BATCHES, Embedding, EmbeddingRequest, EmbeddingsByType
 from serlab.service import Settings, spawned
 from serlab.service.answers import MOST_DIMENSIONS, MOST_INPUTS
 from serlab.service.clients import Client, Payload, Transport

@@ -12,8 +12,7 @@ from statistics import median
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
-from serlab.measure.inputs import Emit
-from serlab.measure.interleave import WARM_UP_BATCHES, Arm
+from serlab.measure import WARM_UP_BATCHES, Arm, Emit
 from serlab.service.clients import Transport, open_transport
 from serlab.service.experiments.base import row
 from serlab.service.settings import Addresses

@@ -13,6 +13,9 @@ an error. A `bytearray` that still has views is found out when it is given back;
 - `pairs`, `growth` and `sharing`: the measurements.
 """
 
+from typing import TYPE_CHECKING
+
+from serlab.doors import front_door
 from serlab.service.pools.pool import (
     CountingLock,
     Lease,
@@ -26,7 +29,13 @@ from serlab.service.pools.pool import (
     packers,
 )
 
+if TYPE_CHECKING:
+    from serlab.service.pools.pool import FIRST_BYTES
+
+__getattr__ = front_door(__name__)
+
 __all__ = [
+    "FIRST_BYTES",
     "CountingLock",
     "Lease",
     "LockedPool",

@@ -19,12 +19,22 @@ from typing import Any, NamedTuple
 from serlab import workloads
 from serlab.codecs import Codec
 from serlab.errors import ServiceError
-from serlab.measure.interleave import Arm
+from serlab.measure import Arm
 from serlab.messages import same, to_document
-from serlab.service.cache.cache import NEVER, Backend, Bounded, Cache, Compressed, Entry, MemoryStore, key_of, seal
-from serlab.service.cache.lmdb_store import LmdbStore
-from serlab.service.cache.redis_server import redis_server
-from serlab.service.cache.redis_store import RedisBackend
+from serlab.service.cache import (
+    NEVER,
+    Backend,
+    Bounded,
+    Cache,
+    Compressed,
+    Entry,
+    LmdbStore,
+    MemoryStore,
+    RedisBackend,
+    key_of,
+    redis_server,
+    seal,
+)
 from serlab.service.experiments.base import again, awaited, named
 from serlab.service.now import now
 from serlab.stats import FLOOR

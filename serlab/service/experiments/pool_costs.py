@@ -25,17 +25,13 @@ import msgpack
 import msgspec
 import orjson
 
-from serlab.codecs import codec_for, codec_on, flatbuffers_official, open_codec, untyped
-from serlab.codecs.protobuf import KEPT, shaper
+from serlab.codecs import KEPT, codec_for, codec_on, open_codec, plain, shaper, writer
 from serlab.errors import ServiceError
 from serlab.generated import llm_pb2
-from serlab.measure import parity
-from serlab.measure.inputs import teach
-from serlab.measure.interleave import Arm
-from serlab.measure.parity import Outcome
+from serlab.measure import Arm, Outcome, known_outcome, teach
 from serlab.messages import message_type, to_document
 from serlab.service.experiments.base import again, awaited, named
-from serlab.service.pools.pool import (
+from serlab.service.pools import (
     FIRST_BYTES,
     CountingLock,
     LockedPool,
@@ -49,7 +45,7 @@ from serlab.service.pools.pool import (
 )
 from serlab.stats import FLOOR
 
-# The variants of each pair of `serlab.service.pools.costs`: what is called, and with what.
+# The variants of each pair of `serlab.service.experiments.pool_costs`: what is called, and with what.
 #
 # A pair is (message → what its calls take, name → call). All calls of a pair write the same bytes, or read the same
 # message.
@@ -63,7 +59,7 @@ RENEWED = 64
 
 def _buffer_variants(protocol: ModuleType, kind: str) -> Variants:
     """`encode` to new bytes against `encode_into` a buffer, in one of msgspec's protocols."""
-    encoder = protocol.Encoder(enc_hook=untyped.plain)
+    encoder = protocol.Encoder(enc_hook=plain)
     write, own, pool = encoder.encode_into, bytearray(), buffers()
 
     def pooled(item: Any) -> None:
@@ -116,7 +112,7 @@ def _packer_variants(kind: str) -> Variants:
 
 def _builder_variants(kind: str) -> Variants:
     """A new Builder for each message against one that is cleared."""
-    write, pool, own = flatbuffers_official.writer(message_type(kind)), builders(), flatbuffers.Builder(FIRST_BYTES)
+    write, pool, own = writer(message_type(kind)), builders(), flatbuffers.Builder(FIRST_BYTES)
 
     def build(builder: Any, message: Any) -> bytes:
         builder.Finish(write(builder, message))
@@ -199,7 +195,7 @@ def lost(codec: str, kind: str, messages: list[Any]) -> Outcome | None:
     Returns:
         What became of the first one that does not come back as it was; None where all do.
     """
-    outcomes = (parity.known_outcome(codec, kind, message, to_document(message)) for message in messages)
+    outcomes = (known_outcome(codec, kind, message, to_document(message)) for message in messages)
     return next((found for found in outcomes if found.outcome != "equal"), None)
 
 

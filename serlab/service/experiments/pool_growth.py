@@ -17,7 +17,7 @@ import serlab
 from serlab.codecs import codec_for, open_codec
 from serlab.errors import WorkerError
 from serlab.generated import llm_pb2
-from serlab.measure.inputs import load_messages
+from serlab.measure import load_messages
 
 STATM = Path("/proc/self/statm")
 MOST_GROWTH = 32 << 20
@@ -30,7 +30,7 @@ EXPECTED = 8
 CODE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from serlab.service.pools.growth import measure
+from serlab.service.experiments.pool_growth import measure
 print(json.dumps(measure(json.loads(sys.stdin.read()))))
 """
 PASSED = ("workload", "kind", "seed", "documents")
