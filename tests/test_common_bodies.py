@@ -137,6 +137,7 @@ def documents(plan: Any, workload: str, journal: Journal) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_says_what_was_refused_and_over_what_its_figures_are(serlab: Run, tmp_path: Path) -> None:
     """Every codec has every figure, the refusals stand beside them, and the exit status is that of a finding."""
     odd = dict.fromkeys((20, 90), SURROGATE)

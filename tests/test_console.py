@@ -120,6 +120,7 @@ def test_a_table_of_html_keeps_its_characters_where_the_terminal_lacks_them(serl
     assert json.loads(serlab("export", "run", "--table", "time", "--format", "json", **ascii_only).stdout)["rows"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["0", "1", "abc", "-5", ""])
 @pytest.mark.parametrize("arguments", [("decide", "--list"), ("--help",), ("frobnicate",)])
 def test_a_width_that_is_none_is_not_believed(serlab: Run, columns: str, arguments: tuple[str, ...]) -> None:
@@ -137,6 +138,7 @@ def test_a_closed_pipe_is_quiet_whatever_prints(tmp_path: Path) -> None:
     assert done.stdout == done.stderr == "" and (tmp_path / "status").read_text() == "130\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out [prod] x", "out [/nope] dir", ":smile:[b", "a\nb"])
 def test_a_folder_is_named_as_it_is(serlab: Run, tmp_path: Path, name: str) -> None:
     """With brackets too; a newline is written as an escape."""

@@ -28,6 +28,7 @@ def test_what_was_found_stays_fixed(path: Path) -> None:
     assert [checked(codec, kind, target, path.read_bytes())[1] for target in TARGETS] == [""] * len(TARGETS)
 
 
+@pytest.mark.slow
 def test_every_codec_and_kind_has_seeds() -> None:
     """Each decodes before it is damaged."""
     for codec, kind in cases(codec_names()):

@@ -89,6 +89,7 @@ def test_what_is_neither_file_nor_pipe_is_refused(path: str, reason: str) -> Non
         given(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
 @pytest.mark.parametrize("is_file", [True, False], ids=["file", "pipe"])
 def test_run_reads_standard_input(tmp_path: Path, name: str, is_file: bool) -> None:
@@ -124,6 +125,7 @@ def test_command_in_one_process_reads_standard_input(command: str) -> None:
     assert done.returncode == 1 and "stdin" in text and "not JSON" in text
 
 
+@pytest.mark.slow
 def test_hint_is_told_by_every_command(tmp_path: Path) -> None:
     """On standard error, in what `check --json` prints and in the run's environment; it is no finding."""
     (tmp_path / "log.jsonl").write_bytes(line({"ts": 1, "payload": CHAT}))
@@ -178,6 +180,7 @@ def test_corpus_with_the_name_of_a_workload_is_measured_beside_it(
     }
 
 
+@pytest.mark.slow
 def test_limit_of_bodies_can_be_set(tmp_path: Path) -> None:
     """Every command takes the option and refuses what is longer, naming it; a body within the limit is measured."""
     body = {**CHAT, "user": "x" * (2 << 20)}

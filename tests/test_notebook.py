@@ -179,6 +179,7 @@ def test_an_output_that_differs_from_the_committed_one_is_found(source: Callable
     assert target.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_source_that_was_changed_or_never_executed_is_found(source: Callable[[str], Path]) -> None:
     """Both are told how to mend it."""
     path = source("# %%\nprint('a')\n")

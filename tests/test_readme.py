@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.test_imports import LAYERS, MODULES, name_of, part
 
@@ -23,6 +25,7 @@ def test_the_example_runs() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_every_command_and_option_exists() -> None:
     """What the README and the page on CI name, the command's help names too."""
     helps = {}

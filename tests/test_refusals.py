@@ -114,6 +114,7 @@ def test_variant_refuses_what_it_would_read_back_as_a_vector(codec: str) -> None
     refuses(codec, from_document("EmbeddingResponse", {"embeddings": form}))
 
 
+@pytest.mark.slow
 @every("codec", ALL)
 def test_values_nested_too_deep_are_refused(codec: str) -> None:
     """A recursion limit is an EncodeError, as is a document that cannot be walked."""

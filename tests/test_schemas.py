@@ -527,6 +527,7 @@ class Checkout:
         return {name: (self.folder / name).read_bytes() for name in WRITTEN}
 
 
+@pytest.mark.slow
 def test_new_field_is_one_edit_and_leaves_when_it_is_taken_out(tmp_path: Path) -> None:
     """Old bytes are read before, with and after it; a number that is planted meanwhile changes no file."""
     checkout = Checkout(tmp_path)

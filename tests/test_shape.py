@@ -136,6 +136,7 @@ def test_way_is_that_of_what_runs_and_not_of_what_is_imported(tmp_path: Path) ->
     assert entered_by(tmp_path / "tiny", ["-c", "raise SystemExit(3)"]) is None
 
 
+@pytest.mark.slow
 def test_script_prints_the_numbers_of_the_package() -> None:
     """It runs on what stands here, for people and for programs; circles there are none as modules are loaded."""
     command = [sys.executable, str(Path(shape.__file__)), "--places"]

@@ -213,6 +213,7 @@ def test_part_that_fails_later_keeps_the_runs(project: dict[str, Any]) -> None:
     assert is_finished(stored.STORED) and len(list(project["work"].glob("*/compare-1"))) == 1
 
 
+@pytest.mark.slow
 def test_example_is_the_answer_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between its marks, and nothing else of the page is touched."""
     monkeypatch.setattr(stored, "ROOT", tmp_path)
@@ -263,6 +264,7 @@ def test_stored_run_times_every_operation_that_there_is() -> None:
     assert stored.JOBS["compare"].arguments[-1].split(",") == list(OPERATIONS)
 
 
+@pytest.mark.slow
 @needs_browser
 def test_picture_is_of_the_page(tmp_path: Path) -> None:
     """1280 pixels wide, and not blank."""

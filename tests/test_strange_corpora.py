@@ -131,6 +131,7 @@ BOMBS = {
 LONG = ("text", "lists")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_line_that_unpacks_to_too_much_costs_itself_only(tmp_path: Path, name: str) -> None:
     """It is reported by its number, in the memory of a message; the lines around it are read."""

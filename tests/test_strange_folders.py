@@ -116,6 +116,7 @@ def test_a_run_that_had_a_corpus_or_another_environment_goes_on_only_where_they_
     assert mine == Options(seed=3, corpora=("mine",), base="own")
 
 
+@pytest.mark.slow
 def test_no_python_of_a_folder_is_run(serlab: Run, tmp_path: Path) -> None:
     """The one that its record names as the other environment."""
     work = ("--quick", "--workload", "chat-turn", "--codec", "orjson", "--operation", "decode")
@@ -212,6 +213,7 @@ def versioned(batches: dict[str, Any]) -> dict[str, Any]:
     return {**batches, "metadata": {"codec_version": "1"}}
 
 
+@pytest.mark.slow
 def test_a_record_of_other_types_gives_one_error_or_an_answer(folder: Path, tmp_path: Path) -> None:
     """Each value in turn becomes each of another type; whatever passes is written by whoever shows it."""
     good = write(tmp_path / "good", rows_of("b"))
@@ -234,6 +236,7 @@ def test_a_record_of_other_types_gives_one_error_or_an_answer(folder: Path, tmp_
         load_environment(folder)
 
 
+@pytest.mark.slow
 def test_a_table_of_other_types_gives_one_error_or_an_answer(folder: Path, tmp_path: Path) -> None:
     """In each column: all values, or one."""
     good = write(tmp_path / "good", [*figure_rows(), *paired_rows("c", {"json": 1.0})])
@@ -364,6 +367,7 @@ def answered(run: DecideRun, scenario: Path, **settings: Any) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_scenario_of_other_types_gives_one_error_or_an_answer(folder: Path, tmp_path: Path) -> None:
     """Each value in turn becomes one of another type, in the file as well as by a setting."""
     whole, path = tomllib.loads(scenario_text("service-hop")), tmp_path / "a.toml"
@@ -382,6 +386,7 @@ def test_a_scenario_of_other_types_gives_one_error_or_an_answer(folder: Path, tm
     assert answers > 25 and errors > 700
 
 
+@pytest.mark.slow
 def test_a_scenario_that_is_no_toml_is_one_error(folder: Path, tmp_path: Path) -> None:
     """Other encodings, keys that stand twice, any number of levels."""
     path, good = tmp_path / "a.toml", scenario_text("service-hop")
@@ -395,6 +400,7 @@ def test_a_scenario_that_is_no_toml_is_one_error(folder: Path, tmp_path: Path) -
         assert not answered(run, path)
 
 
+@pytest.mark.slow
 def test_a_journal_with_a_value_of_another_type_gives_one_error_or_an_answer(tmp_path: Path) -> None:
     """At every place of a line."""
     finding = {"codec": "json", "outcome": "refused", "file": "a", "line": "1", "kind": "document", "reason": "r"}

@@ -63,6 +63,7 @@ def test_every_python_that_serlab_starts_has_a_safe_path() -> None:
     assert len(found) >= 4 and [one for one in found if '"-P"' not in one[1]] == []
 
 
+@pytest.mark.slow
 def test_a_comparison_imports_nothing_from_where_it_stands(
     serlab: Run, trap: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +126,7 @@ def test_another_failure_to_import_is_told_as_it_is(monkeypatch: pytest.MonkeyPa
         cli.main()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROOM)
 def test_a_small_limit_of_memory_is_one_line(name: str, tmp_path: Path) -> None:
     """Whatever it leaves room for: where Python itself starts, the command says what it needs, or does its work."""

@@ -154,6 +154,7 @@ def test_page_of_the_wire_alone_shows_it_first(tmp_path: Path) -> None:
     assert "HTTP/1.1 by aiohttp" in text and "1.03×=" in text
 
 
+@pytest.mark.slow
 def test_page_of_a_whole_run_shows_the_wire_after_the_answer(tmp_path: Path) -> None:
     """Both in one run."""
     rows = pd.concat([load_results(write(tmp_path)), wirerows.run()], ignore_index=True)

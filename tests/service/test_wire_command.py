@@ -41,6 +41,7 @@ def living_in(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc")
 @WAYS
 def test_killed_run_resumes_and_leaves_no_server_behind(serlab: Run, tmp_path: Path, experiment: str) -> None:
@@ -63,6 +64,7 @@ def test_killed_run_resumes_and_leaves_no_server_behind(serlab: Run, tmp_path: P
     assert keys(tmp_path / "out") == keys(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @WAYS
 def test_run_leaves_table_page_and_conditions(serlab: Run, tmp_path: Path, experiment: str) -> None:
     """In the same places as any run; `--json` has a line for each figure."""
@@ -80,6 +82,7 @@ def test_run_leaves_table_page_and_conditions(serlab: Run, tmp_path: Path, exper
     assert {"latency", "client-cpu" if needed else "growth-per-use"} <= metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "workload", "operations"),
     [
