@@ -1,16 +1,20 @@
-"""The README says what is true."""
+"""The README and the pages under docs/ say what is true."""
 
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.test_imports import LAYERS, MODULES, name_of, part
 
 README = (ROOT / "README.md").read_text()
 TEXT = README + (ROOT / "docs/ci.md").read_text() + (ROOT / "docs/decide.md").read_text()
 TEXT += (ROOT / "docs/service.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_example_runs() -> None:
@@ -47,3 +51,37 @@ def test_every_make_target_exists() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     named = set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE)) | set(re.findall(r"`make ([a-z]+)", README))
     assert {"compare", "test"} <= named <= set(targets)
+
+
+def anchors(page: Path) -> set[str]:
+    """List the anchors of a page: those that GitHub gives to headings, and those that it sets itself."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    named = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return named | set(re.findall(r'<a id="([^"]+)"', text))
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    """To a file that is there, and to a heading in it."""
+    broken = []
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            if ":" not in link and (not target.exists() or (anchor and anchor not in anchors(target))):
+                broken.append(f"{page.name}: {link}")
+    assert broken == []
+
+
+def test_architecture_names_every_part_and_what_it_may_import() -> None:
+    """The table of the layers is that of `tests/test_imports.py`; the parts on top have one of their own."""
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \|(?: ([^|]*)\| [^|]+ \|)?$", ARCHITECTURE, re.MULTILINE)
+    layers = {name: set(re.findall(r"`(\w+)`", imports)) for name, imports in rows if name in LAYERS}
+    assert layers == LAYERS
+    assert {name for name, _ in rows} == {part(name_of(path)) for path in MODULES} - {""}
+
+
+def test_architecture_names_files_that_there_are() -> None:
+    """Every path under serlab/."""
+    paths = re.findall(r"`(serlab/[\w/.]*)`", ARCHITECTURE)
+    assert len(paths) > 50 and [path for path in paths if not (ROOT / path).exists()] == []
