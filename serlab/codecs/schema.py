@@ -4,7 +4,7 @@ A field with one arm keeps its name. In a union each arm has a schema field of i
 name, the others add a suffix (`stop: str | list[str]` is `stop` and `stop_list`; `1` and `1.0` are `temperature_int`
 and `temperature`). Other JSON types that a field puts up with share one arm, `_json`, and leave the others' names
 alone. A packed list has such an arm as a spare, for values that do not pack. A null is written as the field's number
-in `nulls`. A name once given stays: where a type was widened later, `NAMES` says what the rule no longer does.
+in `nulls`. A name once given stays: where a type was widened later, `RENAMED` says what the rule no longer does.
 """
 
 import re

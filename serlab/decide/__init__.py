@@ -5,8 +5,8 @@
     decision = serlab.decide("results/20260101-120000", "service-hop", bandwidth_bit_per_s=140e6)
     print(decision.answer)
 
-The way: `scenarios` reads a boundary from TOML, `model` adds up what each codec costs there, `ranking` orders them and
-chooses one, `breakeven` and `sensitivity` say when another would be chosen, `answer`, `show` and `adr` say it in words.
+The way: `scenarios` reads a boundary from TOML, `cost` adds up what each codec costs there, `ranking` orders them and
+chooses one, `sensitivity` says when another would be chosen, `decision` and `wording` say it in words.
 """
 
 import sys

@@ -12,8 +12,6 @@ are invisible. memray's `total_allocations` counts frees too; here only what all
   or an array holds on to counts, and what is only read does not.
 
 Never time what is traced.
-
-How a tracker is used stands in `serlab.measure.memory`.
 """
 
 import gc

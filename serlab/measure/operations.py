@@ -5,10 +5,10 @@
     check, check-all         the stage of the codecs that look for non-finite numbers: of messages as they are, and of
                              copies without a seal, as a message made by hand has none; see `serlab.messages.base`
     read-one                 open and read one named field
-    read-k                   the access curve: open and read a share of the leaf fields, see `serlab.measure.operations`
+    read-k                   the access curve: open and read a share of the leaf fields
     relay                    a gateway: read `model` and `stream`, write another `model`, pass the rest on
     stream                   chunk by chunk: encode, decode, put the text together
-    gzip, unzstd, …          compress and decompress the bytes, see `serlab.measure.operations`
+    gzip, unzstd, …          compress and decompress the bytes
 
 `read-one`, `read-k` and `relay` are checked before they are timed, as parity checks encode and decode: what a codec
 reads or passes on is compared with the message.

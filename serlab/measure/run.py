@@ -1,7 +1,7 @@
 """A whole run: cell after cell, each in a fresh process, each kept as soon as it is finished.
 
 What a kill leaves is a journal of finished cells. A resumed run measures the others, and those in which something
-stayed unmeasured (see `serlab.measure.run`), so that it ends with the rows that an undisturbed run has.
+stayed unmeasured, so that it ends with the rows that an undisturbed run has.
 """
 
 import fcntl

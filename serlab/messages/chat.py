@@ -1,4 +1,4 @@
-"""Chat responses and stream chunks in the chat-completions wire shape; requests stand in `chatrequest`.
+"""Chat requests, responses and stream chunks in the chat-completions wire shape.
 
 Source: the OpenAI API reference (chat completions) and what compatible providers add to it: Azure OpenAI, Cerebras,
 DeepSeek, Gemini, Groq, Mistral, OpenRouter, Perplexity, SGLang, Together, vLLM, xAI, Z.ai, LiteLLM.

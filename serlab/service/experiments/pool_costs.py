@@ -8,7 +8,7 @@ Each pair has up to four variants of the same work on the same populated message
 - `copied`: pooled, and the bytes are copied out, for whoever needs them after the object has gone back.
 
 The protobuf pairs reuse a message by `Clear`. upb's messages live in an arena that gives nothing back before its last
-message goes, so a message that is used again grows with every use. It is renewed every `variants.RENEWED` uses here,
+message goes, so a message that is used again grows with every use. It is renewed every `RENEWED` uses here,
 lest it eat the memory; `growth` measures by how much it grows, and what of that comes back when the message goes.
 `Clear` and `__init__` on the same object is the only way to fill it again in one call.
 """

@@ -6,11 +6,13 @@ yet to send it. Who needs the bytes for longer copies them, or hands the lease o
 it back. The next owner writes over what is in it; a reader that broke the rule sees another's message, mostly without
 an error. A `bytearray` that still has views is found out when it is given back; who holds the object itself is not.
 
-- `pool`: `Pool`, `LockedPool`, `QueuePool`, each for one event loop or several threads; `waiting`: `WaitingPool`, with
-  a fixed number of objects, for which a task waits.
-- `objects`: pools of buffers, Packers and Builders. There is none of protobuf messages: `pairs` and `growth` show why.
-- `counters`: numbers that no two callers get.
-- `pairs`, `growth` and `sharing`: the measurements.
+- `Pool`, `LockedPool`, `QueuePool`: each for one event loop or several threads; `WaitingPool`: a fixed number of
+  objects, for which a task waits.
+- `buffers`, `packers`, `builders`: pools of these. There is none of protobuf messages: the experiment `pooling` shows
+  why.
+- `CountingLock`, `Ticket`: numbers that no two callers get.
+
+What they gain is measured by `serlab.service.experiments.pooling`.
 """
 
 from typing import TYPE_CHECKING
