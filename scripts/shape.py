@@ -466,6 +466,17 @@ def codec_names(home: Path) -> list[str]:
     return done.stdout.split()
 
 
+def files_table(package: Path) -> str:
+    """Return a Markdown table of the package's modules, each with the first sentence of its docstring."""
+    rows = ["| file | what it holds |", "| --- | --- |"]
+    for path in sorted(package.rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path.name)):
+        if "generated" not in path.relative_to(package).parts:
+            text = ast.get_docstring(ast.parse(path.read_text())) or ""
+            first = " ".join(text.split("\n\n")[0].split()).replace("|", "\\|")
+            rows.append(f"| `{path.relative_to(package)}` | {first} |")
+    return "\n".join(rows) + "\n"
+
+
 def main() -> None:
     """Print the shape of the package that stands beside this script's folder, or under `--home`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -473,8 +484,12 @@ def main() -> None:
     parser.add_argument("--places", action="store_true", help="list where each break of a rule stands")
     parser.add_argument("--ways", action="store_true", help="trace the three ways: minutes, and the extra `service`")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--files", action="store_true", help="print the table of files in docs/architecture.md instead")
     given = parser.parse_args()
     package = given.home.resolve() / "serlab"
+    if given.files:
+        print(files_table(package), end="")
+        return
     shape = shape_of(package, codec_names(given.home), given.home / "schemas")
     traced = ways(package) if given.ways else {}
     numbers = {**shape.numbers, **{name: files and len(files) for name, files in traced.items()}}

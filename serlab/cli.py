@@ -269,11 +269,11 @@ Select = Annotated[
 
 def report(directory: Folder, scenario: PublishingScenarios = None) -> None:
     """Write the tables and the page of a results folder again, and show the summary; status 1 as the run itself."""
+    from serlab.cli_show import is_amiss, show_summary
     from serlab.page import write_page
     from serlab.records import UNMEASURED
     from serlab.report import write_tables
     from serlab.results import is_finished, load_findings, load_results
-    from serlab.terminal import is_amiss, show_summary
 
     refuse_small()
     where = console()
@@ -483,7 +483,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Show the versi
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List codecs with versions and capabilities, messages, workloads and experiments on the wire."""
-    from serlab.terminal import inventory, show_inventory
+    from serlab.cli_show import inventory, show_inventory
 
     found = inventory()
     print(json.dumps(found)) if as_json else show_inventory(console(), found)
@@ -500,8 +500,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Send every body through every codec and compare what comes back; then list what the types do not know."""
+    from serlab.cli_show import show_check
     from serlab.measure import Report, bodies_of, chosen_codecs
-    from serlab.terminal import show_check
 
     report = Report(chosen_codecs(split(codec)), max_body_mb)
     for body in shown(bodies_of(split_files(corpus), workloads_for(workload, corpus), seed, strict, report)):

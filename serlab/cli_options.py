@@ -38,10 +38,10 @@ def run(
     **settings: Any,
 ) -> None:
     """Measure some parts and show the results."""
+    from serlab.cli_show import show_results
     from serlab.comparison import run_plan
     from serlab.measure import WIRE, Options, make_plan, refuse_folder
     from serlab.page import write_page
-    from serlab.terminal import show_results
 
     if quick and rigorous:
         raise typer.BadParameter("--quick and --rigorous exclude each other")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.shape import files_table
 from tests.conftest import ROOT
 from tests.test_imports import LAYERS, MODULES, name_of, part
 
@@ -85,3 +86,8 @@ def test_architecture_names_files_that_there_are() -> None:
     """Every path under serlab/."""
     paths = re.findall(r"`(serlab/[\w/.]*)`", ARCHITECTURE)
     assert len(paths) > 50 and [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_architecture_says_of_every_file_what_it_holds() -> None:
+    """The table is that of `python -m scripts.shape --files`."""
+    assert files_table(ROOT / "serlab") in ARCHITECTURE

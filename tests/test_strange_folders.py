@@ -17,6 +17,7 @@ import pytest
 from pyarrow import parquet
 
 from serlab.cli_options import recorded_options
+from serlab.cli_show import show_summary
 from serlab.console import Shown
 from serlab.decide import decide, scenario_text
 from serlab.decide.decision import show_decision
@@ -41,7 +42,6 @@ from serlab.results import (
     load_findings,
     load_results,
 )
-from serlab.terminal import show_summary
 from serlab.verdicts import MACHINE, compare_runs, judge
 from tests.conftest import Run
 from tests.figurerows import rows_of as figure_rows

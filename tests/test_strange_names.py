@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from serlab.cli_show import show_check, show_summary
 from serlab.codecs import codec_names
 from serlab.console import Shown
 from serlab.decide import decide, load_scenario
@@ -18,7 +19,6 @@ from serlab.measure.parity import Report, recorded
 from serlab.page import write_page
 from serlab.report import FORMATS, write_tables
 from serlab.results import load_results
-from serlab.terminal import show_check, show_summary
 from serlab.verdicts import compare_runs
 from serlab.verdicts_show import show_diff
 from tests.corpora import CHAT
