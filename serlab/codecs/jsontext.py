@@ -15,7 +15,7 @@ import orjson
 
 from serlab.errors import DecodeError, EncodeError
 from serlab.limits import DEFAULT_LIMITS
-from serlab.messages import is_finite, is_sealed, loads_exactly, unbroken
+from serlab.messages import SEALS, is_finite, is_sealed, loads_exactly
 
 # What JSON text inside a binary message would become, counted on its bytes before it is read.
 #
@@ -233,7 +233,7 @@ def _refuse_non_finite(message: Any) -> None:
         EncodeError: it holds such a number.
     """
     try:
-        if message.seal is unbroken:
+        if message.seal is SEALS.unbroken:
             return
     except AttributeError:  # No seal, or plain values.
         pass

@@ -26,7 +26,7 @@ from serlab.codecs.info import JSON, CodecInfo
 from serlab.codecs.jsontext import check_of
 from serlab.codecs.keys import checked, text_keys
 from serlab.codecs.untyped import document_stages
-from serlab.messages import NO_EXTRA, converter, message_type, pack_vectors, set_field, to_document, unbroken
+from serlab.messages import NO_EXTRA, SEALS, converter, message_type, pack_vectors, set_field, to_document
 
 
 def make(info: CodecInfo, kind: str) -> Codec:
@@ -92,5 +92,5 @@ def _read_sealed(
         message = typed(data)
     except msgspec.ValidationError:
         return convert(untyped(data))
-    set_field(message, "seal", unbroken)
+    set_field(message, "seal", SEALS.unbroken)
     return message

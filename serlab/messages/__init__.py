@@ -7,6 +7,7 @@ object is not kept, that of free-form objects (JSON Schemas, metadata) is.
 
 from serlab.messages.base import (
     NO_EXTRA,
+    SEALS,
     UNSET,
     Json,
     Message,
@@ -17,7 +18,6 @@ from serlab.messages.base import (
     is_finite,
     is_sealed,
     set_field,
-    unbroken,
 )
 from serlab.messages.chat import ChatChoice, ChatChunk, ChatDelta, ChatReply, ChatRequest, ChatResponse, ChunkChoice
 from serlab.messages.content import FunctionCall, ToolCall
@@ -56,6 +56,7 @@ __all__ = [
     "MESSAGE_TYPES",
     "NOT_JSON",
     "NO_EXTRA",
+    "SEALS",
     "UNSET",
     "ChatChoice",
     "ChatChunk",
@@ -104,7 +105,6 @@ __all__ = [
     "struct_among",
     "to_document",
     "tokens",
-    "unbroken",
     "union_arms",
     "with_extra",
 ]

@@ -150,20 +150,29 @@ class Sealed:
 set_field = msgspec.structs.force_setattr
 """Set a field or the seal past what looks at values; 25 ns, half of what the slot's own descriptor takes."""
 
-unbroken = object()
-"""The seal that holds now; a message that bears it is known to hold finite numbers only."""
+
+class Seals:
+    """The seal that holds now, as `unbroken`; a message that bears it is known to hold finite numbers only."""
+
+    __slots__ = ("unbroken",)
+
+    def __init__(self) -> None:
+        self.unbroken = object()
+
+
+SEALS = Seals()
+"""Look the seal up each time: it is another one as soon as one was broken."""
 
 
 def _break_seals() -> None:
     """Let no seal hold that was set until now; a struct does not know in which messages it stands."""
-    global unbroken
-    unbroken = object()
+    SEALS.unbroken = object()
 
 
 def is_sealed(message: Any) -> bool:
     """Tell whether all numbers in a message are known to be finite."""
     try:
-        return bool(message.seal is unbroken)
+        return bool(message.seal is SEALS.unbroken)
     except AttributeError:
         return False
 

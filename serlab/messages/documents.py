@@ -17,8 +17,7 @@ import msgspec
 import numpy as np
 
 from serlab.errors import DocumentError, UnknownNameError
-from serlab.messages import base
-from serlab.messages.base import Message, Part, set_field
+from serlab.messages.base import SEALS, Message, Part, is_finite, set_field
 from serlab.messages.chat import ChatChunk, ChatRequest, ChatResponse
 from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse, pack_vectors
 from serlab.messages.generate import GenerateRequest, GenerateResponse
@@ -116,7 +115,7 @@ def from_document(kind: str | type, document: Any) -> Any:
     all_finite = inspect(document)
     message = converter(kind if isinstance(kind, str) else kind.__name__)(document)
     if all_finite and isinstance(message, Message):
-        set_field(message, "seal", base.unbroken)
+        set_field(message, "seal", SEALS.unbroken)
     return message
 
 
@@ -137,7 +136,7 @@ def inspect(document: Any) -> bool:
             for value in [value for value in rest if not isinstance(value, JSON)]:
                 got = f"expected a JSON value, got a {type(value).__name__}; convert it before"
                 raise DocumentError(f"{_pointer_to(value, values, above)}: {got}")
-            all_finite = all_finite and base.is_finite([value for value in rest if isinstance(value, FLOATS)])
+            all_finite = all_finite and is_finite([value for value in rest if isinstance(value, FLOATS)])
         if not _all_text(chain.from_iterable(objects)):
             holder = next(value for value in objects if not _all_text(value))
             key = next(key for key in holder if not isinstance(key, str))
@@ -202,7 +201,7 @@ def converter(kind: str, sealing: bool = False, look: Look | None = None) -> Cal
         except RecursionError as error:
             raise _too_deep(kind) from error
         if sealing:
-            set_field(message, "seal", base.unbroken)
+            set_field(message, "seal", SEALS.unbroken)
         return message
 
     if type_ is EmbeddingResponse:
