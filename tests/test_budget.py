@@ -10,6 +10,7 @@ import pytest
 
 from serlab.codecs import codec_names, open_codec
 from serlab.errors import DecodeError
+from serlab.generated import llm_pb2
 from serlab.limits import DEFAULT_LIMITS, FLAT, MIB, Limits
 from serlab.messages import MESSAGE_TYPES, from_document, same, to_document
 from serlab.messages.base import Part
@@ -138,6 +139,21 @@ def test_bytes_stay_values(codec: str) -> None:
     assert to_document(bound.decode(msgpack.packb(document))) == document
 
 
+def long_colliding_keys(size: int, count: int) -> bytes:
+    """Make a map whose keys are long arrays of one hash: zeros, and then -1 and -2 in another order for each."""
+    zeros = bytes(size // count - 17)
+    head = b"\xdc" + (len(zeros) + 13).to_bytes(2, "big") + zeros
+    keys = (head + bytes(0xFF if i >> bit & 1 else 0xFE for bit in range(13)) + b"\1" for i in range(count))
+    return b"\x81\xa1x\xdf" + count.to_bytes(4, "big") + b"".join(keys)
+
+
+def many_steps(count: int) -> bytes:
+    """Make a message with an entry of `extra` whose pointer goes on and on."""
+    box = llm_pb2.ChatRequest()
+    box.extra.add(pointer="/" * count, json="1")
+    return box.SerializeToString()
+
+
 def colliding_keys(bits: int) -> bytes:
     """Make a map of 2**bits keys that are arrays of -1 and -2, which have one hash."""
     keys = (bytes([0x90 | bits, *(0xFF if i >> bit & 1 else 0xFE for bit in range(bits)), 1]) for i in range(1 << bits))
@@ -194,6 +210,14 @@ def open_and_warm(name: str, kind: str) -> Any:
 
 WORST: dict[str, tuple[str, str, Any]] = {
     "colliding keys": ("msgspec-msgpack", "ChatRequest", lambda: colliding_keys(14)),
+    "colliding keys that begin alike": ("msgspec-msgpack", "ChatRequest", lambda: long_colliding_keys(1_000_000, 3300)),
+    "colliding keys that begin alike, few": (
+        "msgspec-msgpack",
+        "ChatRequest",
+        lambda: long_colliding_keys(98_000, 1200),
+    ),
+    "key that is many bytes": ("msgpack", "document", lambda: b"\x81\xc6" + (2**24).to_bytes(4) + bytes(2**24) + b"\1"),
+    "pointer of many steps": ("protobuf", "ChatRequest", lambda: many_steps(10_000_000)),
     "colliding keys, short": ("msgspec-msgpack", "ChatRequest", lambda: colliding_keys(11)),
     "arrays that claim too much": ("msgpack", "ChatRequest", lambda: b"\xdc\xff\xff" * 1000 + b"\1" * 69_000),
     "many unknown fields": (

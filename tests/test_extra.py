@@ -1,10 +1,12 @@
 """A message says one thing: `extra` holds what `from_document` would write there, or is refused."""
 
+import math
 from copy import deepcopy
 from functools import partial
 from typing import Any
 
 import flatbuffers
+import msgpack
 import pytest
 from hypothesis import given
 
@@ -313,3 +315,66 @@ def with_json(kind: str, arm: Arm, text: str) -> dict[str, bytes]:
         place = write_table(builder, box, "json", place)
     builder.Finish(write_table(builder, kind, arm.name, place))
     return {"protobuf": protobuf.SerializeToString(), "flatbuffers": bytes(builder.Output())}
+
+
+def number(kind: str, name: str) -> int:
+    """Return the number of a field in the schema."""
+    return int(getattr(llm_pb2, kind).DESCRIPTOR.fields_by_name[name].number)
+
+
+TWICE = {
+    "a mark for an empty list at a text": llm_pb2.ChatRequest(empties=[number("ChatRequest", "model")]),
+    "a value and a null": llm_pb2.ChatRequest(model="m", nulls=[number("ChatRequest", "model")]),
+    "a list and a mark for none": llm_pb2.ChatRequest(messages=[{}], empties=[number("ChatRequest", "messages")]),
+    "a null and a mark for none": llm_pb2.ChatRequest(
+        nulls=[number("ChatRequest", "messages")], empties=[number("ChatRequest", "messages")]
+    ),
+    "two types": llm_pb2.ChatRequest(messages=[{"content": "x", "content_list": [{"text": "y"}]}]),
+}
+
+
+@every("box", TWICE.values(), ids=TWICE)
+def test_protobuf_with_a_field_written_in_two_ways_is_refused(box: Any) -> None:
+    """Or whoever reads it by another library sees another value; `route` too."""
+    codec = open_codec("protobuf", "ChatRequest")
+    for read in (codec.decode, lambda data: codec.relay(data, lambda model, stream: "m")):
+        with pytest.raises(DecodeError):
+            read(box.SerializeToString())
+
+
+@every("codec", ["protobuf", "flatbuffers"])
+def test_nan_where_no_number_with_digits_may_stand_is_left_over(codec: str) -> None:
+    """The JSON codecs look for it only where one may, and in `extra`."""
+    document = {"choices": [{"logprobs": {"content": [{"token": "a", "logprob": 0.5, "bytes": math.nan}]}}]}
+    message = from_document("ChatResponse", document)
+    assert "/choices/0/logprobs/content/0/bytes" in message.extra
+    bound = open_codec(codec, "ChatResponse")
+    again = bound.decode(bound.encode(message))
+    with pytest.raises(EncodeError):
+        open_codec("orjson", "ChatResponse").encode(again)
+
+
+def test_nan_in_the_wrong_arm_of_protobuf_is_refused() -> None:
+    """As `bytes` of a token, which orjson would write as null."""
+    content = [{"token": "a", "logprob": 0.5, "bytes_json": "NaN"}]
+    box = llm_pb2.ChatResponse(choices=[{"logprobs": {"content": content}}])
+    with pytest.raises(DecodeError):
+        open_codec("protobuf", "ChatResponse").decode(box.SerializeToString())
+
+
+def test_messages_with_vectors_are_equal_or_not_equal() -> None:
+    """One of the two, never both."""
+    one, same_one, other = (
+        from_document("EmbeddingResponse", {"data": [{"embedding": [v]}]}) for v in (0.5, 0.5, 0.25)
+    )
+    assert (one == same_one, one != same_one) == (True, False)
+    assert (one == other, one != other) == (False, True)
+
+
+@every("value", ["x" * 100_000, ["float32"], None, 7])
+def test_a_packed_vector_of_no_known_type_is_refused_in_few_words(value: Any) -> None:
+    """Whatever stands for the type."""
+    document = {"data": [{"embedding": {"dtype": value, "bin": b"abcd"}}]}
+    with pytest.raises(DecodeError) as caught:
+        open_codec("msgpack-bin", "EmbeddingResponse").decode(msgpack.packb(document))
+    assert len(str(caught.value)) < 400

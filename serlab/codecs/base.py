@@ -26,6 +26,9 @@ from typing import Any
 from serlab.errors import DecodeError, DocumentError, EncodeError
 from serlab.messages import NO_EXTRA, UNSET, kind_of, set_field
 
+MOST_SHOWN = 2000
+"""Characters of a library's complaint that are repeated."""
+
 REFUSALS = (TypeError, ValueError, LookupError, OverflowError, RecursionError, AttributeError, MemoryError)
 """What libraries raise on a message or on bytes that they cannot take."""
 
@@ -218,5 +221,6 @@ def reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         # Python adds where, which depends on how deep the caller is.
         return "RecursionError: maximum recursion depth exceeded"
-    text = " ".join(str(error).split())
+    text = str(error)
+    text = " ".join((text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}...").split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -15,7 +15,8 @@ Source: the protobuf encoding guide; the Python generated-code guide.
 """
 
 from array import array
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -145,8 +146,9 @@ def _varint(number: int) -> bytes:
 def _reader(type_: type[Part]) -> Change:
     """Build the function that makes a struct of a protobuf object.
 
-    A number in `nulls` or `empties` that the schema does not have is a KeyError there: the bytes are of another schema.
-    One that is reserved is passed over, as its field's value would be.
+    A number in `nulls` or `empties` that the schema does not have, or in `empties` one of a field that is no list, is a
+    KeyError there: the bytes are of another schema. One that is reserved is passed over, as its field's value would be.
+    A field that is written in two ways is a ValueError, since readers would differ in which of them they see.
     """
     descriptor, message = getattr(llm_pb2, type_.__name__).DESCRIPTOR, DescriptorProto()
     descriptor.CopyToProto(message)
@@ -156,26 +158,34 @@ def _reader(type_: type[Part]) -> Change:
     entries = {fields[arm.name]: (field.name, _change_of(arm)) for field in plan for arm in field.arms}
     entries |= {fields[name]: (name, None) for name in ("nulls", "empties") if name in fields}
     nulls = gone | {fields[field.schema_name].number: field.name for field in plan}
-    empties = gone | {fields[arm.name].number: field.name for field in plan for arm in field.arms}
+    empties = gone | {fields[arm.name].number: field.name for field in plan for arm in field.arms if _is_list(arm)}
     if issubclass(type_, Message):
         entries[fields["extra"]] = ("extra", _read_extra)
 
     def read(source: Any) -> Any:
         values: dict[str, Any] = {}
-        for descriptor, content in source.ListFields():
+        listed = source.ListFields()
+        for descriptor, content in listed:
             name, change = entries[descriptor]
             values[name] = content if change is None else change(content)
-        if "nulls" in values:
-            for number in values.pop("nulls"):
-                values[nulls[number]] = None
-        if "empties" in values:
-            for number in values.pop("empties"):
-                values[empties[number]] = []
-        if gone:
-            values.pop("", None)
+        if len(values) < len(listed):
+            raise _written_twice(entries[descriptor][0] for descriptor, _ in listed)
+        if "nulls" in values or "empties" in values:
+            marked = [name for number in values.pop("nulls", ()) if (name := nulls[number])]
+            empty = [name for number in values.pop("empties", ()) if (name := empties[number])]
+            if len({*values, *marked, *empty}) < len(values) + len(marked) + len(empty):
+                raise _written_twice([*values, *marked, *empty])
+            values |= dict.fromkeys(marked)
+            values |= {name: [] for name in empty}
         return type_(**values)
 
     return (lambda source: legal(read(source))) if issubclass(type_, Message) else read
+
+
+def _written_twice(names: Iterable[str]) -> ValueError:
+    """Make the error for a field with two values, or with one and a mark."""
+    twice = next(name for name, count in Counter(names).items() if count > 1)
+    return ValueError(f"{twice}: expected one value, got two, or one and a mark for null or empty")
 
 
 def reserved_numbers(message: DescriptorProto) -> set[int]:
@@ -329,8 +339,12 @@ def _slots_of(field: PlanField, numbers: dict[str, int], care: Care) -> _Slots:
 
 def _slot_of(arm: Arm, numbers: dict[str, int], care: Care) -> _Slot:
     """Give an arm's slot; empty bytes have a presence of their own, an empty list needs a mark."""
-    is_list = arm.kind in LISTS | {"vectors"} and arm.kind != "bytes"
-    return _Slot(arm.name, _protowriter_change_of(arm, care), numbers[arm.name] if is_list else 0)
+    return _Slot(arm.name, _protowriter_change_of(arm, care), numbers[arm.name] if _is_list(arm) else 0)
+
+
+def _is_list(arm: Arm) -> bool:
+    """Tell whether an arm holds a list that may be empty."""
+    return arm.kind in LISTS | {"vectors"} and arm.kind != "bytes"
 
 
 def _protowriter_change_of(arm: Arm, care: Care) -> Change | None:

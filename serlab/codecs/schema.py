@@ -20,7 +20,18 @@ from msgspec import UnsetType
 from serlab.codecs import jsontext
 from serlab.errors import EncodeError
 from serlab.generated.llm_layout import NAMES
-from serlab.messages import NOT_JSON, Embedding, Json, OneVector, Part, brief, pack_vector, struct_among, union_arms
+from serlab.messages import (
+    NOT_JSON,
+    Embedding,
+    Json,
+    OneVector,
+    Part,
+    brief,
+    may_hold_float,
+    pack_vector,
+    struct_among,
+    union_arms,
+)
 
 SUFFIXES = {"str": "", "float": "", "int": "_int", "bool": "_bool", "struct": "_object", "json": "_json"}
 """Schema field suffix by kind, where a union has several arms; lists add `_list`."""
@@ -276,7 +287,7 @@ def fitting(arm: Arm, value: Any) -> Any:
     try:
         return msgspec.convert(value, arm.hint)
     except msgspec.ValidationError as error:
-        if type(value) is float and not isfinite(value):
+        if type(value) is float and not isfinite(value) and may_hold_float(arm.hint):
             return value  # JSON has none, but this format carries it wherever a float may stand.
         raise ValueError(f"{arm.name}: {error}") from error
 

@@ -15,6 +15,7 @@ from serlab.messages import (
     UNSET,
     EmbeddingResponse,
     Look,
+    brief,
     converter,
     fields_of,
     message_type,
@@ -98,8 +99,19 @@ def to_base64(array: np.ndarray) -> dict[str, str]:
 def from_base64(value: Any) -> Any:
     """Read what `to_base64` wrote; anything else is given back."""
     if type(value) is dict and value.keys() == {"dtype", "base64"}:
-        return np.frombuffer(b64decode(value["base64"], validate=True), DTYPES[value["dtype"]])
+        return np.frombuffer(b64decode(value["base64"], validate=True), _dtype(value["dtype"]))
     return value
+
+
+def _dtype(name: Any) -> str:
+    """Return the numpy type of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if type(name) is not str or name not in DTYPES:
+        raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {brief(name)}")
+    return DTYPES[name]
 
 
 def to_bin(array: np.ndarray) -> Any:
@@ -114,7 +126,7 @@ def from_bin(value: Any) -> Any:
     if type(value) is bytes:
         return np.frombuffer(value, "<f4")
     if type(value) is dict and value.keys() == {"dtype", "bin"}:
-        return np.frombuffer(value["bin"], DTYPES[value["dtype"]])
+        return np.frombuffer(value["bin"], _dtype(value["dtype"]))
     return value
 
 

@@ -17,6 +17,7 @@ from serlab.messages.base import (
     Usage,
     is_finite,
     is_sealed,
+    may_hold_float,
     set_field,
 )
 from serlab.messages.chat import ChatChoice, ChatChunk, ChatDelta, ChatReply, ChatRequest, ChatResponse, ChunkChoice
@@ -96,6 +97,7 @@ __all__ = [
     "kind_of",
     "legal",
     "loads_exactly",
+    "may_hold_float",
     "message_type",
     "once",
     "pack_vector",

@@ -21,7 +21,7 @@ from serlab.messages.base import SEALS, Message, Part, is_finite, set_field
 from serlab.messages.chat import ChatChunk, ChatRequest, ChatResponse
 from serlab.messages.embeddings import EmbeddingRequest, EmbeddingResponse, pack_vectors
 from serlab.messages.generate import GenerateRequest, GenerateResponse
-from serlab.messages.pointer import token
+from serlab.messages.pointer import brief, token
 
 MESSAGE_TYPES: dict[str, type[Message]] = {
     type_.__name__: type_
@@ -54,6 +54,9 @@ JSON = (dict, list, *FLOATS, *SCALARS)
 DEEPEST, WIDEST = 1024, 1_000_000
 """Levels, and values in one of them beside `PLAIN` ones, that a stranger's document has at most: what has more may
 hold some of them several times, or itself, which no format writes."""
+
+SHOWN = 200
+"""Characters of a pointer that an error shows."""
 
 MANY = 64
 """Elements that are no objects in a list of objects: from so many on it is left over whole. A struct, a pointer and an
@@ -140,7 +143,7 @@ def inspect(document: Any) -> bool:
         if not _all_text(chain.from_iterable(objects)):
             holder = next(value for value in objects if not _all_text(value))
             key = next(key for key in holder if not isinstance(key, str))
-            got = f"expected keys that are strings, got {type(key).__name__} {key!r}"
+            got = f"expected keys that are strings, got {brief(key)}"
             raise DocumentError(f"{_pointer_to(holder, values, above)}: {got}")
         if seen or len(above) > DEEPEST or len(rest) > WIDEST:
             objects, lists = _unseen(objects, seen), _unseen(lists, seen)
@@ -173,7 +176,7 @@ def _pointer_to(value: Any, values: list[Any], above: list[Level]) -> str:
         name = next(islice(group, place, None)) if isinstance(group, dict) else place
         pointer = f"/{token(str(name))}{pointer}"
         value, values = group, upper
-    return pointer
+    return pointer if len(pointer) <= SHOWN else f"{pointer[:SHOWN]}..."
 
 
 @cache

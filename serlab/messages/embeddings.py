@@ -159,6 +159,10 @@ class VectorPart(Part, eq=False):
         names = self.__struct_fields__
         return all(equal_vectors(getattr(self, name), getattr(other, name)) for name in names)
 
+    def __ne__(self, other: object) -> bool:
+        """Tell the opposite; a struct without `eq` compares identities here."""
+        return not self == other
+
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -253,6 +257,7 @@ class EmbeddingResponse(Message, eq=False):
     input_tokens: Opt[Count] = UNSET
 
     __eq__ = VectorPart.__eq__
+    __ne__ = VectorPart.__ne__
     __hash__ = None  # type: ignore[assignment]
 
 

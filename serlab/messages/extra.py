@@ -37,6 +37,9 @@ from serlab.messages.documents import (
 )
 from serlab.messages.pointer import apply_extra, brief, token, tokens
 
+MOST_STEPS = 32
+"""Steps of a pointer; the types are not so deep, and a split into many more takes much memory."""
+
 MOST_DIGITS = 10
 """Digits of a position in a list; a longer one is beyond any."""
 
@@ -147,7 +150,7 @@ def _find_path(type_: type[Part], pointer: str) -> _Path | None:
     Returns:
         The path; None where it leads nowhere, or is written in another way than `from_document` writes it.
     """
-    if pointer[0] != "/":
+    if pointer[0] != "/" or pointer.count("/") > MOST_STEPS:
         return None
     *parents, last = pointer.split("/")[1:]
     steps: list[tuple[str | int, type[Part] | None, str]] = []

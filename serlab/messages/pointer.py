@@ -6,6 +6,7 @@ Source: RFC 6901 (JSON Pointer).
 import json
 import math
 from collections.abc import Mapping
+from itertools import islice
 from math import copysign
 from typing import Any, NoReturn
 
@@ -131,10 +132,21 @@ def brief(value: Any) -> str:
     if value is ABSENT:
         return "nothing"
     try:
-        text = repr(value)
+        text = repr(_beginning(value))
     except RecursionError:
         return f"{type(value).__name__} that is nested too deep to be shown"
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _beginning(value: Any) -> Any:
+    """Return as much of a value as may be shown: the whole of it can take as much memory again, several times."""
+    if isinstance(value, str | bytes | bytearray):
+        return value[:61]
+    if type(value) is list:
+        return [_beginning(item) for item in value[:21]]
+    if type(value) is dict:
+        return {_beginning(key): _beginning(item) for key, item in islice(value.items(), 11)}
+    return value
 
 
 # JSON read exactly by the standard library: any integer, lone surrogates, and nothing that JSON does not have.
