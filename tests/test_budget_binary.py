@@ -1,6 +1,7 @@
 """What a protobuf message or a FlatBuffer from a stranger may cost: one budget per message, JSON texts included."""
 
 import json
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from serlab.codecs import open_codec
+from serlab.codecs.flatbuffers.tables import tables
 from serlab.errors import DecodeError
 from serlab.generated import llm_fbs, llm_pb2
 from serlab.limits import FLAT, MIB
@@ -165,6 +167,39 @@ ATTACKS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
         lambda: field("GenerateRequest", "nulls") + b"\xc0\x84\x3d" + b"\x04" * 1_000_000,
     ),
 }
+
+
+def vtable_with(name: str, slot: str) -> bytes:
+    """Write the vtable of a table that has one field."""
+    number = next(one.id for one in tables()[name].slots if one.name == slot)
+    return struct.pack(f"<{number + 3}H", 4 + 2 * (number + 1), 8, *[0] * number, 4)
+
+
+def overlapping_vtables(size: int, length: int = 60_000) -> bytes:
+    """Make a list of tables, each with a vtable of that length, which begins 24 bytes behind that of the one before.
+
+    Pieces of 24 bytes that are alike, so that a legal vtable, always the same, begins at each.
+    """
+    step = 24
+    count = (size - length) // (step + 8)
+    first, second = vtable_with("ChatRequest", "messages"), vtable_with("ChatTurn", "thinking_blocks")
+    data = bytearray(4) + first + bytes(-len(first) % 4)
+    root = len(data)
+    data += struct.pack("<iIII", root - 4, 4, 1, 0) + second + bytes(-len(second) % 4)
+    turn, blocks = len(data), len(data) + 12
+    struct.pack_into("<I", data, 0, root)
+    struct.pack_into("<I", data, root + 12, turn - root - 12)
+    data += struct.pack("<iII", turn - root - 16, 4, count)
+    places = blocks + 4 * count + 4 * np.arange(count)
+    vtables = blocks + 8 * count + step * np.arange(count)
+    data += (places - (blocks + 4 * np.arange(count))).astype("<u4").tobytes()
+    data += (places - vtables).astype("<i4").tobytes()
+    piece = struct.pack(f"<{step // 2}H", length // step * step, 4, *[0] * (step // 2 - 2))
+    return bytes(data) + piece * (count + length // step)
+
+
+ATTACKS["overlapping vtables"] = ("flatbuffers", "ChatRequest", lambda: overlapping_vtables(8_000_000))
+
 CHILD = """
 import json, sys, time
 from serlab.codecs import open_codec
@@ -286,8 +321,8 @@ def documents_of(kind: str) -> list[dict[str, Any]]:
     found = []
     for outer in plan_of(message_type(kind)):
         found += [{outer.name: value} for value in ODD]
-        for struct in (arm.struct for arm in outer.arms if arm.kind == "structs" and arm.struct is not None):
-            for inner in plan_of(struct):
+        for inner_type in (arm.struct for arm in outer.arms if arm.kind == "structs" and arm.struct is not None):
+            for inner in plan_of(inner_type):
                 found += [{outer.name: [{}, {inner.name: value}, {inner.name: value}]} for value in ODD]
                 found += [{outer.name: [{"index": 0, "embedding": [0.5], inner.name: value}] * 2} for value in ODD[:6]]
     return found
