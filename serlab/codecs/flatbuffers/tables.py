@@ -5,7 +5,7 @@ Source: the FlatBuffers internals page.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from operator import attrgetter
 from struct import Struct, unpack
 from typing import Any
@@ -264,6 +264,11 @@ class TableInfo:
     by_id: dict[int, Slot]
     mixed: dict[str, Callable[[str | bytes], Any]]
     fits: dict[str, Callable[[Any], Any]]
+
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of a vtable that say something to this schema; what a newer writer has stands behind them."""
+        return 2 * (max(self.by_id, default=-1) + 3)
 
 
 @cache

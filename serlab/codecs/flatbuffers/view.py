@@ -93,11 +93,12 @@ def shape_at(info: TableInfo, buffer: Any, place: int, kinds: Kinds) -> Shape:
     start = place - i32(buffer, place)[0]
     known = SHAPES.setdefault(info.name, {})
     if 0 <= start <= len(buffer) - 4:
-        vtable = bytes(buffer[start : start + two_u16(buffer, start)[0]])
+        # A long one is not copied for each access: it may be that of a stranger.
+        vtable = bytes(buffer[start : start + min(two_u16(buffer, start)[0], info.longest)])
         shape = known.get(vtable)
         if shape is not None and place + two_u16(vtable)[1] <= len(buffer):
             return shape
-    vtable = Walk(buffer, UNLIMITED).vtable_at(start, info.name)
+    vtable = Walk(buffer, UNLIMITED).vtable_at(start, info.name)[: info.longest]
     if place + two_u16(vtable)[1] > len(buffer):
         raise bad_end(info.name, "a table", place, place + two_u16(vtable)[1])
     if len(known) >= MAX_SHAPES:
