@@ -16,7 +16,17 @@ from serlab.codecs.flatbuffers_official import write_table
 from serlab.codecs.schema import Arm, plan_of, structs_of
 from serlab.errors import DecodeError, DocumentError, EncodeError
 from serlab.generated import llm_pb2
-from serlab.messages import MESSAGE_TYPES, UNSET, ChatRequest, documents, extra, from_document, same, to_document
+from serlab.messages import (
+    MESSAGE_TYPES,
+    UNSET,
+    ChatRequest,
+    apply_extra,
+    documents,
+    extra,
+    from_document,
+    same,
+    to_document,
+)
 from serlab.messages.base import NO_EXTRA
 from serlab.messages.chat import ChatTurn
 from serlab.messages.content import ContentPart, StreamOptions
@@ -378,3 +388,14 @@ def test_a_packed_vector_of_no_known_type_is_refused_in_few_words(value: Any) ->
     with pytest.raises(DecodeError) as caught:
         open_codec("msgpack-bin", "EmbeddingResponse").decode(msgpack.packb(document))
     assert len(str(caught.value)) < 400
+
+
+def test_entries_of_one_object_are_set_where_the_last_of_its_parents_stands() -> None:
+    """Also where another entry has replaced the object between two of them."""
+    message = from_document(ChatRequest, {"model": "m"})
+    entries = {"/new": {"a": 1}, "/new/b": 2, "/new/c": 3}
+    assert apply_extra({}, entries) == {"new": {"a": 1, "b": 2, "c": 3}}
+    entries = {"/x/a": 1, "/x": {"b": 2}, "/x/c": 3, "/x/d~1e": 4, "": {"x": {}}, "/x/f": 5}
+    assert apply_extra({"x": {}}, entries) == {"x": {"f": 5}}
+    with pytest.raises(DocumentError):
+        apply_extra(to_document(message), {"/x/a": 1, "/x/b": 2})

@@ -110,11 +110,18 @@ def check_extra(
     fields = fields_of(type_)
     strangers: dict[str, int] = {}
     pieces: dict[str, int] = {}
+    # Pointer of a typed object → its fields and the lists around it: most entries are its further unknown fields.
+    objects: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {}
     for pointer, value in extra.items():
         if pointer.rfind("/") == 0 and "~" not in pointer and pointer[1:] not in fields:
             continue  # An unknown field of the root, as most are.
         if not pointer:
             _check_body(root, type_, extra, load(value) if load else value)
+            continue
+        parent, _, name = pointer.rpartition("/")
+        if parent in objects and "~" not in name and name not in objects[parent][0]:
+            for around in objects[parent][1]:
+                pieces[around] = pieces.get(around, 0) + 1
             continue
         path = path_of(type_, pointer) if len(pointer) <= KEPT_LENGTH else _find_path(type_, pointer)
         holder = None if path is None else _holder_at(root, path, extra, type_of)
@@ -122,6 +129,8 @@ def check_extra(
             raise _nowhere(pointer)
         if path.field is None:
             count = 1
+            if len(objects) < KEPT_PATHS:
+                objects[parent] = fields_of(type_of(holder)), path.lists
         elif type(path.last) is int:
             count = _check_item(holder, path, pointer, load(value) if load else value, type_of)
             strangers[path.lists[-1]] = strangers.get(path.lists[-1], 0) + 1

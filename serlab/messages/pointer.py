@@ -40,22 +40,28 @@ def apply_extra(document: Any, extra: Mapping[str, Any]) -> Any:
     Raises:
         DocumentError: a pointer's parent is not there, as in a message that came from a stranger.
     """
+    # The parent of the entry before, and what stands there: entries of one object come one after the other.
+    parent = ""
+    holder: Any = None
     for pointer, value in extra.items():
-        if pointer.rfind("/") == 0 and "~" not in pointer and type(document) is dict:
+        cut = pointer.rfind("/")
+        if cut == 0 and "~" not in pointer and type(document) is dict:
             document[pointer[1:]] = value  # An unknown field of the root, as most are: 0.3 µs instead of 4.
-            continue
-        if not pointer:
-            document = value
-            continue
-        try:
-            _set_at(document, tokens(pointer), value)
-        except (LookupError, ValueError, TypeError) as error:
-            raise DocumentError(f"extra: nothing in the message holds {brief(pointer)}") from error
+            holder = None
+        elif type(holder) is dict and pointer[:cut] == parent and "~" not in pointer:
+            holder[pointer[cut + 1 :]] = value
+        elif not pointer:
+            document, holder = value, None
+        else:
+            try:
+                parent, holder = pointer[:cut], _set_at(document, tokens(pointer), value)
+            except (LookupError, ValueError, TypeError) as error:
+                raise DocumentError(f"extra: nothing in the message holds {brief(pointer)}") from error
     return document
 
 
-def _set_at(document: Any, path: list[str], value: Any) -> None:
-    """Set the value that a pointer's keys lead to, in place."""
+def _set_at(document: Any, path: list[str], value: Any) -> Any:
+    """Set the value that a pointer's keys lead to, in place; return what holds it."""
     *parents, last = path
     here = document
     for name in parents:
@@ -64,6 +70,7 @@ def _set_at(document: Any, path: list[str], value: Any) -> None:
         here[int(last)] = value
     else:
         here[last] = value
+    return here
 
 
 def same(a: Any, b: Any) -> bool:
