@@ -23,7 +23,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from serlab.errors import ResultsError
-from serlab.folders import REMEDY, appending, inside, read_inside, write_inside
+from serlab.folders import MOST_BYTES, REMEDY, appending, inside, read_inside, write_inside
 from serlab.records import UNMEASURED, Batches, Environment, Texts, misfit, read_json
 from serlab.visible import visible
 
@@ -92,8 +92,7 @@ def _read_table(folder: Path) -> pd.DataFrame:
         _refuse_columns(folder, parquet.read_schema(data))
         # A text stands once in a dictionary, however many rows have it, and is looked at there.
         file = parquet.ParquetFile(data, read_dictionary=TEXTS)
-        if file.metadata.num_rows > MOST_ROWS:
-            raise ResultsError(f"{path}: expected at most {MOST_ROWS:,} rows, got {file.metadata.num_rows:,}")
+        _refuse_size(path, file.metadata)
         table = file.read(columns=[*Row._fields], use_pandas_metadata=False)
         table.validate(full=True)
         columns = {name: _values_of(path, name, table.column(name)) for name in Row._fields}
@@ -102,6 +101,23 @@ def _read_table(folder: Path) -> pd.DataFrame:
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ResultsError(f"{path}: damaged: {error}") from error
     return pd.DataFrame(columns)
+
+
+def _refuse_size(path: Path, footer: Any) -> None:
+    """Refuse a table that would be larger in memory than a run's; its parts say how large, and not the whole alone.
+
+    Raises:
+        ResultsError: it has too many rows, or too many bytes once they are unpacked.
+    """
+    rows, size = 0, 0
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        columns = [one for one in map(group.column, range(group.num_columns)) if one.path_in_schema in Row._fields]
+        rows += max([group.num_rows, *(one.num_values for one in columns)])
+        size += sum(one.total_uncompressed_size for one in columns)
+    if max(rows, footer.num_rows) > MOST_ROWS:
+        raise ResultsError(f"{path}: expected at most {MOST_ROWS:,} rows, got {max(rows, footer.num_rows):,}")
+    if size > MOST_BYTES:
+        raise ResultsError(f"{path}: expected at most {MOST_BYTES:,} bytes of columns, got {size:,}")
 
 
 def _refuse_columns(folder: Path, schema: Any) -> None:
@@ -258,19 +274,33 @@ def _read_journal(directory: Path) -> Iterator[Finished]:
     """Read the finished cells, of one that was measured again the last; a line that a kill cut short is passed over.
 
     Raises:
-        ResultsError: another line is damaged.
+        ResultsError: another line is damaged, or the file is too large or cannot be read.
     """
-    path = inside(directory, JOURNAL)
+    path, found = inside(directory, JOURNAL), dict[str, Finished]()
     if not path.exists():
         return
-    lines, found = read_inside(directory, JOURNAL).split(b"\n"), dict[str, Finished]()
-    for number, line in enumerate(lines[:-1], 1):
+    for number, line in enumerate(_whole_lines(path), 1):
         try:
             cell = _finished(read_json(line))
         except ValueError as error:
             raise ResultsError(f"{path}:{number}: damaged, {error}; start a new run in another folder") from error
         found[cell.key] = cell
     yield from found.values()
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Read the lines of a file one by one, each that has an end.
+
+    Raises:
+        ResultsError: it is too large, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise ResultsError(f"{path}: expected at most {MOST_BYTES:,} bytes, got more; is it of serlab?")
+            yield from (line for line in file if line.endswith(b"\n"))
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror}; start a new run in another folder") from error
 
 
 def _finished(value: Any) -> Finished:

@@ -1,5 +1,6 @@
 """What the commands diff and gate show: a table for people, lines for a log, annotations for GitHub."""
 
+import re
 from collections.abc import Iterator
 
 from rich import box
@@ -18,19 +19,19 @@ FIGURES = {"time": "time", "equal": "equal bodies"}
 def show_diff(console: Console, diff: Diff) -> None:
     """Show what changed, the largest effects first, and what did not."""
     for line in (*_version_lines(diff.versions), *(f"note: {note}" for note in diff.notes)):
-        console.print(literal(line))
+        console.print(literal(_told(line)))
     changed = [change for change in diff.changes if change.verdict not in SAME]
     if changed:
         console.print(_diff_table(changed, diff.reference))
     for line in _summary_lines(diff.changes):
-        console.print(literal(line))
+        console.print(literal(_told(line)))
 
 
 def _diff_table(changes: list[Change], reference: str) -> Table:
     """Build the table of changes."""
     title = Text("Before and after; ratios below 1 are smaller or faster")
     if reference:
-        title += f"\nA time is a ratio to {reference} in its own run, with the 95 % interval of their ratio."
+        title += f"\nA time is a ratio to {_told(reference)} in its own run, with the 95 % interval of their ratio."
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
     for head in HEADS:
         table.add_column(head, justify="right" if head in HEADS[4:7] else "left", overflow="fold")
@@ -43,7 +44,7 @@ def _diff_table(changes: list[Change], reference: str) -> Table:
             after(change),
             _interval(change),
         )
-        table.add_row(*map(literal, cells), Text(change.verdict, style))
+        table.add_row(*(literal(_told(cell)) for cell in cells), Text(change.verdict, style))
     return table
 
 
@@ -92,8 +93,21 @@ def _version_lines(versions: list[Version]) -> list[str]:
     return [f"version: {one.name} {one.old or 'absent'} → {one.new or 'absent'}" for one in versions]
 
 
+def _told(text: str) -> str:
+    """Break what GitHub reads as a command in a log: `::` where a line begins, and `##[` anywhere.
+
+    A table's cell may be folded to several lines, so that any place may be where one begins.
+    """
+    return re.sub(r":(?=:)", ": ", text).replace("##[", "## [")
+
+
 def gate_lines(gate: Gate) -> Iterator[str]:
     """Write a gate's findings as lines for a log, the failures last, where a reader looks first."""
+    yield from map(_told, _lines_of(gate))
+
+
+def _lines_of(gate: Gate) -> Iterator[str]:
+    """Write them with names as they are."""
     yield from _version_lines(gate.versions)
     yield from (f"note: {note}" for note in gate.notes)
     yield from (f"better: {_sentence(change)}" for change in gate.improvements)
@@ -122,5 +136,5 @@ def github_lines(gate: Gate) -> Iterator[str]:
     """
     for level, changes in (("error", gate.failures), ("warning", gate.allowed), ("notice", gate.improvements)):
         for change in changes:
-            text = _sentence(change).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+            text = _told(_sentence(change)).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
             yield f"::{level} title=serlab gate::{text}"

@@ -110,6 +110,14 @@ def test_a_text_in_csv_is_no_formula_and_nothing_in_it_acts() -> None:
     ] == "-1.5"
 
 
+def test_no_heading_and_no_part_of_a_text_in_csv_is_a_formula() -> None:
+    """Columns bear names from data, and in many places a spreadsheet parts cells at semicolons."""
+    texts = ["a;=1+1", 'a;"=1+1"', "a;-5", "a;-b", "a=1"]
+    heading, *rows = csv.reader(io.StringIO(to_csv(pd.DataFrame({"=1+1": texts, "b;@c": [1.5] * 5}), "c")))
+    assert heading == ["'=1+1", "b;'@c"]
+    assert [row[0] for row in rows] == ["a;'=1+1", 'a;\'"=1+1"', "a;-5", "a;'-b", "a=1"]
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_nothing_in_a_name_acts_in_a_table(suffix: str) -> None:
     """Neither an escape sequence nor an override of the direction, a newline or a heading that holds them."""

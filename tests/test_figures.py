@@ -116,6 +116,15 @@ def test_equal_rows_give_equal_bytes(draw: Callable[..., Any], tmp_path: Path) -
 
 
 @every_figure
+def test_a_name_is_no_formula(draw: Callable[..., Any]) -> None:
+    """It is written as it is, also where it is no whole one; nor is anything of matplotlib's own written as one."""
+    rows = run(r"$\frac{$", "$w_1$")
+    figure = draw(rows.assign(codec=rows["codec"].replace({"msgpack": "$a_b$"})))
+    figure.canvas.draw()
+    assert not [text.get_text() for text in shown(figure) if text.get_parse_math() or "\\math" in text.get_text()]
+
+
+@every_figure
 def test_a_run_without_the_rows_is_refused_and_told_how_to_get_them(draw: Callable[..., Any]) -> None:
     """No empty picture."""
     rows = run()

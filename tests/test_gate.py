@@ -1,12 +1,15 @@
 """serlab gate: what may not go in."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
+from serlab.console import Shown
 from serlab.errors import ResultsError
-from serlab.verdicts import judge
+from serlab.verdicts import compare_runs, judge
+from serlab.verdicts_show import gate_lines, github_lines, show_diff
 from tests.conftest import Run
 from tests.folders import SIZES, paired_rows, rows_of, write
 
@@ -99,6 +102,30 @@ def test_one_folder_without_pairs_has_nothing_to_judge(tmp_path: Path) -> None:
     """The remedy is named."""
     with pytest.raises(ResultsError, match="measure head with --base BASE_VENV, or name two folders"):
         judge([write(tmp_path / "head", rows_of("a"))])
+
+
+def test_a_name_is_no_command_to_github(tmp_path: Path) -> None:
+    """Neither in a gate's lines and annotations nor in a table, whose cells begin lines of their own when folded."""
+    odd = {"json": "##[stop-commands]tok", "w1": "::stop-commands::tok", "w2": "a" * 300 + ":::stop-commands::tok"}
+    base, head = (
+        write(
+            tmp_path / name,
+            [
+                row._replace(codec=odd.get(row.codec, row.codec), workload=odd[row.workload])
+                for row in rows_of(name, sizes={**SIZES, "json": size})
+            ],
+        )
+        for name, size in (("base", 200.0), ("head", 201.0))
+    )
+    gate = judge([base, head])
+    out = io.StringIO()
+    console = Shown(file=out, width=60, force_terminal=False, markup=False, emoji=False, highlight=False)
+    show_diff(console, compare_runs(base, head))
+    annotations = [line.removeprefix("::error title=serlab gate::") for line in github_lines(gate)]
+    assert gate.failures and len(annotations) == len(gate.failures)
+    lines = [*gate_lines(gate), *annotations, *out.getvalue().splitlines()]
+    assert not [line for line in lines if "##[" in line or line.strip().startswith("::")]
+    assert any("## [stop-commands]tok" in line for line in lines)
 
 
 def test_the_command_fails_names_and_annotates(serlab: Run, tmp_path: Path) -> None:

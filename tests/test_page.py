@@ -284,6 +284,18 @@ def test_saved_csv_holds_the_rows_of_the_table(page: Any, downloads: Path, table
 
 
 @needs_browser
+def test_saved_csv_holds_no_formula(driver: Any, tmp_path: Path, downloads: Path) -> None:
+    """Neither as a name nor as a part of one; numbers stay what they are."""
+    formulas = ["=1+1.jsonl", "a;=1+1.jsonl"]
+    folder = write(tmp_path / "run", dict.fromkeys(formulas, "ChatRequest"))
+    open_page(driver, write_page(folder))
+    (downloads / "size.csv").unlink(missing_ok=True)
+    find(driver, "#size .buttons button").click()
+    found = pd.read_csv(saved(downloads, "size.csv"))
+    assert {*found["workload"]} == {"'=1+1.jsonl", "a;'=1+1.jsonl"} and (found["raw_bytes"] > 0).all()
+
+
+@needs_browser
 def test_legend_hides_a_codec_from_every_figure(page: Any) -> None:
     """By a key, with its state said, in the address, and back again."""
     script = "return document.querySelectorAll('#all-figures svg [aria-label*=\"protobuf\"]').length"

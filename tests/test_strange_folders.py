@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tomllib
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from serlab import results
 from serlab.cli_options import recorded_options
 from serlab.cli_show import show_summary
 from serlab.console import Shown
@@ -300,6 +302,48 @@ def test_a_table_that_grows_when_it_is_read_is_refused(folder: Path) -> None:
     parquet.write_table(rows, folder / PARQUET)
     with pytest.raises(ResultsError, match="expected at most 5,000,000 rows"):
         load_results(folder)
+
+
+def test_a_table_whose_parts_hold_more_than_it_says_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The count of all rows stands in the file beside those of its parts, and may be another."""
+    table = pd.concat([load_results(folder).head(1)] * 2000)
+    table.to_parquet(folder / PARQUET)
+    monkeypatch.setattr(results, "MOST_BYTES", 100)
+    with pytest.raises(ResultsError, match="expected at most 100 bytes of columns"):
+        load_results(folder)
+    monkeypatch.undo()
+    assert len(load_results(folder)) == 2000
+    data = (folder / PARQUET).read_bytes()
+    end = len(data) - 8
+    begin = end - int.from_bytes(data[-8:-4], "little")
+    # 2,000 and 1 as Thrift writes them, each in two bytes.
+    footer = data[begin:end].replace(b"\xa0\x1f", b"\x82\x00", 1)
+    (folder / PARQUET).write_bytes(data[:begin] + footer + data[end:])
+    assert parquet.ParquetFile(folder / PARQUET).metadata.num_rows == 1
+    monkeypatch.setattr(results, "MOST_ROWS", 1000)
+    with pytest.raises(ResultsError, match="expected at most 1,000 rows, got 2,000"):
+        load_results(folder)
+
+
+def test_a_journal_that_is_a_folder_is_one_error(folder: Path) -> None:
+    """What it is and what to do."""
+    (folder / PARQUET).unlink()
+    (folder / JOURNAL).unlink(missing_ok=True)
+    (folder / JOURNAL).mkdir()
+    for read in (load_results, load_findings, Journal):
+        with pytest.raises(ResultsError, match=r"journal.jsonl: cannot be read: Is a directory; start a new run"):
+            read(folder)
+
+
+def test_a_journal_is_read_line_by_line(tmp_path: Path) -> None:
+    """One of nothing but ends of lines takes no memory before it is refused."""
+    (tmp_path / JOURNAL).write_bytes(b"\n" * 10_000_000)
+    tracemalloc.start()
+    with pytest.raises(ResultsError, match="jsonl:1: damaged"):
+        load_results(tmp_path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 5_000_000
 
 
 @pytest.mark.parametrize(

@@ -271,8 +271,9 @@ TITLES = {
     **LOAD_TITLES,
     "wire": WIRE_TITLE,
 }
-FORMULA = re.compile(r"[=+@\uff1d\uff0b\uff20]|[-\uff0d](?!\d+(\.\d+)?$)")
-"""What a spreadsheet computes, in either width; a minus before digits alone is a number's."""
+FORMULA = re.compile(r'(?:^|(?<=[;\t]))(?="*(?:[=+@\uff1d\uff0b\uff20]|[-\uff0d](?!\d+(\.\d+)?$)))')
+"""Where what a spreadsheet computes begins, in either width; a minus before digits alone is a number's. In many places
+a spreadsheet parts cells at semicolons, and quotes in the middle of a line do not keep it from that."""
 Writer = Callable[[pd.DataFrame, str, Sequence[str] | None], str]
 """Table, caption and columns (None: all) → the file's text."""
 
@@ -340,7 +341,7 @@ def to_csv(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = No
         return ""
     cut = _chosen(table, columns)
     texts = {name: cut[name].map(_inert) for name in cut.columns if not is_number(cut[name])}
-    return cut.assign(**texts).rename(columns=visible).to_csv(index=False)
+    return cut.assign(**texts).rename(columns=_inert).to_csv(index=False)
 
 
 def _inert(value: Any) -> Any:
@@ -351,7 +352,7 @@ def _inert(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = visible(value)
-    return f"'{text}" if FORMULA.match(text) else text
+    return FORMULA.sub("'", text)
 
 
 def _to_json(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:

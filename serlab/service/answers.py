@@ -442,6 +442,9 @@ MOST_NUMBERS, MOST_TOKENS = 1 << 22, 1 << 20
 """Of all vectors and all texts of an answer together: 2,048 vectors of 2,048 numbers, which are 90 MB of JSON; one
 answer of a million tokens, or 2,048 of 512. They keep a small request from making a huge answer."""
 
+MOST_CHARACTERS = 256
+"""Of a model's name, which each piece of a stream repeats."""
+
 TEXTS = "a text, a list of texts, a list of token ids (0 or more) or a list of such lists"
 """What the OpenAI API takes as prompts and as what is to be embedded."""
 
@@ -457,6 +460,8 @@ def check(request: Any, tokens: int, dimensions: int) -> None:
     Raises:
         Refusal: something is missing, wrong or not done here.
     """
+    named = not isinstance(request.model, str) or len(request.model) <= MOST_CHARACTERS
+    _require(named, "model", f"a name of at most {MOST_CHARACTERS} characters", request.model)
     if isinstance(request, EmbeddingRequest):
         _check_embedding(request, dimensions)
         return

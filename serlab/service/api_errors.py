@@ -76,7 +76,8 @@ def refusal_for(error: Exception) -> Refusal:
         return Refusal(400, str(error), code="invalid_body")
     if isinstance(error, MissingPackageError):
         return Refusal(415, str(error), code="codec_not_installed")
-    LOG.error("a request failed", exc_info=error)
+    if not isinstance(error, Cut):
+        LOG.error("a request failed", exc_info=error)
     return Refusal(500, "the server made a mistake; see its log", "server_error", "internal_error")
 
 

@@ -88,7 +88,9 @@ class Calls:
             await reply.end()
         finally:
             self.left.discard(task)
-            del self.tasks[name]
+            # Another call of that name may have come meanwhile, or have come and gone.
+            if self.tasks.get(name) is task:
+                del self.tasks[name]
 
 
 class _Reply:

@@ -1,6 +1,7 @@
 """The cache inside one process: memory and LMDB."""
 
 import asyncio
+import math
 import os
 import subprocess
 import sys
@@ -214,7 +215,7 @@ def test_an_entry_in_a_file_outlives_a_restart_and_a_step_back_between(tmp_path:
 
 
 def test_the_shortest_time_counts_of_caches_that_share_entries(backend: Bounded) -> None:
-    """A year for the one is ten seconds for the other; for ever stays for ever where nobody wrote a time."""
+    """A year or for ever for the one is ten seconds for the other, from its first read."""
     clock = Clock()
     long, short, endless = (cache_on(backend, ttl_s=ttl_s, clock=clock) for ttl_s in (YEAR_S, 10, 0))
     key = long.key(HELLO)
@@ -223,9 +224,12 @@ def test_the_shortest_time_counts_of_caches_that_share_entries(backend: Bounded)
     clock.now += 10.1
     assert now(endless.get(key)) is None
     now(endless.put(key, answer()))
-    assert now(short.get(key)) == answer()
     clock.now += YEAR_S
     assert now(short.get(key)) == answer()
+    clock.now += 9.9
+    assert now(short.get(key)) == answer()
+    clock.now += 0.2
+    assert now(short.get(key)) is None
 
 
 def test_the_bound_holds_and_the_oldest_use_goes_first(backend: Bounded) -> None:
@@ -294,8 +298,9 @@ def test_wrong_settings_are_refused(wrong: int) -> None:
     """A bound of nothing, a time below nothing."""
     with pytest.raises(ServiceError, match="above 0"):
         Bounded(MemoryStore(), wrong)
-    with pytest.raises(ServiceError, match="ttl_s"):
-        cache_on(Bounded(MemoryStore(), 1), ttl_s=-1)
+    for ttl_s in (-1, math.inf, math.nan, 1e300):
+        with pytest.raises(ServiceError, match="ttl_s"):
+            cache_on(Bounded(MemoryStore(), 1), ttl_s=ttl_s)
 
 
 def test_lmdb_keeps_answers_from_one_process_to_the_next(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ import asyncio
 import os
 from random import Random
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from serlab.messages import from_document
 from serlab.service import Addresses, Latency, ModelServer, Settings, running, spawned
+from serlab.service.app import GONE, NAME, Calls
 from serlab.service.cancelling import AT_ONCE, Sides, cancel_some, descriptors, idle_tasks, settled, watched
 from serlab.service.clients import ARMS, Client, Http2Transport
 from tests.service.clienthelpers import messages, opened
@@ -133,5 +135,32 @@ def test_unknown_call_cannot_be_cancelled() -> None:
         async with running() as server, client(server) as http:
             answer = await http.delete("/v1/calls/nobody")
             assert answer.status_code == 404 and "nobody" in answer.json()["error"]["message"]
+
+    bounded(work())
+
+
+def test_second_call_of_a_name_can_be_cancelled_when_the_first_has_ended() -> None:
+    """Each call takes away no name but its own, and none is missed."""
+
+    async def work() -> None:
+        sent: list[Any] = []
+        calls, events, scope = Calls(), (asyncio.Event(), asyncio.Event()), {"headers": [(NAME, b"n")]}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def call(event: asyncio.Event) -> None:
+            async def app(*_: Any) -> None:
+                await event.wait()
+
+            await calls.answer(app, scope, AsyncMock(), send)
+
+        first, second = [asyncio.create_task(call(event)) for event in events]
+        await asyncio.sleep(0)
+        events[0].set()
+        await first
+        assert calls.cancel("n")
+        await second
+        assert sent[0]["status"] == GONE and not calls.cancel("n")
 
     bounded(work())

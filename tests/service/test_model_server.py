@@ -10,7 +10,7 @@ from serlab.errors import ServiceError
 from serlab.messages import from_document
 from serlab.service import Engine, Latency, Settings
 from serlab.service.answers import Mark, pool, tokens_of
-from serlab.service.api_errors import Stats
+from serlab.service.api_errors import Refusal, Stats
 from serlab.service.model import Batcher
 from serlab.service.settings import NO_FAULT, Pace
 from tests.service.helpers import HELLO, bounded, leaping, request, until
@@ -162,6 +162,27 @@ def test_request_that_json_cannot_write_is_answered_too() -> None:
     async def work() -> None:
         odd = from_document("ChatRequest", {"model": "m", "messages": [{"role": "user"}], "odd": 2**80})
         assert (await Engine(Settings()).answer(odd, NO_FAULT)).choices
+
+    bounded(work())
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("ChatRequest", {"messages": [{"role": "user"}]}),
+        ("GenerateRequest", {"prompt": "a"}),
+        ("EmbeddingRequest", {"input": "a"}),
+    ],
+)
+def test_model_has_a_short_name(kind: str, fields: dict[str, object]) -> None:
+    """Each piece of a stream repeats it."""
+
+    async def work() -> None:
+        engine = Engine(Settings())
+        engine.admit(from_document(kind, {"model": "m" * 256, **fields}))
+        with pytest.raises(Refusal, match="model: expected a name of at most 256 characters, got 'mmm") as caught:
+            engine.admit(from_document(kind, {"model": "m" * 257, **fields}))
+        assert caught.value.status == 400
 
     bounded(work())
 

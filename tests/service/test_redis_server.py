@@ -173,6 +173,26 @@ def test_a_server_that_does_not_answer_costs_little_time() -> None:
     bounded(use())
 
 
+@pytest.mark.parametrize("says", [b"$abc\r\n", b":x\r\n", b"*1\r\n" * 5000 + b":1\r\n", b"%1\r\n*0\r\n+b\r\n"])
+def test_an_answer_that_is_none_is_a_counted_failure(says: bytes) -> None:
+    """Lengths and numbers that are none, arrays without end, a map whose key cannot be one."""
+
+    async def rave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            writer.write(says)
+        writer.close()
+
+    async def use() -> None:
+        raving = await asyncio.start_server(rave, "127.0.0.1", 0)
+        cache = cache_on(backend_at(f"redis://127.0.0.1:{raving.sockets[0].getsockname()[1]}"))
+        assert await cache.get(cache.key(HELLO)) is None
+        assert cache.counts()["failed"] == 1
+        await cache.close()
+        raving.close()
+
+    bounded(use())
+
+
 def test_a_burst_of_requests_is_no_failure() -> None:
     """Whoever finds all connections taken waits for one; no more are opened than the bound."""
 

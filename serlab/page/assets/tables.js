@@ -151,13 +151,20 @@ function saveRows(view, format) {
   const { name, columns } = view.table;
   const lines = view.rows.map((row) => columns.map((column) => cellOf(column, row) ?? null));
   if (format === "csv") {
-    const text = [columns.map((column) => column.name), ...lines].map((line) => line.map(quoted).join(",")).join("\n");
+    const text = [columns.map((column) => column.name), ...lines].map((line) => line.map(inert).map(quoted).join(",")).join("\n");
     download(`${name}.csv`, `${text}\n`, "text/csv");
   } else {
     const rows = lines.map((line) => Object.fromEntries(columns.map((column, i) => [column.name, line[i]])));
     const caption = `${view.table.title}. ${DATA.caption}`;
     download(`${name}.json`, `${JSON.stringify({ caption, rows }, null, 1)}\n`, "application/json");
   }
+}
+
+// Where what a spreadsheet computes begins: the twin of FORMULA in serlab/report/export.py.
+const FORMULA = /(?:^|(?<=[;\t]))(?="*(?:[=+@\uff1d\uff0b\uff20]|[-\uff0d](?!\d+(\.\d+)?$)))/g;
+
+function inert(value) {
+  return typeof value === "string" ? value.replace(FORMULA, "'") : value;
 }
 
 // RFC 4180.

@@ -33,6 +33,8 @@ STYLE: dict[str, Any] = {
     "svg.fonttype": "path",
     # Ids of clip paths would be random otherwise.
     "svg.hashsalt": "serlab",
+    # Names come from data: none is a formula to be set.
+    "text.parse_math": False,
 }
 """The font comes with matplotlib, so that pictures are the same everywhere; white, to be read in a dark page too."""
 

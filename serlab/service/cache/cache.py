@@ -405,6 +405,8 @@ def _root_name(pointer: str) -> str | None:
 
 LEVEL = 3
 """Of zstd; its own default."""
+MOST_TTL_S = 10**12
+"""30,000 years; an entry and Redis count milliseconds in 63 bits."""
 SKEW_MS = 1000
 """By how much the clocks of machines that share a backend may differ before it counts as a step."""
 
@@ -491,7 +493,7 @@ class Cache:
         clock: gives Unix time in seconds.
 
     Raises:
-        ServiceError: the time is below 0.
+        ServiceError: the time is below 0, or beyond what an entry can say.
         UnknownNameError: the codec does not verify what it reads: what a backend holds, others may have put there.
     """
 
@@ -505,8 +507,8 @@ class Cache:
         namespace: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not ttl_s >= 0:
-            raise ServiceError(f"cache: expected a ttl_s of 0 (for ever) or more, got {ttl_s}")
+        if not 0 <= ttl_s <= MOST_TTL_S:
+            raise ServiceError(f"cache: expected a ttl_s of 0 (for ever) to {MOST_TTL_S:,} s, got {ttl_s}")
         check_verifies(_plain_codec(codec).name)
         self.backend, self.codec, self.ttl_s, self.clock = backend, codec, ttl_s, clock
         self.ignored = frozenset(ignored)
@@ -574,8 +576,8 @@ class Cache:
             return None
         left_ms = entry.expires_ms - self.clock() * 1000
         if entry.expires_ms == NEVER or left_ms > 0:
-            if self.ttl_s and entry.expires_ms != NEVER and left_ms > self.ttl_s * 1000 + SKEW_MS:
-                # The clock was set back since it was put; it would live on by as much, which may be years.
+            if self.ttl_s and (entry.expires_ms == NEVER or left_ms > self.ttl_s * 1000 + SKEW_MS):
+                # Another cache's time is longer, or the clock was set back since it was put: it would live on by years.
                 await self.put_raw(key, entry.data)
             return entry.data
         self.stats.expired += 1

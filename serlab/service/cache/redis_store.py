@@ -26,7 +26,7 @@ try:
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import ConnectionError as RedisConnectionError
-    from redis.exceptions import RedisError, ResponseError
+    from redis.exceptions import ResponseError
 except ModuleNotFoundError as error:
     raise MissingPackageError("a cache in Redis needs redis: pip install 'serlab[service]'") from error
 
@@ -99,7 +99,8 @@ class RedisBackend:
         except ResponseError:
             # It answers, but not as wished: it is full (OOM), or still loading.
             self.stats.refused += 1
-        except (RedisError, OSError, TimeoutError):
+        except Exception:
+            # Also what redis-py raises at bytes that are no answer: ValueError, RecursionError and others.
             self.stats.failed += 1
             self.rests_until = self.clock() + self.rest_s
         return None
