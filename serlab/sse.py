@@ -45,8 +45,8 @@ a hundred lines each, however many, and some of a thousand."""
 MAX_EVENT = 1 << 28
 """Bytes that one event may take; more is no message, and would be held whole."""
 
-PART = 64
-"""Bytes that a line of data takes beside its own."""
+PART = 128
+"""Bytes that a line of data takes beside its own, most of them while the lines are joined."""
 
 
 class Event(NamedTuple):
