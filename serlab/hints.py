@@ -42,6 +42,9 @@ MOST_FILTERS = 8
 LONGEST_TEXT = 1 << 20
 """Characters of a text that is tried as JSON."""
 
+LONGEST_PATH = 1000
+"""Characters of a way to a body."""
+
 
 class Hints:
     """Gathers what a file looks like.
@@ -143,7 +146,13 @@ def _bodies_inside(value: Any) -> Iterator[str]:
         if is_stream or (type(held) is dict and depth and _is_sure_body(held)):
             yield path
         elif type(held) is dict and depth < DEEPEST:
-            waiting += [(path + _step(name), inner, depth + 1) for name, inner in held.items() if _is_held(inner)]
+            room = LONGEST_PATH - len(path)
+            steps = (
+                (path + _step(name), inner, depth + 1)
+                for name, inner in held.items()
+                if len(name) <= room and _is_held(inner)
+            )
+            waiting += islice(steps, MOST_LOOKED_AT - len(waiting))
         elif type(held) is list and held and depth < DEEPEST and type(held[0]) is dict:
             waiting.append((f"{path}[]?", held[0], depth + 1))
 
@@ -195,12 +204,17 @@ Numbered = tuple[int, bytes]
 SPREAD_MOST_LOOKED_AT = 1 << 20
 """Bytes of a value that are looked at; where they are right, the rest of it is only counted through."""
 
+SPREAD_SPARE, SPREAD_SPARE_A_BYTE = 1 << 23, 16
+"""Bytes that may be looked at in all, at the start and for each byte that is read: values of any size one after another
+take about six times their own, and only lines that each begin another value take more."""
+
 FEWEST_LINES = 3
 """Lines, blank ones aside, that a value must go on over to be one without its end: a damaged line before a whole one
 is two."""
 
 ENDS = {b"{": b"}", b"[": b"]"}
-TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
+PIECE = re.compile(rb'[^"]++|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A text, also one without its end, or what stands between two; found in one pass, with nothing to go back to."""
 
 
 class Spread:
@@ -216,13 +230,17 @@ class Spread:
         self.origin = origin
         self.report = report
         self.at_once = at_once
-        self.found: list[tuple[int, int]] = []
+        self.found = 0
+        self.first = (0, 0)
+        """The first and the last line of the first that was found."""
         self.starts: set[bytes] = set()
+        self.spare = SPREAD_SPARE
         self.cut: tuple[int, int, int] | None = None
         """Of a value that the file ends inside: its first and last line, and how many of them are read all the same."""
 
     def single_lines(self, lines: Iterator[Numbered]) -> Iterator[Numbered]:
         """Yield the other lines."""
+        lines = self._counted(lines)
         ahead: deque[Numbered] = deque()
         in_event = False
         while (item := ahead.popleft() if ahead else next(lines, None)) is not None:
@@ -232,20 +250,68 @@ class Spread:
                 yield item
                 continue
             ahead.appendleft(item)
-            last, is_whole = _end_of_value(ahead, lines)
+            last, is_whole = self._end_of_value(ahead, lines)
             if last == item[0]:
                 yield ahead.popleft()
                 continue
-            held = [ahead.popleft() for _ in range(sum(number <= last for number, _ in ahead))]
+            held = []
+            while ahead and ahead[0][0] <= last:
+                held.append(ahead.popleft())
             own = [] if is_whole else [one for one in held if _is_own_body(one[1])]
             if is_whole:
-                self.found.append((item[0], last))
+                self.first = self.first if self.found else (item[0], last)
+                self.found += 1
                 self.starts.add(item[1].lstrip()[:1])
             else:
                 self.cut = (item[0], last, len(own))
             if self.at_once:
                 self.tell()
             yield from own
+
+    def _counted(self, lines: Iterator[Numbered]) -> Iterator[Numbered]:
+        """Yield the lines, each of which lets more be looked at."""
+        for item in lines:
+            self.spare += SPREAD_SPARE_A_BYTE * len(item[1])
+            yield item
+
+    def _end_of_value(self, ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int, bool]:
+        """Give the number of the line that a value ends in, and whether it does end there.
+
+        Args:
+            ahead: lines that were read already; the value begins in the first. What is read more is added.
+            lines: the lines after them.
+
+        Returns:
+            The first line's own number, if what begins there is no value over several lines, or enough was looked at;
+            the last line's and False, if the file ends inside the value.
+        """
+        taken, first, right = FEWEST_LINES, ahead[0][0], 0
+        while self.spare > 0:
+            shown = list(islice(ahead, taken))
+            size, written = sum(len(line) for _, line in shown), sum(line.strip() != b"" for _, line in shown)
+            while len(shown) < taken and (size < SPREAD_MOST_LOOKED_AT or written < FEWEST_LINES):
+                if (item := next(lines, None)) is None:
+                    break
+                if item[1].strip() == b"" and ahead[-1][1].strip() == b"":
+                    # A blank line is as good as many, which would fill the memory.
+                    ahead[-1] = shown[-1] = item
+                    continue
+                ahead.append(item)
+                shown.append(item)
+                size, written = size + len(item[1]), written + (item[1].strip() != b"")
+            text = b"\n".join(line.rstrip(b"\r\n") for _, line in shown)
+            self.spare -= len(text)
+            if not sse.is_cut_json(text):
+                if right >= FEWEST_LINES and sse.is_deep_json(text):
+                    return _passed_over(ahead, lines)
+                self.spare -= len(text)
+                return shown[_lines_of_value(text) - 1][0], True
+            if size >= SPREAD_MOST_LOOKED_AT and written >= FEWEST_LINES:
+                return _passed_over(ahead, lines)
+            if len(shown) < taken:
+                return (shown[-1][0], False) if written >= FEWEST_LINES else (first, True)
+            taken, right = taken * 2, written
+        return first, True
 
     def tell(self) -> None:
         """Report what was found, once, at the place of the first; then what the file ends inside."""
@@ -259,8 +325,8 @@ class Spread:
 
     def tell_found(self) -> None:
         """Report the values that are whole."""
-        first, last = self.found[0]
-        others = len(self.found) - 1
+        first, last = self.first
+        others = self.found - 1
         more = f", and so {'is' if others == 1 else 'are'} {others:,} more after it" if others else ""
         filter_ = FILTERS[self.starts == {b"["}, b"[" in self.starts]
         remedy = f"expected one body on each line: {_jq(self.origin, filter_)}"
@@ -291,37 +357,6 @@ def _is_own_body(line: bytes) -> bool:
     return line[:1] in ENDS and sse.is_json(line)
 
 
-def _end_of_value(ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int, bool]:
-    """Give the number of the line that a value ends in, and whether it does end there.
-
-    Args:
-        ahead: lines that were read already; the value begins in the first. What is read more is added.
-        lines: the lines after them.
-
-    Returns:
-        The first line's own number, if what begins there is no value over several lines; the last line's and False, if
-        the file ends inside the value.
-    """
-    taken, first = FEWEST_LINES, ahead[0][0]
-    while True:
-        shown = list(islice(ahead, taken))
-        size, written = sum(len(line) for _, line in shown), sum(line.strip() != b"" for _, line in shown)
-        while len(shown) < taken and (size < SPREAD_MOST_LOOKED_AT or written < FEWEST_LINES):
-            if (item := next(lines, None)) is None:
-                break
-            ahead.append(item)
-            shown.append(item)
-            size, written = size + len(item[1]), written + (item[1].strip() != b"")
-        text = b"\n".join(line.rstrip(b"\r\n") for _, line in shown)
-        if not sse.is_cut_json(text):
-            return shown[_lines_of_value(text) - 1][0], True
-        if size >= SPREAD_MOST_LOOKED_AT and written >= FEWEST_LINES:
-            return _passed_over(ahead, lines)
-        if len(shown) < taken:
-            return (shown[-1][0], False) if written >= FEWEST_LINES else (first, True)
-        taken *= 2
-
-
 def _lines_of_value(text: bytes) -> int:
     """Count the lines of the JSON value that a text begins with; 1 if it is none, or too much to be read."""
     if is_heavy(text, MAX_LINE):
@@ -338,8 +373,10 @@ def _passed_over(ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int
     """Read to the end of a long value, by its brackets; give the number of its last line, and whether it ends there."""
     depth = number = 0
     while (item := ahead.popleft() if ahead else next(lines, None)) is not None:
-        number, rest = item[0], TEXT.sub(b"", item[1])
-        depth += sum(rest.count(mark) for mark in ENDS) - sum(rest.count(mark) for mark in ENDS.values())
+        number = item[0]
+        for piece in PIECE.finditer(item[1]):
+            if not (rest := piece[0]).startswith(b'"'):
+                depth += sum(map(rest.count, ENDS)) - sum(map(rest.count, ENDS.values()))
         if depth <= 0:
             return number, True
     return number, False

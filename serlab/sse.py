@@ -29,15 +29,24 @@ OUTSIDE = (b"{", b"[", b'"')
 LINE = re.compile(rb"[^\r\n]+(?:\r\n?|\n)?|[\r\n]+")
 """A line with its end, or an end that follows another with all that follow it: a blank line is as good as many."""
 
-DATA = re.compile(rb"^\s*data\s?:", re.MULTILINE)
+DATA = re.compile(rb"^[ \t]*data\s?:", re.MULTILINE)
+"""A data field; what may stand before it does not go over line ends, or each of many would be a place to start at."""
+
 TRUNCATED = "Input data was truncated"
 """How msgspec calls JSON that is right as far as it goes."""
 
 MOST_PARTS, MOST_CUT = 1000, 1 << 20
 """Lines and bytes of an event that are looked at again for each line that may continue it."""
 
+SPARE, SPARE_A_BYTE = 1 << 25, 64
+"""Bytes that may be looked at again in all, at the start and for each byte that is read: lines that continue events of
+a hundred lines each, however many, and some of a thousand."""
+
 MAX_EVENT = 1 << 28
-"""Bytes of data in one event; more is no message, and would be held whole."""
+"""Bytes that one event may take; more is no message, and would be held whole."""
+
+PART = 128
+"""Bytes that a line of data takes beside its own, most of them while the lines are joined."""
 
 
 class Event(NamedTuple):
@@ -76,18 +85,19 @@ def events(lines: Iterable[tuple[int, bytes]]) -> Iterator[Event]:
     """
     data: list[bytes] = []
     start = size = 0
+    spare, is_whole = SPARE, None  # type: int, bool | None
     for number, whole in lines:
+        spare += SPARE_A_BYTE * len(whole)
         if not data and whole.startswith(OUTSIDE):
             yield Event(number, whole, is_field=False)
             continue
         for line in map(bytes.strip, _split(whole)):
             value, stray = data_of(line), _is_stray(line)
-            goes_on = stray and _goes_on_after(data, size)
-            if (
-                data
-                and not goes_on
-                and (not line or stray or size > MAX_EVENT or (value is not None and _is_event(data)))
-            ):
+            goes_on = stray and size <= spare and _goes_on_after(data, size)
+            spare -= size - PART * len(data) if stray else 0
+            if data and value is not None and is_whole is None:
+                is_whole = _is_event(data)
+            if data and not goes_on and (not line or stray or size > MAX_EVENT or (value is not None and is_whole)):
                 yield Event(start, b"\n".join(data))
                 data, size = [], 0
             if stray and not goes_on:
@@ -95,7 +105,8 @@ def events(lines: Iterable[tuple[int, bytes]]) -> Iterator[Event]:
             elif part := line if goes_on else value:
                 start = start if data else number
                 data.append(part)
-                size += len(part)
+                size += len(part) + PART
+                is_whole = None
     if data:
         yield Event(start, b"\n".join(data))
 
@@ -140,6 +151,17 @@ def is_cut_json(data: bytes) -> bool:
         return str(error) == TRUNCATED
     except (UnicodeDecodeError, RecursionError):
         return False
+    return False
+
+
+def is_deep_json(data: bytes) -> bool:
+    """Tell what is right as far as it is read, and has more levels than are read."""
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    except RecursionError:
+        return True
     return False
 
 

@@ -1,8 +1,14 @@
 """Corpora of a few bodies, and what it takes to read them."""
 
 import json
+import time
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import pytest
 
 from serlab.corpus import Body, read
 from serlab.errors import CorpusError
@@ -40,3 +46,31 @@ def read_bytes(tmp_path: Path, data: bytes, name: str = "corpus.jsonl") -> tuple
 def kinds(bodies: list[Body]) -> list[str]:
     """Name the kinds in order."""
     return [body.kind for body in bodies]
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """Measure the CPU time of some work, the shortest of three."""
+    found = []
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """Measure the most memory that some work has at a time."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def looked_at(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[int]:
+    """Watch a function of bytes; give the list that receives the length of each that it is called with."""
+    seen: list[int] = []
+    own = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda data: (seen.append(len(data)), own(data))[1])
+    return seen

@@ -5,14 +5,19 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serlab import sse
 from serlab.corpus import read
 from serlab.errors import CorpusError
-from tests.corpora import ANSWER, CHAT, EVENTS, kinds, line, read_bytes
+from serlab.hints import Spread, is_log
+from serlab.streams import Origin
+from tests.corpora import ANSWER, CHAT, EVENTS, cpu_seconds, kinds, line, looked_at, nested, peak_bytes, read_bytes
 
 TURNS = CHAT["messages"]
 LITELLM = {
@@ -204,3 +209,77 @@ def test_strict_stops_at_a_value_over_several_lines(tmp_path: Path) -> None:
     assert next(bodies).line == 1
     with pytest.raises(CorpusError, match="lines 2 to 13 are one JSON value"):
         next(bodies)
+
+
+def reported(lines: Iterable[bytes]) -> list[CorpusError]:
+    """Read lines that come one by one; give what is reported of values over several of them."""
+    errors: list[CorpusError] = []
+    spread = Spread(Origin("c.jsonl", "c.jsonl"), errors.append, at_once=False)
+    for _ in spread.single_lines(iter(enumerate(lines, 1))):
+        pass
+    spread.tell()
+    return errors
+
+
+def test_blank_lines_behind_a_damaged_one_are_not_held() -> None:
+    """However many there are; those inside a value belong to it."""
+    assert peak_bytes(lambda: reported(chain([b"{\n"], repeat(b"\n", 100_000)))) < 1 << 20
+    assert reported([b"[\n", b"1,\n", b"\n", b"\n", b"\n", b"2\n", b"]\n"])[0].reason.startswith("lines 1 to 7 are")
+    assert reported([b"[\n", b"1,\n", b"2,\n", b"\n", b"\n"])[0].reason.endswith("lines 1 to 5 belong to it")
+
+
+def test_values_over_several_lines_are_counted_alone() -> None:
+    """The first is remembered with its lines."""
+    errors: list[CorpusError] = []
+    lines = chain.from_iterable(repeat((b"[\n", b"1\n", b"]\n"), 20_000))
+    assert peak_bytes(lambda: errors.extend(reported(lines))) < 1 << 19
+    assert "lines 1 to 3 are one JSON value, and so are 19,999 more after it" in errors[0].reason
+
+
+LONG_VALUE = [b"[\n", b'"' + b"x" * (1 << 20) + b'",\n', b"1,\n"]
+
+
+def test_long_text_in_a_long_value_takes_its_own_memory() -> None:
+    """A few times its bytes, not some for each."""
+    lines = [*LONG_VALUE, b'"' + b"x" * 1_000_000 + b'"\n', b"]\n"]
+    assert peak_bytes(lambda: reported(lines)) < 10 << 20
+
+
+def test_text_without_its_end_in_a_long_value_is_passed_over_once() -> None:
+    """Escaped quotes are no other places to begin at."""
+    quotes, plain = ([*LONG_VALUE, b'"' + two * 10_000 + b"\n", b"]\n"] for two in (b'\\"', b"xx"))
+    assert cpu_seconds(lambda: reported(quotes)) < 0.05 + 5 * cpu_seconds(lambda: reported(plain))
+
+
+@pytest.mark.parametrize(("key", "children"), [(100_000, 100), (900, 10_000)], ids=["long-name", "many-children"])
+def test_ways_to_bodies_do_not_fill_the_memory(key: int, children: int) -> None:
+    """Those that are too long, or too many to be looked at, are not written."""
+    value = {"k" * key: {f"a{i}": {} for i in range(children)}}
+    assert peak_bytes(lambda: is_log(value, "document")) < 1 << 20
+    assert is_log({"k" * 300: {"answer": ANSWER}}, "document")
+
+
+def test_lines_that_each_begin_a_value_are_looked_at_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where what they begin is right for long, and then is not."""
+    seen = looked_at(monkeypatch, sse, "is_cut_json")
+    lines = [b"[" + b"1," * 100 + b"\n"] * 900 + [b"x\n"]
+    assert reported(lines) == []
+    assert 0 < sum(seen) < 100 * len(b"".join(lines))
+
+
+def test_value_of_too_many_levels_over_several_lines_is_one_error(tmp_path: Path) -> None:
+    """It is passed over by its brackets, and what follows it is read."""
+    value = b"[1,\n" * 3000 + b"1\n" + b"]\n" * 3000
+    bodies, errors = read_bytes(tmp_path, line(CHAT) + value + line(ANSWER))
+    assert kinds(bodies) == ["ChatRequest", "ChatResponse"]
+    assert [(error.line, error.reason.split(" are ")[0]) for error in errors] == [(2, "lines 2 to 6,002")]
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"[" * 3000, b'{"a": [1,\n' + nested(990).rstrip()], ids=["alone", "after-another"]
+)
+def test_line_of_too_many_levels_is_no_value_over_several_lines(tmp_path: Path, damaged: bytes) -> None:
+    """What stands after it is read."""
+    bodies, errors = read_bytes(tmp_path, line(CHAT) + damaged + b"\n" + line(CHAT) * 9)
+    assert kinds(bodies) == ["ChatRequest"] * 10
+    assert [error.line for error in errors] == [2 + i for i in range(len(damaged.splitlines()))]

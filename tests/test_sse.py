@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from serlab import corpus
+from serlab import corpus, sse
 from serlab.corpus import read
-from tests.corpora import CHAT, CHUNK, EVENTS, kinds, line, read_bytes
+from tests.corpora import CHAT, CHUNK, EVENTS, cpu_seconds, kinds, line, looked_at, read_bytes
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -149,3 +149,42 @@ def test_events_of_another_api_do_not_wait_for_a_chunk(tmp_path: Path) -> None:
     bodies, _ = read_bytes(tmp_path, "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode())
     assert [body.document for body in bodies] == events
     assert kinds(bodies) == ["document"] * 3
+
+
+def test_line_ends_cost_what_other_text_does() -> None:
+    """A text that begins as a stream does is searched once for a field of data."""
+    blank, filled = ":" + "\n" * 20_000, ":" + "x\n" * 10_000
+    assert cpu_seconds(lambda: sse.is_stream(blank)) < 0.01 + 20 * cpu_seconds(lambda: sse.is_stream(filled))
+    assert sse.is_stream(blank + " \tdata: 1\n\n")
+
+
+def test_empty_data_lines_do_not_have_the_first_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are; the event is the same."""
+    seen = looked_at(monkeypatch, sse, "is_json")
+    text = ['data: {"a":"x', *["data:"] * 100]
+    assert [event.data for event in sse.events(enumerate(map(str.encode, text), 1))] == [b'{"a":"x']
+    assert len(seen) == 1
+
+
+def test_lines_that_continue_events_are_looked_at_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events of a thousand long lines each, which no recorder prints."""
+    seen = looked_at(monkeypatch, sse, "is_cut_json")
+    text = b'data: {"a":[\n' + (b"1," * 500 + b"\n") * 1500
+    list(sse.events([(1, text)]))
+    assert 0 < sum(seen) < 150 * len(text)
+
+
+def test_event_of_a_thousand_printed_lines_is_one() -> None:
+    """Every one of its lines is looked at."""
+    printed = json.dumps({"logprobs": ["x" * 30] * 990}, indent=4)
+    assert [event.data for event in sse.events([(1, f"data: {printed}\n\n".encode())])] == [
+        b"\n".join(row.strip() for row in printed.encode().splitlines())
+    ]
+
+
+def test_short_lines_of_an_event_count_with_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that an event of many of them is as large as one of a few."""
+    monkeypatch.setattr(sse, "MAX_EVENT", 10_000)
+    found = list(sse.events((number, b"data:xy\n") for number in range(1000)))
+    assert sum(event.data.count(b"xy") for event in found) == 1000
+    assert max(event.data.count(b"xy") for event in found) < 200
