@@ -80,7 +80,7 @@ def test_workload_is_of_its_kind_and_leaves_extra_empty(name: str) -> None:
         message = from_document(workloads.kind(name), document)
         assert message.extra is NO_EXTRA
         assert to_document(message) == document
-    assert workloads.describe(name)
+    assert workloads.WORKLOADS[name].description
 
 
 @pytest.mark.parametrize("name", SIZES)
