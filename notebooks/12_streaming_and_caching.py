@@ -25,7 +25,7 @@ from serlab.report.wire_forms import Form, floors_of, forms_of, gains, lead, str
 from serlab.report.wire_reuse import (
     Costs,
     backends_of,
-    baseline_of,
+    baseline_way,
     break_even_table,
     growth_table,
     hit_rates,
@@ -338,7 +338,7 @@ say(
 
 # %%
 even = break_even_table(cache)
-base_codec = baseline_of(cache)
+base_codec = baseline_way(cache)
 parts = even[even["codec"] == base_codec].set_index("backend")[["get_ns", "hit_ns", "put_ns", "saved_ns"]]
 absent = [name for name in ("memory", "lmdb", "redis") if name not in set(even["backend"])]
 say(
