@@ -201,10 +201,10 @@ def _own_request(value: dict[str, Any]) -> str:
 
 Numbered = tuple[int, bytes]
 
-SPREAD_MOST_LOOKED_AT = 1 << 20
+MOST_AHEAD = 1 << 20
 """Bytes of a value that are looked at; where they are right, the rest of it is only counted through."""
 
-SPREAD_SPARE, SPREAD_SPARE_A_BYTE = 1 << 23, 16
+SPARE, SPARE_A_BYTE = 1 << 23, 16
 """Bytes that may be looked at in all, at the start and for each byte that is read: values of any size one after another
 take about six times their own, and only lines that each begin another value take more."""
 
@@ -234,7 +234,7 @@ class Spread:
         self.first = (0, 0)
         """The first and the last line of the first that was found."""
         self.starts: set[bytes] = set()
-        self.spare = SPREAD_SPARE
+        self.spare = SPARE
         self.cut: tuple[int, int, int] | None = None
         """Of a value that the file ends inside: its first and last line, and how many of them are read all the same."""
 
@@ -271,7 +271,7 @@ class Spread:
     def _counted(self, lines: Iterator[Numbered]) -> Iterator[Numbered]:
         """Yield the lines, each of which lets more be looked at."""
         for item in lines:
-            self.spare += SPREAD_SPARE_A_BYTE * len(item[1])
+            self.spare += SPARE_A_BYTE * len(item[1])
             yield item
 
     def _end_of_value(self, ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int, bool]:
@@ -289,7 +289,7 @@ class Spread:
         while self.spare > 0:
             shown = list(islice(ahead, taken))
             size, written = sum(len(line) for _, line in shown), sum(line.strip() != b"" for _, line in shown)
-            while len(shown) < taken and (size < SPREAD_MOST_LOOKED_AT or written < FEWEST_LINES):
+            while len(shown) < taken and (size < MOST_AHEAD or written < FEWEST_LINES):
                 if (item := next(lines, None)) is None:
                     break
                 if item[1].strip() == b"" and ahead[-1][1].strip() == b"":
@@ -306,7 +306,7 @@ class Spread:
                     return _passed_over(ahead, lines)
                 self.spare -= len(text)
                 return shown[_lines_of_value(text) - 1][0], True
-            if size >= SPREAD_MOST_LOOKED_AT and written >= FEWEST_LINES:
+            if size >= MOST_AHEAD and written >= FEWEST_LINES:
                 return _passed_over(ahead, lines)
             if len(shown) < taken:
                 return (shown[-1][0], False) if written >= FEWEST_LINES else (first, True)

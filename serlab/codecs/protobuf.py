@@ -86,15 +86,10 @@ def _read_prompt(box: Any) -> Any:
     raise ValueError("a Prompt with nothing in it")
 
 
-def _write_vector(value: Any, shaper: Callable[[type], Change]) -> Any:
-    """Give a Vector or its arguments: packed numbers, base64 text, an object with a vector, or JSON.
-
-    Args:
-        value: what stands in a vector's place.
-        shaper: gives what writes a struct.
-    """
+def _write_vector(value: Any) -> Any:
+    """Give a Vector or its arguments: packed numbers, base64 text, an object with a vector, or JSON."""
     if type(value) is dict:
-        return _write_object(value, shaper)
+        return _write_object(value)
     arm, content, integral = schema.vector_arm(value)
     if arm not in FIXED_WIDTH:
         return {arm: content.tolist() if arm == "integers" else content}
@@ -104,7 +99,7 @@ def _write_vector(value: Any, shaper: Callable[[type], Change]) -> Any:
     return vector
 
 
-def _write_object(value: dict[str, Any], shaper: Callable[[type], Change]) -> dict[str, Any]:
+def _write_object(value: dict[str, Any]) -> dict[str, Any]:
     """Give the arguments of a Vector that holds an object: an `Embedding` where it is one, else JSON."""
     embedding = item(value, lambda vector: vector)
     if isinstance(embedding, Embedding):
@@ -112,19 +107,15 @@ def _write_object(value: dict[str, Any], shaper: Callable[[type], Change]) -> di
     return {"json": jsontext.dumps(value)}
 
 
-def _read_vector(box: Any, reader: Callable[[type], Change]) -> Any:
-    """Read a Vector back.
-
-    Args:
-        box: the Vector.
-        reader: gives what reads a struct.
+def _read_vector(box: Any) -> Any:
+    """Read a Vector back; an object with a vector in it is an `Embedding`.
 
     Raises:
         ValueError: there is nothing in it.
     """
     for descriptor, content in box.ListFields():
         if descriptor.name == "item":
-            return reader(Embedding)(content)
+            return _reader(Embedding)(content)
         return schema.vector_of(descriptor.name, content, box.integral)
     raise ValueError("a Vector with nothing in it")
 
@@ -202,7 +193,7 @@ def _change_of(arm: Arm) -> Change | None:
         return lambda items: list(map(_reader(struct), items))
     if arm.kind == "json":
         return json_reader(arm)
-    change = CHANGES.get(arm.kind)
+    change = READS.get(arm.kind)
     return change if arm.hint is None or change is None else lambda content: fitting(arm, change(content))
 
 
@@ -211,18 +202,13 @@ def _read_extra(items: Any) -> dict[str, Any]:
     return once([(item.pointer, jsontext.loads(item.json)) for item in items])
 
 
-def _protoreader_read_vector(box: Any) -> Any:
-    """Read a Vector back; an object with a vector in it is an `Embedding`."""
-    return _read_vector(box, _reader)
-
-
-CHANGES: dict[str, Change] = {
+READS: dict[str, Change] = {
     "strs": list,
     "tokens": list,
     "bytes": list,
     "prompt": _read_prompt,
-    "vector": _protoreader_read_vector,
-    "vectors": lambda items: list(map(_protoreader_read_vector, items)),
+    "vector": _read_vector,
+    "vectors": lambda items: list(map(_read_vector, items)),
 }
 
 
@@ -339,7 +325,7 @@ def _slots_of(field: PlanField, numbers: dict[str, int], care: Care) -> _Slots:
 
 def _slot_of(arm: Arm, numbers: dict[str, int], care: Care) -> _Slot:
     """Give an arm's slot; empty bytes have a presence of their own, an empty list needs a mark."""
-    return _Slot(arm.name, _protowriter_change_of(arm, care), numbers[arm.name] if _is_list(arm) else 0)
+    return _Slot(arm.name, _writer_of(arm, care), numbers[arm.name] if _is_list(arm) else 0)
 
 
 def _is_list(arm: Arm) -> bool:
@@ -347,10 +333,10 @@ def _is_list(arm: Arm) -> bool:
     return arm.kind in LISTS | {"vectors"} and arm.kind != "bytes"
 
 
-def _protowriter_change_of(arm: Arm, care: Care) -> Change | None:
+def _writer_of(arm: Arm, care: Care) -> Change | None:
     """Build what changes a value on its way into a schema field."""
     if arm.struct is None:
-        change = _dump_finite if arm.kind == "json" and not care.numbers else PROTOWRITER_CHANGES.get(arm.kind)
+        change = _dump_finite if arm.kind == "json" and not care.numbers else WRITES.get(arm.kind)
         if arm.hint is not None and change is not None:
             return partial(_change_taken, arm, change)
         return _token_ids if care.tokens and arm.kind == "tokens" else change
@@ -419,18 +405,13 @@ def _token_ids(values: list[Any]) -> list[Any]:
     return values
 
 
-def _protowriter_write_vector(value: Any) -> Any:
-    """Write a vector, or the object that holds one."""
-    return _write_vector(value, shaper)
-
-
-PROTOWRITER_CHANGES: dict[str, Change] = {
+WRITES: dict[str, Change] = {
     "json": jsontext.dumps,
     "strs": _texts,
     "bytes": _small_bytes,
     "prompt": _write_prompt,
-    "vector": _protowriter_write_vector,
-    "vectors": lambda values: list(map(_protowriter_write_vector, values)),
+    "vector": _write_vector,
+    "vectors": lambda values: list(map(_write_vector, values)),
 }
 """Kinds that upb does not take as they are."""
 

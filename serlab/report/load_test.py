@@ -10,6 +10,7 @@ from rich.text import Text
 
 from serlab.console import literal
 from serlab.report.formatting import show
+from serlab.report.wire_tables import arms_of
 from serlab.stats import CONTROL, FLOOR, Estimate, paired_ratio, verdict
 
 METRICS = ("rate", "byte-rate", "lag-p50", "lag-p99", "lag-max", "lag-rate")
@@ -48,13 +49,7 @@ def _groups(rows: pd.DataFrame, metric: str) -> Iterator[tuple[str, str, str, Ar
     chosen = rows[rows["metric"] == metric]
     for (workload, operation), group in chosen.groupby(["workload", "operation"], sort=False):
         name, _, mode = str(operation).partition("/")
-        yield str(workload), name, mode, _arms_of(group)
-
-
-def _arms_of(group: pd.DataFrame) -> Arms:
-    """Sort figures by codec and worker."""
-    arms = group.groupby("codec", sort=False)
-    return {str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in arms}
+        yield str(workload), name, mode, arms_of(group)
 
 
 def _throughput_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:

@@ -79,7 +79,7 @@ def _groups_of(rows: pd.DataFrame) -> list[_Group]:
     for (workload, operation, metric), group in wired.groupby(["workload", "operation", "metric"], sort=False):
         experiment, _, conditions = str(operation).removeprefix(PREFIX).partition("/")
         texts = (experiment, str(workload), conditions.replace("/", ", "), str(metric))
-        found.append(_Group(*texts, str(group["unit"].iloc[0]), _arms_of(group)))
+        found.append(_Group(*texts, str(group["unit"].iloc[0]), arms_of(group)))
     return sorted(found, key=lambda group: (*group[:2], natural(group.conditions), group.metric))
 
 
@@ -94,7 +94,7 @@ def _numbered(text: str) -> list[tuple[float, str]]:
     return [(float(part), "") if i % 2 else (0.0, part) for i, part in enumerate(parts)]
 
 
-def _arms_of(group: pd.DataFrame) -> WireArms:
+def arms_of(group: pd.DataFrame) -> WireArms:
     """Sort figures by arm and worker."""
     arms = group.groupby("codec", sort=False)
     return {str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in arms}
@@ -274,6 +274,6 @@ def wire_arms(rows: pd.DataFrame, experiment: str, workload: str = "") -> Arms:
     figures: dict[str, dict[str, Values]] = {}
     for (operation, metric), group in own.groupby(["operation", "metric"], sort=False):
         conditions = str(operation).removeprefix(f"{PREFIX}{experiment}/")
-        arms = {f"{codec} {conditions}": values for codec, values in _arms_of(group).items()}
+        arms = {f"{codec} {conditions}": values for codec, values in arms_of(group).items()}
         figures.setdefault(str(metric), {}).update(arms)
     return Arms(experiment, str(own["workload"].iloc[0]), figures)
