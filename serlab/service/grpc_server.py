@@ -94,7 +94,8 @@ class Service:
             async with aclosing(self.engine.pieces(message, fault, takes_turns=takes_turns)) as pieces:
                 async for piece in pieces:
                     yield encode(piece)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
+            # A call that ends while gRPC sends a piece is not thrown in here: the generator is closed.
             self.left(context)
             raise
         except Exception as error:
