@@ -8,6 +8,7 @@
 # %%
 import pandas as pd
 
+from serlab.codecs import find_info
 from serlab.measure.options import STAGES
 from serlab.notebook import open_run, readable, say
 from serlab.notebook.claims import compare
@@ -65,7 +66,9 @@ base = both[both["verdict"] == "baseline"]
 verdicts = both[both["verdict"].isin(["faster", "tie", "slower"])]
 per_message = base.groupby("workload")["time_ns"].sum()
 ends = list(dict.fromkeys([per_message.idxmin(), per_message.idxmax()]))
-shown = [name for name in both["codec"].unique() if not name.endswith(("-official", "-base64", "-bin"))]
+infos = {name: find_info(name) for name in both["codec"].unique()}  # None for what is no codec
+vectors = [name for name, info in infos.items() if info and info.vectors]
+shown = [name for name, info in infos.items() if not (info and (info.vectors or info.reference))]
 ratio_figure(rows, ends, codecs=[name for name in shown if name in set(base["codec"]) | set(verdicts["codec"])])
 
 # %%
@@ -84,7 +87,7 @@ say(
 # On how many workloads is a codec faster than orjson, slower, or tied with it?
 
 # %%
-counted = verdicts[~verdicts["codec"].str.endswith(("-base64", "-bin"))]
+counted = verdicts[~verdicts["codec"].isin(vectors)]
 outcomes = counted["operation"] + ": " + counted["verdict"]
 pd.crosstab(counted["codec"], outcomes, colnames=[""])
 

@@ -13,6 +13,7 @@ import tracemalloc
 import pandas as pd
 
 from serlab import ChatRequest, from_document, open_codec
+from serlab.codecs import codec_info
 from serlab.notebook import open_run, say
 from serlab.notebook.claims import compare
 from serlab.report import build_tables
@@ -150,7 +151,7 @@ say(f"Verified takes, as a multiple of unverified, at the median workload: {cost
 
 # %%
 relay = time[(time["operation"] == "relay") & time["verdict"].isin(["faster", "tie", "slower"])]
-relay = relay[~relay["codec"].str.endswith(("-base64", "-bin"))]
+relay = relay[[not codec_info(name).vectors for name in relay["codec"]]]
 table = pd.crosstab(relay["codec"], relay["verdict"]).reindex(columns=["faster", "tie", "slower"], fill_value=0)
 table["× orjson, median"] = relay.groupby("codec")["ratio"].median().round(2)
 table.sort_values("× orjson, median")

@@ -12,6 +12,7 @@ import io
 import pandas as pd
 
 from serlab import codec_names, decide, open_codec, sse
+from serlab.codecs import codec_info
 from serlab.errors import ScenarioError
 from serlab.frames import FrameWriter, read_frames
 from serlab.notebook import open_run, readable, say
@@ -89,7 +90,7 @@ def sent(codec, chunks):
     bound = open_codec(codec, "ChatChunk")
     payloads = [bound.encode(chunk) for chunk in chunks]
     assert [bound.decode(data) for data in payloads[:50]] == chunks[:50]
-    framed = events(payloads) if codec.startswith(("json", "orjson", "msgspec-json")) else frames(payloads)
+    framed = events(payloads) if codec_info(codec).format.name == "JSON" else frames(payloads)
     return sum(map(len, payloads)), len(framed)
 
 
@@ -172,7 +173,7 @@ assert (share["streams on a core"] > 0).all()
 readable(share)
 
 # %%
-measured = [name for name in time.index if not name.endswith(("-official", "-unverified"))]
+measured = [name for name in time.index if not codec_info(name).variant_of]
 best = compare(rows, measured, "stream", to="orjson").at(workload)
 STREAMS = 1000
 PER_CORE = STREAMS * TOKENS_PER_SECOND / 1e9

@@ -20,20 +20,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-CONTROL = " (A/A)"
-"""Ends the name of the baseline's second arm."""
-
-FLOOR = "floor: "
-"""Begins the name of an arm that is no codec and does less: the same bytes copied, sent or dropped, and the like."""
-
-ZSTD = "+zstd"
-"""Ends the name of a codec whose bytes are kept compressed, before `CONTROL`."""
-
-FLOOR_COPY = FLOOR + "copy"
-FLOOR_STRINGS = FLOOR + "strings"
-
-BASE = " (base)"
-"""Ends the name of a codec that another environment ran, before `CONTROL`."""
+from serlab.cases import BASE as BASE
+from serlab.cases import CONTROL as CONTROL
+from serlab.cases import FLOOR as FLOOR
+from serlab.cases import FLOOR_COPY as FLOOR_COPY
+from serlab.cases import FLOOR_STRINGS as FLOOR_STRINGS
+from serlab.cases import ZSTD as ZSTD
 
 PAIRED = "time-paired"
 """The metric of the times that two environments are compared by."""

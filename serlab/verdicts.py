@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from serlab.cases import Case, case_of, where
 from serlab.errors import ResultsError
 from serlab.report import baseline_of, is_wire, paired_table
 from serlab.results import load_environment, load_results
-from serlab.stats import BASE, CONTROL, Estimate, band, margin, paired_ratio, spread, unpaired_ratio, verdict
+from serlab.stats import Estimate, band, margin, paired_ratio, spread, unpaired_ratio, verdict
 
 # Two runs side by side: whether they can be compared at all, and which versions changed between them.
 
@@ -185,9 +186,14 @@ def _exact_changes(old: pd.DataFrame, new: pd.DataFrame) -> list[Change]:
 
 def _exact_figures(rows: pd.DataFrame) -> dict[Key, float]:
     """Collect sizes, allocation counts and bodies that came back equal, by their place."""
-    own = rows[~rows["codec"].str.endswith((BASE, CONTROL))]
+    own = rows[where(rows["codec"], _is_own)]
     figures = own[((own["operation"] == "size") & own["metric"].isin(SIZES)) | (own["metric"] == "allocations")]
     return {**dict(_figure_items(figures)), **_equal_bodies(own[own["operation"] == "parity"])}
+
+
+def _is_own(case: Case) -> bool:
+    """Tell what this environment ran, the first time."""
+    return not (case.again or case.other_env)
 
 
 def _figure_items(rows: pd.DataFrame) -> Iterator[tuple[Key, float]]:
@@ -312,7 +318,7 @@ def _choose_reference(old: Run, new: Run) -> tuple[str, list[str]]:
 
 def _timed_versions(rows: pd.DataFrame) -> dict[str, str]:
     """Map each timed codec to its version, controls and other environments aside."""
-    times = rows[(rows["metric"] == "time") & ~rows["codec"].str.endswith((BASE, CONTROL))]
+    times = rows[(rows["metric"] == "time") & where(rows["codec"], _is_own)]
     return dict(zip(times["codec"], times["codec_version"], strict=True))
 
 
@@ -345,8 +351,9 @@ def _arms_of(rows: pd.DataFrame) -> Arms:
 
 def _control_of(arms: dict[str, dict[int, float]]) -> Estimate:
     """Estimate the baseline against itself in one group, with the band of noise for an interval: alike both ways."""
-    control = next((name for name in arms if name.endswith(CONTROL) and BASE not in name), "")
-    found = paired_ratio(arms.get(control, {}), arms.get(control.removesuffix(CONTROL), {}))
+    cases = [case_of(name) for name in arms]
+    control = next((case for case in cases if case.again and not case.other_env), Case(""))
+    found = paired_ratio(arms.get(control.name, {}), arms.get(control.first, {}))
     low, high = band(found.low, found.high)
     return found._replace(low=low, high=high)
 
@@ -354,7 +361,7 @@ def _control_of(arms: dict[str, dict[int, float]]) -> Estimate:
 def _ratios_to(arms: dict[str, dict[int, float]], reference: str) -> dict[str, dict[int, float]]:
     """Divide each codec's times by the reference's in the same process."""
     base = arms.get(reference, {})
-    names = [name for name in arms if name != reference and not name.endswith((BASE, CONTROL))]
+    names = [name for name in arms if name != reference and _is_own(case_of(name))]
     found = {name: {i: value / base[i] for i, value in arms[name].items() if i in base} for name in names}
     return {name: ratios for name, ratios in found.items() if ratios}
 

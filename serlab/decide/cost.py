@@ -30,12 +30,12 @@ from typing import Any, NamedTuple
 import msgspec
 import pandas as pd
 
+from serlab.cases import case_of, where
 from serlab.codecs import find_info
 from serlab.decide.scenarios import Constraints, Message, Scenario, percent
 from serlab.errors import ScenarioError
 from serlab.records import body_count, why_unmeasured
 from serlab.report import OUTCOMES, baseline_of
-from serlab.stats import BASE, CONTROL, FLOOR
 
 # What each format can do, whatever it costs: what constraints are checked against.
 #
@@ -132,12 +132,12 @@ def inputs(rows: pd.DataFrame, process: int | None = None, control: bool = False
         }}}}}`; JSON values throughout.
     """
     baseline = baseline_of(rows)
-    rows = rows[~rows["codec"].str.startswith(FLOOR) & ~rows["codec"].str.endswith((BASE, BASE + CONTROL))]
+    rows = rows[~where(rows["codec"], lambda case: case.is_bound or case.other_env)]
     found: Inputs = {"baseline": baseline, "formats": {}, "workloads": {}}
     for keys, group in rows.groupby(["workload", "message", "codec"], sort=False):
         workload, kind, codec = map(str, keys)
         place = found["workloads"].setdefault(workload, {"kind": kind, "codecs": {}})
-        if codec.endswith(CONTROL) and not control:
+        if case_of(codec).again and not control:
             continue
         place["codecs"][codec] = _figures(group, process)
         found["formats"].setdefault(codec, format_of(codec)._asdict())
@@ -168,10 +168,11 @@ def _figures(group: pd.DataFrame, process: int | None) -> dict[str, Any]:
 
 def _add_control(workloads: dict[str, Any], baseline: str) -> None:
     """Give the baseline's second arm, which is only timed, the baseline's sizes."""
+    second = case_of(baseline).second
     for place in workloads.values():
-        arm, base = place["codecs"].get(baseline + CONTROL), place["codecs"].get(baseline)
+        arm, base = place["codecs"].get(second), place["codecs"].get(baseline)
         if arm and base:
-            place["codecs"][baseline + CONTROL] = {**base, "time_ns": arm["time_ns"]}
+            place["codecs"][second] = {**base, "time_ns": arm["time_ns"]}
 
 
 DAYS_PER_MONTH = 365.25 / 12

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from serlab.cases import case_of
 from serlab.console import literal
 from serlab.decide import wording
 from serlab.decide.cost import (
@@ -36,7 +37,7 @@ from serlab.decide.scenarios import Scenario, load_scenario, override
 from serlab.decide.sensitivity import breakeven, sensitivity
 from serlab.records import COMMON, OUTCOMES
 from serlab.report import show, three_digits
-from serlab.stats import CONTROL, Estimate
+from serlab.stats import Estimate
 
 # A ranking and what it rests on as tables, with units in the column names.
 
@@ -136,7 +137,7 @@ def _rowed(run: Run, scenario: Scenario, workload: str) -> set[str]:
     held = run.inputs["workloads"][workload]["codecs"]
     used = {codec for codec in names if codec in held}
     used |= {codec for codec in held if any(figures_of(run.inputs, workload, name) is held[codec] for name in names)}
-    return used | {run.inputs["baseline"] + CONTROL}
+    return used | {case_of(run.inputs["baseline"]).second}
 
 
 @dataclass(frozen=True)

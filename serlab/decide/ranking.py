@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import pandas as pd
 
+from serlab.cases import case_of
 from serlab.decide.cost import (
     Cost,
     Format,
@@ -35,7 +36,7 @@ from serlab.decide.cost import (
 from serlab.decide.scenarios import Message, Scenario
 from serlab.errors import ResultsError, ScenarioError
 from serlab.results import Row, load_environment, load_results
-from serlab.stats import CONTROL, Estimate, is_tie, paired_ratio
+from serlab.stats import Estimate, is_tie, paired_ratio
 
 # A run that was read once, to answer any number of scenarios.
 
@@ -250,7 +251,7 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
     names = sorted(barred, key=lambda codec: (codec != baseline, codec))
     order = sorted(names, key=lambda codec: _order_key(codec, barred[codec], costs, field))
     leader = next((codec for codec in order if not barred[codec]), "")
-    control = _ratio(values, baseline + CONTROL, baseline)
+    control = _ratio(values, case_of(baseline).second, baseline)
     standings = [
         _standing(codec, scenario, values, costs.get(codec), barred[codec], baseline, leader, control)
         for codec in order

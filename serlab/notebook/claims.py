@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from serlab.cases import arm_and_place, operation_named, place_of, where
 from serlab.report import (
-    PREFIX,
     SIZE,
     TIME,
     Arms,
@@ -23,12 +23,13 @@ from serlab.report import (
     baseline_of,
     control_of,
     middle,
+    of_experiment,
     ratio,
     scaled,
     summed,
     three_digits,
 )
-from serlab.stats import CONTROL, TIE, Estimate, paired_difference, paired_ratio, verdict
+from serlab.stats import TIE, Estimate, paired_difference, paired_ratio, verdict
 
 LESS, MORE = "less", "more"
 
@@ -170,7 +171,7 @@ class Figures:
         top, bottom = _by_workload(rows, selection), _by_workload(rows, against) if against else {}
         names = [name for name in (workloads or top) if name in top and (against is None or name in bottom)]
         baseline = baseline_of(rows)
-        controls = _wire_controls(rows, against, bottom) if against and against.operations[0].startswith(PREFIX) else {}
+        controls = _wire_controls(rows, against, bottom) if against and _is_wire(against) else {}
         found = {
             name: _find(
                 top[name], bottom.get(name), self, baseline, controls.get(name) or control_of(top[name], baseline)
@@ -291,8 +292,8 @@ def compare_arms(
         metric: whose.
         saved: as in `compare`.
     """
-    (codec, under), (other, beside) = ((one.rpartition(" ")[0], one.rpartition(" ")[2]) for one in (name, to or name))
-    operation, divisor = (f"{PREFIX}{arms.experiment}/{one}" for one in (under, beside))
+    (codec, under), (other, beside) = arm_and_place(name), arm_and_place(to or name)
+    operation, divisor = (operation_named(arms.experiment, one) for one in (under, beside))
     if not to:
         return measure(rows, codec, operation, metric, workloads=[arms.workload]).at(arms.workload)
     found = compare(
@@ -369,14 +370,19 @@ def _wire_controls(
     """
     found = {name: _again(arms) for name, arms in bottom.items() if baseline_in(arms)}
     if missing := bottom.keys() - found.keys():
-        experiment = "/".join(against.operations[0].split("/")[:2])
-        own = rows[rows["operation"].str.startswith(experiment + "/") & rows["workload"].isin(list(missing))]
-        own = own[own["codec"].isin([name for name in own["codec"].unique() if name.endswith(CONTROL)])]
+        experiment = place_of(against.operations[0]).experiment
+        own = rows[of_experiment(rows, experiment) & rows["workload"].isin(list(missing))]
+        own = own[where(own["codec"], lambda case: case.again)]
         places = own[own["metric"] == against.metric][["workload", "operation"]].drop_duplicates()
         for name, operation in places.to_numpy().tolist():
             group = _by_workload(rows, Selection((), (operation,), against.metric))[name]
             found.setdefault(name, _again(group))
     return found
+
+
+def _is_wire(selection: Selection) -> bool:
+    """Tell whether a selection is of whole calls."""
+    return bool(place_of(selection.operations[0]).experiment)
 
 
 def _again(arms: dict[str, Values]) -> Estimate:
@@ -395,7 +401,7 @@ def _find(
         return _Found(codec, Estimate(middle(top[codec]), float("nan"), float("nan"), len(top[codec])), "")
     other = _least_of(bottom, of.against.codecs, baseline)
     # On the wire a figure, such as a hit rate, may be 0.
-    divide = ratio if of.against.operations[0].startswith(PREFIX) else paired_ratio
+    divide = ratio if _is_wire(of.against) else paired_ratio
     estimate = divide(top[codec], bottom[other]) if other else None
     if not other or not estimate or not estimate.n:
         return None

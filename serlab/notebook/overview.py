@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from serlab.cases import case_of, where
 from serlab.decide import Decision, Scenario, change, decide, duration, money, overtaking, percent, read_run, times
 from serlab.errors import ScenarioError
 from serlab.report import baseline_of
-from serlab.stats import CONTROL, FLOOR, Estimate, estimate
+from serlab.stats import Estimate, estimate
 
 MOST_CHANGES = 2
 """Weights that are named in one sentence."""
@@ -151,7 +152,7 @@ def process_ratios(rows: pd.DataFrame) -> pd.DataFrame:
         process; 1.01 means 1 % above the median of the processes.
     """
     baseline = baseline_of(rows)
-    times = rows[(rows["metric"] == "time") & ~rows["codec"].str.startswith(FLOOR)]
+    times = rows[(rows["metric"] == "time") & ~where(rows["codec"], lambda case: case.is_bound)]
     group = ["workload", "operation"]
     wide = times.pivot_table(index=[*group, "codec"], columns="process", values="value").dropna()
     base = wide.xs(baseline, level="codec")
@@ -165,7 +166,7 @@ def control_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """Give the same for the A/A arm alone."""
     ratios = process_ratios(rows)
     names = ratios.index.get_level_values("codec")
-    return ratios[names == baseline_of(rows) + CONTROL]
+    return ratios[names == case_of(baseline_of(rows)).second]
 
 
 def reach_by_processes(ratios: pd.DataFrame, counts: Sequence[int] = COUNTS, seed: int = 0) -> pd.Series:

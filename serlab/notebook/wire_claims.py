@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from serlab.cases import BYTES_OF, FLOOR, Case, case_of
 from serlab.notebook.claims import Claim, compare_arms, most_among
 from serlab.report import (
     CONNECTION,
@@ -13,7 +14,6 @@ from serlab.report import (
     FRESH,
     NOTICED,
     POOLING,
-    PREFIX,
     SHARE,
     STALL,
     TRANSPORT,
@@ -22,6 +22,7 @@ from serlab.report import (
     baseline_way,
     is_noticed,
     mean_costs,
+    of_experiment,
     pairs_of,
     percent,
     three_digits,
@@ -31,7 +32,7 @@ from serlab.report import (
 )
 from serlab.report import readable as read_cells
 from serlab.results import load_results
-from serlab.stats import FASTER, FLOOR, TIE, ZSTD
+from serlab.stats import FASTER, TIE
 
 BEHIND, NEAR, NOWHERE = "yes, behind a model as well", "yes, but not behind a model", "hardly"
 ALONE = "http/inflight=1"
@@ -76,7 +77,7 @@ def said_of(rows: pd.DataFrame, workload: str, codec: str) -> str:
     """
     arms = wire_arms(rows, TRANSPORT, workload)
     call = compare_arms(rows, arms, f"{codec} {ALONE}")
-    bytes_alone = compare_arms(rows, arms, f"{FLOOR}bytes of {codec} {ALONE}", f"{codec} {ALONE}")
+    bytes_alone = compare_arms(rows, arms, f"{Case(codec, BYTES_OF).name} {ALONE}", f"{codec} {ALONE}")
     share = f"{bytes_alone:1-.0%} {percent(1 - bytes_alone.high, 1 - bytes_alone.low)}"
     end = bytes_alone.words(".", ", for the bytes alone took longer.", ", a tie with no codec at all.")
     return f"Of a call of `{workload}`, {call:ns} on loopback, {share} is codec{end}"
@@ -130,7 +131,7 @@ def stall_sentences(rows: pd.DataFrame, stalls: pd.DataFrame, workload: str, bas
         return compare_arms(rows, arms, name, other, "stall-p99")
 
     coding = stall(f"{baseline} inline", f"{FLOOR}bytes inline")
-    codecs = [str(name) for name in loop.index if not str(name).startswith(FLOOR)]
+    codecs = [name for name in map(str, loop.index) if not case_of(name).is_bound]
     inline = {name: stall(f"{name} inline", f"{baseline} inline") for name in codecs if name != baseline}
     thread = {name: stall(f"{name} thread", f"{name} inline") for name in codecs}
     idle = stall(f"{FLOOR}idle inline")
@@ -254,7 +255,7 @@ def filled_in(
 
 def _is_part(rows: pd.DataFrame, name: str) -> pd.Series:
     """Tell which rows are of an experiment, or of a part of one."""
-    return rows["operation"].str.startswith(f"{PREFIX}{name}/")
+    return of_experiment(rows, name)
 
 
 def _with_part(rows: pd.DataFrame, other: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -295,13 +296,14 @@ def small_cache(
             f"A request costs least with `{first}`: {ratio} [{low}, {high}] of its cost with `{base}`. "
             f"It hits {hits[first]:.0%}, `{base}` {hits[base]:.0%}."
         )
-    packed = arms.get(base + ZSTD)
+    compressed = case_of(base)._replace(packed=True).name
+    packed = arms.get(compressed)
     if packed is None:
         return table, f"{said} Compressed answers are not measured in this run."
-    best = most_among(hit for name, hit in hits.items() if not name.endswith(ZSTD))
+    best = most_among(hit for name, hit in hits.items() if not case_of(name).packed)
     against = compare_arms(rows, cache, packed, arms[best.codec], "hit-rate")
     return table, (
-        f"{said} Compressed, `{base}` hits {hits[base + ZSTD]:.0%}, "
+        f"{said} Compressed, `{base}` hits {hits[compressed]:.0%}, "
         f"{against.words('less than', 'more than', 'as often as')} {best:codec}, the best without compression "
         f"({best:.0%})."
     )

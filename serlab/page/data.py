@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from serlab.cases import CONTROL, case_of
 from serlab.decide import COMPRESSORS, VECTORS, Run, substitute_of
 from serlab.report import (
     CUT,
@@ -40,7 +41,7 @@ from serlab.report import (
     steps_of,
     three_digits,
 )
-from serlab.stats import CONTROL, RESAMPLES, band, stretch
+from serlab.stats import RESAMPLES, band, stretch
 
 DARK = {"#000000": "#FFFFFF", "#0072B2": "#56A6DC"}
 """Colour of a codec → the one on a dark page, where it could not be seen."""
@@ -342,7 +343,7 @@ def _lag_rows(rows: pd.DataFrame, workload: str, operation: str) -> Iterator[dic
         limits = {"low": one.low, "high": one.high}
         if codec == IDLE:
             yield {**place, "kind": "idle", "ns": one.value}
-        elif codec.endswith(CONTROL):
+        elif case_of(codec).again:
             yield {**place, "kind": "A/A", **limits}
         elif is_codec(codec):
             ends = {"median": middle(found["p50"].get(codec, {})), "maximum": middle(found["max"].get(codec, {}))}

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         workloads_of,
     )
     from serlab.report.wire_summary import Block, Digest, blocks, digests
-    from serlab.report.wire_tables import PREFIX, Arms, baseline_in, is_wire, ratio, wire_arms
+    from serlab.report.wire_tables import Arms, baseline_in, is_wire, of_experiment, ratio, wire_arms
 
 __getattr__ = front_door(__name__)
 
@@ -76,7 +76,6 @@ __all__ = [
     "NOTICED",
     "OUTCOMES",
     "POOLING",
-    "PREFIX",
     "RATE",
     "SHARE",
     "SIZE",
@@ -116,6 +115,7 @@ __all__ = [
     "mean_costs",
     "middle",
     "names_of",
+    "of_experiment",
     "own",
     "paired_lines",
     "paired_table",

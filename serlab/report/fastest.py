@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from serlab.cases import case_of
 from serlab.report.figures import (
     BITS_NS,
     SHARES,
@@ -24,7 +25,7 @@ from serlab.report.figures import (
     sums,
 )
 from serlab.report.tables import baseline_of
-from serlab.stats import CONTROL, FASTER, SLOWER, TIE, Estimate, is_tie, paired_ratio, verdict
+from serlab.stats import FASTER, SLOWER, TIE, Estimate, is_tie, paired_ratio, verdict
 
 COLUMNS = ("workload", "fastest", "ties", "time_ns", "ratio", "ratio_low", "ratio_high", "verdict")
 
@@ -75,7 +76,7 @@ def _costs_of(
     return {
         arm: {process: time + bytes_of[codec] * BITS_NS / bandwidth for process, time in values.items()}
         for arm, values in found.items()
-        if (codec := arm.removesuffix(CONTROL)) in bytes_of
+        if (codec := case_of(arm).first) in bytes_of
     }
 
 

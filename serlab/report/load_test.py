@@ -8,10 +8,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from serlab.cases import FLOOR, Case, case_of, number_in, place_of, where
 from serlab.console import literal
 from serlab.report.formatting import show
 from serlab.report.wire_tables import arms_of
-from serlab.stats import CONTROL, FLOOR, Estimate, paired_ratio, verdict
+from serlab.stats import Estimate, paired_ratio, verdict
 
 METRICS = ("rate", "byte-rate", "lag-p50", "lag-p99", "lag-max", "lag-rate")
 TITLES = {
@@ -19,7 +20,7 @@ TITLES = {
     "lag": "Lag of an event loop on which 40 bodies per second are coded, seen by a ticker every 1 ms; "
     "ratios are those of the 99th percentile, and a rate below 40 means that the loop could not keep up",
 }
-CEILING = FLOOR + "releases GIL"
+CEILING = Case("releases GIL", FLOOR).name
 """The floor that scales as far as the machine has free cores."""
 ENOUGH = 0.8
 """Share of N that the floor must reach, or the machine is said to be too busy or too small for a claim."""
@@ -48,8 +49,8 @@ def _groups(rows: pd.DataFrame, metric: str) -> Iterator[tuple[str, str, str, Ar
     """Give each workload, operation and mode with its arms, in the order of the rows."""
     chosen = rows[rows["metric"] == metric]
     for (workload, operation), group in chosen.groupby(["workload", "operation"], sort=False):
-        name, _, mode = str(operation).partition("/")
-        yield str(workload), name, mode, arms_of(group)
+        place = place_of(str(operation))
+        yield str(workload), place.operation, place.under, arms_of(group)
 
 
 def _throughput_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
@@ -58,13 +59,14 @@ def _throughput_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     volumes = {(workload, operation, mode): arms for workload, operation, mode, arms in _groups(rows, "byte-rate")}
     records: list[dict[str, Any]] = []
     for (workload, operation, mode), arms in found.items():
-        ones = found.get((workload, operation, f"{mode.partition('=')[0]}=1"), {})
+        kind, count = number_in(mode)
+        ones = found.get((workload, operation, f"{kind}=1"), {})
         place = {"workload": workload, "operation": operation, "mode": mode}
-        for codec, values in sorted(arms.items(), key=lambda arm: (_is_floor(arm[0]), -_middle(arm[1]))):
+        for codec, values in sorted(arms.items(), key=lambda arm: (case_of(arm[0]).is_bound, -_middle(arm[1]))):
             volume = _middle(volumes.get((workload, operation, mode), {}).get(codec, {})) / 1e6
             record = {**place, "codec": codec, "rate_per_s": _middle(values), "megabytes_per_s": volume}
             record |= _ratio_columns(arms, codec, baseline, more_is_better=True)
-            records.append(record | _scaling_columns(values, ones.get(codec, {}), mode))
+            records.append(record | _scaling_columns({} if count == "1" else values, ones.get(codec, {})))
     return pd.DataFrame(records)
 
 
@@ -74,18 +76,13 @@ def _lag_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     records: list[dict[str, Any]] = []
     for workload, operation, way, arms in _groups(rows, "lag-p99"):
         place = {"workload": workload, "operation": operation, "way": way}
-        for codec in sorted(arms, key=lambda codec: (_is_floor(codec), _middle(arms[codec]))):
+        for codec in sorted(arms, key=lambda codec: (case_of(codec).is_bound, _middle(arms[codec]))):
             of = {name: found.get((workload, operation, way), {}) for name, found in other.items()}
             figures = {name: _middle(of[name].get(codec, {})) for name in METRICS[2:]}
             named = {f"{name.replace('-', '_')}_ns": figures[name] for name in METRICS[2:5]}
             record = {**place, "codec": codec, **named, "rate_per_s": figures["lag-rate"]}
             records.append(record | _ratio_columns(arms, codec, baseline, more_is_better=False))
     return pd.DataFrame(records)
-
-
-def _is_floor(codec: str) -> bool:
-    """Tell whether an arm is a floor, which codes no message and stands below the codecs."""
-    return codec.startswith(FLOOR)
 
 
 def _middle(values: dict[int, float]) -> float:
@@ -96,7 +93,7 @@ def _middle(values: dict[int, float]) -> float:
 def _ratio_columns(arms: Arms, codec: str, baseline: str, more_is_better: bool) -> dict[str, Any]:
     """Spell out a ratio to the baseline with its interval, and the A/A ratio of its group beside it."""
     base = arms.get(baseline, {})
-    estimate, control = paired_ratio(arms[codec], base), paired_ratio(arms.get(baseline + CONTROL, {}), base)
+    estimate, control = paired_ratio(arms[codec], base), paired_ratio(arms.get(case_of(baseline).second, {}), base)
     return {
         "ratio": estimate.value,
         "ratio_low": estimate.low,
@@ -110,17 +107,17 @@ def _ratio_columns(arms: Arms, codec: str, baseline: str, more_is_better: bool) 
 
 def _verdict_of(estimate: Estimate, control: Estimate, codec: str, baseline: str, more_is_better: bool) -> str:
     """Say what a codec is to the baseline; nothing of a floor."""
-    if _is_floor(codec) or estimate.n == 0:
+    if case_of(codec).is_bound or estimate.n == 0:
         return ""
-    if codec == baseline or codec.endswith(CONTROL):
+    if codec == baseline or case_of(codec).again:
         return "baseline" if codec == baseline else "A/A"
     below, above = ("worse", "better") if more_is_better else ("better", "worse")
     return verdict(estimate, control, below, above)
 
 
-def _scaling_columns(values: dict[int, float], ones: dict[int, float], mode: str) -> dict[str, Any]:
+def _scaling_columns(values: dict[int, float], ones: dict[int, float]) -> dict[str, Any]:
     """Spell out how a rate stands to that with one process or thread; nothing where there is only one."""
-    estimate = paired_ratio({} if mode.endswith("=1") else values, ones)
+    estimate = paired_ratio(values, ones)
     return {"scaling": estimate.value, "scaling_low": estimate.low, "scaling_high": estimate.high}
 
 
@@ -138,10 +135,12 @@ def load_summaries(rows: pd.DataFrame, baseline: str) -> list[Table]:
 def _throughput_legend(table: pd.DataFrame) -> str:
     """Explain the figures, and say where the machine has too few free cores for a claim."""
     text = "Messages/s of one process; ×proc, ×thre: N processes or threads against one."
-    several = table[table["mode"].str.startswith("processes=") & ~table["mode"].str.endswith("=1")]
+    modes = {mode: number_in(mode) for mode in table["mode"].unique()}
+    counts = {mode: int(count) for mode, (kind, count) in modes.items() if kind == "processes"}
+    several = table[table["mode"].map(counts) > 1]
     if several.empty:
         return text + "\nThis machine gives one core: how the codecs scale cannot be measured here."
-    count = int(several["mode"].iloc[0].partition("=")[2])
+    count = counts[str(several["mode"].iloc[0])]
     given = float(several[several["codec"] == CEILING]["scaling"].median())
     text += f"\nN = {count}. {CEILING} shows what the machine gives: {given:.2f}×"
     return text + ("." if given >= ENOUGH * count else ", too few free cores to judge how the codecs scale.")
@@ -161,7 +160,7 @@ def _rate_cells(group: pd.DataFrame) -> dict[str, str]:
     """Pick a codec's rate and scaling out of its rows."""
     cells = {}
     for row in group.itertuples():
-        kind, _, count = str(row.mode).partition("=")
+        kind, count = number_in(str(row.mode))
         if row.mode == "processes=1":
             cells[f"{row.operation}\nmsg/s"] = show("rate_per_s", row.rate_per_s)
         elif count != "1":
@@ -183,7 +182,7 @@ def _block(table: pd.DataFrame, legend: str, cells_of: Callable[[pd.DataFrame], 
         shown.add_column(head, justify="right", no_wrap=True)
     for workload, group in table.groupby("workload", sort=False):
         shown.add_row(literal(workload, "bold"))
-        arms = group[~group["codec"].str.endswith(CONTROL)].groupby("codec", sort=False)
+        arms = group[~where(group["codec"], lambda case: case.again)].groupby("codec", sort=False)
         for number, (codec, arm) in enumerate(arms, 1):
             cells = cells_of(arm)
             shown.add_row(

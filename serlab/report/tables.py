@@ -6,25 +6,13 @@ from typing import Any
 import pandas as pd
 
 from serlab import records as outcomes
+from serlab.cases import FLOOR_COPY, FLOOR_STRINGS, Case, case_of, where
 from serlab.codecs import codec_for
 from serlab.records import COMMON, COMPRESSION, FAILED, UNMEASURED, body_count, why_unmeasured
 from serlab.report.formatting import three_digits
 from serlab.report.load_test import METRICS, load_tables
 from serlab.report.wire_tables import is_wire, wire_table
-from serlab.stats import (
-    AGAIN,
-    BASE,
-    CONTROL,
-    FLOOR,
-    FLOOR_COPY,
-    FLOOR_STRINGS,
-    PAIRED,
-    Estimate,
-    geometric_mean,
-    margin,
-    paired_ratio,
-    verdict,
-)
+from serlab.stats import AGAIN, PAIRED, Estimate, geometric_mean, margin, paired_ratio, verdict
 
 # How far from the limit: which lower bound an operation has, if it has one.
 #
@@ -83,7 +71,8 @@ def paired_table(rows: pd.DataFrame) -> pd.DataFrame:
         had one environment only.
     """
     times = rows[rows["metric"] == PAIRED]
-    codecs = [codec.removesuffix(BASE) for codec in times["codec"].unique() if codec.endswith(BASE)]
+    cases = [case_of(str(name)) for name in times["codec"].unique()]
+    codecs = [case.codec for case in cases if case.other_env]
     wanted = times[times["codec"].isin(codecs)].drop_duplicates(["workload", "operation", "codec"])
     records = [_record_of(rows, *place) for place in wanted[["workload", "operation", "codec"]].itertuples(index=False)]
     table = pd.DataFrame([record for record in records if record["pairs"]])
@@ -97,14 +86,14 @@ def paired_table(rows: pd.DataFrame) -> pd.DataFrame:
 def _record_of(rows: pd.DataFrame, workload: str, operation: str, codec: str) -> dict[str, Any]:
     """Compare one codec in one group."""
     group = rows[(rows["workload"] == workload) & (rows["operation"] == operation)]
-    head, base = _arm(group, codec, PAIRED), _arm(group, codec + BASE, PAIRED)
+    head, base = _arm(group, codec, PAIRED), _arm(group, Case(codec, other_env=True).name, PAIRED)
     estimate = paired_ratio(head, base)
     control = paired_ratio(_arm(group, codec, AGAIN), head)
     return {
         "workload": workload,
         "operation": operation,
         "codec": codec,
-        "base_version": _version_of(group, codec + BASE),
+        "base_version": _version_of(group, Case(codec, other_env=True).name),
         "head_version": _version_of(group, codec),
         "base_ns": pd.Series(base, dtype=float).median(),
         "head_ns": pd.Series(head, dtype=float).median(),
@@ -131,8 +120,7 @@ def _version_of(group: pd.DataFrame, codec: str) -> str:
 
 def own(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out the other environment and the wire, whose figures have tables of their own."""
-    codecs = rows["codec"].str.removesuffix(CONTROL)
-    return rows[~codecs.str.endswith(BASE) & ~is_wire(rows)]
+    return rows[~where(rows["codec"], lambda case: case.other_env) & ~is_wire(rows)]
 
 
 def paired_lines(rows: pd.DataFrame) -> list[str]:
@@ -176,10 +164,10 @@ MEMORY = {
 
 def baseline_of(rows: pd.DataFrame) -> str:
     """Name the codec that the ratios stand on: the one with an A/A arm, else the usual one, else the first."""
-    arms = [codec for codec in rows["codec"].unique() if codec.endswith(CONTROL)]
-    if arms:
-        return str(arms[0]).removesuffix(CONTROL)
-    codecs = [str(codec) for codec in rows["codec"].unique() if not codec.startswith(FLOOR)]
+    cases = [case_of(str(name)) for name in rows["codec"].unique()]
+    if again := [case.first for case in cases if case.again]:
+        return again[0]
+    codecs = [case.name for case in cases if not case.is_bound]
     usual = codec_for("baseline")
     return usual if usual in codecs or not codecs else codecs[0]
 
@@ -282,7 +270,7 @@ def _time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in group.groupby("codec")
         }
         base = arms.get(baseline, {})
-        control = paired_ratio(arms.get(baseline + CONTROL, {}), base)
+        control = paired_ratio(arms.get(case_of(baseline).second, {}), base)
         floor = floor_values(str(operation), arms)
         for codec, values in arms.items():
             estimate = paired_ratio(values, base)
@@ -290,9 +278,9 @@ def _time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             record["time_ns"] = pd.Series(values).median()
             record |= _ratio_columns(estimate, control, codec, baseline)
             # What an older run measured beside the bound of an operation is compared with nothing.
-            is_bound = not codec.startswith(FLOOR) or values == floor
-            above = paired_ratio(values if is_bound else {}, floor)
-            said = "" if codec.startswith(FLOOR) else verdict(above, control, "less", "more")
+            is_bound = case_of(codec).is_bound
+            above = paired_ratio({} if is_bound and values != floor else values, floor)
+            said = "" if is_bound else verdict(above, control, "less", "more")
             records.append(record | {"times_floor": above.value, "times_floor_verdict": said})
         records += [
             {"workload": workload, "operation": operation, "codec": codec, "verdict": said}
@@ -310,8 +298,8 @@ def _died(rows: pd.DataFrame, workload: str) -> dict[str, str]:
 
 def _ratio_columns(estimate: Estimate, control: Estimate, codec: str, baseline: str) -> dict[str, Any]:
     """Spell out a ratio, and the A/A ratio of its group beside it."""
-    names = {baseline: "baseline", baseline + CONTROL: "A/A"}
-    said = "floor" if codec.startswith(FLOOR) else names.get(codec) or verdict(estimate, control)
+    names = {baseline: "baseline", case_of(baseline).second: "A/A"}
+    said = "floor" if case_of(codec).is_bound else names.get(codec) or verdict(estimate, control)
     return {
         "ratio": estimate.value,
         "ratio_low": estimate.low,
@@ -341,7 +329,7 @@ def _summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, m
     Compression is left out: it is no codec's own work, and the size table has its gain.
     """
     time = time if time.empty else time[~time["operation"].isin(COMPRESSION)]
-    codecs = [name for name in rows["codec"].unique() if not name.endswith(CONTROL) and not name.startswith(FLOOR)]
+    codecs = [name for name in rows["codec"].unique() if case_of(str(name)).is_compared]
     pairs = rows[["workload", "codec"]].drop_duplicates()
     records = []
     for workload in pairs["workload"].unique():

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.report.wire_tables import FORMULA, Arms, Versus, is_wire, wire_arms, wire_table
-from serlab.stats import CONTROL, FASTER, FLOOR, Estimate, median_of, verdict
+from serlab.cases import FORMULA, arm_and_place, case_of, conditions_in, number_in, where
+from serlab.report.wire_tables import Arms, Versus, is_wire, of_experiment, wire_arms, wire_table
+from serlab.stats import FASTER, Estimate, median_of, verdict
 
 TRANSPORT = "transport"
 TRANSPORTS = {"http": "HTTP/1.1", "http2": "HTTP/2", "grpc": "gRPC"}
@@ -41,8 +42,7 @@ def call_table(rows: pd.DataFrame, inflight: int = 1) -> pd.DataFrame:
         return table
     under = f"inflight={inflight}"
     here = (table["experiment"] == TRANSPORT) & (table["metric"] == "latency")
-    is_arm = ~table["codec"].str.startswith(FLOOR) & ~table["codec"].str.endswith(CONTROL)
-    found = table[here & is_arm].to_dict("records")
+    found = table[here & where(table["codec"], lambda case: case.is_compared)].to_dict("records")
     own = [row for row in found if under in row["conditions"].split(", ")]
     arms = {row["workload"]: wire_arms(rows, TRANSPORT, row["workload"]) for row in own}
     return pd.DataFrame([_call_of(row) | _saved_of(row, arms[row["workload"]]) for row in own])
@@ -51,7 +51,8 @@ def call_table(rows: pd.DataFrame, inflight: int = 1) -> pd.DataFrame:
 def _saved_of(row: Mapping[Any, Any], arms: Arms) -> dict[str, float]:
     """Say what a codec saves of the baseline's call, worker by worker; nothing where a group has no baseline."""
     under = row["conditions"].replace(", ", "/")
-    base = next((name for name in arms.codecs(under) if f"{name}{CONTROL} {under}" in arms.figures["latency"]), "")
+    calls = arms.figures["latency"]
+    base = next((name for name in arms.codecs(under) if f"{case_of(name).second} {under}" in calls), "")
     return dict(zip(SAVED, arms.saved(f"{row['codec']} {under}", f"{base} {under}")[:3], strict=True))
 
 
@@ -165,8 +166,8 @@ def connection_table(rows: pd.DataFrame) -> pd.DataFrame:
     if not _has(rows, CONNECTION):
         return pd.DataFrame()
     arms = wire_arms(rows, CONNECTION)
-    names = [name.rpartition(" ") for name in arms.figures["latency"]]
-    places = dict.fromkeys((under, arm) for arm, _, under in names if arm in ARMS)
+    names = map(arm_and_place, arms.figures["latency"])
+    places = dict.fromkeys((under, arm) for arm, under in names if arm in ARMS)
     records = [_connection_of(arms, under, arm) for under, arm in places]
     places_of = sorted(records, key=lambda one: (one["protocol"], one["rtt_ms"], ARMS.index(str(one["arm"]))))
     return pd.DataFrame(places_of)
@@ -174,11 +175,11 @@ def connection_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _connection_of(arms: Arms, under: str, arm: str) -> dict[str, Any]:
     """Make the record of one arm."""
-    protocol, _, distance = under.partition("/")
+    protocol, distance = conditions_in(under)
     call, trips = arms.estimate(f"{arm} {under}"), arms.estimate(f"{arm} {under}", "round-trips")
     kept, own = f"{KEPT} {under}", f"{arm} {under}"
     against = arms.versus(kept, own)
-    record = {"protocol": protocol, "rtt_ms": float(distance.removeprefix("rtt=").removesuffix("ms")), "arm": arm}
+    record = {"protocol": protocol, "rtt_ms": float(number_in(distance)[1].removesuffix("ms")), "arm": arm}
     record |= {"call_ns": call.value, "call_ns_low": call.low, "call_ns_high": call.high}
     record |= {"formula_ns": arms.value(f"{FORMULA}{arm} {under}")}
     record |= {"trips": trips.value, "trips_low": trips.low, "trips_high": trips.high}
@@ -202,7 +203,7 @@ def stall_table(rows: pd.DataFrame, metric: str = "stall-p99") -> pd.DataFrame:
     table = wire_table(rows) if is_wire(rows).any() else pd.DataFrame()
     if not _has(rows, STALL):
         return pd.DataFrame()
-    kept = table[(table["experiment"] == STALL) & ~table["codec"].str.endswith(CONTROL)]
+    kept = table[(table["experiment"] == STALL) & ~where(table["codec"], lambda case: case.again)]
     records = []
     for (workload, codec), group in kept.groupby(["workload", "codec"], sort=False):
         found = {row["conditions"]: row for row in group[group["metric"] == metric].to_dict("records")}
@@ -210,7 +211,7 @@ def stall_table(rows: pd.DataFrame, metric: str = "stall-p99") -> pd.DataFrame:
         rates = group[group["metric"] == "body-rate"]["value"]
         records.append(_stall_of(str(workload), str(codec), found, versus) | {"bodies_per_s": rates.min()})
     order = pd.DataFrame(records)
-    order["is_floor"] = order["codec"].str.startswith(FLOOR)
+    order["is_floor"] = where(order["codec"], lambda case: case.is_bound)
     sorted_rows = order.sort_values(["workload", "is_floor", "inline_ns"], kind="stable", ignore_index=True)
     return sorted_rows.drop(columns="is_floor")
 
@@ -221,7 +222,7 @@ def _stall_of(workload: str, codec: str, found: dict[str, dict[Any, Any]], threa
     for way, row in found.items():
         record |= {f"{way}_ns": row["value"], f"{way}_ns_low": row["value_low"], f"{way}_ns_high": row["value_high"]}
         record |= {f"{way}_verdict": row["verdict"]}
-    if codec.startswith(FLOOR):
+    if case_of(codec).is_bound:
         # Nobody codes there, so both ways are one.
         return record
     record |= dict(
@@ -244,7 +245,7 @@ def left_table(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     arms = wire_arms(rows, "cancel")
     return pd.DataFrame(
-        {"transport": name.rpartition(" ")[2], "arm": name.rpartition(" ")[0], "metric": metric}
+        {"transport": arm_and_place(name)[1], "arm": arm_and_place(name)[0], "metric": metric}
         | {"value": median_of(values).value, "least": min(values.values()), "most": max(values.values())}
         for metric, found in arms.figures.items()
         for name, values in found.items()
@@ -253,4 +254,4 @@ def left_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _has(rows: pd.DataFrame, experiment: str) -> bool:
     """Tell whether a run holds an experiment."""
-    return bool(rows["operation"].str.startswith(f"wire/{experiment}/").any())
+    return bool(of_experiment(rows, experiment).any())

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from serlab.cases import FLOOR, Case, arm_and_place, case_of, conditions_in, number_in
 from serlab.codecs import find_info
 from serlab.report.wire_calls import NOTICED, SAVED
 from serlab.report.wire_tables import Arms, wire_arms
-from serlab.stats import CONTROL, FLOOR, Estimate, median_of
+from serlab.stats import Estimate, median_of
 
 VECTORS = "vectors"
 WORDS = {"less": "faster", "more": "slower"}
@@ -68,7 +69,7 @@ def rival_table(rows: pd.DataFrame) -> pd.DataFrame:
         NotMeasuredError: the run lacks the experiment.
     """
     arms = wire_arms(rows, VECTORS)
-    codec = arms.baseline().rpartition(" ")[0]
+    codec = arm_and_place(arms.baseline())[0]
     names = [f"{name} {form}" for form in FORMS for name in arms.codecs(form) if not _is_base64(name)]
     rivals = [name for name in (f"{codec} list", f"{codec} base64") if name in names]
     return pd.DataFrame([_rival_of(arms, rival, [name for name in names if name != rival]) for rival in rivals])
@@ -95,6 +96,9 @@ def _rival_of(arms: Arms, rival: str, others: list[str]) -> dict[str, Any]:
 NAMES = {"http": "", "http2": "HTTP/2", "grpc": "gRPC"}
 """How a form's name shows its transport; that of the most forms is left out."""
 
+BYTES = Case("bytes", FLOOR).name
+"""The arm that reads the bytes of a form and drops them."""
+
 TIME_WORDS = {"less": "faster", "more": "slower"}
 
 
@@ -118,9 +122,9 @@ class Form(NamedTuple):
     @classmethod
     def read(cls, arm: str) -> "Form":
         """Read the name of an arm: "orjson http/sse/full/every=1"."""
-        codec, _, conditions = arm.rpartition(" ")
-        transport, framing, envelope, every = conditions.split("/")
-        return cls(codec, transport, framing, envelope, int(every.partition("=")[2]))
+        codec, conditions = arm_and_place(arm)
+        transport, framing, envelope, every = conditions_in(conditions)
+        return cls(codec, transport, framing, envelope, int(number_in(every)[1]))
 
     @property
     def arm(self) -> str:
@@ -146,7 +150,7 @@ class Form(NamedTuple):
 def forms_of(arms: Arms) -> list[Form]:
     """List the forms that were measured, floors and A/A aside."""
     names = arms.figures.get("latency", {})
-    return [Form.read(name) for name in names if not name.startswith(FLOOR) and CONTROL not in name]
+    return [Form.read(name) for name in names if case_of(arm_and_place(name)[0]).is_compared]
 
 
 def lead(arms: Arms, framing: str) -> str:
@@ -208,21 +212,21 @@ def floors_of(arms: Arms, order: Sequence[str] = ()) -> pd.DataFrame:
 
 def _group_names(arms: Arms) -> list[str]:
     """List the conditions under which bytes alone were read."""
-    prefix = f"{FLOOR}bytes "
-    return [name.removeprefix(prefix) for name in arms.figures.get("latency", {}) if name.startswith(prefix)]
+    names = map(arm_and_place, arms.figures.get("latency", {}))
+    return [under for arm, under in names if arm == BYTES]
 
 
 def _carrier_of(arms: Arms, conditions: str, order: Sequence[str]) -> Form | None:
     """Name the form whose bytes a floor reads: the baseline's, or that of the first codec."""
     codecs = arms.codecs(conditions)
-    first = [arms.baseline().rpartition(" ")[0], *order]
+    first = [arm_and_place(arms.baseline())[0], *order]
     codecs.sort(key=lambda name: first.index(name) if name in first else len(first))
     return Form.read(f"{codecs[0]} {conditions}") if codecs else None
 
 
 def _floor_of(arms: Arms, form: Form) -> dict[str, Any]:
     """Give the figures of a floor."""
-    floor = f"{FLOOR}bytes {form.conditions}"
+    floor = f"{BYTES} {form.conditions}"
     found = arms.versus(floor, form.arm)
     share = found.ratio
     record: dict[str, Any] = {"time_ns": arms.value(form.arm), "floor_ns": arms.value(floor)}

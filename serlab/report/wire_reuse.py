@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from serlab.cases import arm_and_place, case_of, conditions_in, number_in
 from serlab.report.formatting import three_digits
 from serlab.report.wire_forms import TIME_WORDS
-from serlab.report.wire_tables import PREFIX, Arms, Values, Versus, ratio, wire_arms
-from serlab.stats import CONTROL, ZSTD, Estimate, median_of
+from serlab.report.wire_tables import Arms, Values, Versus, of_experiment, ratio, wire_arms
+from serlab.stats import Estimate, median_of
 
 PARTS = ("get", "hit", "put")
 KEY, CALL = "key key", "call"
@@ -70,13 +71,13 @@ def _costs_of(arms: Arms, backend: str, codec: str, process: int, model_ns: floa
 
 def _call_of(codec: str) -> str:
     """Name the call that a hit saves: how the answer is kept is no matter to it."""
-    return f"{codec.removesuffix(ZSTD)} {CALL}"
+    return f"{case_of(codec)._replace(packed=False).name} {CALL}"
 
 
 def backends_of(arms: Arms) -> list[str]:
     """List the backends that were measured, in the order of the rows."""
-    conditions = [name.rpartition(" ")[2] for name in arms.figures["latency"]]
-    return list(dict.fromkeys(name.partition("/")[0] for name in conditions if name.endswith("/get")))
+    conditions = [conditions_in(arm_and_place(name)[1]) for name in arms.figures["latency"]]
+    return list(dict.fromkeys(backend for backend, *part in conditions if part == ["get"]))
 
 
 def _workers_of(arms: Arms, backend: str, codec: str) -> list[int]:
@@ -118,7 +119,8 @@ def _records_of(arms: Arms, model_ns: float) -> Iterator[dict[str, Any]]:
 
 def baseline_way(arms: Arms) -> str:
     """Name the codec that the others are compared with."""
-    return next((name.partition(CONTROL)[0] for name in arms.figures.get("hit-rate", {}) if CONTROL in name), "")
+    cases = [case_of(arm_and_place(name)[0]) for name in arms.figures.get("hit-rate", {})]
+    return next((case.first for case in cases if case.again), "")
 
 
 def hit_rates(arms: Arms) -> pd.DataFrame:
@@ -131,13 +133,13 @@ def hit_rates(arms: Arms) -> pd.DataFrame:
         One row for each capacity, as a share of the baseline's bytes for all answers; one column for each codec, the
         baseline first, with the median over the workers, each of which drew requests of its own.
     """
-    names = [name for name in arms.figures.get("hit-rate", {}) if "hits/capacity=" in name]
-    capacities = list(dict.fromkeys(name.rpartition(" ")[2] for name in names))
+    names = [arm_and_place(name)[1] for name in arms.figures.get("hit-rate", {})]
+    capacities = {under: number_in(under)[1] for under in names if conditions_in(under)[0] == "hits"}
     rates = {
-        float(under.rpartition("=")[2].rstrip("%")) / 100: {
+        float(capacity.rstrip("%")) / 100: {
             codec: arms.value(f"{codec} {under}", "hit-rate") for codec in arms.codecs(under, "hit-rate")
         }
-        for under in capacities
+        for under, capacity in capacities.items()
     }
     table = pd.DataFrame(rates).T.rename_axis("capacity").sort_index()
     return table.sort_index(axis="columns", key=lambda codecs: codecs != baseline_way(arms))
@@ -157,11 +159,12 @@ def mean_costs(arms: Arms, backend: str, capacity: str, model_ns: float = 0.0) -
         their ratio to the baseline's with interval and verdict.
     """
     baseline = baseline_way(arms)
+    second = case_of(baseline).second
     costs = {
         codec: _request_costs(arms, backend, codec, capacity, model_ns)
-        for codec in (*arms.codecs(f"{backend}/get"), baseline + CONTROL)
+        for codec in (*arms.codecs(f"{backend}/get"), second)
     }
-    control = ratio(costs.pop(baseline + CONTROL), costs[baseline])
+    control = ratio(costs.pop(second), costs[baseline])
     records = {}
     for codec, values in costs.items():
         found = Versus(ratio(values, costs[baseline]), control)
@@ -196,7 +199,7 @@ GROWS, NOT_DELETED, LEAKS, STILL = "arena", "not deleted", "leak", "still"
 
 def workloads_of(rows: pd.DataFrame) -> list[str]:
     """List the workload of the smallest and that of the largest messages; one where there is one."""
-    own = rows[rows["operation"].str.startswith(f"{PREFIX}{POOLING}/")]["workload"].unique()
+    own = rows[of_experiment(rows, POOLING)]["workload"].unique()
     sizes = rows[(rows["operation"] == "size") & (rows["metric"] == "raw") & rows["workload"].isin(own)]
     ordered = list(sizes.groupby("workload")["value"].median().sort_values().index) or sorted(own)
     return list(dict.fromkeys((str(ordered[0]), str(ordered[-1]))))
@@ -204,8 +207,8 @@ def workloads_of(rows: pd.DataFrame) -> list[str]:
 
 def pairs_of(arms: Arms) -> list[str]:
     """List what was measured fresh."""
-    names = [name.rpartition(" ") for name in arms.figures.get("latency", {})]
-    return [pair for who, _, pair in names if who == FRESH]
+    names = map(arm_and_place, arms.figures.get("latency", {}))
+    return [pair for who, pair in names if who == FRESH]
 
 
 def pooled(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, Versus]]:
@@ -295,7 +298,7 @@ def _wirepooling_records_of(arms: Arms) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def ways_of(arms: Arms) -> Iterator[tuple[str, str, str]]:
     """Give each way to share with its name for people, its arm, and the arm of the plain way."""
-    what = "count by " if arms.experiment.endswith(COUNT) else ""
+    what = "count by " if arms.experiment == f"{POOLING}/{COUNT}" else ""
     for conditions in _crowded(arms):
         base = next(name for name in (FREE, COUNTER) if name in arms.codecs(conditions))
         for way in arms.codecs(conditions):
@@ -306,6 +309,6 @@ def _crowded(arms: Arms) -> list[str]:
     """List the conditions with the most threads and the most tasks."""
     numbers: dict[str, int] = {}
     for name in arms.figures.get("latency", {}):
-        what, _, number = name.rpartition(" ")[2].partition("=")
+        what, number = number_in(arm_and_place(name)[1])
         numbers[what] = max(numbers.get(what, 0), int(number))
     return [f"{what}={number}" for what, number in numbers.items()]

@@ -8,9 +8,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from serlab.cases import BYTES_OF, where
 from serlab.report.formatting import in_unit, three_digits
-from serlab.report.wire_tables import BYTES_OF
-from serlab.stats import CONTROL, band
+from serlab.stats import band
 
 # The experiments on the wire as blocks that a terminal and a page can show: one for each experiment and workload.
 #
@@ -52,7 +52,7 @@ def blocks(table: pd.DataFrame) -> list[Block]:
     """
     if table.empty:
         return []
-    kept = table[~table["codec"].str.endswith(CONTROL) & ~table["codec"].str.startswith(BYTES_OF)]
+    kept = table[~where(table["codec"], lambda case: case.again or case.beginning == BYTES_OF)]
     groups = kept.groupby(["experiment", "workload"], sort=False)
     return [_block(str(experiment), str(workload), group) for (experiment, workload), group in groups]
 

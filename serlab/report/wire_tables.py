@@ -13,14 +13,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from serlab.cases import BYTES_OF, Case, arm_and_place, case_of, place_of, placed
 from serlab.errors import NotMeasuredError
 from serlab.report.formatting import three_digits
-from serlab.stats import CONTROL, FLOOR, Estimate, median_of, paired_difference, paired_ratio, verdict
+from serlab.stats import Estimate, median_of, paired_difference, paired_ratio, verdict
 
-PREFIX = "wire/"
-BYTES_OF = FLOOR + "bytes of "
-FORMULA = "formula: "
-"""Begins an arm that is calculated, not measured; it stands beside what it predicts."""
 LOAD = "client-cpu"
 """Of one core; it stands beside the figure that it explains."""
 TIMES = ("latency", "first-token", "stop-lag", "stall-p50", "stall-p99", "stall-max")
@@ -47,7 +44,12 @@ class _Group(NamedTuple):
 
 def is_wire(rows: pd.DataFrame) -> pd.Series:
     """Tell which rows are of the wire."""
-    return rows["operation"].str.startswith(PREFIX)
+    return placed(rows["operation"], lambda place: bool(place.experiment))
+
+
+def of_experiment(rows: pd.DataFrame, name: str) -> pd.Series:
+    """Tell which rows are of an experiment or of its part ("pooling/share"), under some conditions."""
+    return placed(rows["operation"], lambda place: bool(place.within(name)))
 
 
 def wire_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -77,8 +79,8 @@ def _groups_of(rows: pd.DataFrame) -> list[_Group]:
     """Give the groups, numbers in conditions in their order: 5 ms before 25 ms."""
     wired, found = rows[is_wire(rows)], []
     for (workload, operation, metric), group in wired.groupby(["workload", "operation", "metric"], sort=False):
-        experiment, _, conditions = str(operation).removeprefix(PREFIX).partition("/")
-        texts = (experiment, str(workload), conditions.replace("/", ", "), str(metric))
+        place = place_of(str(operation))
+        texts = (place.experiment, str(workload), ", ".join(place.conditions), str(metric))
         found.append(_Group(*texts, str(group["unit"].iloc[0]), arms_of(group)))
     return sorted(found, key=lambda group: (*group[:2], natural(group.conditions), group.metric))
 
@@ -102,7 +104,7 @@ def arms_of(group: pd.DataFrame) -> WireArms:
 
 def baseline_in(arms: WireArms) -> str | None:
     """Name the arm that was measured twice, if there is one."""
-    return next((name.removesuffix(CONTROL) for name in arms if name.endswith(CONTROL)), None)
+    return next((case.first for case in map(case_of, arms) if case.again), None)
 
 
 def _records_of(group: _Group, base: WireArms, load: WireArms) -> Iterator[dict[str, Any]]:
@@ -112,7 +114,7 @@ def _records_of(group: _Group, base: WireArms, load: WireArms) -> Iterator[dict[
     first = baseline_in(base) or ""
     for name, values in sorted(arms.items(), key=lambda arm: (_rank(arm[0]), median_of(arm[1]).value)):
         baseline = _twin(name, base) or first
-        control = ratio(base.get(baseline + CONTROL, {}), base.get(baseline, {}))
+        control = ratio(base.get(case_of(baseline).second, {}), base.get(baseline, {}))
         own, estimate = median_of(values), ratio(values, base.get(baseline, {}))
         record = {**place, "codec": name, "value": own.value, "value_low": own.low, "value_high": own.high}
         record |= {"ratio": estimate.value, "ratio_low": estimate.low, "ratio_high": estimate.high}
@@ -125,15 +127,14 @@ def _records_of(group: _Group, base: WireArms, load: WireArms) -> Iterator[dict[
 
 def _twin(name: str, base: WireArms) -> str:
     """Give the arm that was measured twice which an arm is, as client and server are; "" where it is none."""
-    stem = name.removesuffix(CONTROL)
-    return stem if stem + CONTROL in base and stem in base else ""
+    case = case_of(name)
+    return case.first if case.second in base and case.first in base else ""
 
 
 def _rank(name: str) -> int:
     """Order arms: what is measured, its formula, the baseline's second arm, the floors."""
-    if name.startswith(FORMULA):
-        return 1
-    return 2 if name.endswith(CONTROL) else 3 if name.startswith(FLOOR) else 0
+    case = case_of(name)
+    return 1 if case.is_formula else 2 if case.again else 3 if case.is_bound else 0
 
 
 def ratio(values: Values, base: Values) -> Estimate:
@@ -148,16 +149,17 @@ def ratio(values: Values, base: Values) -> Estimate:
 
 def _verdict_of(name: str, is_baseline: bool, estimate: Estimate, control: Estimate, metric: str) -> str:
     """Say what an arm is to the baseline; of a floor and a formula, that it is one."""
-    if name.startswith((FLOOR, FORMULA)):
-        return name.partition(":")[0]
-    if is_baseline or name.endswith(CONTROL):
+    case = case_of(name)
+    if case.is_bound or case.is_formula:
+        return "floor" if case.is_bound else "formula"
+    if is_baseline or case.again:
         return "baseline" if is_baseline else "A/A"
     return verdict(estimate, control) if metric in TIMES else verdict(estimate, control, "less", "more")
 
 
 def _share_columns(arms: WireArms, name: str, metric: str) -> dict[str, float]:
     """Spell out a codec's share of a call."""
-    alone = arms.get(BYTES_OF + name.removesuffix(CONTROL), {}) if metric == "latency" else {}
+    alone = arms.get(Case(case_of(name).first, BYTES_OF).name, {}) if metric == "latency" else {}
     rest = paired_ratio(alone, arms[name])
     return {"codec_share": 1 - rest.value, "codec_share_low": 1 - rest.high, "codec_share_high": 1 - rest.low}
 
@@ -235,24 +237,25 @@ class Arms(NamedTuple):
             metric: whose.
         """
         found = self.figures.get(metric, {})
-        conditions = name.rpartition(" ")[2]
-        groups = [conditions, *dict.fromkeys(each.rpartition(" ")[2] for each in found)]
-        for group in groups:
-            arms = {each.rpartition(" ")[0]: values for each, values in found.items() if each.endswith(f" {group}")}
+        groups: dict[str, WireArms] = {arm_and_place(name)[1]: {}}
+        for each, values in found.items():
+            arm, conditions = arm_and_place(each)
+            groups.setdefault(conditions, {})[arm] = values
+        for arms in groups.values():
             if base := baseline_in(arms):
-                return ratio(arms[base + CONTROL], arms[base])
+                return ratio(arms[case_of(base).second], arms[base])
         return ratio({}, {})
 
     def codecs(self, conditions: str, metric: str = "latency") -> list[str]:
         """List what was compared under the same conditions, without floors and A/A, in the order of the rows."""
-        arms = [name.rpartition(" ") for name in self.figures.get(metric, {})]
-        names = [codec for codec, _, under in arms if under == conditions]
-        return [name for name in names if not name.startswith(FLOOR) and not name.endswith(CONTROL)]
+        arms = [arm_and_place(name) for name in self.figures.get(metric, {})]
+        return [arm for arm, under in arms if under == conditions and case_of(arm).is_compared]
 
     def baseline(self) -> str:
         """Name the first arm that was measured twice."""
-        names = [name.replace(CONTROL, "", 1) for arms in self.figures.values() for name in arms if CONTROL in name]
-        return next(iter(names), "")
+        names = [arm_and_place(name) for arms in self.figures.values() for name in arms]
+        again = (f"{case_of(arm).first} {under}" for arm, under in names if case_of(arm).again)
+        return next(again, "")
 
 
 def wire_arms(rows: pd.DataFrame, experiment: str, workload: str = "") -> Arms:
@@ -266,14 +269,14 @@ def wire_arms(rows: pd.DataFrame, experiment: str, workload: str = "") -> Arms:
     Raises:
         NotMeasuredError: the run lacks it.
     """
-    own = rows[rows["operation"].str.startswith(f"{PREFIX}{experiment}/")]
+    own = rows[of_experiment(rows, experiment)]
     own = own[own["workload"] == (workload or next(iter(own["workload"]), ""))]
     if own.empty:
-        there = sorted({name.split("/")[1] for name in rows["operation"] if name.startswith(PREFIX)})
+        there = sorted({place_of(str(name)).experiment for name in rows["operation"].unique()} - {""})
         raise NotMeasuredError.of(f"{experiment} {workload}".strip(), "its rows", there, f"serlab wire {experiment}")
     figures: dict[str, dict[str, Values]] = {}
     for (operation, metric), group in own.groupby(["operation", "metric"], sort=False):
-        conditions = str(operation).removeprefix(f"{PREFIX}{experiment}/")
+        conditions = place_of(str(operation)).within(experiment)
         arms = {f"{codec} {conditions}": values for codec, values in arms_of(group).items()}
         figures.setdefault(str(metric), {}).update(arms)
     return Arms(experiment, str(own["workload"].iloc[0]), figures)

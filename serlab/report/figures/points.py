@@ -37,7 +37,7 @@ from serlab.report.figures.look import (
 )
 from serlab.report.tables import baseline_of
 from serlab.report.wire_forms import Form, stream_forms
-from serlab.report.wire_tables import PREFIX, wire_arms
+from serlab.report.wire_tables import of_experiment, wire_arms
 from serlab.stats import CONFIDENCE, Estimate, band
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
         NotMeasuredError: the run lacks the experiment.
         MissingPackageError: matplotlib is not installed.
     """
-    if not rows["operation"].str.startswith(f"{PREFIX}{STREAM}/").any():
+    if not of_experiment(rows, STREAM).any():
         raise missing("bytes and time of a token", "the experiment stream", rows, "serlab wire stream")
     arms = wire_arms(rows, STREAM, workload)
     points = _tokens_points_of(stream_forms(arms))
