@@ -123,7 +123,8 @@ class Stats:
             that keeps the same deadline often leaves a moment before.
         cut: answers that a fault ended.
         failed: answers that ended by a mistake of the server.
-        refused: requests that got an error for an answer.
+        refused: requests that got an error for an answer; over HTTP also those whose clients went before the body was
+            whole, which look like bodies that cannot be read.
         tokens: tokens made, those of whole answers and of streams.
         batches: batches served.
         items: items in them.

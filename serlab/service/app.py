@@ -224,6 +224,8 @@ def _refused_by(refusal: Refusal) -> App:
 
 # Requests on their way in over HTTP.
 
+LOG = logging.getLogger("serlab.service")
+
 SHORT = 4096
 """Bytes of a part that is not kept by itself."""
 
@@ -259,8 +261,8 @@ class Arrivals:
         takes, a quarter of a second on a busy machine.
 
         Raises:
-            Refusal: it is too long, comes too slowly, or there is no room for it; or it is compressed: what it would
-                become is not known beforehand.
+            Refusal: it is too long, comes too slowly or not whole, or there is no room for it; or it is compressed:
+                what it would become is not known beforehand.
         """
         _check_headers(request)
         parts: list[bytes | bytearray] = []
@@ -288,6 +290,11 @@ class Arrivals:
                 underway.task.uncancel()
                 rate = f"{self.bounds.body_s:g} s and {self.bounds.body_rate} bytes a second"
                 raise Refusal(408, f"body: expected it within {rate}, got {size} bytes") from error
+            if isinstance(error, ClientDisconnect):
+                # The server's library says the same of chunks that it cannot read, whose client waits for an answer.
+                LOG.debug("a body broke off, or could not be read, after %d bytes", size)
+                text = f"body: expected a whole one, got {size} bytes and then no more, or a chunk that is none"
+                raise Refusal(400, text, code="incomplete_body") from error
             raise
 
     async def pace(self, size: int) -> None:
@@ -363,8 +370,6 @@ def _too_long() -> Refusal:
 
 
 # Answers on their way out over HTTP: whole, or piece by piece.
-
-LOG = logging.getLogger("serlab.service")
 
 
 def _whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault) -> Any:
@@ -448,8 +453,7 @@ def application(engine: Engine) -> Tracked:
     routes.append(Route(ECHO_PATH, handlers.echo, methods=["POST"]))
     refusals = dict.fromkeys(REFUSALS, handlers.refused)
     routes.append(Route(f"{CALLS_PATH}{{name}}", handlers.cancel, methods=["DELETE"]))
-    gone = dict.fromkeys((Departed, ClientDisconnect), handlers.departed)
-    app = Starlette(routes=routes, exception_handlers={**refusals, **gone})
+    app = Starlette(routes=routes, exception_handlers={**refusals, Departed: handlers.departed})
     # A redirect to a path with or without a slash would be built of the request's Host, whatever that holds.
     app.router.redirect_slashes = False
     return Tracked(app, calls, engine.peers)
@@ -507,7 +511,15 @@ class _Handlers:
         await self.engine.heavy.place()
         answer = kinds.whole if writes else ""
         prepare = partial(self.engine.heavy.prepared, kinds.request, codec, parts, answer, writes)
-        return await before(deadline, lambda: _while_connected(request.receive, prepare()), self.engine.stats)
+        return await before(deadline, lambda: self.while_connected(request, prepare()), self.engine.stats)
+
+    async def while_connected(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
+        """Do work that is no answer of the engine's while its client is there, and count a client that goes."""
+        try:
+            return await _while_connected(request.receive, work)
+        except Departed:
+            self.engine.stats.cancelled += 1
+            raise
 
     async def stats(self, _: Request) -> Response:
         """Give the counters, and how many tasks the event loop has, this one among them."""
@@ -530,7 +542,7 @@ class _Handlers:
             if content != BYTES and is_large(parts, content_of(content).codec):
                 await self.engine.heavy.place()
                 work = returned(self.engine.heavy, content, kind, parts)
-                pieces = await _while_connected(request.receive, work)
+                pieces = await self.while_connected(request, work)
             else:
                 pieces = await returned(self.engine.heavy, content, kind, parts)
         finally:
@@ -550,7 +562,7 @@ class _Handlers:
         return Response(body, refusal.status, refusal.headers, media_type="application/json")
 
     async def departed(self, _: Request, __: Exception) -> Response:
-        """Answer nobody."""
+        """Answer nobody; who has left is counted."""
         return Response(status_code=GONE)
 
 
