@@ -111,12 +111,13 @@ def overloaded(why: str) -> Refusal:
 
 @dataclass(slots=True)
 class Stats:
-    """What one server has done; `active`, `waiting` and `held` are what it is at.
+    """What one server has done; `active`, `waiting`, `held` and `untaken` are what it is at.
 
     Attributes:
         active: answers that are being made now.
         waiting: items that wait for a batch now.
         held: bytes of bodies that have come over HTTP and are not decoded yet.
+        untaken: bytes of whole answers over HTTP that are made, or about to be, and not taken yet.
         completed: answers that the model made whole.
         cancelled: answers that stopped because the client went, its deadline passed or the server was stopped.
         expired: answers that stopped, or were not begun, because a deadline had passed by the server's clock; a client
@@ -133,6 +134,7 @@ class Stats:
     active: int = 0
     waiting: int = 0
     held: int = 0
+    untaken: int = 0
     completed: int = 0
     cancelled: int = 0
     expired: int = 0
