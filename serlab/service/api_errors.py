@@ -117,7 +117,7 @@ class Stats:
         active: answers that are being made now.
         waiting: items that wait for a batch now.
         held: bytes of bodies that have come over HTTP and are not decoded yet.
-        untaken: bytes of whole answers over HTTP that are made, or about to be, and not taken yet.
+        untaken: bytes of whole answers over HTTP that are made, or about to be, and not taken yet, with copies.
         completed: answers that the model made whole.
         cancelled: answers that stopped because the client went, its deadline passed or the server was stopped.
         expired: answers that stopped, or were not begun, because a deadline had passed by the server's clock; a client

@@ -418,15 +418,16 @@ class Departures:
         return min(PIECE, max(TAKEN_AT_ONCE * LAST_PART, self.bounds.answer_bytes // UNSEEN // most))
 
     def hold(self, size: int) -> None:
-        """Count an answer until the task that asks, the whole request, has ended.
+        """Count an answer and granian's copy of some parts until the task that asks, the whole request, has ended.
 
-        Called before the answer is made with an estimate, and with its size when it is.
+        Called with an estimate before the answer is made, and with its size then.
 
         Raises:
             Refusal: there is no room for it.
         """
         task = asyncio.current_task()
         assert task is not None
+        size += min(size, TAKEN_AT_ONCE * PART)
         known = self.sizes.get(task)
         more, count = size - (known or 0), len(self.sizes) + (known is None)
         full = self.stats.untaken + more > self.bounds.answer_bytes
