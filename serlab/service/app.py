@@ -388,9 +388,9 @@ PART, LAST_PART = 1 << 16, 1 << 10
 """Bytes of a part of a whole answer; and of the last `TAKEN_AT_ONCE`, which may lie there when the request has ended:
 until then its client has taken all that is before them."""
 UNSEEN = 4
-"""The part of `Bounds.answer_bytes`, a fourth, for answers that are given away in one part: when their clients take
-them is not seen. More than that would lie in granian only if each connection left all the answers that it may have at
-once untaken."""
+"""The part of `Bounds.answer_bytes`, a fourth, for answers that are given away in one part: it is not seen when their
+clients take them. Connections that came when there were fewer may have left more than their share: a thousand, come one
+by one, seven times all of it."""
 
 
 class Departures:
