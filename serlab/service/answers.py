@@ -503,7 +503,7 @@ def numbers_of(request: EmbeddingRequest, dimensions: int) -> int:
     return len(items_of(request.input)) * (request.dimensions if type(request.dimensions) is int else dimensions)
 
 
-def tokens_each(request: GenerateRequest, tokens: int) -> int:
+def tokens_each(request: GenerateRequest | ChatRequest, tokens: int) -> int:
     """Count the tokens of the answer to each prompt, where the server's answers have so many."""
     return min(tokens, _wanted_tokens(request) or tokens)
 

@@ -111,19 +111,21 @@ def overloaded(why: str) -> Refusal:
 
 @dataclass(slots=True)
 class Stats:
-    """What one server has done; `active`, `waiting` and `held` are what it is at.
+    """What one server has done; `active`, `waiting`, `held` and `untaken` are what it is at.
 
     Attributes:
         active: answers that are being made now.
         waiting: items that wait for a batch now.
         held: bytes of bodies that have come over HTTP and are not decoded yet.
+        untaken: bytes of whole answers over HTTP that are made, or about to be, and not taken yet, with copies.
         completed: answers that the model made whole.
         cancelled: answers that stopped because the client went, its deadline passed or the server was stopped.
         expired: answers that stopped, or were not begun, because a deadline had passed by the server's clock; a client
             that keeps the same deadline often leaves a moment before.
         cut: answers that a fault ended.
         failed: answers that ended by a mistake of the server.
-        refused: requests that got an error for an answer.
+        refused: requests that got an error for an answer; over HTTP also those whose clients went before the body was
+            whole, which look like bodies that cannot be read.
         tokens: tokens made, those of whole answers and of streams.
         batches: batches served.
         items: items in them.
@@ -132,6 +134,7 @@ class Stats:
     active: int = 0
     waiting: int = 0
     held: int = 0
+    untaken: int = 0
     completed: int = 0
     cancelled: int = 0
     expired: int = 0

@@ -16,7 +16,7 @@ whatever the codec, in the API's shape.
 import asyncio
 import ctypes
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, MutableMapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ from starlette.routing import Route
 
 from serlab.codecs import open_codec
 from serlab.service.api_errors import BAD_BODY, Departed, Refusal, Stats, overloaded, refusal_for
-from serlab.service.connections import MAX_HEADER_BYTES, Bounds, Peers, Underway
+from serlab.service.connections import MAX_HEADER_BYTES, MAX_STREAMS, Bounds, Peers, Underway
 from serlab.service.content import SHOWN, STREAM_FORMS, Content, Shape, answer_content, content_of, whole_codec
 from serlab.service.echo import BYTES, ECHO_PATH, KIND_HEADER, returned
 from serlab.service.heavy import LARGE_NUMBERS, LONG_NUMBERS, PIECE, is_large, is_long, size_of
@@ -203,7 +203,11 @@ def _taken(send: Send, request: Underway, peers: Peers) -> Send:
 
     async def sends(message: Message) -> None:
         request.waits(peers.bounds.taken_s)
-        await send(message)
+        try:
+            await send(message)
+        except asyncio.CancelledError:
+            request.peer.stuck |= request.is_late
+            raise
         request.works()
 
     return sends
@@ -224,6 +228,8 @@ def _refused_by(refusal: Refusal) -> App:
 
 # Requests on their way in over HTTP.
 
+LOG = logging.getLogger("serlab.service")
+
 SHORT = 4096
 """Bytes of a part that is not kept by itself."""
 
@@ -234,7 +240,8 @@ SHORT_RATE, LONG_RATE = 1000, 1 << 27
 MOST_LATE_S = 0.02
 """How long a part waits at most because the loop was held up."""
 TRIM_BYTES, TRIM_S = 1 << 26, 3.0
-"""After how many bytes of bodies that are held no more free memory goes back to the system, and how much later."""
+"""After how many bytes of bodies and answers that are held no more free memory goes back to the system, and how long
+after."""
 
 
 class Arrivals:
@@ -259,8 +266,8 @@ class Arrivals:
         takes, a quarter of a second on a busy machine.
 
         Raises:
-            Refusal: it is too long, comes too slowly, or there is no room for it; or it is compressed: what it would
-                become is not known beforehand.
+            Refusal: it is too long, comes too slowly or not whole, or there is no room for it; or it is compressed:
+                what it would become is not known beforehand.
         """
         _check_headers(request)
         parts: list[bytes | bytearray] = []
@@ -288,6 +295,11 @@ class Arrivals:
                 underway.task.uncancel()
                 rate = f"{self.bounds.body_s:g} s and {self.bounds.body_rate} bytes a second"
                 raise Refusal(408, f"body: expected it within {rate}, got {size} bytes") from error
+            if isinstance(error, ClientDisconnect):
+                # The server's library says the same of chunks that it cannot read, whose client waits for an answer.
+                LOG.debug("a body broke off, or could not be read, after %d bytes", size)
+                text = f"body: expected a whole one, got {size} bytes and then no more, or a chunk that is none"
+                raise Refusal(400, text, code="incomplete_body") from error
             raise
 
     async def pace(self, size: int) -> None:
@@ -314,6 +326,10 @@ class Arrivals:
         """Count a body of so many bytes as held no more."""
         self.stats.held -= size
         self.count -= 1
+        self.freed(size)
+
+    def freed(self, size: int) -> None:
+        """Note that so many bytes are free; give memory back when there are many."""
         self.gone += size
         if self.gone > TRIM_BYTES:
             self.gone = 0
@@ -364,10 +380,72 @@ def _too_long() -> Refusal:
 
 # Answers on their way out over HTTP: whole, or piece by piece.
 
-LOG = logging.getLogger("serlab.service")
+
+TAKEN_AT_ONCE = 5
+"""Parts that granian takes over HTTP/2 of an answer whose client takes nothing, however long they are: one to be sent,
+and four behind it."""
+PART, LAST_PART = 1 << 16, 1 << 10
+"""Bytes of a part of a whole answer; and of the last `TAKEN_AT_ONCE`, which may lie there when the request has ended:
+until then its client has taken all that is before them."""
+UNSEEN = 4
+"""The part of `Bounds.answer_bytes`, a fourth, for answers that are given away in one part: it is not seen when their
+clients take them. Connections that came when there were fewer may have left more than their share: a thousand, come one
+by one, seven times all of it."""
 
 
-def _whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault) -> Any:
+class Departures:
+    """The whole answers of all requests under way: their memory is bounded together.
+
+    Args:
+        stats: where to count them.
+        peers: the clients; their bounds tell how many bytes.
+        freed: told how many bytes are free again.
+    """
+
+    def __init__(self, stats: Stats, peers: Peers, freed: Callable[[int], None]) -> None:
+        self.bounds = peers.bounds
+        self.stats = stats
+        self.peers = peers
+        self.freed = freed
+        self.sizes: dict[asyncio.Task[Any], int] = {}
+
+    def at_once(self, request: Request) -> int:
+        """Tell how many bytes of an answer may be given away in one part.
+
+        The more connections there are, and over HTTP/2 each of them may have `MAX_STREAMS`, the less.
+        """
+        most = len(self.peers.peers) * (MAX_STREAMS if request.scope["http_version"] == "2" else 1)
+        return min(PIECE, max(TAKEN_AT_ONCE * LAST_PART, self.bounds.answer_bytes // UNSEEN // most))
+
+    def hold(self, size: int) -> None:
+        """Count an answer and granian's copy of some parts until the task that asks, the whole request, has ended.
+
+        Called with an estimate before the answer is made, and with its size then.
+
+        Raises:
+            Refusal: there is no room for it.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        size += min(size, TAKEN_AT_ONCE * PART)
+        known = self.sizes.get(task)
+        more, count = size - (known or 0), len(self.sizes) + (known is None)
+        full = self.stats.untaken + more > self.bounds.answer_bytes
+        if more > 0 and full and size > self.bounds.answer_bytes // count:
+            raise overloaded("answer: no room for it beside those that other clients have not taken yet")
+        if known is None:
+            task.add_done_callback(self.forget)
+        self.sizes[task] = size
+        self.stats.untaken += more
+
+    def forget(self, task: "asyncio.Task[Any]") -> None:
+        """Count a request's answer as held no more."""
+        size = self.sizes.pop(task)
+        self.stats.untaken -= size
+        self.freed(size)
+
+
+def _whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault, at_once: int) -> Any:
     """Send an answer that is whole; a cut sends the first part of what it announces.
 
     Args:
@@ -375,24 +453,38 @@ def _whole(engine: Engine, pieces: Sequence[bytes], content: str, fault: Fault) 
         pieces: the encoded answer.
         content: its media type, as it is sent.
         fault: of the answer.
+        at_once: how many bytes may be given away in one part.
     """
-    headers = {"content-type": content}
-    if fault.kind != "cut" and len(pieces) == 1:
-        return Response(pieces[0], headers=headers)
-    size = sum(map(len, pieces))
+    headers, size = {"content-type": content}, size_of(pieces)
+    if fault.kind != "cut" and size <= at_once:
+        return Response(b"".join(pieces), headers=headers)
 
     async def respond(_: Any, __: Receive, send: Send) -> None:
         left = int(size * fault.at) if fault.kind == "cut" else size
         await send(_start({**headers, "content-length": str(size)}))
-        for piece in pieces:
-            # The server waits here while the reader is behind, so that it need not hold a copy of all that is left.
-            await send({"type": "http.response.body", "body": piece[:left], "more_body": True})
-            left -= min(left, len(piece))
+        for part in _parts(pieces):
+            # The server waits here while the reader is behind, so that granian holds a few parts and not all of it.
+            await send({"type": "http.response.body", "body": part[:left], "more_body": True})
+            left -= min(left, len(part))
+            if not left:
+                break
         if fault.kind == "cut":
             raise engine.cut()
         await send({"type": "http.response.body", "body": b""})
 
     return respond
+
+
+def _parts(pieces: Sequence[bytes]) -> Iterator[bytes]:
+    """Cut an answer into the parts that are sent."""
+    first, last = list(pieces), b""
+    while first and len(last) < TAKEN_AT_ONCE * LAST_PART:
+        last = first.pop() + last
+    end = max(0, len(last) - TAKEN_AT_ONCE * LAST_PART)
+    for piece in first:
+        yield from (piece[start : start + PART] for start in range(0, len(piece), PART))
+    yield from (last[start : min(start + PART, end)] for start in range(0, end, PART))
+    yield from (last[start : start + LAST_PART] for start in range(end, len(last), LAST_PART))
 
 
 def _start(headers: dict[str, str]) -> dict[str, Any]:
@@ -448,8 +540,7 @@ def application(engine: Engine) -> Tracked:
     routes.append(Route(ECHO_PATH, handlers.echo, methods=["POST"]))
     refusals = dict.fromkeys(REFUSALS, handlers.refused)
     routes.append(Route(f"{CALLS_PATH}{{name}}", handlers.cancel, methods=["DELETE"]))
-    gone = dict.fromkeys((Departed, ClientDisconnect), handlers.departed)
-    app = Starlette(routes=routes, exception_handlers={**refusals, **gone})
+    app = Starlette(routes=routes, exception_handlers={**refusals, Departed: handlers.departed})
     # A redirect to a path with or without a slash would be built of the request's Host, whatever that holds.
     app.router.redirect_slashes = False
     return Tracked(app, calls, engine.peers)
@@ -467,6 +558,7 @@ class _Handlers:
         self.engine = engine
         self.calls = calls
         self.arrivals = Arrivals(engine.settings.bounds, engine.stats)
+        self.departures = Departures(engine.stats, engine.peers, self.arrivals.freed)
 
     async def answer(self, request: Request) -> Any:
         """Answer a request in the codec that it asks for."""
@@ -493,12 +585,14 @@ class _Handlers:
         if streams:
             pieces = self.engine.pieces(message, fault, shape, takes_turns)
             return _streamed(self.engine.stats, pieces, written, kinds.piece, deadline)
+        self.departures.hold(self.engine.bytes(message))
         work = partial(self.engine.answer, message, fault, takes_turns)
         found = await before(deadline, lambda: _while_connected(request.receive, work()), self.engine.stats)
         if not isinstance(found, tuple):
             encode = partial(open_codec(written.codec, kinds.whole).encode, found)
             found = (await self.engine.heavy.by_turns(encode, takes_turns),)
-        return _whole(self.engine, found, written.header(), fault)
+        self.departures.hold(size_of(found))
+        return _whole(self.engine, found, written.header(), fault, self.departures.at_once(request))
 
     async def prepared(
         self, request: Request, kinds: Kinds, codec: str, writes: str, parts: Sequence[bytes], deadline: Deadline | None
@@ -507,7 +601,15 @@ class _Handlers:
         await self.engine.heavy.place()
         answer = kinds.whole if writes else ""
         prepare = partial(self.engine.heavy.prepared, kinds.request, codec, parts, answer, writes)
-        return await before(deadline, lambda: _while_connected(request.receive, prepare()), self.engine.stats)
+        return await before(deadline, lambda: self.while_connected(request, prepare()), self.engine.stats)
+
+    async def while_connected(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
+        """Do work that is no answer of the engine's while its client is there, and count a client that goes."""
+        try:
+            return await _while_connected(request.receive, work)
+        except Departed:
+            self.engine.stats.cancelled += 1
+            raise
 
     async def stats(self, _: Request) -> Response:
         """Give the counters, and how many tasks the event loop has, this one among them."""
@@ -527,15 +629,17 @@ class _Handlers:
         header = BYTES if content == BYTES else content_of(content).header()
         parts = await self.arrivals.body(request)
         try:
+            self.departures.hold(size_of(parts))
             if content != BYTES and is_large(parts, content_of(content).codec):
                 await self.engine.heavy.place()
                 work = returned(self.engine.heavy, content, kind, parts)
-                pieces = await _while_connected(request.receive, work)
+                pieces = await self.while_connected(request, work)
             else:
                 pieces = await returned(self.engine.heavy, content, kind, parts)
         finally:
             self.arrivals.forget(size_of(parts))
-        return _whole(self.engine, pieces, header, NO_FAULT)
+        self.departures.hold(size_of(pieces))
+        return _whole(self.engine, pieces, header, NO_FAULT, self.departures.at_once(request))
 
     async def models(self, _: Request) -> Response:
         """List the one model."""
@@ -550,7 +654,7 @@ class _Handlers:
         return Response(body, refusal.status, refusal.headers, media_type="application/json")
 
     async def departed(self, _: Request, __: Exception) -> Response:
-        """Answer nobody."""
+        """Answer nobody; who has left is counted."""
         return Response(status_code=GONE)
 
 

@@ -45,6 +45,10 @@ is also the size of a piece of a body, so a small one would make large uploads s
 MAX_STREAMS = 200
 """Requests at once over one connection of HTTP/2 or gRPC; the others wait with their client."""
 
+SEND_BUFFER_BYTES = 1 << 14
+"""What HTTP/2 keeps of a stream whose client gives room for it but reads nothing: a frame. With granian's own default,
+25 times that, the streams of one connection may keep 80 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -61,6 +65,7 @@ class Bounds:
         taken_s: how long a client may take nothing of an answer.
         body_bytes: of all requests under way together. Beyond, a body that has more than its share is refused with a
             503, so that small ones go on.
+        answer_bytes: of all whole answers that clients have not taken yet. Beyond, the same, before one is made.
     """
 
     connections: int = 4096
@@ -71,6 +76,7 @@ class Bounds:
     body_rate: int = 1 << 16
     taken_s: float = 60.0
     body_bytes: int = 1 << 29
+    answer_bytes: int = 1 << 29
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -125,13 +131,14 @@ class Peer:
         since: when it was first seen, or its last request ended, by the monotonic clock in seconds.
         served: whether it has made a request.
         requests: those under way.
+        stuck: whether a part of an answer was not taken for too long. What is left of that lies in the library below.
     """
 
-    __slots__ = ("requests", "served", "since")
+    __slots__ = ("requests", "served", "since", "stuck")
 
     def __init__(self, since: float) -> None:
         self.since = since
-        self.served = False
+        self.served = self.stuck = False
         self.requests: set[Underway] = set()
 
     def patience(self, now: float, bounds: Bounds) -> float | None:
@@ -139,6 +146,8 @@ class Peer:
 
         1 is all of it. A connection without a request has it to itself, others by the request that waits longest.
         """
+        if not self.requests and self.stuck:
+            return math.inf
         if not self.requests:
             return (now - self.since) / (bounds.idle_s if self.served else bounds.first_request_s)
         parts = [request.patience(now) for request in self.requests]

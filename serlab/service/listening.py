@@ -26,6 +26,7 @@ from serlab.service.connections import (
     HEADER_BUFFER_BYTES,
     MAX_HEADER_BYTES,
     MAX_STREAMS,
+    SEND_BUFFER_BYTES,
     Address,
     Peers,
     Underway,
@@ -155,7 +156,11 @@ async def _listening(app: Tracked, host: str, port: int, tls: dict[str, Any]) ->
         "log_enabled": False,
         # hyper's timeout for headers also ends a connection that has none to send.
         "http1_settings": HTTP1Settings(round(1000 * bounds.idle_s), max_buffer_size=HEADER_BUFFER_BYTES),
-        "http2_settings": HTTP2Settings(max_concurrent_streams=MAX_STREAMS, max_headers_size=MAX_HEADER_BYTES),
+        "http2_settings": HTTP2Settings(
+            max_concurrent_streams=MAX_STREAMS,
+            max_headers_size=MAX_HEADER_BYTES,
+            max_send_buffer_size=SEND_BUFFER_BYTES,
+        ),
     }
     most = listener(app.peers.table)
     with reserved(host, port) as held:

@@ -15,7 +15,7 @@ from serlab.service.answers import FORMS, Form, Reply, check, numbers_of, tokens
 from serlab.service.api_errors import Cut, Refusal, Stats, injected_error, rate_limited
 from serlab.service.connections import Peers
 from serlab.service.content import FULL, Shape
-from serlab.service.heavy import Heavy
+from serlab.service.heavy import Heavy, size_of
 from serlab.service.jobs import Prepared
 from serlab.service.settings import Fault, Latency, Pace, Settings, spend
 
@@ -101,6 +101,8 @@ TOGETHER = 64
 """Pieces that are not waited for, as those of many prompts at once, before the loop serves others."""
 PROMPT = 64
 """Tokens that take as long as what is done once for a prompt: to hash it, and to make and encode its choice."""
+NUMBER_BYTES, TOKEN_BYTES = 22, 16
+"""Of a number of a vector as JSON, which is the longest form; and of a token, 5 characters and its place in a list."""
 CUT = "an injected fault ends this answer"
 
 
@@ -232,6 +234,15 @@ class Engine:
             prompts = len(answers.prompts_of(request)[1])
             return prompts * (PROMPT + tokens_each(request, self.settings.tokens)) if prompts > 1 else 0
         return 0
+
+    def bytes(self, request: Any) -> int:
+        """Estimate how long the whole answer to an admitted request is, whatever its codec: rather more than less."""
+        if isinstance(request, Prepared):
+            return size_of(request.pieces)
+        if isinstance(request, EmbeddingRequest):
+            return NUMBER_BYTES * numbers_of(request, self.settings.dimensions)
+        prompts = len(answers.prompts_of(request)[1]) if isinstance(request, GenerateRequest) else 1
+        return prompts * TOKEN_BYTES * (PROMPT + tokens_each(request, self.settings.tokens))
 
     def cut(self) -> Cut:
         """Give what ends a whole answer on its way out, and count it."""

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import rmtree
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -20,8 +19,9 @@ import msgspec
 
 import serlab
 from serlab.errors import ServiceError
+from serlab.scratch import sweep
 from serlab.service.connections import READY_S
-from serlab.service.settings import CERTIFICATES_PREFIX, Addresses, Settings
+from serlab.service.settings import Addresses, Settings
 
 STOP_S = 2.75
 """How long the child may take to stop before it is killed; it ends by itself before; see `serlab.service.server`."""
@@ -45,17 +45,13 @@ def spawned(settings: Settings | None = None) -> Iterator[Addresses]:
     # Complaints go to a file: nobody reads a pipe while the server runs, and a full one would stop it.
     with TemporaryFile() as complaints, subprocess.Popen(command, stderr=complaints, **pipes) as process:
         assert process.stdin is not None
-        folder = Path()
         try:
             process.stdin.write(msgspec.json.encode(settings or Settings()) + b"\n")
             process.stdin.flush()
-            addresses = _addresses_from(process, complaints)
-            folder = Path(addresses.ca_file).parent
-            yield addresses
+            yield _addresses_from(process, complaints)
         finally:
             end(process)
-            if folder.name.startswith(CERTIFICATES_PREFIX):  # left by a child that was killed
-                rmtree(folder, ignore_errors=True)
+            sweep()  # The certificates of a child that was killed.
 
 
 def command_of(module: str) -> list[str]:
@@ -73,6 +69,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait(STOP_S)
     except subprocess.TimeoutExpired:
         process.kill()
+        process.wait()
 
 
 def _addresses_from(process: "subprocess.Popen[bytes]", complaints: IO[bytes]) -> Addresses:

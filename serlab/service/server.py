@@ -11,16 +11,14 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory
 
+from serlab.scratch import Scratch
 from serlab.service.api_errors import Stats
 from serlab.service.app import application
 from serlab.service.connections import Peers, raise_descriptors
 from serlab.service.listening import http_servers, make_certificates, start_grpc
 from serlab.service.model import Engine
-from serlab.service.settings import CERTIFICATES_PREFIX, Addresses, Settings
+from serlab.service.settings import Addresses, Settings
 
 # How a server's process ends in time, whatever it is at.
 #
@@ -130,12 +128,13 @@ async def running(settings: Settings | None = None) -> AsyncIterator[ModelServer
     """
     settings = settings or Settings()
     engine = Engine(settings)
-    with TemporaryDirectory(prefix=CERTIFICATES_PREFIX) as folder:
-        certificates = make_certificates(Path(folder), settings.host)
+    scratch = Scratch()
+    with scratch as folder:
+        certificates = make_certificates(folder, settings.host)
 
         def abandon() -> None:
             engine.heavy.kill()
-            rmtree(folder, ignore_errors=True)
+            scratch.close()
 
         async with http_servers(application(engine), settings, certificates) as (plain, secure):
             grpc_server, grpc_address, grpcs_address = await start_grpc(engine, settings, certificates)

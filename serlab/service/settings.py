@@ -196,9 +196,6 @@ class Pace:
 MAX_BODY_BYTES = DEFAULT_LIMITS.max_bytes
 """A longer request is refused; 64 MiB holds an image of 40 MiB as base64."""
 
-CERTIFICATES_PREFIX = "serlab-tls-"
-"""How the name of a server's folder begins; here, since whoever starts one in a child needs no library of its own."""
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -30,6 +30,7 @@ from tests.service.boundhelpers import (
     all_answer,
     descriptors,
     ended,
+    miser,
     port_of,
     strangers,
 )
@@ -161,6 +162,90 @@ def test_bodies_have_room_together_and_small_ones_go_on() -> None:
             assert (await http.post(PATH, content=b" " * 900_000)).status_code == 400
 
     bounded(work())
+
+
+EMBED = "/v1/embeddings"
+LARGE = {"model": "m", "input": ["x"], "dimensions": 1 << 14}
+"""A request for some 350 kB."""
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_answers_that_nobody_takes_have_room_together_and_small_ones_go_on(tls: bool) -> None:
+    """Beyond that none is made; who gives room gets a whole one, which makes room for another."""
+
+    async def work() -> None:
+        settings = Settings(bounds=Bounds(answer_bytes=1 << 21))
+        async with running(settings) as server, client(server) as http, miser(server.addresses, tls) as (foe, _):
+            for _ in range(20):
+                await foe.ask(EMBED, LARGE)
+            assert await until(lambda: len(foe.statuses) == 20)
+            good = [stream for stream, status in foe.statuses.items() if status == "200"]
+            assert {*foe.statuses.values()} == {"200", "503"} and len(good) == server.stats.completed == 3
+            assert 1 << 20 < server.stats.untaken <= 1 << 21
+            assert (await http.post(EMBED, json=LARGE)).status_code == 503
+            assert (await http.post(PATH, json=CHAT)).status_code == 200
+            await foe.give(good[0], 1 << 20)
+            assert await until(lambda: good[0] in foe.ended)
+            assert len(orjson.loads(foe.taken[good[0]])["data"][0]["embedding"]) == LARGE["dimensions"]
+            assert (await http.post(EMBED, json=LARGE)).status_code == 200
+
+    bounded(work())
+
+
+def test_connection_that_takes_nothing_of_whole_answers_is_closed() -> None:
+    """With it goes what the server's library still holds of them."""
+
+    async def work() -> None:
+        bounds = Bounds(answer_bytes=1 << 21, taken_s=0.5)
+        async with running(Settings(bounds=bounds)) as server, miser(server.addresses) as (foe, closed):
+            for _ in range(3):
+                await foe.ask(EMBED, LARGE)
+            await closed
+            assert await until(lambda: not server.stats.untaken and not server.peers.underway)
+            assert server.stats.completed == 3 and not foe.ended
+
+    bounded(work())
+
+
+def test_memory_of_answers_that_nobody_takes_is_bounded() -> None:
+    """However many are asked for: without the bound 200 of them took 300 MB."""
+
+    async def work(addresses: Any) -> None:
+        before = resident_mb(addresses.pid)
+        async with miser(addresses) as (foe, _):
+            for _ in range(200):
+                await foe.ask(EMBED, {**LARGE, "dimensions": 1 << 16})
+            refused = 0
+            async with httpx2.AsyncClient(base_url=addresses.http, timeout=HANG_S, trust_env=False) as http:
+                while refused < 170:
+                    refused = (await http.get("/stats")).json()["refused"]
+                    await asyncio.sleep(0.1)
+            assert resident_mb(addresses.pid) - before < 150
+
+    with spawned(Settings(bounds=Bounds(answer_bytes=1 << 25))) as addresses:
+        bounded(work(addresses))
+
+
+def test_answer_ends_in_short_parts() -> None:
+    """What granian may hold when the request has ended is little."""
+    most = app.TAKEN_AT_ONCE * app.LAST_PART
+    for sizes in ((1 << 20,), (app.PART, 1), (most,), (most + 1,), (1, 2, 3), (1 << 20, 1, 1 << 17, most - 1)):
+        pieces = [bytes((number,)) * size for number, size in enumerate(sizes)]
+        parts = [*app._parts(pieces)]
+        assert b"".join(parts) == b"".join(pieces) and max(map(len, parts)) <= app.PART
+        assert max(map(len, parts[-app.TAKEN_AT_ONCE :])) <= app.LAST_PART
+
+
+def test_the_more_connections_there_are_the_less_is_given_away_at_once() -> None:
+    """Over HTTP/2 each may have many answers that it does not take."""
+    peers = Peers(Bounds())
+    departures = app.Departures(Stats(), peers, lambda _: None)
+    found = []
+    for _ in range(2000):
+        peers.begin(("a", len(peers.peers)), None)
+        requests = [Request({"type": "http", "headers": [], "http_version": version}) for version in ("1.1", "2")]
+        found.append([departures.at_once(request) for request in requests])
+    assert found[0] == [1 << 20, (1 << 29) // 4 // 200] and found[-1] == [(1 << 29) // 4 // 2000, 5 << 10]
 
 
 def test_body_whose_length_is_told_is_refused_before_it_comes() -> None:

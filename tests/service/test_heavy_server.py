@@ -216,16 +216,17 @@ def test_answer_to_many_prompts_over_grpc_is_made_by_a_child(monkeypatch: pytest
 
 
 def test_client_that_leaves_ends_the_child() -> None:
-    """The process that computes for it is killed, and the place is free."""
+    """The process that computes for it is killed, the place is free, and the client is counted."""
 
     async def work() -> None:
         async with running() as server, client(server) as http:
-            for _ in range(heavy.PLACES + 1):
+            for count in range(1, heavy.PLACES + 2):
                 dear = asyncio.ensure_future(http.post(EMBED, json=DEAREST))
                 assert await until(lambda: bool(children(server)))
                 dear.cancel()
                 await asyncio.gather(dear, return_exceptions=True)
                 assert await until(lambda: not children(server))
+                assert await until(lambda: server.stats.cancelled == count)  # noqa: B023
             answer = await http.post(EMBED, json={"model": "m", "input": ["t"] * 64, "dimensions": 4096})
             assert answer.status_code == 200
 

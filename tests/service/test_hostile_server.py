@@ -15,7 +15,7 @@ from serlab.generated import llm_pb2
 from serlab.service import ModelServer, running
 from serlab.service.content import ALIASES, FORMATS
 from serlab.service.settings import MAX_BODY_BYTES
-from tests.service.helpers import CHAT, HANG_S, HELLO, PATH, bounded, client
+from tests.service.helpers import CHAT, HANG_S, HELLO, PATH, bounded, client, until
 
 BODY = json.dumps(CHAT).encode()
 ODD = json.dumps({**CHAT, "model": "\ud800"}).encode()
@@ -82,7 +82,7 @@ HOSTILE = {
     "length-endless": header("content-length", "9" * 40, 400),
     "length-list": header("content-length", "5, 6", 400),
     "transfer-unknown": header("transfer-encoding", "x", 400),
-    "transfer-no-chunks": header("transfer-encoding", "chunked", 400, 499),
+    "transfer-no-chunks": header("transfer-encoding", "chunked", 400),
     "host-open-bracket": header("host", "[::1", 200),
     "host-bytes": header("host", b"\xff", 200, 400),
     "host-and-a-slash": header("host", "[::1", 404, body=b"", line="GET /stats/"),
@@ -139,6 +139,38 @@ async def raw(server: ModelServer, sent: Sent) -> int:
         return int((await reader.readline()).split()[1])
     finally:
         writer.close()
+
+
+HEAD = b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n%s\r\n\r\n%s"
+UNREADABLE = {
+    "no chunk": (b"transfer-encoding: chunked", b"zz\r\nabc"),
+    "half a chunk": (b"transfer-encoding: chunked", b"5\r\nab"),
+    "less than the length": (b"content-length: 100", b"abc"),
+}
+
+
+def test_body_that_breaks_off_or_cannot_be_read_is_a_400_and_counted() -> None:
+    """Whether or not the client stays to hear it: the server's library does not tell."""
+
+    async def work() -> None:
+        async with running() as server:
+            port, count = int(server.addresses.http.rpartition(":")[2]), 0
+            for path in (PATH, "/echo"):
+                for name, (header, body) in UNREADABLE.items():
+                    for stays in (True, False):
+                        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                        writer.write(HEAD % (path.encode(), header, body))
+                        await writer.drain()
+                        count += 1
+                        if stays:
+                            writer.write_eof()
+                            answer = await reader.read()
+                            assert answer.startswith(b"HTTP/1.1 400") and b'"incomplete_body"' in answer, name
+                        writer.close()
+                        assert await until(lambda: server.stats.refused == count), name  # noqa: B023
+            assert server.stats.failed == server.stats.cancelled == server.stats.held == server.peers.underway == 0
+
+    bounded(work())
 
 
 def test_hostile_headers_are_refused_over_http2_too() -> None:

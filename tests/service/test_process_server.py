@@ -20,6 +20,7 @@ import httpx2
 import pytest
 
 from serlab.generated import llm_pb2_grpc
+from serlab.scratch import OWNER
 from serlab.service import Latency, Settings, spawned
 from tests.conftest import Run, moments
 from tests.service.helpers import CHAT, HANG_S, PATH, trust
@@ -226,10 +227,25 @@ def test_key_is_in_no_file_of_a_server_that_runs_or_was_killed(tmp_path: Path) -
     """Only certificates, which everybody may see."""
     with command(environment={"TMPDIR": str(tmp_path)}) as (process, found):
         names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-        assert names == {"chain.pem", "authority.pem"} and Path(found["ca_file"]).is_relative_to(tmp_path)
+        assert names == {OWNER, "chain.pem", "authority.pem"} and Path(found["ca_file"]).is_relative_to(tmp_path)
         process.send_signal(signal.SIGKILL)
         process.wait(HANG_S)
     assert not [path for path in tmp_path.rglob("*.pem") if b"PRIVATE" in path.read_bytes()]
+
+
+def test_certificates_of_a_server_that_was_killed_go_with_the_next_one(tmp_path: Path) -> None:
+    """Those of one that runs stay."""
+    with command(environment={"TMPDIR": str(tmp_path)}) as (process, killed):
+        process.send_signal(signal.SIGKILL)
+        process.wait(HANG_S)
+    assert Path(killed["ca_file"]).exists() and list(tmp_path.iterdir()) == [Path(killed["ca_file"]).parent]
+    with (
+        command(environment={"TMPDIR": str(tmp_path)}) as (_, first),
+        command(environment={"TMPDIR": str(tmp_path)}) as (_, second),
+    ):
+        assert {path.parent for path in tmp_path.rglob("*.pem")} == {
+            Path(found["ca_file"]).parent for found in (first, second)
+        }
 
 
 def test_command_prints_addresses_for_people() -> None:
