@@ -22,10 +22,11 @@ from aiohttp import ClientSession
 from serlab.errors import ServiceError
 from serlab.service.client import Client
 from serlab.service.content import GRPC
+from serlab.service.http2 import Http2Transport
 from serlab.service.settings import Addresses
 from serlab.service.timeouts import Caller
 from serlab.service.transport import Transport
-from serlab.service.transports import Http2Transport, open_transport
+from serlab.service.transports import open_transport
 from serlab.stats import CONTROL, FLOOR
 
 # What client and server hold while nothing is under way: tasks, descriptors, memory.
@@ -400,7 +401,7 @@ def open_arms(name: str, addresses: Addresses, requests: Sequence[Any]) -> list[
     arms = [LeavingArm(arm, open_transport(name, addresses), requests) for arm in (TOLD, TOLD + CONTROL)]
     if name == "http2":
         short = [msgspec.structs.replace(request, max_tokens=SHORT) for request in requests]
-        arms.append(LeavingArm(UNTOLD, Http2Transport(addresses.http, tells=False), short))
+        arms.append(LeavingArm(UNTOLD, Http2Transport(addresses.http, resets=False), short))
     return [*arms, LeavingArm(POLL, None, requests)]
 
 
