@@ -208,10 +208,7 @@ async def _leave_whole(stats: Counters, begun: int, tasks: "Sequence[asyncio.Tas
 
 
 async def _rest(stats: Counters, active: int, held: int) -> None:
-    """Wait until the server is at no more answers, and this process at no more tasks, than before.
-
-    Where a transport reads on what was left, its next calls would have to wait for that.
-    """
+    """Wait until the server is at no more answers, and this process at no more tasks, than before."""
     async with asyncio.timeout(PATIENCE_S):
         while (await stats())["active"] > active or len(asyncio.all_tasks()) > held:
             continue
@@ -348,10 +345,11 @@ class Reader:
 # at no answer any more, and how many tokens it made; they are asked for without a pause over a connection of their
 # own, so the answer is late by about one such question, which is an arm of its own: `floor: poll`.
 #
-#     told             the client leaves as its transport does it; see docs/service.md, Leaving a call     told (A/A)
-# the same, over another connection     untold           HTTP/2 by httpx2 as it is, without RST_STREAM: the server
-# works on to the end of the answer, which                      is short here (`SHORT`), for it would otherwise have
-# none     floor: poll      one question while the server is idle
+#     told          the client leaves as its transport does it; see docs/service.md, Leaving a call
+#     told (A/A)    the same, over another connection
+#     untold        HTTP/2 without RST_STREAM: the server works on to the end of the answer, which is short here
+#                   (`SHORT`), for it would otherwise have none
+#     floor: poll   one question while the server is idle
 
 TOLD, UNTOLD, POLL = "told", "untold", FLOOR + "poll"
 SHORT, TRIES = 50, 10
