@@ -23,13 +23,14 @@ from h2.events import (
     ConnectionTerminated,
     DataReceived,
     Event,
+    PingAckReceived,
     RemoteSettingsChanged,
     ResponseReceived,
     StreamEnded,
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import H2Error
+from h2.exceptions import H2Error, StreamClosedError
 from h2.settings import SettingCodes, Settings
 
 from serlab.errors import ServiceError
@@ -52,6 +53,12 @@ MOST_UNSENT = 1 << 26
 """Bytes that wait for a server that reads nothing, before nothing more is read of it: of requests, or, from one that
 means harm, of our answers to its pings."""
 
+
+MOST_UNHEARD = 10
+"""Calls that are reset in a burst although nothing has come of their answers; the next wait for a ping to come back.
+hyper 1.12 closes a connection, with all that is on it, at the 21st reset of a stream that it has not looked at yet."""
+
+CLOSED = "a connection that the server closed"
 
 _DRAINING = {
     (state, ConnectionInputs.RECV_GOAWAY): (None, state)
@@ -147,6 +154,8 @@ class _Connection:
         takes: whether it takes calls.
         agreed: whether the server has said how many streams it takes at once.
         reason: why it ended.
+        unheard: resets of streams that the server may not have looked at.
+        unsaid: streams whose reset waits for that.
         task: what reads.
     """
 
@@ -155,7 +164,8 @@ class _Connection:
     ) -> None:
         self.reader, self.writer, self.pool, self.freed = reader, writer, pool, freed
         self.calls: dict[int, _Call] = {}
-        self.takes, self.agreed, self.reason = True, False, "a connection that the server closed"
+        self.takes, self.agreed, self.reason = True, False, CLOSED
+        self.unheard, self.unsaid = 0, list[int]()
         self.state = H2Connection()
         machine = self.state.state_machine
         machine._transitions = {**machine._transitions, **_DRAINING}
@@ -188,6 +198,7 @@ class _Connection:
         try:
             self.state.send_headers(number, headers, end_stream=not data)
         except H2Error as error:
+            self.reason = said(error)
             self.close()
             raise BrokenError(said(error), where) from error
         self.takes = self.pool.keep_alive and number < H2Connection.HIGHEST_ALLOWED_STREAM_ID
@@ -205,7 +216,7 @@ class _Connection:
         """
         del self.calls[call.number]
         if resets and not call.broken and not (call.is_whole and not call.unsent):
-            self.state.reset_stream(call.number, ErrorCodes.CANCEL)
+            self._reset(call.number, call.status > 0)
         self.acknowledge(call)
         self._flush()
         self.freed.set()
@@ -261,6 +272,10 @@ class _Connection:
                 self._send(one)
         elif isinstance(event, ConnectionTerminated):
             self._drain(event)
+        elif isinstance(event, PingAckReceived):
+            waiting, self.unheard, self.unsaid = self.unsaid, 0, []
+            for number in waiting:
+                self._reset(number, False)
         elif call is not None and isinstance(event, ResponseReceived):
             call.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
             call.status = int(call.headers.get(":status", ""))
@@ -283,12 +298,23 @@ class _Connection:
     def _drain(self, event: ConnectionTerminated) -> None:
         """Take no more calls; the server tells up to which it has those that stand (RFC 9113, 6.8)."""
         self.takes, name = False, _name_of(event.error_code)
-        self.reason = f"{self.reason} ({name})"
+        self.reason = f"{CLOSED} ({name})"
         for call in self.calls.values():
             if call.number > (event.last_stream_id or 0):
                 call.end(f"GOAWAY ({name}): the server has not begun it; ask again, which is another connection")
         if not self.calls:
             self.close()
+
+    def _reset(self, number: int, is_heard: bool) -> None:
+        """Say that a call was left, or note that this is to be said; one whose answer ended meanwhile is no matter."""
+        self.unheard += not is_heard
+        if not is_heard and self.unheard == 1:
+            self.state.ping(bytes(8))
+        if is_heard or self.unheard <= MOST_UNHEARD:
+            with suppress(StreamClosedError):
+                self.state.reset_stream(number, ErrorCodes.CANCEL)
+        else:
+            self.unsaid.append(number)
 
     def _send(self, call: _Call) -> None:
         """Send as much of a request as there is room for (RFC 9113, 6.9)."""
@@ -349,7 +375,7 @@ class Http2Transport:
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""
         patience = Patience(self.settings.timeouts, payload.deadline, self._where(payload))
-        connection = await patience.connected(self._connection(patience.where))
+        connection = await patience.first(patience.connected(self._connection(patience.where)))
         call = connection.begin(self._headers(payload), payload.data, patience.where)
         try:
             await patience.first(call.head())

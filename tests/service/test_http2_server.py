@@ -13,10 +13,12 @@ from h2.events import Event, PingAckReceived, RequestReceived, StreamEnded, Wind
 from h2.settings import SettingCodes
 
 from serlab.errors import ServiceError
-from serlab.service import http2, running
+from serlab.messages import from_document
+from serlab.service import Latency, Settings, http2, running
 from serlab.service.clients import (
     BrokenError,
     CallTimeoutError,
+    Client,
     ClientSettings,
     Http2Transport,
     Pool,
@@ -30,6 +32,7 @@ from tests.service.helpers import bounded, until
 from tests.service.http2helpers import Served, asking, by_hand, calling
 
 SEVERAL_MB = bytes(range(256)) * (5 << 12)
+LONG = from_document("GenerateRequest", {"model": "m", "prompt": "once"})
 ONE_AT_ONCE = {SettingCodes.MAX_CONCURRENT_STREAMS: 1}
 
 
@@ -98,6 +101,31 @@ def transport_call(transport: Http2Transport) -> Any:
     """Give the one call that is under way."""
     (call,) = [call for connection in transport.connections for call in connection.calls.values()]
     return call
+
+
+def test_burst_of_left_calls_harms_no_other_on_the_connection() -> None:
+    """More than the server bears at once of those that it has not looked at; all are stopped."""
+
+    async def work() -> None:
+        settings = Settings(tokens=100_000, latency=Latency(first_token_s=0.01, token_s=0.001))
+        async with running(settings) as server, opened("http2", server.addresses) as transport:
+            client = Client(transport, "GenerateRequest", "protobuf")
+            other = asyncio.create_task(client.call(LONG))
+            assert await until(lambda: server.stats.active == 1)
+            (connection,) = transport.connections
+            for _ in range(5):
+                calls = [asyncio.create_task(client.call(LONG)) for _ in range(100)]
+                while len(connection.calls) < 101:
+                    await asyncio.sleep(0)
+                for call in calls:
+                    call.cancel()
+                await asyncio.gather(*calls, return_exceptions=True)
+                assert await until(lambda: connection.state.open_outbound_streams == 1)
+            assert await until(lambda: server.stats.active == 1)
+            assert not other.done() and transport.opened == 1 and connection.unsaid == []
+            await left(other)
+
+    bounded(work())
 
 
 @pytest.mark.parametrize("phase", ["first byte", "between tokens", "total"])
