@@ -53,7 +53,6 @@ MOST_UNSENT = 1 << 26
 """Bytes that wait for a server that reads nothing, before nothing more is read of it: of requests, or, from one that
 means harm, of our answers to its pings."""
 
-
 MOST_UNHEARD = 10
 """Calls that are reset in a burst although nothing has come of their answers; the next wait for a ping to come back.
 hyper 1.12 closes a connection, with all that is on it, at the 21st reset of a stream that it has not looked at yet."""

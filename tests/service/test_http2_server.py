@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 import trustme
 from h2.errors import ErrorCodes
-from h2.events import Event, PingAckReceived, RequestReceived, StreamEnded, WindowUpdated
+from h2.events import (
+    Event,
+    PingAckReceived,
+    PingReceived,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
 from h2.settings import SettingCodes
 
 from serlab.errors import ServiceError
@@ -124,6 +132,23 @@ def test_burst_of_left_calls_harms_no_other_on_the_connection() -> None:
             assert await until(lambda: server.stats.active == 1)
             assert not other.done() and transport.opened == 1 and connection.unsaid == []
             await left(other)
+
+    bounded(work())
+
+
+def test_calls_that_are_left_unheard_are_reset_ten_to_a_ping() -> None:
+    """So that the server has looked at ten before it hears of the next ten."""
+
+    async def work() -> None:
+        async with by_hand() as (url, served), calling(url) as transport:
+            calls = [asyncio.create_task(transport.call(asking())) for _ in range(25)]
+            await asked(served, 25)
+            for call in calls:
+                call.cancel()
+            assert await until(lambda: len(served[0].resets()) == 25)
+            found = [event for event in served[0].events if isinstance(event, (PingReceived, StreamReset))]
+            pings = [place for place, event in enumerate(found) if isinstance(event, PingReceived)]
+            assert pings == [0, 11, 22] and len(found) == 28
 
     bounded(work())
 
