@@ -75,7 +75,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "transport": Experiment(
         "What share of a call is the codec, over HTTP/1.1, HTTP/2 and gRPC?",
         "loopback, no TLS, a kept connection; the server decodes the message and sends it back encoded; "
-        "HTTP/1.1 by aiohttp, HTTP/2 by httpx2, gRPC by grpc.aio, served by granian and grpc.aio in another process",
+        "HTTP/1.1 by aiohttp, HTTP/2 by h2, gRPC by grpc.aio, served by granian and grpc.aio in another process",
         ("chat-turn", "agent-request", "logprobs-response", "embeddings"),
         (),
         3.0,
@@ -91,7 +91,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "stream": Experiment(
         "What does a streamed token cost by envelope, codec, framing and coalescing?",
         "loopback, no TLS, a kept connection, a model that takes no time; one stream of 256 tokens at a time; "
-        "HTTP/1.1 by aiohttp, HTTP/2 by httpx2, gRPC by grpc.aio, the server in another process",
+        "HTTP/1.1 by aiohttp, HTTP/2 by h2, gRPC by grpc.aio, the server in another process",
         ("chat-turn",),
         ("ChatRequest",),
         5.0,

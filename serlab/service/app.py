@@ -4,7 +4,6 @@
     POST /v1/completions        GenerateRequest → GenerateResponse or a stream of them
     POST /v1/embeddings         EmbeddingRequest → EmbeddingResponse
     GET  /v1/models             the one model
-    DELETE /v1/calls/NAME       stop a call that was named with `x-serlab-call`
     POST /echo                  any message, and the same back; see `serlab.service.echo`
     GET  /stats                 the server's counters
 
@@ -37,84 +36,19 @@ from serlab.service.heavy import LARGE_NUMBERS, LONG_NUMBERS, PIECE, is_large, i
 from serlab.service.model import Engine
 from serlab.service.settings import MAX_BODY_BYTES, NO_FAULT, Fault
 from serlab.service.timeouts import DEADLINE_HEADER, Deadline, before
-from serlab.service.transport import CALL_HEADER, CALLS_PATH, PATHS, Kinds
+from serlab.service.transport import PATHS, Kinds
 from serlab.workloads import CREATED
 
-# Requests that their clients have named, so that they can say that they have left them.
+# Work that ends when the client goes, or when the server is stopped.
 
+T = TypeVar("T")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-NAME = CALL_HEADER.encode()
 GONE = 499
 """A status that nobody reads: the client has gone (nginx's number)."""
-
-
-class Calls:
-    """The named requests that are under way."""
-
-    def __init__(self) -> None:
-        self.tasks: dict[str, asyncio.Task[Any]] = {}
-        self.left: set[asyncio.Task[Any]] = set()
-
-    def cancel(self, name: str) -> bool:
-        """Stop a call as if its client had gone; tell whether there was one."""
-        task = self.tasks.get(name)
-        if task is None:
-            return False
-        self.left.add(task)
-        return task.cancel()
-
-    async def answer(self, app: App, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer a request, and keep it under its name while it is under way.
-
-        The answer to one that was left ends as if it were whole: its client throws it away, and nothing is broken.
-        """
-        name = next((value.decode("latin-1") for key, value in scope["headers"] if key == NAME), "")
-        task = asyncio.current_task()
-        if not name or task is None:
-            await app(scope, receive, send)
-            return
-        reply = _Reply(send)
-        self.tasks[name] = task
-        try:
-            await app(scope, receive, reply.send)
-        except asyncio.CancelledError:
-            if task not in self.left:
-                raise
-            task.uncancel()
-            await reply.end()
-        finally:
-            self.left.discard(task)
-            # Another call of that name may have come meanwhile, or have come and gone.
-            if self.tasks.get(name) is task:
-                del self.tasks[name]
-
-
-class _Reply:
-    """Sends an answer, and knows whether it has begun."""
-
-    def __init__(self, send: Send) -> None:
-        self.forward = send
-        self.begun = False
-
-    async def send(self, message: Message) -> None:
-        """Send a part of it."""
-        self.begun = True
-        await self.forward(message)
-
-    async def end(self) -> None:
-        """Send what ends it."""
-        if not self.begun:
-            await self.forward({"type": "http.response.start", "status": GONE, "headers": []})
-        await self.forward({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-# Work that ends when the client goes, or when the server is stopped.
-
-T = TypeVar("T")
 UNDERWAY = "serlab.underway"
 """Where a request's scope has what is noted of it."""
 
@@ -149,17 +83,15 @@ async def _while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
 
 class Tracked:
-    """An ASGI application whose requests can be stopped, together or by name, and wait for slow clients only so long.
+    """An ASGI application whose requests can be stopped together, and wait for slow clients only so long.
 
     Args:
         app: the application.
-        calls: where to keep the requests that have a name.
         peers: where to note who is at work.
     """
 
-    def __init__(self, app: App, calls: Calls, peers: Peers) -> None:
+    def __init__(self, app: App, peers: Peers) -> None:
         self.app = app
-        self.calls = calls
         self.peers = peers
         self.tasks: set[asyncio.Task[Any]] = set()
 
@@ -173,7 +105,7 @@ class Tracked:
         self.tasks.add(task)
         try:
             app = self.app if (refusal := self.refusal(scope)) is None else _refused_by(refusal)
-            await self.calls.answer(app, scope, receive, _taken(send, request, self.peers))
+            await app(scope, receive, _taken(send, request, self.peers))
         finally:
             self.tasks.discard(task)
             self.peers.end(request)
@@ -533,17 +465,15 @@ def application(engine: Engine) -> Tracked:
     Args:
         engine: what answers.
     """
-    calls = Calls()
-    handlers = _Handlers(engine, calls)
+    handlers = _Handlers(engine)
     routes = [Route(path, handlers.answer, methods=["POST"]) for path in PATHS]
     routes += [Route("/stats", handlers.stats), Route("/v1/models", handlers.models)]
     routes.append(Route(ECHO_PATH, handlers.echo, methods=["POST"]))
     refusals = dict.fromkeys(REFUSALS, handlers.refused)
-    routes.append(Route(f"{CALLS_PATH}{{name}}", handlers.cancel, methods=["DELETE"]))
     app = Starlette(routes=routes, exception_handlers={**refusals, Departed: handlers.departed})
     # A redirect to a path with or without a slash would be built of the request's Host, whatever that holds.
     app.router.redirect_slashes = False
-    return Tracked(app, calls, engine.peers)
+    return Tracked(app, engine.peers)
 
 
 class _Handlers:
@@ -551,12 +481,10 @@ class _Handlers:
 
     Args:
         engine: the model.
-        calls: those under way that have a name.
     """
 
-    def __init__(self, engine: Engine, calls: Calls) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.calls = calls
         self.arrivals = Arrivals(engine.settings.bounds, engine.stats)
         self.departures = Departures(engine.stats, engine.peers, self.arrivals.freed)
 
@@ -615,13 +543,6 @@ class _Handlers:
         """Give the counters, and how many tasks the event loop has, this one among them."""
         found = {**self.engine.stats.to_dict(), "tasks": len(asyncio.all_tasks())}
         return Response(orjson.dumps(found), media_type="application/json")
-
-    async def cancel(self, request: Request) -> Response:
-        """Stop a call for a client whose protocol or library cannot say that it has left."""
-        name = request.path_params["name"]
-        if not self.calls.cancel(name):
-            raise Refusal(404, f"no call named {name[:SHOWN]!r} is under way; it has ended, or has not come yet")
-        return Response(status_code=204)
 
     async def echo(self, request: Request) -> Any:
         """Give a message back."""

@@ -22,10 +22,11 @@ from aiohttp import ClientSession
 from serlab.errors import ServiceError
 from serlab.service.client import Client
 from serlab.service.content import GRPC
+from serlab.service.http2 import Http2Transport
 from serlab.service.settings import Addresses
 from serlab.service.timeouts import Caller
 from serlab.service.transport import Transport
-from serlab.service.transports import Http2Transport, open_transport
+from serlab.service.transports import open_transport
 from serlab.stats import CONTROL, FLOOR
 
 # What client and server hold while nothing is under way: tasks, descriptors, memory.
@@ -207,10 +208,7 @@ async def _leave_whole(stats: Counters, begun: int, tasks: "Sequence[asyncio.Tas
 
 
 async def _rest(stats: Counters, active: int, held: int) -> None:
-    """Wait until the server is at no more answers, and this process at no more tasks, than before.
-
-    Where a transport reads on what was left, its next calls would have to wait for that.
-    """
+    """Wait until the server is at no more answers, and this process at no more tasks, than before."""
     async with asyncio.timeout(PATIENCE_S):
         while (await stats())["active"] > active or len(asyncio.all_tasks()) > held:
             continue
@@ -347,10 +345,11 @@ class Reader:
 # at no answer any more, and how many tokens it made; they are asked for without a pause over a connection of their
 # own, so the answer is late by about one such question, which is an arm of its own: `floor: poll`.
 #
-#     told             the client leaves as its transport does it; see docs/service.md, Leaving a call     told (A/A)
-# the same, over another connection     untold           HTTP/2 by httpx2 as it is, without RST_STREAM: the server
-# works on to the end of the answer, which                      is short here (`SHORT`), for it would otherwise have
-# none     floor: poll      one question while the server is idle
+#     told          the client leaves as its transport does it; see docs/service.md, Leaving a call
+#     told (A/A)    the same, over another connection
+#     untold        HTTP/2 without RST_STREAM: the server works on to the end of the answer, which is short here
+#                   (`SHORT`), for it would otherwise have none
+#     floor: poll   one question while the server is idle
 
 TOLD, UNTOLD, POLL = "told", "untold", FLOOR + "poll"
 SHORT, TRIES = 50, 10
@@ -400,7 +399,7 @@ def open_arms(name: str, addresses: Addresses, requests: Sequence[Any]) -> list[
     arms = [LeavingArm(arm, open_transport(name, addresses), requests) for arm in (TOLD, TOLD + CONTROL)]
     if name == "http2":
         short = [msgspec.structs.replace(request, max_tokens=SHORT) for request in requests]
-        arms.append(LeavingArm(UNTOLD, Http2Transport(addresses.http, tells=False), short))
+        arms.append(LeavingArm(UNTOLD, Http2Transport(addresses.http, resets=False), short))
     return [*arms, LeavingArm(POLL, None, requests)]
 
 

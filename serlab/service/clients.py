@@ -1,4 +1,4 @@
-"""The client half of the service: one interface over aiohttp, httpx2 and gRPC, with any codec.
+"""The client half of the service: one interface over aiohttp, httpx2, h2 and gRPC, with any codec.
 
     transport = open_transport("http", addresses, ClientSettings(timeouts=Timeouts(connect_s=1, first_byte_s=5)))
     client = Client(transport, "ChatRequest", "protobuf")
@@ -19,6 +19,7 @@ try:
     from serlab.service.client import Client
     from serlab.service.grpc_client import GrpcTransport
     from serlab.service.handshakes import Handshake, shake
+    from serlab.service.http2 import Http2Transport
     from serlab.service.timeouts import (
         Answer,
         BrokenError,
@@ -33,7 +34,7 @@ try:
         Timeouts,
     )
     from serlab.service.transport import Payload, Piece, Reply, Transport
-    from serlab.service.transports import ARMS, AiohttpTransport, Http2Transport, Httpx2Transport, open_transport
+    from serlab.service.transports import ARMS, AiohttpTransport, Httpx2Transport, open_transport
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"aiohttp", "yarl", "httpx2", "h2", "grpc"}:
         raise

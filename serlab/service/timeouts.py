@@ -72,7 +72,7 @@ class ClientSettings:
         ca_file: the authority it trusts, PEM; "" for those of the system.
         tls: the one version of TLS it speaks, "" for any.
         dns_cache_s: how long an address is remembered, in seconds, 0 for not at all. aiohttp alone has a cache: httpx2
-            asks for every new connection, and gRPC keeps what it was told until a connection fails.
+            and h2 ask for every new connection, and gRPC keeps what it was told until a connection fails.
     """
 
     pool: Pool = field(default_factory=Pool)
@@ -370,14 +370,6 @@ class Patience:
                 return await work
         except TimeoutError as error:
             raise CallTimeoutError(name, allowed_s, self.where) from error
-
-
-class Untimed(Patience):
-    """Knows what a call's limits are and keeps none: for work that must not be cancelled in its middle."""
-
-    async def within(self, phase: Phase, since: float, limit_s: float | None, work: Awaitable[T]) -> T:
-        """Wait as long as it takes."""
-        return await work
 
 
 # What a client gives, and what else gives it: retries, gateways, whatever stands in front of a client.

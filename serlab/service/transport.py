@@ -189,17 +189,12 @@ PATHS: dict[str, Kinds] = {
     "/v1/completions": Kinds("GenerateRequest", "GenerateResponse", "GenerateResponse"),
     "/v1/embeddings": Kinds("EmbeddingRequest", "EmbeddingResponse", ""),
 }
-CALLS_PATH = "/v1/calls/"
-"""Before the name of a call: DELETE there says that the client has left it."""
-
-CALL_HEADER = "x-serlab-call"
-"""How a client names a call, so that it can say later that it has left it."""
 
 
 # Tasks that nobody waits for any more, seen to their end.
 
 PATIENCE_S = 2.0
-"""How long what was left may take to end when its transport is closed: a word to the server, or a handshake."""
+"""How long what was left may take to end when its transport is closed: a handshake, or the last word to a server."""
 
 
 class Keeping:

@@ -5,8 +5,6 @@ import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from itertools import count
-from secrets import token_hex
 from time import perf_counter_ns
 from typing import Any
 
@@ -16,20 +14,17 @@ from yarl import URL
 
 from serlab.errors import ServiceError, UnknownNameError
 from serlab.service.grpc_client import GrpcTransport
+from serlab.service.http2 import Http2Transport
 from serlab.service.settings import Addresses
 from serlab.service.timeouts import (
     BrokenError,
-    CallError,
     CallTimeoutError,
     ClientSettings,
     Patience,
-    Untimed,
     retry_after,
     said,
 )
 from serlab.service.transport import (
-    CALL_HEADER,
-    CALLS_PATH,
     Keeping,
     Parts,
     Payload,
@@ -56,18 +51,14 @@ class Sending:
         client: what sends it.
         keeping: who sees to its end if it is left while it connects.
         count: called for each connection that is made.
-
-    Attributes:
-        sent: whether all of it is on its way to the server.
-        left: set it when nobody waits for the answer; a request that is not sent yet then ends before it is.
     """
 
     def __init__(self, client: httpx2.AsyncClient, keeping: Keeping, count: Callable[[], None]) -> None:
         self.client, self.keeping, self.count = client, keeping, count
-        self.connecting = self.sent = self.left = False
+        self.connecting = self.left = False
 
     async def trace(self, event: str, _: dict[str, Any]) -> None:
-        """Follow the request. It must not give up control: httpx2 has chosen a stream's number, and not used it yet."""
+        """Follow the request; one that is left while it connects is not sent."""
         if event == "connection.connect_tcp.started":
             self.connecting = True
         elif event == "connection.connect_tcp.complete":
@@ -76,25 +67,15 @@ class Sending:
             self.connecting = False
             if self.left:
                 raise asyncio.CancelledError
-        elif event.endswith("send_request_body.complete"):
-            self.sent = True
 
     async def send(self, request: httpx2.Request) -> httpx2.Response:
-        """Send the request and wait for the answer's head; not to be cancelled.
-
-        Raises:
-            httpx2.HTTPError: there is none.
-        """
-        request.extensions = {**request.extensions, "trace": self.trace}
-        return await self.client.send(request, stream=True)
-
-    async def shielded(self, request: httpx2.Request) -> httpx2.Response:
         """Send the request and wait for the answer's head; if it is cancelled, its connection is first completed.
 
         Raises:
             httpx2.HTTPError: there is none.
         """
-        task = asyncio.create_task(self.send(request))
+        request.extensions = {**request.extensions, "trace": self.trace}
+        task = asyncio.create_task(self.client.send(request, stream=True))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -111,116 +92,6 @@ class Sending:
         else:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-# How a client over HTTP/2 leaves a call, where its library cannot.
-#
-# HTTP/2 has RST_STREAM to say so. httpx2 does not send it and has no way to ask for it; and a task that is cancelled
-# inside of it may lose frames that were taken to be sent, after which the connection is no good to anybody. So the
-# work goes on in a task of its own, which is never cancelled; a call that is left is read to its end and thrown away,
-# and the server is told by the call's name to end it soon.
-
-AGAIN_S, SELDOM_S = 0.01, 0.5
-"""How long to wait until a server that does not know the call yet is told again: at first, and at most."""
-
-
-UNKNOWN = 404
-
-
-class Pump:
-    """Reads a stream in a task of its own, one piece ahead of whoever takes them.
-
-    Args:
-        pieces: the stream.
-        sending: its request.
-
-    Attributes:
-        ended: whether it has come to its end, well or not.
-        task: what reads.
-    """
-
-    def __init__(self, pieces: AsyncGenerator[Piece, None], sending: Sending) -> None:
-        self.sending = sending
-        self.queue: asyncio.Queue[Piece | CallError | None] = asyncio.Queue(1)
-        self.left = self.ended = False
-        self.task = asyncio.create_task(self.run(pieces))
-
-    async def run(self, pieces: AsyncGenerator[Piece, None]) -> None:
-        """Read to the end."""
-        end: CallError | None = None
-        try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    await self.put(piece)
-        except CallError as error:
-            end = error
-        finally:
-            self.ended = True
-        await self.put(end)
-
-    async def put(self, item: Piece | CallError | None) -> None:
-        """Hand on what came, unless nobody takes it any more."""
-        if not self.left:
-            await self.queue.put(item)
-
-    async def take(self) -> Piece | None:
-        """Take the next piece, None at the end.
-
-        Raises:
-            CallError: the stream ended before its time.
-        """
-        item = await self.queue.get()
-        if isinstance(item, CallError):
-            raise item
-        return item
-
-    def leave(self) -> None:
-        """Take nothing more; what still comes is thrown away."""
-        self.left = self.sending.left = True
-        while not self.queue.empty():
-            self.queue.get_nowait()
-
-
-class _Teller(Keeping):
-    """Names calls, tells the server which were left, and sees them to their end.
-
-    Args:
-        client: what to tell it with.
-        base_url: of the server.
-
-    Attributes:
-        failed: how often the server could not be told.
-    """
-
-    def __init__(self, client: httpx2.AsyncClient, base_url: str) -> None:
-        super().__init__()
-        self.client = client
-        self.base_url = base_url
-        self.prefix, self.numbers = token_hex(8), count()
-        self.failed = 0
-
-    def name(self) -> str:
-        """Name a call; no other client makes the same name."""
-        return f"{self.prefix}-{next(self.numbers)}"
-
-    def tell(self, name: str, pump: Pump) -> None:
-        """Tell the server in the background: who cancels a call does not wait for it."""
-        self.keep(asyncio.create_task(self.send(name, pump)))
-
-    async def send(self, name: str, pump: Pump) -> None:
-        """Tell the server until the call has ended; a failure is counted, for there is nobody to raise it to.
-
-        The request can come after this word of its end, so the server is told again if it does not know the call.
-        """
-        address, pause_s = f"{self.base_url}{CALLS_PATH}{name}", AGAIN_S
-        try:
-            while not pump.ended:
-                if pump.sending.sent and (await self.client.delete(address)).status_code != UNKNOWN:
-                    return
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, SELDOM_S)
-        except httpx2.HTTPError:
-            self.failed += 1
 
 
 # HTTP/1.1 by aiohttp: the transport that costs least beside the protocol itself.
@@ -352,9 +223,7 @@ async def _guarded(work: Any, patience: Patience, began: bool) -> Any:
         raise BrokenError(said(error), patience.where, began) from error
 
 
-# httpx2: another arm for HTTP/1.1, and what HTTP/2 stands on (`serlab.service.transports`).
-#
-# Over HTTP/1.1 a call that is left closes its connection.
+# httpx2: another arm for HTTP/1.1.
 
 
 class Httpx2Transport:
@@ -363,7 +232,6 @@ class Httpx2Transport:
     Args:
         base_url: of the server.
         settings: None for the defaults.
-        http2: HTTP/2, which `serlab.service.transports.Http2Transport` puts to use: calls must not be left over it.
 
     Attributes:
         opened: connections opened so far.
@@ -374,10 +242,9 @@ class Httpx2Transport:
 
     messages = False
 
-    def __init__(self, base_url: str, settings: ClientSettings | None = None, *, http2: bool = False) -> None:
+    def __init__(self, base_url: str, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self.base_url = base_url
-        self.http2 = http2
         self.opened = 0
         self.keeping = Keeping()
         self.client = httpx2.AsyncClient(transport=self.pool(), timeout=self.limits(), trust_env=False)
@@ -393,7 +260,7 @@ class Httpx2Transport:
             keepalive_expiry=pool.idle_s,
         )
         verify = self.settings.context() if self.base_url.startswith("https:") else False
-        return httpx2.AsyncHTTPTransport(verify=verify, http1=not self.http2, http2=self.http2, limits=limits)
+        return httpx2.AsyncHTTPTransport(verify=verify, limits=limits)
 
     def limits(self) -> httpx2.Timeout:
         """Give httpx2 the limit of the connect phase; it counts pool, TCP and TLS each by itself."""
@@ -411,37 +278,25 @@ class Httpx2Transport:
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""
         patience = Patience(self.settings.timeouts, payload.deadline, self.where(payload))
-        async with aclosing(self.pieces(payload, patience, self.sending())) as pieces:
-            async for piece in pieces:
-                yield piece
-
-    def where(self, payload: Payload) -> str:
-        """Name what is called."""
-        return f"{self.base_url}{payload.path}"
-
-    def sending(self) -> Sending:
-        """Make what sends one request."""
-        return Sending(self.client, self.keeping, self.count)
-
-    async def pieces(self, payload: Payload, patience: Patience, sending: Sending) -> AsyncGenerator[Piece, None]:
-        """Get an answer as it comes, for somebody who has the patience and can leave it."""
-        async with self.answer(payload, patience, sending) as answer, aclosing(answer.aiter_raw()) as parts:
+        async with self.answer(payload, patience) as answer, aclosing(answer.aiter_raw()) as parts:
             wait = patience.first
             while data := await wait(_httpx2client_guarded(anext(parts, b""), patience, True)):
                 yield Piece(data, perf_counter_ns())
                 wait = patience.next
 
+    def where(self, payload: Payload) -> str:
+        """Name what is called."""
+        return f"{self.base_url}{payload.path}"
+
     @asynccontextmanager
-    async def answer(
-        self, payload: Payload, patience: Patience, sending: Sending
-    ) -> AsyncGenerator[httpx2.Response, None]:
+    async def answer(self, payload: Payload, patience: Patience) -> AsyncGenerator[httpx2.Response, None]:
         """Send a request and wait for the answer's head.
 
         Raises:
             CallError: the answer is an error, or there is none.
         """
         request = self.client.build_request("POST", patience.where, content=payload.data, headers=headers_of(payload))
-        work = sending.send(request) if self.http2 else sending.shielded(request)
+        work = Sending(self.client, self.keeping, self.count).send(request)
         answer = await patience.first(_httpx2client_guarded(work, patience, False))
         async with aclosing(answer):
             if answer.status_code != 200:
@@ -469,76 +324,6 @@ async def _httpx2client_guarded(work: Any, patience: Patience, began: bool) -> A
         raise CallTimeoutError("connect", patience.timeouts.connect_s or 0.0, patience.where) from error
     except httpx2.HTTPError as error:
         raise BrokenError(said(error), patience.where, began) from error
-
-
-# HTTP/2 by httpx2, over TLS by ALPN and without TLS by prior knowledge.
-#
-# A call that is left does not end at once: the server is told, and what still comes of the answer is read and thrown
-# away. `serlab.service.transports` tells why.
-
-
-class Http2Transport:
-    """Calls over HTTP/2, side by side on one connection; to be made in a running event loop.
-
-    Args:
-        base_url: of the server.
-        settings: None for the defaults.
-        tells: whether the server knows `DELETE /v1/calls/NAME`, as serlab's own does. If not, it works on for a call
-            that is left, and the client reads on.
-
-    Attributes:
-        teller: what was left, and is on its way to its end.
-
-    Raises:
-        ServiceError: a setting that httpx2 does not have.
-    """
-
-    messages = False
-
-    def __init__(self, base_url: str, settings: ClientSettings | None = None, *, tells: bool = True) -> None:
-        self.inner = Httpx2Transport(base_url, settings, http2=True)
-        # A client of its own: what was left may fill the connection, and could then never be told of.
-        self.words = Httpx2Transport(base_url, settings, http2=True)
-        self.teller = _Teller(self.words.client, base_url)
-        self.tells = tells
-
-    @property
-    def opened(self) -> int:
-        """Count the connections opened so far."""
-        return self.inner.opened
-
-    async def call(self, payload: Payload) -> Reply:
-        """Get a whole answer; see `serlab.service.transport.Transport`."""
-        return await gathered(self.stream(payload), self.inner.where(payload))
-
-    async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
-        """Get an answer as it comes; see `serlab.service.transport.Transport`."""
-        limits = self.inner.settings.timeouts, payload.deadline, self.inner.where(payload)
-        patience, name = Patience(*limits), self.teller.name()
-        named = replace(payload, headers={**payload.headers, CALL_HEADER: name})
-        sending = self.inner.sending()
-        pump = Pump(self.inner.pieces(named, Untimed(*limits), sending), sending)
-        try:
-            wait = patience.first
-            while (piece := await wait(pump.take())) is not None:
-                yield piece
-                wait = patience.next
-        finally:
-            if not pump.ended:
-                self.leave(pump, name)
-
-    def leave(self, pump: Pump, name: str) -> None:
-        """Leave a call that has not ended."""
-        pump.leave()
-        self.teller.keep(pump.task)
-        if self.tells:
-            self.teller.tell(name, pump)
-
-    async def close(self) -> None:
-        """Wait for what was left to end, and close all connections."""
-        await self.teller.close()
-        await self.inner.close()
-        await self.words.close()
 
 
 Opener = Callable[[Addresses, ClientSettings], Transport]

@@ -4,17 +4,15 @@ import asyncio
 import os
 from random import Random
 from typing import Any
-from unittest.mock import AsyncMock
 
 import pytest
 
 from serlab.messages import from_document
 from serlab.service import Addresses, Latency, ModelServer, Settings, running, spawned
-from serlab.service.app import GONE, NAME, Calls
 from serlab.service.cancelling import AT_ONCE, Sides, cancel_some, descriptors, idle_tasks, settled, watched
 from serlab.service.clients import ARMS, Client, Http2Transport
 from tests.service.clienthelpers import messages, opened
-from tests.service.helpers import bounded, client, until
+from tests.service.helpers import bounded, until
 
 CALLS = 1000
 LONG = from_document("GenerateRequest", {"model": "m", "prompt": "once"})
@@ -112,55 +110,17 @@ def test_left_call_harms_no_other_on_its_connection() -> None:
 
 
 def test_server_that_is_not_told_works_on() -> None:
-    """What HTTP/2 by httpx2 comes to without a word to the server: the answer is made whole, for nobody."""
+    """What HTTP/2 comes to without a word to the server: the answer is made whole, for nobody."""
 
     async def work() -> None:
         settings = Settings(tokens=40, latency=Latency(token_s=0.01))
         async with running(settings) as server:
-            transport = Http2Transport(server.addresses.http, tells=False)
+            transport = Http2Transport(server.addresses.http, resets=False)
             task = asyncio.ensure_future(messages(Client(transport, "GenerateRequest", "protobuf"), LONG))
             assert await until(lambda: server.stats.tokens > 3)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             assert await until(lambda: server.stats.completed == 1) and server.stats.cancelled == 0
             await transport.close()
-
-    bounded(work())
-
-
-def test_unknown_call_cannot_be_cancelled() -> None:
-    """And says so, so that a client whose request is still on its way tells again."""
-
-    async def work() -> None:
-        async with running() as server, client(server) as http:
-            answer = await http.delete("/v1/calls/nobody")
-            assert answer.status_code == 404 and "nobody" in answer.json()["error"]["message"]
-
-    bounded(work())
-
-
-def test_second_call_of_a_name_can_be_cancelled_when_the_first_has_ended() -> None:
-    """Each call takes away no name but its own, and none is missed."""
-
-    async def work() -> None:
-        sent: list[Any] = []
-        calls, events, scope = Calls(), (asyncio.Event(), asyncio.Event()), {"headers": [(NAME, b"n")]}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        async def call(event: asyncio.Event) -> None:
-            async def app(*_: Any) -> None:
-                await event.wait()
-
-            await calls.answer(app, scope, AsyncMock(), send)
-
-        first, second = [asyncio.create_task(call(event)) for event in events]
-        await asyncio.sleep(0)
-        events[0].set()
-        await first
-        assert calls.cancel("n")
-        await second
-        assert sent[0]["status"] == GONE and not calls.cancel("n")
 
     bounded(work())

@@ -152,7 +152,7 @@ async def asked(transport: Any, fault: str, streams: bool) -> None:
     await (messages(client, PROMPT) if streams else client.call(PROMPT))
 
 
-@pytest.mark.parametrize("arm", ["http", "httpx2", "grpc"])
+@pytest.mark.parametrize("arm", ["http", "httpx2", "http2", "grpc"])
 def test_nobody_listening_is_a_broken_call(arm: str) -> None:
     """Whose answer had not begun."""
 

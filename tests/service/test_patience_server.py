@@ -161,7 +161,7 @@ def test_pool_that_is_full_is_the_connect_phase(arm: str) -> None:
 
 @pytest.mark.parametrize("arm", ["http", "httpx2", "http2"])
 def test_connection_that_is_not_accepted_is_the_connect_phase(arm: str) -> None:
-    """The listener's queue is full, so the kernel answers nothing."""
+    """The listener's queue is full, so the kernel answers nothing; it counts as no first byte, too."""
 
     async def work() -> None:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
@@ -169,8 +169,9 @@ def test_connection_that_is_not_accepted_is_the_connect_phase(arm: str) -> None:
             with socket.create_connection(("127.0.0.1", port)):
                 async with running() as server:
                     addresses = replace(server.addresses, http=f"http://127.0.0.1:{port}")
-                    async with opened(arm, addresses, within(connect_s=0.3)) as transport:
-                        assert (await phase_of(transport, False))[0] == "connect"
+                    for limit, phase in (("connect_s", "connect"), ("first_byte_s", "first byte")):
+                        async with opened(arm, addresses, within(**{limit: 0.3})) as transport:
+                            assert (await phase_of(transport, False))[0] == phase
 
     bounded(work())
 

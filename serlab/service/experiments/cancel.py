@@ -124,7 +124,6 @@ async def after_some(place: Place, caller: Client, idle: tuple[int, int]) -> Sid
     before = await place.stats()
     heard = await cancel_some(caller, place.requests, place.random, _calls_of(place.job), place.stats)
     held, after = await settled(place.stats, place.addresses.pid, idle), await place.stats()
-    # A refusal is no answer: of a call that is told about by name, before it has come.
     counts = {name: after[name] - before[name] for name in ("cancelled", "completed", "failed")}
     # A call that was left early may come late, and count as one of those that were waited for.
     if counts["cancelled"] < heard / 2 or counts["completed"] or counts["failed"]:

@@ -6,7 +6,7 @@ between the two is the codec, on both sides; its share of a call is that of this
 
 One call at a time shows what a call takes. `inflight=8` shows what a core can carry: there a codec's time is not only
 waited for, it keeps the other calls from being served. It is measured where bodies are small, since eight large ones at
-once measure memory more than anything, and over HTTP/1.1 and gRPC: httpx2's client is the limit over HTTP/2.
+once measure memory more than anything, and over HTTP/1.1 and gRPC: a client in Python is the limit over HTTP/2.
 """
 
 import asyncio
