@@ -2,7 +2,7 @@
 
 Both cross the border between two processes as lines of JSON: `written` makes one, `read_job` and `read_record` check
 that it is what it should be. The standard library reads and writes the text, since documents may hold what JSON in
-UTF-8 cannot: integers of any size, lone surrogates, numbers that are none.
+UTF-8 cannot: integers of any size, lone surrogates, NaN.
 """
 
 import json
@@ -25,7 +25,7 @@ class Kind(NamedTuple):
     codecs: list[str]
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Job(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """What one worker measures; a part has fields that others do not use.
 
     Attributes:
@@ -177,9 +177,7 @@ Emit = Callable[[Record], None]
 
 def written(what: Job | Record) -> bytes:
     """Write a job or a record as a line of JSON, in ASCII."""
-    # Documents are JSON values already, and may be large: they are not copied.
-    fields = msgspec.structs.asdict(what) if isinstance(what, Job) else msgspec.to_builtins(what)
-    return json.dumps(fields).encode() + b"\n"
+    return json.dumps({"type": type(what).__name__, **msgspec.structs.asdict(what)}).encode() + b"\n"
 
 
 def read_job(line: bytes) -> Job:
