@@ -11,6 +11,7 @@ from serlab import compare, from_document, load_findings, open_codec
 from serlab.decide import decide, scenario_names
 from serlab.errors import ScenarioError
 from serlab.measure import parity as bodies
+from serlab.measure.job import Finding, Job, Kind, LeftOut, Record
 from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
 from serlab.measure.run import job_of, unable
@@ -20,7 +21,7 @@ from serlab.report import build_tables
 from serlab.results import JOURNAL, PARQUET, Finished, Journal, Row, load_results
 from tests.conftest import Run
 from tests.corpora import CHAT, line, nested
-from tests.test_measure import rows_of
+from tests.support.jobs import all_of, figures_of
 
 SURROGATE = line({**CHAT, "user": "cut \ud83d"})
 """A body that `json` carries, and no codec that writes UTF-8."""
@@ -40,11 +41,11 @@ def corpus_of(path: Path, count: int, odd: dict[int, bytes]) -> Path:
     return path
 
 
-def parity(corpus: Path, codecs: list[str]) -> list[dict[str, Any]]:
+def parity(corpus: Path, codecs: list[str]) -> list[Record]:
     """Check a corpus as a worker does; give what it sends."""
-    sent: list[dict[str, Any]] = []
-    given = {"unit": "c", "file": str(corpus), "name": "", "max_body_mb": 64, "workloads": {"ChatRequest": "c"}}
-    bodies.run(given | {"seed": 0, "size": True, "codecs": {"ChatRequest": codecs}}, sent.append)
+    sent: list[Record] = []
+    kinds = {"ChatRequest": Kind("c", codecs)}
+    bodies.run(Job(part="parity", workload="c", file=str(corpus), kinds=kinds, size=True), sent.append)
     return sent
 
 
@@ -58,17 +59,17 @@ def mean_size(codec: str, numbers: range, without: set[int]) -> float:
 def test_sizes_are_over_the_bodies_that_all_codecs_with_figures_carry(tmp_path: Path) -> None:
     """One body in 200 that some refuse is left out for all; the counts say so."""
     sent = parity(corpus_of(tmp_path / "c.jsonl", 200, {17: SURROGATE}), ["json", "orjson", "msgpack", "protobuf"])
-    found = rows_of(sent)
+    found = figures_of(sent)
     for codec in ("json", "orjson", "msgpack", "protobuf"):
-        assert found[codec, "parity", "refused"] == (codec != "json")
-        assert found[codec, "parity", "common"] == 199
-        assert found[codec, "size", "raw"] == pytest.approx(mean_size(codec, range(1, 201), {17}))
-    assert [one["left_out"] for one in sent if "left_out" in one] == [{"workload": "c", "bodies": [17]}]
-    told = [one["finding"] for one in sent if "finding" in one]
-    assert {one["codec"]: one["reason"].partition(", first")[0] for one in told} == dict.fromkeys(
+        assert found["parity", codec, "refused"] == (codec != "json")
+        assert found["parity", codec, "common"] == 199
+        assert found["size", codec, "raw"] == pytest.approx(mean_size(codec, range(1, 201), {17}))
+    assert all_of(LeftOut, sent) == [LeftOut("c", [17])]
+    told = all_of(Finding, sent)
+    assert {one.codec: one.reason.partition(", first")[0] for one in told} == dict.fromkeys(
         ("orjson", "msgpack", "protobuf"), "1 of 200 bodies refused"
     )
-    assert f"{tmp_path / 'c.jsonl'}:17: " in told[0]["reason"]
+    assert f"{tmp_path / 'c.jsonl'}:17: " in told[0].reason
 
 
 @pytest.mark.parametrize(("deep", "is_measured"), [(1, True), (2, False)])
@@ -78,18 +79,18 @@ def test_a_codec_that_refuses_more_than_a_hundredth_shrinks_nothing(
     """At 2 of 200 orjson has figures, and what it refuses is left out; at 3 it has none, and the others keep all."""
     odd = {5: SURROGATE} | {20 + i: DEEP for i in range(deep)}
     sent = parity(corpus_of(tmp_path / "c.jsonl", 200, odd), ["orjson", "json", "msgpack"])
-    found = rows_of(sent)
-    assert (("orjson", "size", "raw") in found) == is_measured
-    left_out = next(one["left_out"]["bodies"] for one in sent if "left_out" in one)
+    found = figures_of(sent)
+    assert (("size", "orjson", "raw") in found) == is_measured
+    left_out = all_of(LeftOut, sent)[0].bodies
     assert left_out == ([5, 20] if is_measured else [5])
-    assert found["json", "parity", "common"] == found["msgpack", "parity", "common"] == 200 - len(left_out)
+    assert found["parity", "json", "common"] == found["parity", "msgpack", "common"] == 200 - len(left_out)
 
 
 def test_a_workload_that_all_carry_leaves_nothing_out(tmp_path: Path) -> None:
     """Then no row speaks of common bodies."""
     sent = parity(corpus_of(tmp_path / "c.jsonl", 20, {}), ["json", "orjson"])
-    assert not any("left_out" in one or "finding" in one for one in sent)
-    assert ("json", "parity", "common") not in rows_of(sent)
+    assert not any(isinstance(one, LeftOut | Finding) for one in sent)
+    assert ("parity", "json", "common") not in figures_of(sent)
 
 
 COUNTS: list[tuple[dict[str, float], str]] = [
@@ -127,14 +128,13 @@ def test_what_is_timed_is_common_after_a_resumption_too(tmp_path: Path) -> None:
     assert unable(journal, "c.jsonl") == set()
     (tmp_path / "none").mkdir()
     assert len(documents(plan, "c.jsonl", Journal(tmp_path / "none"))) == len(kept)
-    assert job_of(plan, Cell("time", "stream"), Journal(tmp_path / "none"), set())["documents"] is None
+    assert job_of(plan, Cell("time", "stream"), Journal(tmp_path / "none"), set()).documents is None
     assert len(documents(plan, "stream", journal)) == 498
 
 
 def documents(plan: Any, workload: str, journal: Journal) -> list[Any]:
     """Give what a timing worker is told to measure."""
-    found: list[Any] = job_of(plan, Cell("time", workload), journal, set())["documents"]
-    return found
+    return job_of(plan, Cell("time", workload), journal, set()).documents or []
 
 
 @pytest.mark.slow
@@ -194,9 +194,9 @@ def test_an_older_run_keeps_its_meaning() -> None:
 
 def test_finding_names_the_first_body_of_its_own_outcome() -> None:
     """Not one that was refused before another was changed."""
-    tally, sent = bodies.Tally(), list[dict[str, Any]]()
+    tally, sent = bodies.Tally(), list[Record]()
     for number, outcome in enumerate(["refused", *["equal"] * 198, "changed"], 1):
         item = bodies.Item("f", number, "document", {}, {}, "")
         tally.add(item, {"orjson": bodies.Outcome(outcome, f"was {outcome}", b"{}")}, False)
-    bodies.tell({"workload": "w"}, "orjson", tally, sent.append)
-    assert [one["finding"]["reason"] for one in sent] == ["1 of 200 bodies changed, first f:200: was changed"]
+    bodies.tell(Job(part="parity", workload="w"), "orjson", tally, sent.append)
+    assert [one.reason for one in all_of(Finding, sent)] == ["1 of 200 bodies changed, first f:200: was changed"]

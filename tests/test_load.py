@@ -26,6 +26,7 @@ from serlab.measure.plan import make_plan
 from serlab.measure.process import is_passing
 from serlab.results import Row
 from tests.conftest import PATIENCE_S, Run, moments
+from tests.support.jobs import job_of
 from tests.test_cli import wait_for_lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -37,8 +38,7 @@ BUFFER = bytes(1 << 19)
 @pytest.fixture(scope="module")
 def crew() -> Iterator[Crew]:
     """Start two processes that hold orjson and a small workload."""
-    job = {"workload": "tool-call-response", "kind": "ChatResponse", "seed": 0, "documents": None}
-    with Crew({**job, "codecs": ["orjson"], "operations": ["encode", "decode"]}, 2) as crew:
+    with Crew(job_of("throughput", "tool-call-response", operations=("encode", "decode")), 2) as crew:
         yield crew
 
 
@@ -117,12 +117,9 @@ def runs_beside(call: Callable[[Any], None], item: Any) -> bool:
 
 def test_rates_agree_with_times(crew: Crew) -> None:
     """One process decodes at 1/time within 25 %, both at their best; a busy machine only makes them worse."""
-    job = {"workload": "tool-call-response", "kind": "ChatResponse", "seed": 0, "documents": None}
+    job = job_of("throughput", "tool-call-response")
     bound = bind(job, "orjson", load_messages(job))
-    arm = calibrate(
-        {"batch_ns": MS, "arm_ns": MS, "rounds": 1},
-        Arm("orjson", bound.codec.decode, bound.encoded, len(bound.encoded)),
-    )
+    arm = calibrate(SMALL._replace(batch_ns=MS), Arm("orjson", bound.codec.decode, bound.encoded, len(bound.encoded)))
     rates, fastest = [0.0], [float("inf")]
     for _ in moments():
         fastest.append(batch(arm) / arm.loops)
@@ -143,8 +140,7 @@ def test_a_crew_that_cannot_work_says_so(crew: Crew) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGSEGV])
 def test_a_process_that_dies_is_noticed(number: signal.Signals) -> None:
     """The order fails; nobody waits for the dead, and no codec is blamed unless it was a crash."""
-    job = {"workload": "chat-turn", "kind": "ChatRequest", "seed": 0, "documents": None, "codecs": []}
-    with Crew({**job, "operations": ["decode"]}, 1) as crew:
+    with Crew(job_of("throughput", codecs=[], operations=("decode",)), 1) as crew:
         os.kill(crew.processes[0].pid or 0, number)
         with pytest.raises(WorkerError, match=f"a process of the crew died \\({number.name}\\)") as error:
             crew.run(Order(HOLDS, "decode"), 1)

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,28 +22,46 @@ from serlab import build, open_codec, to_document
 from serlab.comparison import Outlook, Ticker
 from serlab.measure import inputs, interleave, parity, time
 from serlab.measure.inputs import Reservoir, scan
+from serlab.measure.job import (
+    At,
+    Batches,
+    Done,
+    Failed,
+    Figure,
+    Finding,
+    Job,
+    Kind,
+    LeftOut,
+    Record,
+    read_job,
+    read_record,
+    written,
+)
 from serlab.measure.operations import MeanSizes, sizes
 from serlab.measure.options import EFFORTS, Options
 from serlab.measure.parity import Report, bodies_of, check
 from serlab.measure.plan import make_plan
-from serlab.measure.process import Pulse, WorkerDied, cpu_ticks, lines, open_mark, read_mark, run_worker, shared_mark
+from serlab.measure.process import (
+    Interpreter,
+    Pulse,
+    WorkerDied,
+    cpu_ticks,
+    lines,
+    open_mark,
+    read_mark,
+    run_worker,
+    shared_mark,
+)
 from serlab.stats import CONTROL, FLOOR_COPY, FLOOR_STRINGS
+from tests.loops import every
+from tests.support.jobs import all_of, figures_of, job_of
 
-EFFORT = EFFORTS["quick"]._replace(rounds=3, batch_ns=50_000, arm_ns=1_000_000)._asdict()
+EFFORT = EFFORTS["quick"]._replace(rounds=3, batch_ns=50_000, arm_ns=1_000_000)
 
 
-def job(workload: str, codecs: list[str], **fields: Any) -> dict[str, Any]:
+def timing(workload: str, codecs: list[str], *operations: str) -> Job:
     """Describe a cell as the run does."""
-    kind = type(build(workload)[0]).__name__
-    given = {"workload": workload, "unit": workload, "kind": kind, "seed": 0, "process": 0, "documents": None}
-    given |= {"gc": "frozen", "pin": False, "flamegraph": False}
-    return {**given, "codecs": codecs, "operations": ["encode"], "baseline": "orjson", "effort": EFFORT, **fields}
-
-
-def rows_of(sent: list[dict[str, Any]]) -> dict[tuple[str, str, str], float]:
-    """Index the rows among a worker's records."""
-    rows = [record["row"] for record in sent if "row" in record]
-    return {(row["codec"], row["operation"], row["metric"]): row["value"] for row in rows}
+    return job_of("time", workload, codecs, operations=operations, effort=EFFORT)
 
 
 def test_parity_is_strict_about_types() -> None:
@@ -74,38 +93,38 @@ def test_mean_sizes_are_means() -> None:
 
 def test_the_parity_pass_counts_every_body_and_weighs_the_equal_ones() -> None:
     """A workload of 500 chunks has 500 outcomes, and one mean."""
-    sent: list[dict[str, Any]] = []
-    given = {"unit": "stream", "file": None, "workloads": {"ChatChunk": "stream"}, "seed": 0, "size": True}
-    parity.run(given | {"codecs": {"ChatChunk": ["orjson"]}}, sent.append)
-    found = rows_of(sent)
-    assert found["orjson", "parity", "equal"] == 500 and found["orjson", "parity", "changed"] == 0
+    sent: list[Record] = []
+    kinds = {"ChatChunk": Kind("stream", ["orjson"])}
+    parity.run(Job(part="parity", workload="stream", kinds=kinds, size=True), sent.append)
+    found = figures_of(sent)
+    assert found["parity", "orjson", "equal"] == 500 and found["parity", "orjson", "changed"] == 0
     encode = open_codec("orjson", "ChatChunk").encode
-    assert found["orjson", "size", "raw"] == sum(len(encode(chunk)) for chunk in build("stream")) / 500
+    assert found["size", "orjson", "raw"] == sum(len(encode(chunk)) for chunk in build("stream")) / 500
 
 
 def test_time_measures_every_codec_and_the_baseline_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each arm gives a median and its batches; values are nanoseconds per message."""
     monkeypatch.setattr(interleave.gc, "freeze", lambda: None)
     monkeypatch.setattr(interleave.gc, "disable", lambda: None)
-    sent: list[dict[str, Any]] = []
+    sent: list[Record] = []
     operations = ["encode", "decode", "read-one", "populate", "serialize", "deserialize", "convert", "relay"]
-    time.run(job("tool-call-response", ["orjson", "msgspec-json"], operations=operations), sent.append)
-    found = rows_of(sent)
+    time.run(timing("tool-call-response", ["orjson", "msgspec-json"], *operations), sent.append)
+    found = figures_of(sent)
     codecs = {"orjson", "msgspec-json", "orjson" + CONTROL, FLOOR_COPY, FLOOR_STRINGS}
-    assert {codec for codec, _, _ in found} == codecs
-    assert {operation for _, operation, _ in found} == set(operations)
-    assert all(20 < value < 500_000_000 for (_, name, _), value in found.items() if name in ("encode", "decode"))
-    batches = [record["batches"] for record in sent if "batches" in record]
-    assert all(len(one["values"]) >= 3 and one["loops"][0] >= 1 for one in batches) and len(batches) == 40
+    assert {codec for _, codec, _ in found} == codecs
+    assert {operation for operation, _, _ in found} == set(operations)
+    assert all(20 < value < 500_000_000 for (name, _, _), value in found.items() if name in ("encode", "decode"))
+    batches = all_of(Batches, sent)
+    assert all(len(one.values) >= 3 and one.loops[0] >= 1 for one in batches) and len(batches) == 40
 
 
 def test_compression_is_timed_once_for_equal_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figure stands under each codec's name, and the baseline is measured against itself."""
     monkeypatch.setattr(interleave.gc, "freeze", lambda: None)
     monkeypatch.setattr(interleave.gc, "disable", lambda: None)
-    sent: list[dict[str, Any]] = []
-    time.run(job("tool-call-response", ["json", "orjson", "msgpack"], operations=["gzip"]), sent.append)
-    found = {codec: value for (codec, _, _), value in rows_of(sent).items()}
+    sent: list[Record] = []
+    time.run(timing("tool-call-response", ["json", "orjson", "msgpack"], "gzip"), sent.append)
+    found = {codec: value for (_, codec, _), value in figures_of(sent).items()}
     assert found.keys() == {"json", "orjson", "msgpack", "orjson" + CONTROL, FLOOR_COPY}
     assert found["json"] == found["orjson"] != found["orjson" + CONTROL]
 
@@ -121,7 +140,7 @@ def test_stages_that_use_up_their_input_get_a_fresh_one(monkeypatch: pytest.Monk
         kept.append(given)
 
     arm = interleave.Arm("x", convert, [b"a", b"b"], 2, lambda _: [0])
-    arm = interleave.calibrate({"batch_ns": 1, "arm_ns": 1, "rounds": 3}, arm)
+    arm = interleave.calibrate(EFFORT._replace(batch_ns=1, arm_ns=1), arm)
     interleave.interleaved([arm._replace(loops=4)], Random(0))
     assert len(seen) >= 3 * 4 * 2
 
@@ -130,7 +149,7 @@ def test_a_codec_that_learns_is_measured_when_it_has_learned(monkeypatch: pytest
     """Each message is encoded as often as the codec says before anything counts."""
     taught, seen = replace(open_codec("json", "ChatResponse"), learns=16), []
     monkeypatch.setattr(inputs, "open_codec", lambda *_: replace(taught, serialize=lambda one: seen.append(one) or b""))
-    bound = inputs.bind({"kind": "ChatResponse"}, "json", build("tool-call-response"))
+    bound = inputs.bind(job_of("time", "tool-call-response"), "json", build("tool-call-response"))
     assert len(seen) == 17 and bound.encoded == [b""]
     assert open_codec("flatbuffers", "ChatResponse").learns > 1 > open_codec("orjson", "ChatResponse").learns
 
@@ -176,7 +195,7 @@ def test_making_arguments_does_not_take_over_a_batch(monkeypatch: pytest.MonkeyP
         return 100
 
     monkeypatch.setattr(interleave, "perf_counter_ns", lambda: clock[0])
-    arm = interleave.calibrate(EFFORT | {"batch_ns": 1_000_000}, interleave.Arm("x", spend, [b""], 1, slow))
+    arm = interleave.calibrate(EFFORT._replace(batch_ns=1_000_000), interleave.Arm("x", spend, [b""], 1, slow))
     assert made[0] == interleave.WARM_UP_BATCHES and arm.loops < 100
     whole = interleave.warm_up(arm)[1]
     assert whole < 20 * interleave.LONGEST_BATCH * 1_000_000
@@ -186,7 +205,7 @@ def test_a_worker_that_is_silent_is_killed(monkeypatch: pytest.MonkeyPatch) -> N
     """The run does not hang with it."""
     monkeypatch.setattr("serlab.measure.process.cpu_ticks", lambda pid: 0)
     with pytest.raises(WorkerDied, match=r"no sign of life for 0\.001 s"):
-        run_worker({"part": "memory", **job("chat-turn", ["orjson"])}, lambda sent: None, silence_s=0.001)
+        run_worker(job_of("memory"), lambda sent: None, silence_s=0.001)
 
 
 def test_a_worker_that_goes_on_is_not_killed_for_its_silence() -> None:
@@ -255,7 +274,32 @@ def started_child(code: str) -> Iterator[Any]:
 def test_a_worker_that_fails_says_why() -> None:
     """Its own error arrives."""
     with pytest.raises(WorkerDied, match="no workload named 'nowhere'"):
-        run_worker({"part": "time", **job("chat-turn", []), "workload": "nowhere"}, lambda sent: None)
+        run_worker(job_of("time", "nowhere", [], kind="ChatRequest"), lambda sent: None)
+
+
+def test_what_two_processes_tell_each_other_arrives_as_it_was() -> None:
+    """Documents of values that UTF-8 or 64 bits cannot hold; whole numbers stay whole."""
+    given = job_of("time", "c.jsonl", kind="ChatRequest", documents=[{"n": 1 << 70, "user": "cut \ud83d"}], mark=3)
+    assert read_job(written(given)) == given and written(given).isascii()
+    counted = Figure("w", "ChatRequest", "orjson", "parity", "equal", "bodies", 3)
+    batches = Batches({"cpu_count": 2, "uptime": 1.5}, "orjson", "encode", (4, 1), [1.0, 2.5])
+    found = Finding("w", "orjson", "refused", "cut \ud83d")
+    for sent in (At(""), counted, batches, found, LeftOut("w", [1]), Failed("why", True), Done()):
+        assert read_record(written(sent)) == sent
+    assert b'"value": 3,' in written(counted)
+
+
+@every(
+    "line", ["noise", "5", "[]", "{}", '{"row": {}}', '{"type": "Done"', '{"type": "At"}', '{"type": "At", "codec": 1}']
+)
+def test_a_worker_that_sends_what_is_no_record_costs_one_error(tmp_path: Path, line: str) -> None:
+    """Whatever else it is; what came before is kept, and its codec is named."""
+    program, sent = tmp_path / "python", list[Record]()
+    program.write_text(f'#!/bin/sh\necho \'{{"type": "At", "codec": "orjson"}}\'\necho \'{line}\'\n')
+    program.chmod(0o755)
+    with pytest.raises(WorkerDied, match=re.escape(f"sent what is no record: {line.encode()!r}")) as error:
+        run_worker(job_of("time"), sent.append, interpreter=Interpreter(str(program), {}))
+    assert sent == [At("orjson")] and error.value.at == "orjson" and not error.value.passing
 
 
 def test_a_reservoir_is_seeded_and_bounded() -> None:

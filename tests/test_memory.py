@@ -1,17 +1,17 @@
 """Memory: what is counted of functions that allocate what is known."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from serlab import build, open_codec
 from serlab.codecs import codec_names
 from serlab.measure import memory
+from serlab.measure.job import Record
 from serlab.measure.memory import write_flamegraph
 from serlab.measure.process import run_worker
 from serlab.messages import from_document
-from tests.test_measure import job, rows_of
+from tests.support.jobs import figures_of, job_of
 
 pytestmark = pytest.mark.slow
 
@@ -99,9 +99,9 @@ def test_two_memory_runs_agree_exactly() -> None:
     """Fresh processes count the same allocations and bytes, to the last one, for every codec."""
 
     def measured() -> dict[tuple[str, str, str], float]:
-        sent: list[dict[str, Any]] = []
-        run_worker({"part": "memory", **job("tool-call-response", codec_names())}, sent.append)
-        return {key: value for key, value in rows_of(sent).items() if key[2] in ("allocations", "bytes", "growth")}
+        sent: list[Record] = []
+        run_worker(job_of("memory", "tool-call-response", codec_names()), sent.append)
+        return {key: value for key, value in figures_of(sent).items() if key[2] in ("allocations", "bytes", "growth")}
 
     first = measured()
     assert first == measured()
@@ -132,8 +132,7 @@ def test_a_flame_graph_has_real_stacks_and_loads_nothing(tmp_path: Path) -> None
 
 def test_a_worker_writes_a_flame_graph_for_each_operation(tmp_path: Path) -> None:
     """On request, beside the figures."""
-    given = {**job("chat-turn", ["orjson"]), "flamegraph": True, "folder": str(tmp_path)}
-    run_worker({"part": "memory", **given}, lambda sent: None)
+    run_worker(job_of("memory", flamegraph=True, folder=str(tmp_path)), lambda sent: None)
     names = {path.name for path in (tmp_path / "flamegraphs").iterdir()}
     assert names == {"chat-turn-orjson-encode.html", "chat-turn-orjson-decode.html"}
 

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 
 import serlab as package
 from serlab import load_environment, load_findings, load_results
 from serlab.codecs import codec_info, codec_names
 from serlab.errors import InterpreterError
+from serlab.measure.job import Batches, Figure, Job, Record
 from serlab.measure.options import EFFORTS
 from serlab.measure.paired import base_of, run_paired
 from serlab.measure.process import WorkerDied
 from tests.conftest import PLANTED, Run, children
+from tests.support.jobs import all_of, job_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -95,13 +98,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def job() -> dict[str, object]:
+def job() -> Job:
     """Make the job of one small cell."""
-    place = {"part": "time", "unit": "chat-turn", "workload": "chat-turn", "kind": "ChatRequest", "documents": None}
-    place |= {"gc": "frozen", "pin": False}
-    effort = EFFORTS["quick"]._replace(rounds=3)._asdict()
-    measured = {"codecs": ["orjson"], "operations": ["decode"], "baseline": "orjson", "effort": effort}
-    return {**place, **measured, "seed": 0, "process": 0}
+    return job_of("time", operations=("decode",), effort=EFFORTS["quick"]._replace(rounds=3))
 
 
 def test_a_codec_that_is_slower_here_is_found_and_fails_the_gate(
@@ -151,12 +150,11 @@ def test_a_codec_that_dies_in_the_other_environment_costs_itself_only(
     assert {row["codec"] for row in read_paired(tmp_path / "out")} == {"orjson"}
 
 
-def test_both_environments_measure_the_same_documents_by_turns(base: Path, job: dict[str, object]) -> None:
+def test_both_environments_measure_the_same_documents_by_turns(base: Path, job: Job) -> None:
     """Each arm has a figure for the pairs, and the second process of this environment as well."""
-    sent: list[dict[str, object]] = []
+    sent: list[Record] = []
     run_paired(base_of(str(base)), job, sent.append)
-    rows = [record["row"] for record in sent if "row" in record]
-    assert sorted((row["codec"], row["metric"]) for row in rows) == [  # type: ignore[index]
+    assert sorted((one.codec, one.metric) for one in all_of(Figure, sent)) == [
         ("orjson", "time"), ("orjson", "time-again"), ("orjson", "time-paired"),
         ("orjson (A/A)", "time"), ("orjson (A/A)", "time-paired"),
         ("orjson (base)", "time"), ("orjson (base)", "time-paired"),
@@ -164,29 +162,27 @@ def test_both_environments_measure_the_same_documents_by_turns(base: Path, job: 
     ]  # fmt: skip
 
 
-def test_a_worker_that_holds_its_turn_too_long_is_killed_and_named(base: Path, job: dict[str, object]) -> None:
+def test_a_worker_that_holds_its_turn_too_long_is_killed_and_named(base: Path, job: Job) -> None:
     """The others, who only waited for it, are not blamed."""
     other = base_of(str(base))
     with pytest.raises(WorkerDied, match=r"no sign of life for 12 s, killed \(base\) at hang") as error:
-        run_paired(other, {**job, "codecs": ["orjson", "hang"]}, lambda sent: None, silence_s=12.0)
+        run_paired(other, replace(job, codecs=["orjson", "hang"]), lambda sent: None, silence_s=12.0)
     assert error.value.at == "hang (base)" and not error.value.passing
 
 
 @pytest.mark.parametrize(("number", "ending"), [("SIGHUP", "killed by SIGHUP"), ("SIGSTOP", "no sign of life for")])
-def test_a_signal_to_one_of_the_pair_is_nobodys_failure(
-    base: Path, job: dict[str, object], number: str, ending: str
-) -> None:
+def test_a_signal_to_one_of_the_pair_is_nobodys_failure(base: Path, job: Job, number: str, ending: str) -> None:
     """Whoever it hit, dead or stopped; the two others are ended and no file of theirs is left."""
     other, hit, before = base_of(str(base)), [], set(children(os.getpid()))
 
-    def record(sent: dict[str, object]) -> None:
-        if "batches" in sent and not hit:
+    def record(sent: Record) -> None:
+        if isinstance(sent, Batches) and not hit:
             hit.append(max(set(children(os.getpid())) - before))
             os.kill(hit[0], signal.Signals[number])
 
     with pytest.raises(WorkerDied, match=ending) as error:
-        work = {"operations": ["encode", "decode"], "effort": EFFORTS["quick"]._asdict()}
-        run_paired(other, {**job, **work}, record, silence_s=12.0)
+        work = replace(job, operations=("encode", "decode"), effort=EFFORTS["quick"])
+        run_paired(other, work, record, silence_s=12.0)
     assert error.value.passing and set(children(os.getpid())) <= before
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from serlab import compare, load_findings, load_results
 from serlab.errors import ResultsError
+from serlab.measure.job import Batches, Figure, Finding
 from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
 from serlab.measure.run import Collector
@@ -163,11 +164,10 @@ def test_a_death_in_the_timed_rounds_costs_its_codec_only(
 def test_a_death_that_is_no_codecs_keeps_what_stands_by_itself(part: str, kept: list[str]) -> None:
     """The operations that were finished before the one that was under way; none where they are not sent by turns."""
     collector = Collector(Cell(part, "x/chat-turn"), "run")
-    place = {"workload": "chat-turn", "message": "ChatRequest", "codec_version": "1", "metric": "latency", "unit": "ns"}
     for operation in ("one", "one", "two"):
-        collector.record({"row": {**place, "codec": "orjson", "operation": operation, "value": 1.0}})
-        collector.record({"batches": {"codec": "orjson", "operation": operation, "values": []}})
-    collector.record({"finding": {"workload": "chat-turn", "codec": "", "outcome": "refused", "reason": "no Redis"}})
+        collector.record(Figure("chat-turn", "ChatRequest", "orjson", operation, "latency", "ns", 1.0, "1"))
+        collector.record(Batches("orjson", operation, (1, 1), []))
+    collector.record(Finding("chat-turn", "", "refused", "no Redis"))
     collector.keep_finished()
     found = collector.finished()
     assert [row.operation for row in found.rows] == [one["operation"] for one in found.pyperf] == kept

@@ -15,6 +15,7 @@ from serlab.__main__ import MIB, ROOM, THREAD, blas_threads
 from serlab.measure.process import run_worker
 from serlab.service.process import command_of
 from tests.conftest import ROOT, Run
+from tests.support.jobs import job_of
 
 SERLAB = (sys.executable, "-P", "-m", "serlab")
 TRAP = "import os\nopen(os.environ['TRAPPED'], 'a').write(__name__)\nraise SystemExit(99)\n"
@@ -34,11 +35,8 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_worker_imports_nothing_from_where_it_stands(trap: Path) -> None:
     """Nor do the processes that it starts."""
-    job = {"part": "throughput", "unit": "w", "workload": "chat-turn", "kind": "ChatRequest", "documents": None}
-    job |= {"seed": 0, "process": 0, "codecs": ["orjson"], "operations": ["decode"], "baseline": "orjson"}
-    job |= {"effort": {"arm_ns": 1_000_000, "batch_ns": 100_000, "rounds": 3, "processes": 1}, "gc": "frozen"}
     rows = []  # type: list[object]
-    run_worker(job, rows.append)
+    run_worker(job_of("throughput", operations=("decode",)), rows.append)
     assert rows and not trap.exists()
 
 

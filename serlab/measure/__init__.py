@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from serlab.doors import front_door
 
 if TYPE_CHECKING:
-    from serlab.measure.inputs import Emit, bind, finding, load_messages, teach
+    from serlab.measure.inputs import bind, load_messages, teach
     from serlab.measure.interleave import WARM_UP_BATCHES, Arm, calibrate, interleaved, settle_gc
+    from serlab.measure.job import Emit, Figure, Finding, Job, read_job, written
     from serlab.measure.options import EFFORTS, LOAD_OPERATIONS, LOAD_PARTS, OPERATIONS, PARTS, Options
     from serlab.measure.parity import OUTCOMES, Outcome, Report, bodies_of, json_size, known_outcome, recorded, weigh
     from serlab.measure.plan import Cell, Plan, check_names, chosen_codecs, make_plan
@@ -31,6 +32,9 @@ __all__ = [
     "Arm",
     "Cell",
     "Emit",
+    "Figure",
+    "Finding",
+    "Job",
     "Mark",
     "Options",
     "Outcome",
@@ -41,7 +45,6 @@ __all__ = [
     "calibrate",
     "check_names",
     "chosen_codecs",
-    "finding",
     "fine_loop",
     "interleaved",
     "json_size",
@@ -50,6 +53,7 @@ __all__ = [
     "make_plan",
     "measure",
     "open_mark",
+    "read_job",
     "recorded",
     "refuse_folder",
     "settle_gc",
@@ -57,4 +61,5 @@ __all__ = [
     "teach",
     "ticked",
     "weigh",
+    "written",
 ]

@@ -18,6 +18,7 @@ from serlab.measure.paired import base_of
 from serlab.measure.plan import Plan
 from serlab.measure.process import physical_memory
 from serlab.measure.wire import WIRE
+from serlab.records import Base, Texts
 from serlab.results import FORMAT
 
 HOME = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ def environment(plan: Plan) -> dict[str, Any]:
     )
 
 
-def _base_record(place: str) -> dict[str, Any]:
+def _base_record(place: str) -> dict[str, Base]:
     """Describe the other environment, if there is one."""
     if not place:
         return {}
@@ -84,7 +85,7 @@ def _wire_versions(options: Options) -> dict[str, str]:
     return wire.versions(options.experiments) if WIRE in options.parts else {}
 
 
-def _wire_record(options: Options) -> dict[str, Any]:
+def _wire_record(options: Options) -> dict[str, dict[str, Texts]]:
     """Describe what was measured on the wire, and under which conditions; nothing where it was not."""
     return {WIRE: wire.conditions(options.experiments)} if WIRE in options.parts else {}
 

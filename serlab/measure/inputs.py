@@ -21,7 +21,8 @@ from serlab import workloads
 from serlab.codecs import Codec, applicable_limits, codec_info, open_codec
 from serlab.corpus import read
 from serlab.errors import CorpusError
-from serlab.limits import MAX_BODY_MB, Limits, limits_for, longest_line
+from serlab.limits import MAX_BODY_MB, limits_for, longest_line
+from serlab.measure.job import Figure, Job
 from serlab.messages import KINDS, from_document
 from serlab.scratch import Scratch
 from serlab.stats import CONTROL, FLOOR
@@ -30,9 +31,6 @@ from serlab.workloads import read_one
 
 ABSENT = (LookupError, AttributeError, TypeError)
 """What a reader raises where something on the way to its field is absent."""
-
-Emit = Callable[[dict[str, Any]], None]
-"""Sends one record from a worker to the run."""
 
 
 class Bound(NamedTuple):
@@ -43,11 +41,11 @@ class Bound(NamedTuple):
     encoded: list[bytes]
 
 
-def load_messages(job: dict[str, Any]) -> list[Any]:
+def load_messages(job: Job) -> list[Any]:
     """Build a job's messages: a built-in workload, or the sample that came with the job."""
-    if job["documents"] is None:
-        return workloads.build(job["workload"], job["seed"])
-    return [from_document(job["kind"], document) for document in job["documents"]]
+    if job.documents is None:
+        return workloads.build(job.workload, job.seed)
+    return [from_document(job.kind, document) for document in job.documents]
 
 
 def named_reader(kind: str, messages: list[Any]) -> Callable[[Any], Any] | None:
@@ -76,25 +74,14 @@ def _read_if_there(reader: Callable[[Any], Any], message: Any) -> Any:
         return None
 
 
-def row(job: dict[str, Any], codec: str, operation: str, metric: str, unit: str, value: float) -> dict[str, Any]:
+def row(job: Job, codec: str, operation: str, metric: str, unit: str, value: float) -> Figure:
     """Make the record of one figure."""
-    place = {"workload": job["workload"], "message": job["kind"]}
-    return {"row": {**place, "codec": codec, "operation": operation, "metric": metric, "unit": unit, "value": value}}
+    return Figure(job.workload, job.kind, codec, operation, metric, unit, value)
 
 
-def finding(job: dict[str, Any], codec: str, outcome: str, reason: str) -> dict[str, Any]:
-    """Make the record of something amiss."""
-    return {"finding": {"workload": job["workload"], "codec": codec, "outcome": outcome, "reason": reason}}
-
-
-def limits_of(job: dict[str, Any]) -> Limits:
-    """Give the limits that a job asks for."""
-    return limits_for(job.get("max_body_mb", MAX_BODY_MB))
-
-
-def bind(job: dict[str, Any], name: str, messages: list[Any]) -> Bound:
+def bind(job: Job, name: str, messages: list[Any]) -> Bound:
     """Open a codec and encode a workload."""
-    codec = open_codec(name, job["kind"], applicable_limits(name, limits_of(job)))
+    codec = open_codec(name, job.kind, applicable_limits(name, limits_for(job.max_body_mb)))
     teach(codec, messages)
     return Bound(name, codec, [codec.encode(message) for message in messages])
 
@@ -336,9 +323,9 @@ def _scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, stric
     reservoirs: dict[str, Reservoir] = {}
     errors: list[CorpusError] = []
     hints: list[str] = []
-    place: dict[str, Any] = {"name": corpus.file, "longest": longest_line(max_body_mb)}
+    lines = partial(read, corpus.path, name=corpus.file, longest=longest_line(max_body_mb))
     try:
-        for body in read(corpus.path, strict=strict, on_error=errors.append, on_hint=hints.append, **place):
+        for body in lines(strict=strict, on_error=errors.append, on_hint=hints.append):
             if body.kind not in reservoirs:
                 reservoirs[body.kind] = Reservoir(bodies, Random(f"{name}/{body.kind}/{seed}"))
             reservoirs[body.kind].add(body.document)

@@ -8,11 +8,12 @@ Source: interleaving after Kalibera and Jones, Rigorous Benchmarking in Reasonab
 
 import gc
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
+from serlab.measure.options import Effort
 from serlab.measure.process import Mark, open_mark
 
 LEAST_BATCHES = 3
@@ -49,12 +50,12 @@ class Arm(NamedTuple):
     batches: int = 1
 
 
-def calibrate(effort: Mapping[str, int], arm: Arm) -> Arm:
+def calibrate(effort: Effort, arm: Arm) -> Arm:
     """Choose how many passes make a batch and how many batches the arm gets; this warms it up as well."""
     timed, whole = map(min, zip(*(warm_up(arm) for _ in range(WARM_UP_BATCHES)), strict=True))
-    loops = max(1, min(round(effort["batch_ns"] / timed), LONGEST_BATCH * effort["batch_ns"] // whole))
-    affordable = effort["arm_ns"] // (whole * loops)
-    return arm._replace(loops=loops, batches=max(LEAST_BATCHES, min(effort["rounds"], affordable)))
+    loops = max(1, min(round(effort.batch_ns / timed), LONGEST_BATCH * effort.batch_ns // whole))
+    affordable = effort.arm_ns // (whole * loops)
+    return arm._replace(loops=loops, batches=max(LEAST_BATCHES, min(effort.rounds, affordable)))
 
 
 def warm_up(arm: Arm) -> tuple[int, int]:

@@ -21,12 +21,13 @@ import numpy as np
 
 from serlab.codecs import open_codec
 from serlab.errors import WorkerError
-from serlab.measure.inputs import Emit, bind, load_messages, row
-from serlab.measure.load_workers import FLOORS, ended_by, floor
+from serlab.measure.inputs import bind, load_messages, row
+from serlab.measure.job import At, Emit, Job
+from serlab.measure.load_workers import FLOORS, codec_of, ended_by, floor
 from serlab.measure.options import BODIES_PER_S, BODIES_PER_WINDOW, LOAD_OPERATIONS, WAYS, lag_windows, usable_cores
+from serlab.measure.parity import carries
 from serlab.measure.process import PassingError, is_passing_end
 from serlab.measure.ticker import fine_loop, ticked
-from serlab.measure.time import carries
 from serlab.scratch import die_with_parent
 from serlab.stats import CONTROL
 
@@ -57,31 +58,31 @@ class Arm:
     rates: list[float] = field(default_factory=list)
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Measure the lag of a loop on which a workload is coded.
 
     Args:
-        job: workload, kind, seed, documents, codecs, operations, baseline, process, effort (arm_ns).
+        job: what to code.
         emit: receives rows and findings.
     """
     messages = load_messages(job)
-    able = [name for name in job["codecs"] if carries(job, name, messages, emit)]
-    arms = [arm for operation in LOAD_OPERATIONS if operation in job["operations"]
+    able = [name for name in job.codecs if carries(job, name, messages, emit)]
+    arms = [arm for operation in LOAD_OPERATIONS if operation in job.operations
             for arm in _arms_of(job, operation, able, messages)]  # fmt: skip
-    random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/lag")
+    random = Random(f"{job.seed}/{job.process}/{job.workload}/lag")
     gc.collect()
     gc.freeze()
     gc.disable()
     with pool_of_one() as pool, asyncio.Runner(loop_factory=fine_loop) as runner:
         for arm in arms:
-            emit({"at": _codec_of(arm)})
+            emit(At(codec_of(arm.codec)))
             runner.run(_handler(arm, pool)(arm.items[0]))
-        for _ in range(lag_windows(job["effort"])):
+        for _ in range(lag_windows(job.effort)):
             random.shuffle(arms)
             # The same bodies for every arm, since those of a mix differ in size.
             picks = [random.randrange(len(messages)) for _ in range(BODIES_PER_WINDOW)]
             for arm in arms:
-                emit({"at": _codec_of(arm)})
+                emit(At(codec_of(arm.codec)))
                 runner.run(one_window(arm, pool, picks))
     for arm in sorted(arms, key=lambda arm: (arm.operation, arm.way, arm.codec)):
         _emit_arm(job, arm, emit)
@@ -108,19 +109,14 @@ def pool_of_one() -> Iterator[ProcessPoolExecutor]:
         raise kind(f"the process of the pool died ({ended_by(status)})") from None
 
 
-def _codec_of(arm: Arm) -> str:
-    """Name the codec that a failure costs; a floor's would cost all."""
-    return "" if arm.codec in FLOORS else arm.codec.removesuffix(CONTROL)
-
-
-def _arms_of(job: dict[str, Any], operation: str, codecs: list[str], messages: list[Any]) -> list[Arm]:
+def _arms_of(job: Job, operation: str, codecs: list[str], messages: list[Any]) -> list[Arm]:
     """Give each codec and floor in each way; the baseline enters twice."""
     works: dict[str, tuple[Callable[[Any], Any], Sequence[Any]]] = {}
     for name in codecs:
         items = messages if operation == "encode" else bind(job, name, messages).encoded
-        works[name] = (partial(_code, name, job["kind"], operation), items)
-    if job["baseline"] in works:
-        works[job["baseline"] + CONTROL] = works[job["baseline"]]
+        works[name] = (partial(_code, name, job.kind, operation), items)
+    if job.baseline in works:
+        works[job.baseline + CONTROL] = works[job.baseline]
     for name in FLOORS:
         call, item = floor(name, BLOCK_NS)
         works[name] = (call, [item] * len(messages))
@@ -153,7 +149,7 @@ async def one_window(arm: Arm, pool: ProcessPoolExecutor, picks: list[int]) -> N
     arm.rates.append(await ticked(arm.lags, _handler(arm, pool), items, BODIES_PER_S))
 
 
-def _emit_arm(job: dict[str, Any], arm: Arm, emit: Emit) -> None:
+def _emit_arm(job: Job, arm: Arm, emit: Emit) -> None:
     """Send an arm's figures over all its windows."""
     operation = f"{arm.operation}/{arm.way}"
     p50, p99 = np.percentile(arm.lags, [50, 99])

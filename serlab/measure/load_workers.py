@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Self
 from serlab.codecs import open_codec, reason
 from serlab.errors import WorkerError
 from serlab.measure.inputs import load_messages, teach
+from serlab.measure.job import Failed, Job
 from serlab.measure.process import PassingError, is_passing, is_passing_end
 from serlab.scratch import die_with_parent
 from serlab.stats import CONTROL, FLOOR
@@ -39,6 +40,11 @@ RELEASES = FLOOR + "releases GIL"
 HOLDS = FLOOR + "holds GIL"
 FLOORS = (IDLE, RELEASES, HOLDS)
 """Names in the place of a codec's: nothing at all, hashing one buffer, counting in Python."""
+
+
+def codec_of(arm: str) -> str:
+    """Name the codec that a failure of an arm costs; a floor's would cost all."""
+    return "" if arm in FLOORS else arm.removesuffix(CONTROL)
 
 
 def _hash_buffer(buffer: bytes) -> None:
@@ -240,27 +246,15 @@ class Order(NamedTuple):
     begin_ns: int = 0
 
 
-class _Complaint(NamedTuple):
-    """What a process answers that could not do its work.
-
-    Attributes:
-        reason: why.
-        passing: whether that says nothing of the codec.
-    """
-
-    reason: str
-    passing: bool
-
-
 class Crew:
     """Starts processes and gives them orders; a context manager.
 
     Args:
-        job: the worker's job: workload, kind, seed, documents, codecs.
+        job: the worker's.
         size: how many processes.
     """
 
-    def __init__(self, job: dict[str, Any], size: int) -> None:
+    def __init__(self, job: Job, size: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.pipes: list[Connection] = []
         self.processes = []
@@ -310,17 +304,17 @@ def _receive(pipe: Connection, process: SpawnProcess) -> list[Marks]:
     """Take a process's answer.
 
     Raises:
-        WorkerError: it is dead, or answers with a complaint; a `PassingError` where that is no codec's.
+        WorkerError: it is dead, or could not do its work; a `PassingError` where that is no codec's.
     """
     try:
-        found: list[Marks] | _Complaint = pipe.recv()
+        found: list[Marks] | Failed = pipe.recv()
     except (EOFError, ConnectionResetError):
         process.join()
         status = process.exitcode or 0
         kind = PassingError if is_passing_end(status, "") else WorkerError
         # Not from the error of the pipe: it is a broken connection, which would pass.
         raise kind(f"a process of the crew died ({ended_by(status)})") from None
-    if isinstance(found, _Complaint):
+    if isinstance(found, Failed):
         raise PassingError(found.reason) if found.passing else WorkerError(found.reason)
     return found
 
@@ -330,7 +324,7 @@ def ended_by(status: int) -> str:
     return signal.Signals(-status).name if status < 0 else f"status {status}"
 
 
-def _serve(pipe: Connection, job: dict[str, Any]) -> None:
+def _serve(pipe: Connection, job: Job) -> None:
     """Take orders until the captain is gone: what a process of the crew runs."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -345,16 +339,16 @@ def _serve(pipe: Connection, job: dict[str, Any]) -> None:
             try:
                 pipe.send(_follow(works, order))
             except Exception as error:  # A codec may raise anything under load; the captain must hear of it.
-                pipe.send(_Complaint(reason(error), is_passing(error)))
+                pipe.send(Failed(reason(error), is_passing(error)))
 
 
-def _prepare(job: dict[str, Any]) -> dict[tuple[str, str], Work]:
+def _prepare(job: Job) -> dict[tuple[str, str], Work]:
     """Make everything that can be ordered: (codec or floor, operation) → work."""
     messages = load_messages(job)
     works = {}
-    for operation in job["operations"]:
-        for name in job["codecs"]:
-            works[name, operation] = _work_of(name, job["kind"], operation, messages)
+    for operation in job.operations:
+        for name in job.codecs:
+            works[name, operation] = _work_of(name, job.kind, operation, messages)
         for name in FLOORS[1:]:
             call, item = floor(name, FLOOR_CALL_NS)
             works[name, operation] = Work(call, [item])

@@ -27,10 +27,10 @@ import memray
 from serlab.codecs import reason
 from serlab.errors import ResultsError
 from serlab.folders import file_name, write_inside
-from serlab.measure.inputs import Bound, Emit, bind, finding, limits_of, load_messages, row
-from serlab.measure.parity import known_outcome
+from serlab.measure.inputs import Bound, bind, load_messages, row
+from serlab.measure.job import Emit, Finding, Job
+from serlab.measure.parity import carries
 from serlab.measure.process import reraise_passing
-from serlab.messages import to_document
 from serlab.scratch import Scratch
 
 # memray's tracker around one operation: what it allocates, and what is alive afterwards.
@@ -157,11 +157,11 @@ CACHES_BYTES = 131_072
 been read 16 times as FlatBuffers, 95 kB after 8 times."""
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Trace every codec on one workload.
 
     Args:
-        job: workload, kind, seed, documents, codecs, flamegraph, folder.
+        job: what to trace.
         emit: receives rows and findings.
     """
     messages = load_messages(job)
@@ -170,22 +170,17 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     gc.freeze()
     gc.disable()
     with Scratch() as folder:
-        for name in job["codecs"]:
-            emit({"at": name})
+        for name in job.codecs:
             try:
-                _measure_codec(job, name, messages, folder, emit)
+                if carries(job, name, messages, emit):
+                    _measure_codec(job, name, messages, folder, emit)
             except Exception as error:  # A codec from elsewhere may raise anything; it costs that codec only.
                 reraise_passing(error)
-                emit(finding(job, name, "refused", f"{name}: {reason(error)}"))
+                emit(Finding(job.workload, name, "refused", f"{name}: {reason(error)}"))
 
 
-def _measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: Path, emit: Emit) -> None:
-    """Trace one codec, if it carries every message."""
-    for message in messages:
-        outcome = known_outcome(name, job["kind"], message, to_document(message), limits_of(job))
-        if outcome.outcome != "equal":
-            emit(finding(job, name, outcome.outcome, outcome.reason))
-            return
+def _measure_codec(job: Job, name: str, messages: list[Any], folder: Path, emit: Emit) -> None:
+    """Trace one codec."""
     bound = bind(job, name, messages)
     passes = _passes_for(sum(map(len, bound.encoded)))
     for operation, (call, items) in _operations_of(bound, messages).items():
@@ -194,9 +189,9 @@ def _measure_codec(job: dict[str, Any], name: str, messages: list[Any], folder: 
         figures["retained"] = retained(call, items, passes, folder)
         for metric, value in figures.items():
             emit(row(job, name, operation, metric, UNITS[metric], value))
-        if job["flamegraph"]:
-            graph = "-".join(map(file_name, (job["workload"], name, operation)))
-            write_flamegraph(call, items * passes, Path(job["folder"]), f"flamegraphs/{graph}.html")
+        if job.flamegraph:
+            graph = "-".join(map(file_name, (job.workload, name, operation)))
+            write_flamegraph(call, items * passes, Path(job.folder), f"flamegraphs/{graph}.html")
 
 
 def _operations_of(bound: Bound, messages: list[Any]) -> dict[str, tuple[Callable[[Any], Any], list[Any]]]:

@@ -1,7 +1,6 @@
 """What the user asks a run for."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -183,29 +182,29 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def window_ns(effort: Mapping[str, int]) -> int:
+def window_ns(effort: Effort) -> int:
     """Give the length of a throughput window."""
-    return BATCHES_PER_WINDOW * effort["batch_ns"]
+    return BATCHES_PER_WINDOW * effort.batch_ns
 
 
-def windows(effort: Mapping[str, int]) -> int:
+def windows(effort: Effort) -> int:
     """Give the number of throughput windows of each arm in one worker."""
-    return min(MOST_WINDOWS, max(LEAST_WINDOWS, effort["arm_ns"] // window_ns(effort)))
+    return min(MOST_WINDOWS, max(LEAST_WINDOWS, effort.arm_ns // window_ns(effort)))
 
 
-def lag_windows(effort: Mapping[str, int]) -> int:
+def lag_windows(effort: Effort) -> int:
     """Give the number of lag windows of each arm in one worker."""
-    return 1 if effort["arm_ns"] < 100_000_000 else 2
+    return 1 if effort.arm_ns < 100_000_000 else 2
 
 
-def load_cost(part: str, codecs: int, operations: int, effort: Mapping[str, int]) -> float:
+def load_cost(part: str, codecs: int, operations: int, effort: Effort) -> float:
     """Estimate the seconds of a load cell.
 
     Args:
         part: one of `LOAD_PARTS`.
         codecs: how many; three arms more are floors and the baseline's second arm.
         operations: how many are loaded.
-        effort: the fields of the plan's effort.
+        effort: the plan's.
     """
     arms = (codecs + 3) * operations
     if part == "throughput":

@@ -19,7 +19,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import cache, partial
@@ -27,13 +26,16 @@ from pathlib import Path
 from random import Random
 from statistics import quantiles
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
+
+from msgspec.structs import replace
 
 import serlab
-from serlab import workloads
+from serlab import records, workloads
 from serlab.errors import InterpreterError
 from serlab.measure import time
-from serlab.measure.inputs import Emit
+from serlab.measure.inputs import row
+from serlab.measure.job import Batches, Emit, Figure, Finding, Job, Record
 from serlab.measure.process import SILENCE_S, Interpreter, WorkerDied, is_stopped, run_worker
 from serlab.stats import AGAIN, BASE, CONTROL, FLOOR, PAIRED
 
@@ -43,7 +45,7 @@ from serlab.stats import AGAIN, BASE, CONTROL, FLOOR, PAIRED
 # until it says how many operations it has finished and waits for the next byte. When it is done it says -1 and waits
 # until the socket is closed. What it says are decimal numbers, one a line.
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Goes up when what is said on the socket, a job or a record changes; both sides of a pair must have the same."""
 
 
@@ -72,18 +74,18 @@ class _Turns:
         self.wait(self.finished)
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Time every operation of a workload by turns.
 
     Args:
-        job: what `time.run` takes, and turns: the descriptor of the socket.
+        job: what `time.run` takes, and the descriptor of the socket.
         emit: receives rows, findings and the batches for pyperf.
     """
-    with socket.socket(fileno=job["turns"]) as channel:
+    with socket.socket(fileno=job.turns) as channel:
         turns = _Turns(channel)
 
-        def watch(record: dict[str, Any]) -> None:
-            turns.finished += "batches" in record
+        def watch(record: Record) -> None:
+            turns.finished += isinstance(record, Batches)
             emit(record)
 
         turns.wait(os.getpid())
@@ -141,7 +143,7 @@ class Base(NamedTuple):
     """
 
     interpreter: Interpreter
-    record: dict[str, Any]
+    record: records.Base
     home: Path
 
     @property
@@ -180,7 +182,7 @@ def base_of(place: str) -> Base:
             "same there, or uninstall it there, and this one is used"
         )
     home = Path(record.pop("home")).parent
-    return Base(interpreter, {"place": place, **record}, home)
+    return Base(interpreter, cast(records.Base, {"place": place, **record}), home)
 
 
 def _python_in(place: str) -> str:
@@ -214,15 +216,13 @@ def _ask(interpreter: Interpreter) -> tuple[int, str]:
     return done.returncode, complaint[-1] if done.returncode else done.stdout
 
 
-Record = Callable[[dict[str, Any]], None]
-
 ROLES = ("head", "base", "again")
 
 WAITING_S = 12 * SILENCE_S
 """How long a worker may send nothing: it waits for two others. Whoever holds its turn too long is ended for that."""
 
 
-def run_paired(base: Base, job: dict[str, Any], record: Record, silence_s: float = SILENCE_S) -> None:
+def run_paired(base: Base, job: Job, record: Emit, silence_s: float = SILENCE_S) -> None:
     """Measure one cell in both environments.
 
     Args:
@@ -243,7 +243,7 @@ def run_paired(base: Base, job: dict[str, Any], record: Record, silence_s: float
             here, there = socket.socketpair()
             players.append(_Player(role, stack.enter_context(here)))
             plays.append(pool.submit(_play, arms, role, told, silence_s, there, deaths))
-        hung = _conduct(players, Random(f"{job['seed']}/{job['process']}/{job['workload']}"), silence_s)
+        hung = _conduct(players, Random(f"{job.seed}/{job.process}/{job.workload}"), silence_s)
     if deaths:
         # The first; the others were given up because of it.
         first = deaths[0]
@@ -256,12 +256,12 @@ def run_paired(base: Base, job: dict[str, Any], record: Record, silence_s: float
 
 
 def _play(
-    arms: "Arms", role: str, job: dict[str, Any], silence_s: float, channel: socket.socket, deaths: list[WorkerDied]
+    arms: "Arms", role: str, job: Job, silence_s: float, channel: socket.socket, deaths: list[WorkerDied]
 ) -> None:
     """Run one worker; when it is gone and that is noted, close its end of the socket."""
     with channel:
         descriptor = channel.fileno()
-        told = {**job, "part": "turns", "turns": descriptor}
+        told = replace(job, part="turns", turns=descriptor)
         interpreter = arms.base.interpreter if role == "base" else None
         try:
             run_worker(told, partial(arms.record, role), max(WAITING_S, silence_s), interpreter, (descriptor,))
@@ -270,14 +270,12 @@ def _play(
             deaths.append(WorkerDied(f"{error.reason} ({role})", at, error.passing))
 
 
-def _jobs_of(base: Base, job: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _jobs_of(base: Base, job: Job) -> dict[str, Job]:
     """Make the three jobs; all get the same documents, which another serlab might build otherwise."""
-    documents = job["documents"]
-    if documents is None:
-        documents = workloads.documents(job["workload"], job["seed"])
-    able = [name for name in job["codecs"] if name in base.codecs]
-    head = {**job, "documents": documents}
-    return dict(zip(ROLES, (head, {**head, "codecs": able}, {**head, "codecs": able, "baseline": ""}), strict=True))
+    documents = workloads.documents(job.workload, job.seed) if job.documents is None else job.documents
+    head = replace(job, documents=documents)
+    other = replace(head, codecs=[name for name in job.codecs if name in base.codecs])
+    return dict(zip(ROLES, (head, other, replace(other, baseline="")), strict=True))
 
 
 class Arms:
@@ -289,48 +287,42 @@ class Arms:
         record: receives what the run keeps.
     """
 
-    def __init__(self, base: Base, job: dict[str, Any], record: Record) -> None:
+    def __init__(self, base: Base, job: Job, record: Emit) -> None:
         self.base = base
-        self.place = {"workload": job["workload"], "message": job["kind"]}
+        self.job = job
         self.keep = record
-        self.metadata: dict[str, Any] = {}
         self.lock = Lock()
 
-    def record(self, role: str, sent: dict[str, Any]) -> None:
+    def record(self, role: str, sent: Record) -> None:
         """Take one record in; the threads of the three workers call this."""
         with self.lock:
-            if self.is_of_floor(sent):
+            # An arm that is no codec is no matter of versions.
+            if isinstance(sent, Figure | Batches) and sent.codec.startswith(FLOOR):
                 return
-            if "batches" in sent:
-                self.record_figure(role, sent["batches"])
+            if isinstance(sent, Batches):
+                self.record_figure(role, sent)
             if role == "head":
                 self.keep(sent)
             elif role == "base":
                 self.record_base(sent)
 
-    def is_of_floor(self, sent: dict[str, Any]) -> bool:
-        """Tell what belongs to an arm that is no codec; it is no matter of versions."""
-        return any(sent.get(what, {}).get("codec", "").startswith(FLOOR) for what in ("row", "batches"))
-
-    def record_figure(self, role: str, batches: dict[str, Any]) -> None:
+    def record_figure(self, role: str, batches: Batches) -> None:
         """Sum up an arm's batches for the pairs."""
-        place = {**self.place, "codec": batches["codec"], "operation": batches["operation"]}
-        value = quantiles(batches["values"], n=10, method="inclusive")[0]
-        row = {"row": {**place, "metric": AGAIN if role == "again" else PAIRED, "unit": "ns", "value": value}}
-        self.record_base(row) if role == "base" else self.keep(row)
+        value = quantiles(batches.values, n=10, method="inclusive")[0]
+        figure = row(self.job, batches.codec, batches.operation, AGAIN if role == "again" else PAIRED, "ns", value)
+        self.record_base(figure) if role == "base" else self.keep(figure)
 
-    def record_base(self, sent: dict[str, Any]) -> None:
+    def record_base(self, sent: Record) -> None:
         """Name the codecs of the other environment."""
-        self.metadata = sent.get("metadata", self.metadata)
-        for what in {"row", "finding", "batches"} & sent.keys():
-            codec = sent[what]["codec"]
-            name = codec.removesuffix(CONTROL)
-            found = {**sent[what], "codec": name + BASE + codec.removeprefix(name)}
-            if what == "row":
-                found["codec_version"] = self.base.codecs[name]
-            elif what == "batches":
-                found["metadata"] = {**self.metadata, "codec_version": self.base.codecs[name]}
-            self.keep({what: found})
+        if not isinstance(sent, Figure | Finding | Batches):
+            return
+        name = sent.codec.removesuffix(CONTROL)
+        found = replace(sent, codec=name + BASE + sent.codec.removeprefix(name))
+        if isinstance(found, Figure):
+            found = replace(found, codec_version=self.base.codecs[name])
+        elif isinstance(found, Batches):
+            found = replace(found, metadata={**found.metadata, "codec_version": self.base.codecs[name]})
+        self.keep(found)
 
 
 class _Player:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from serlab import workloads
 from serlab.codecs import applicable_limits, open_codec, reason
@@ -15,7 +16,8 @@ from serlab.corpus import read
 from serlab.errors import CorpusError, NoSchemaError, SerlabError
 from serlab.hints import OnHint
 from serlab.limits import DEFAULT_LIMITS, MAX_BODY_MB, Limits, limits_for, longest_line
-from serlab.measure.inputs import Emit, finding, given, limits_of, row
+from serlab.measure.inputs import given, row
+from serlab.measure.job import At, Emit, Finding, Job, LeftOut
 from serlab.measure.operations import MeanSizes, sizes
 from serlab.measure.process import PassingError, is_passing
 from serlab.messages import Message, first_difference, from_document, same, to_document
@@ -76,6 +78,17 @@ def known_outcome(codec: str, kind: str, message: Any, document: Any, limits: Li
         PassingError: the outcome is not known, for want of memory.
     """
     return _require_known(check(codec, kind, message, document, limits))
+
+
+def carries(job: Job, codec: str, messages: Iterable[Any], emit: Emit) -> bool:
+    """Check parity before a codec is measured; what it does not carry becomes a finding."""
+    emit(At(codec))
+    for message in messages:
+        found = known_outcome(codec, job.kind, message, to_document(message), limits_for(job.max_body_mb))
+        if found.outcome != "equal":
+            emit(Finding(job.workload, codec, found.outcome, found.reason))
+            return False
+    return True
 
 
 def _require_known(outcome: Outcome) -> Outcome:
@@ -258,52 +271,47 @@ class Tally:
         return found
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Check and weigh every body of one workload or corpus.
 
     Args:
-        job: file and name (None for a built-in workload), workloads (kind → name), seed, codecs (kind → names), size.
+        job: what to check.
         emit: receives rows, findings and which bodies are left out.
     """
     tallies: dict[str, Tally] = {}
     # A kind that came into the file after the run was planned has no name.
-    for body in (body for body in _items_of(job, emit) if body.kind in job["workloads"]):
+    for body in (body for body in _items_of(job, emit) if body.kind in job.kinds):
         outcomes = {}
-        for codec in job["codecs"][body.kind]:
-            emit({"at": codec})
-            outcomes[codec] = _require_known(_check_item(codec, body, limits_of(job)))
-        tallies.setdefault(body.kind, Tally()).add(body, outcomes, job["size"])
+        for codec in job.kinds[body.kind].codecs:
+            emit(At(codec))
+            outcomes[codec] = _require_known(_check_item(codec, body, limits_for(job.max_body_mb)))
+        tallies.setdefault(body.kind, Tally()).add(body, outcomes, job.size)
     for kind, tally in tallies.items():
-        _emit_tally({"workload": job["workloads"][kind], "kind": kind}, tally, emit)
+        _emit_tally(replace(job, workload=job.kinds[kind].workload, kind=kind), tally, emit)
 
 
-def _items_of(job: dict[str, Any], emit: Emit) -> Iterator[Item]:
+def _items_of(job: Job, emit: Emit) -> Iterator[Item]:
     """Give a job's bodies; lines that cannot be read become findings."""
-    if job["file"] is None:
-        return _built_in(job["unit"], job["seed"])
-    return recorded(
-        job["file"],
-        False,
-        partial(_report_line, emit, job["unit"], Counter()),
-        name=job["name"],
-        max_body_mb=job["max_body_mb"],
-    )
+    if not job.file:
+        return _built_in(job.workload, job.seed)
+    report = partial(_report_line, job, emit, Counter())
+    return recorded(job.file, False, report, name=job.name, max_body_mb=job.max_body_mb)
 
 
-def _report_line(emit: Emit, unit: str, seen: Counter[str], error: CorpusError) -> None:
+def _report_line(job: Job, emit: Emit, seen: Counter[str], error: CorpusError) -> None:
     """Turn an unreadable line into a finding, up to a number of lines."""
-    seen[unit] += 1
-    if seen[unit] <= MOST_LINES:
-        emit(finding({"workload": unit}, "", "unreadable", str(error)))
-    elif seen[unit] == MOST_LINES + 1:
-        emit(finding({"workload": unit}, "", "unreadable", "more lines; `serlab check` counts them"))
+    seen[job.file] += 1
+    if seen[job.file] <= MOST_LINES:
+        emit(Finding(job.workload, "", "unreadable", str(error)))
+    elif seen[job.file] == MOST_LINES + 1:
+        emit(Finding(job.workload, "", "unreadable", "more lines; `serlab check` counts them"))
 
 
-def _emit_tally(job: dict[str, Any], tally: Tally, emit: Emit) -> None:
+def _emit_tally(job: Job, tally: Tally, emit: Emit) -> None:
     """Send how the bodies fared in each codec, and the sizes of those that all measured codecs carry."""
     left_out = tally.left_out
     if left_out:
-        emit({"left_out": {"workload": job["workload"], "bodies": left_out}})
+        emit(LeftOut(job.workload, left_out))
     for codec, counts in tally.outcomes.items():
         for outcome in OUTCOMES:
             emit(row(job, codec, "parity", outcome, "bodies", counts[outcome]))
@@ -318,12 +326,12 @@ def _emit_tally(job: dict[str, Any], tally: Tally, emit: Emit) -> None:
             emit(row(job, codec, "size", metric, "bytes", value))
 
 
-def tell(job: dict[str, Any], codec: str, tally: Tally, emit: Emit) -> None:
+def tell(job: Job, codec: str, tally: Tally, emit: Emit) -> None:
     """Send what a codec did not bring back equal; of several outcomes the one that costs it its figures."""
     counts = tally.outcomes[codec]
     bad = why_unmeasured(counts) or "refused"
     text = f"{counts[bad]} of {tally.bodies} bodies {bad.replace('_', ' ')}"
-    emit(finding(job, codec, bad, f"{text}, first {tally.first[codec, bad]}"))
+    emit(Finding(job.workload, codec, bad, f"{text}, first {tally.first[codec, bad]}"))
 
 
 # Parity of every body of recorded traffic through every codec, and what the types do not know of it.

@@ -180,7 +180,7 @@ class Plan:
             return memory_cost(codecs)
         if cell.part in LOAD_PARTS:
             operations = len({*LOAD_OPERATIONS} & {*self.effort.operations})
-            return load_cost(cell.part, codecs, operations, self.effort._asdict())
+            return load_cost(cell.part, codecs, operations, self.effort)
         return time_cost(self.effort, codecs)
 
     def codecs_for(self, kind: str, part: str = "") -> list[str]:

@@ -1,7 +1,6 @@
 """Starting a worker, reading what it sends, and noticing how it ended."""
 
 import errno
-import json
 import os
 import selectors
 import signal
@@ -17,10 +16,13 @@ from mmap import mmap
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
+
+from msgspec.structs import replace
 
 import serlab
 from serlab.errors import WorkerError
+from serlab.measure.job import At, Done, Emit, Failed, Job, Record, read_record, written
 from serlab.scratch import Scratch
 
 # Where a worker is, in a byte range that it shares with the run.
@@ -165,8 +167,8 @@ class Interpreter(NamedTuple):
 
 
 def run_worker(
-    job: dict[str, Any],
-    record: Callable[[dict[str, Any]], None],
+    job: Job,
+    record: Emit,
     silence_s: float = SILENCE_S,
     interpreter: Interpreter | None = None,
     descriptors: tuple[int, ...] = (),
@@ -191,17 +193,17 @@ def run_worker(
         shared_mark() as mark,
         _started(complaints, _with_temporary(interpreter, folder), (*descriptors, mark)) as process,
     ):
-        _send(process, {"memory_bytes": physical_memory(), **job, "mark": mark})
+        _send(process, replace(job, memory_bytes=job.memory_bytes or physical_memory(), mark=mark))
         try:
             pulse = Pulse(process.pid, mark)
             for line in lines(process, silence_s, pulse.changed):
                 pulse.started = True
                 pulse.changed()
                 sent = _parse(line, at)
-                at = sent.get("at", at)
-                finished = finished or "done" in sent
-                if "failed" in sent:
-                    raise WorkerDied(sent["failed"], read_mark(mark) or at, _is_passing_failure(sent))
+                at = sent.codec if isinstance(sent, At) else at
+                finished = finished or isinstance(sent, Done)
+                if isinstance(sent, Failed):
+                    raise WorkerDied(sent.reason, read_mark(mark) or at, sent.passing)
                 record(sent)
         except TimeoutError as error:
             raise WorkerDied(str(error), read_mark(mark) or at, is_stopped(process.pid)) from error
@@ -215,11 +217,6 @@ def run_worker(
 def _with_temporary(interpreter: Interpreter, folder: Path) -> Interpreter:
     """Let a worker and its children keep their temporary files in a folder that goes with it, however it ends."""
     return interpreter._replace(environment={**interpreter.environment, "TMPDIR": str(folder)})
-
-
-def _is_passing_failure(sent: dict[str, Any]) -> bool:
-    """Tell whether the failure that a worker reports is no codec's; an older serlab's worker does not say so itself."""
-    return bool(sent.get("passing", any(word in sent["failed"] for word in MEMORY_WORDS)))
 
 
 @contextmanager
@@ -260,11 +257,11 @@ def _environment() -> dict[str, str]:
     return given
 
 
-def _send(process: subprocess.Popen[bytes], job: dict[str, Any]) -> None:
+def _send(process: subprocess.Popen[bytes], job: Job) -> None:
     """Hand over the job; a worker that is already dead is noticed when it is read from."""
     assert process.stdin
     with suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(job).encode() + b"\n")
+        process.stdin.write(written(job))
         process.stdin.flush()
 
 
@@ -348,13 +345,12 @@ def lines(
             yield from whole
 
 
-def _parse(line: bytes, at: str) -> dict[str, Any]:
+def _parse(line: bytes, at: str) -> Record:
     """Read one record."""
     try:
-        sent: dict[str, Any] = json.loads(line)
+        return read_record(line)
     except ValueError as error:
         raise WorkerDied(f"sent what is no record: {line[:80]!r}", at) from error
-    return sent
 
 
 def _ending(status: int) -> str:

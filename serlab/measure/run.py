@@ -15,16 +15,18 @@ from typing import Any
 
 import pandas as pd
 import pyperf
+from msgspec.structs import asdict, replace
 
 from serlab.errors import ResultsError
 from serlab.folders import appending, file_name, write_inside
 from serlab.measure.environment import differences, environment
 from serlab.measure.inputs import version_of
+from serlab.measure.job import Batches, Figure, Finding, Job, Kind, LeftOut, Record
 from serlab.measure.paired import base_of, run_paired
 from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.wire import WIRE
-from serlab.records import FAILED, UNMEASURED, why_unmeasured
+from serlab.records import FAILED, UNMEASURED, Texts, why_unmeasured
 from serlab.results import ENVIRONMENT, PARQUET, Finished, Journal, Row, load_environment, write_results
 from serlab.stats import BASE, CONTROL
 
@@ -48,7 +50,7 @@ WHOLE_OPERATIONS = ("time", WIRE)
 """Parts whose workers send all rows of an operation before those of the next, so that those are complete."""
 
 
-def _finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path) -> Finished:
+def _finish(plan: Plan, cell: Cell, run: str, journal: Journal) -> Finished:
     """Measure one cell; again after a death, and without a codec that goes on dying."""
     waiting = _blocked(plan, cell, journal)
     lost = [Finished(cell.key, [], [_held(cell, source, name) for name in sorted(waiting)
@@ -56,8 +58,8 @@ def _finish(plan: Plan, cell: Cell, run: str, journal: Journal, directory: Path)
     without, deaths, own = set(waiting), Counter[str](), Counter[str]()
     while True:
         collector = Collector(cell, run)
-        job = job_of(plan, cell, journal, without) | {"folder": str(directory)}
-        if "" in waiting or not any(job["codecs"]):
+        job = job_of(plan, cell, journal, without)
+        if "" in waiting or not (job.codecs or job.kinds):
             return _merge(cell, lost)
         try:
             if plan.options.base and cell.part == "time":
@@ -123,43 +125,41 @@ class Collector:
         self.cell = cell
         self.run = run
         self.rows: list[Row] = []
-        self.findings: list[dict[str, Any]] = []
-        self.batches: list[dict[str, Any]] = []
-        self.metadata: dict[str, Any] = {}
+        self.findings: list[Texts] = []
+        self.batches: list[Batches] = []
         self.left_out: dict[str, list[int]] = {}
 
-    def record(self, sent: dict[str, Any]) -> None:
+    def record(self, sent: Record) -> None:
         """Take one record in."""
-        if "row" in sent:
-            self.rows.append(_row_of(self.run, self.cell.process, sent["row"]))
-        elif "finding" in sent:
-            self.findings.append({"part": self.cell.part, **sent["finding"]})
-        elif "left_out" in sent:
-            self.left_out[sent["left_out"]["workload"]] = sent["left_out"]["bodies"]
-        elif "metadata" in sent:
-            self.metadata = sent["metadata"]
-        elif "batches" in sent:
-            name = f"{self.cell.unit}/{sent['batches']['operation']}"
-            self.batches.append({"metadata": self.metadata, **sent["batches"], "name": name})
+        match sent:
+            case Figure():
+                self.rows.append(_row_of(self.run, self.cell.process, sent))
+            case Finding():
+                self.findings.append({"part": self.cell.part, **asdict(sent)})
+            case LeftOut():
+                self.left_out[sent.workload] = sent.bodies
+            case Batches():
+                self.batches.append(sent)
 
     def keep_finished(self) -> None:
         """After a death that was no codec's, keep what stands by itself: the operations before the last one."""
         last = self.rows[-1].operation if self.rows and self.cell.part in WHOLE_OPERATIONS else None
         self.rows = [row for row in self.rows if last and row.operation != last]
         kept = {row.operation for row in self.rows}
-        self.batches = [batches for batches in self.batches if batches["operation"] in kept]
+        self.batches = [batches for batches in self.batches if batches.operation in kept]
 
     def finished(self) -> Finished:
         """Give the cell."""
-        return Finished(self.cell.key, self.rows, self.findings, self.batches, self.left_out)
+        named = [{**asdict(one), "name": f"{self.cell.unit}/{one.operation}"} for one in self.batches]
+        return Finished(self.cell.key, self.rows, self.findings, named, self.left_out)
 
 
-def _row_of(run: str, process: int, fields: dict[str, Any]) -> Row:
+def _row_of(run: str, process: int, figure: Figure) -> Row:
     """Complete a worker's row with what the worker does not know."""
-    version = fields.get("codec_version")
+    version = figure.codec_version
     if version is None:
-        version = version_of(fields["codec"].removesuffix(BASE))
-    return Row(**{**fields, "run": run, "process": process, "codec_version": version})
+        version = version_of(figure.codec.removesuffix(BASE))
+    return Row(**{**asdict(figure), "run": run, "process": process, "codec_version": version})
 
 
 def _loss(plan: Plan, cell: Cell, run: str, error: WorkerDied, outcome: str, deaths: int) -> Finished:
@@ -168,14 +168,11 @@ def _loss(plan: Plan, cell: Cell, run: str, error: WorkerDied, outcome: str, dea
     reason = f"{cell.key}: {error}" + (f" ({deaths} times)" if deaths > 1 else "")
     found = {"codec": error.at, "outcome": outcome, "reason": reason}
     findings = [{"part": cell.part, "workload": source.workload, **found} for source in sources]
-    fields = [
-        {"workload": source.workload, "message": source.kind, "codec": error.at} for source in sources if error.at
-    ]
-    count = {"operation": "parity", "metric": outcome, "unit": "bodies", "value": 1}
-    return Finished(cell.key, [_row_of(run, cell.process, {**place, **count}) for place in fields], findings, [])
+    counts = [Figure(source.workload, source.kind, error.at, "parity", outcome, "bodies", 1) for source in sources]
+    return Finished(cell.key, [_row_of(run, cell.process, count) for count in counts if error.at], findings, [])
 
 
-def _held(cell: Cell, source: Source, codec: str) -> dict[str, Any]:
+def _held(cell: Cell, source: Source, codec: str) -> Texts:
     """Record that a codec is not measured, since it stayed unmeasured before."""
     reason = f"{codec or 'all codecs'}: left out, since unmeasured in an earlier part"
     return {"part": cell.part, "workload": source.workload, "codec": codec, "outcome": UNMEASURED, "reason": reason}
@@ -188,32 +185,35 @@ def _sources_of(plan: Plan, cell: Cell) -> list[Source]:
     return [plan.sources[cell.workload]]
 
 
-def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> dict[str, Any]:
+def job_of(plan: Plan, cell: Cell, journal: Journal, without: set[str]) -> Job:
     """Tell a worker what to do."""
-    options = plan.options
-    job = {"part": cell.part, "unit": cell.unit, "seed": options.seed, "process": cell.process}
-    job |= {"gc": options.gc, "pin": options.pin, "flamegraph": options.flamegraph}
-    job |= {"memory_bytes": options.memory_limit_mb * 10**6} if options.memory_limit_mb else {}
-    job |= {"max_body_mb": options.max_body_mb}
+    options, effort = plan.options, plan.effort
+    job = Job(
+        part=cell.part,
+        workload=cell.workload,
+        operations=effort.operations,
+        experiment=cell.experiment,
+        size="size" in options.parts,
+        seed=options.seed,
+        process=cell.process,
+        effort=effort,
+        gc=options.gc,
+        pin=options.pin,
+        flamegraph=options.flamegraph,
+        folder=str(journal.directory),
+        max_body_mb=options.max_body_mb,
+        memory_bytes=options.memory_limit_mb * 10**6,
+    )
     sources = _sources_of(plan, cell)
     chosen = {source.kind: _keep(plan.codecs_for(source.kind, cell.part), without) for source in sources}
+    source, corpus = sources[0], sources[0].corpus
     if cell.part == "parity":
-        corpus = sources[0].corpus
-        places = {source.kind: source.workload for source in sources}
-        size = "size" in plan.options.parts
-        file = {"file": corpus.given.path, "name": corpus.given.file} if corpus else {"file": None}
-        return job | file | {"workloads": places, "codecs": chosen, "size": size}
-    source = sources[0]
+        kinds = {source.kind: Kind(source.workload, chosen[source.kind]) for source in sources}
+        return replace(job, kinds=kinds, **{"file": corpus.given.path, "name": corpus.given.file} if corpus else {})
     able = _keep(chosen[source.kind], without | unable(journal, source.workload))
-    job |= {
-        "experiment": cell.experiment,
-        "workload": source.workload,
-        "kind": source.kind,
-        "documents": source.documents(options.seed, journal.left_out(source.workload)),
-        "codecs": able,
-    }
+    documents = source.documents(options.seed, journal.left_out(source.workload))
     baseline = BASELINE if BASELINE in able else next(iter(able), "")
-    return job | {"operations": plan.effort.operations, "baseline": baseline, "effort": plan.effort._asdict()}
+    return replace(job, kind=source.kind, documents=documents, codecs=able, baseline=baseline)
 
 
 def _keep(names: list[str], without: set[str]) -> list[str]:
@@ -314,13 +314,13 @@ def measure(plan: Plan, directory: Path, resume: bool, progress: Progress) -> pd
     """
     plan.check_installed()
     with locked(directory):
-        record = _begin(plan, directory, resume)
+        run = _begin(plan, directory, resume)
         journal = Journal(directory)
         for cell in plan.cells():
             if _is_open(plan, cell, journal):
                 # Its results would be those of the run before, until the new ones are written.
                 (directory / PARQUET).unlink(missing_ok=True)
-                _keep_better(journal, _finish(plan, cell, record["run"], journal, directory))
+                _keep_better(journal, _finish(plan, cell, run, journal))
             progress(cell)
         write_suites(directory, journal.cells.values())
         return write_results(directory, journal.cells.values())
@@ -349,13 +349,13 @@ def locked(directory: Path) -> Iterator[None]:
         raise ResultsError(f"{directory}: cannot be written: {error.strerror}") from error
 
 
-def _begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
-    """Write the environment of a new run, or check that a stopped one may go on here."""
+def _begin(plan: Plan, directory: Path, resume: bool) -> str:
+    """Write the environment of a new run, or check that a stopped one may go on here; give the run's id."""
     refuse_folder(directory, resume)
     record = environment(plan)
     if not resume:
         write_inside(directory, ENVIRONMENT, json.dumps(record, indent=1).encode())
-        return record
+        return str(record["run"])
     old = load_environment(directory)
     found = differences(old, record)
     if found:
@@ -363,7 +363,7 @@ def _begin(plan: Plan, directory: Path, resume: bool) -> dict[str, Any]:
         raise ResultsError(
             f"{directory}: cannot go on, since it was made otherwise ({listed}); start another with -o DIR"
         )
-    return old
+    return str(old["run"])
 
 
 def refuse_folder(directory: Path, resume: bool) -> None:

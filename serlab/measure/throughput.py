@@ -8,13 +8,16 @@ that releases the interpreter lock shows what the machine gives, work that holds
 from dataclasses import dataclass, field
 from random import Random
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from serlab.measure.inputs import Emit, bind, load_messages, row
-from serlab.measure.load_workers import HOLDS, RELEASES, Crew, Order, rate_per_s
+from msgspec.structs import replace
+
+from serlab.measure.inputs import bind, load_messages, row
+from serlab.measure.job import At, Emit, Job
+from serlab.measure.load_workers import HOLDS, RELEASES, Crew, Order, codec_of, rate_per_s
 from serlab.measure.options import LOAD_OPERATIONS, usable_cores, window_ns, windows
+from serlab.measure.parity import carries
 from serlab.measure.process import PassingError
-from serlab.measure.time import carries
 from serlab.stats import CONTROL
 
 LEAST_BATCH_NS = 200_000
@@ -64,51 +67,44 @@ def modes(cores: int) -> list[Mode]:
     return spread + [Mode(f"threads={count}", 1, count) for count in counts]
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Load the machine with every codec on one workload.
 
     Args:
-        job: workload, kind, seed, documents, codecs, operations, baseline, process, effort (batch_ns, arm_ns).
+        job: what to load.
         emit: receives rows and findings.
 
     Raises:
         WorkerError: a codec killed or failed in a process of the crew.
     """
     messages = load_messages(job)
-    able = [name for name in job["codecs"] if carries(job, name, messages, emit)]
+    able = [name for name in job.codecs if carries(job, name, messages, emit)]
     sizes = {name: sum(map(len, bind(job, name, messages).encoded)) / len(messages) for name in able}
-    operations = [name for name in LOAD_OPERATIONS if name in job["operations"]]
-    random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/throughput")
-    emit({"at": ""})
-    with Crew({**job, "codecs": able, "operations": operations}, usable_cores()) as crew:
+    operations = tuple(name for name in LOAD_OPERATIONS if name in job.operations)
+    random = Random(f"{job.seed}/{job.process}/{job.workload}/throughput")
+    emit(At(""))
+    with Crew(replace(job, codecs=able, operations=operations), usable_cores()) as crew:
         arms = [arm for operation in operations for arm in _arms_of(job, crew, operation, sizes, len(messages), emit)]
-        for _ in range(windows(job["effort"])):
+        for _ in range(windows(job.effort)):
             random.shuffle(arms)
             for arm in arms:
-                emit({"at": _codec_of(arm.codec)})
+                emit(At(codec_of(arm.codec)))
                 arm.rates.append(_one_window(crew, arm))
     for arm in sorted(arms, key=lambda arm: (arm.operation, arm.mode.name, arm.codec)):
         _emit_arm(job, arm, emit)
 
 
-def _codec_of(name: str) -> str:
-    """Name the codec that a failure costs; a floor's would cost all."""
-    return "" if name in (RELEASES, HOLDS) else name.removesuffix(CONTROL)
-
-
-def _arms_of(
-    job: dict[str, Any], crew: Crew, operation: str, sizes: dict[str, float], messages: int, emit: Emit
-) -> list[_Arm]:
+def _arms_of(job: Job, crew: Crew, operation: str, sizes: dict[str, float], messages: int, emit: Emit) -> list[_Arm]:
     """Calibrate each codec in each mode; the baseline enters twice, and the floors join."""
     arms = []
-    control = [job["baseline"] + CONTROL] if job["baseline"] in sizes else []
+    control = [job.baseline + CONTROL] if job.baseline in sizes else []
     for name in (*sizes, *control, RELEASES, HOLDS):
-        emit({"at": _codec_of(name)})
-        count = messages if _codec_of(name) else 1
-        size = sizes.get(_codec_of(name), 0.0)
+        emit(At(codec_of(name)))
+        count = messages if codec_of(name) else 1
+        size = sizes.get(codec_of(name), 0.0)
         elapsed = min(_batch_ns(crew, Order(name, operation)) for _ in range(2))
         loops = max(1, round(LEAST_BATCH_NS / elapsed))
-        length = max(window_ns(job["effort"]), 2 * loops * elapsed)
+        length = max(window_ns(job.effort), 2 * loops * elapsed)
         arms += [_Arm(name, operation, mode, count, size, loops, length) for mode in modes(usable_cores())]
     return arms
 
@@ -137,7 +133,7 @@ def _one_window(crew: Crew, arm: _Arm) -> float:
     raise PassingError(f"{arm.mode.name}: never at work at the same time in {TRIES} windows; the machine is too busy")
 
 
-def _emit_arm(job: dict[str, Any], arm: _Arm, emit: Emit) -> None:
+def _emit_arm(job: Job, arm: _Arm, emit: Emit) -> None:
     """Send an arm's figures: the median over its windows."""
     operation, rate = f"{arm.operation}/{arm.mode.name}", median(arm.rates)
     emit(row(job, arm.codec, operation, "rate", "messages/s", rate))

@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterator
 from random import Random
 from statistics import median
 from time import monotonic
-from typing import Any
 
 import pyperf
 
 from serlab.codecs import reason
-from serlab.measure.inputs import Bound, Emit, bind, finding, limits_of, load_messages, row
+from serlab.measure.inputs import Bound, bind, load_messages, row
 from serlab.measure.interleave import DESCRIPTIONS, Arm, calibrate, interleaved, pin, settle_gc
+from serlab.measure.job import At, Batches, Emit, Finding, Job, Metadata
 from serlab.measure.operations import Work, arm_of, floors_of, has_stage, misdone, twins
 from serlab.measure.options import COMPRESSION_SHARE
-from serlab.measure.parity import known_outcome
+from serlab.measure.parity import carries
 from serlab.measure.process import Mark, open_mark, reraise_passing
-from serlab.messages import to_document
 from serlab.records import COMPRESSION
 from serlab.stats import CONTROL, FLOOR
 
@@ -27,51 +26,38 @@ Turn = Callable[[], object]
 """Called before each round of batches; another process may measure until it returns."""
 
 
-def run(job: dict[str, Any], emit: Emit, turn: Turn | None = None) -> None:
+def run(job: Job, emit: Emit, turn: Turn | None = None) -> None:
     """Time every operation of a workload.
 
     Args:
-        job: workload, kind, seed, documents, codecs, operations, baseline, process, effort (rounds, batch_ns, arm_ns),
-            gc and pin (see `serlab.measure.interleave`), mark (a file descriptor).
+        job: what to time.
         emit: receives rows, findings and the batches for pyperf.
         turn: waits for this process's turn, where several measure by turns.
     """
-    if job["pin"]:
-        pin(job["process"])
+    if job.pin:
+        pin(job.process)
     messages = load_messages(job)
-    codecs = [bind(job, name, messages) for name in job["codecs"] if carries(job, name, messages, emit)]
-    work = Work(job["kind"], messages, codecs, job["seed"])
-    settle_gc(job["gc"])
-    random = Random(f"{job['seed']}/{job['process']}/{job['workload']}")
+    codecs = [bind(job, name, messages) for name in job.codecs if carries(job, name, messages, emit)]
+    work = Work(job.kind, messages, codecs, job.seed)
+    settle_gc(job.gc)
+    random = Random(f"{job.seed}/{job.process}/{job.workload}")
     mark = _marker(job)
-    emit({"metadata": metadata(job["gc"])})
-    for operation in (name for wanted in job["operations"] for name in work.names(wanted)):
+    about = metadata(job.gc)
+    for operation in (name for wanted in job.operations for name in work.names(wanted)):
         arms, same = _arms_of(job, operation, work, emit)
         for name, values in interleaved(arms, random, mark, turn).items():
             for codec in (name, *same.get(name, ())):
                 emit(row(job, codec, operation, "time", "ns", median(values)))
-                record = {"codec": codec, "operation": operation, "loops": _loops_of(arms, name), "values": values}
-                emit({"batches": record})
+                emit(Batches(about, codec, operation, _loops_of(arms, name), values))
 
 
-def _marker(job: dict[str, Any]) -> Mark:
+def _marker(job: Job) -> Mark:
     """Give the function that notes whose batch comes next, by the codec's own name; a floor's death is nobody's."""
-    mark = open_mark(job.get("mark"))
+    mark = open_mark(job.mark)
     return lambda name: mark("" if name.startswith(FLOOR) else name.removesuffix(CONTROL))
 
 
-def carries(job: dict[str, Any], name: str, messages: list[Any], emit: Emit) -> bool:
-    """Check parity before timing; what a codec does not carry becomes a finding."""
-    emit({"at": name})
-    for message in messages:
-        outcome = known_outcome(name, job["kind"], message, to_document(message), limits_of(job))
-        if outcome.outcome != "equal":
-            emit(finding(job, name, outcome.outcome, outcome.reason))
-            return False
-    return True
-
-
-def _arms_of(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> tuple[list[Arm], dict[str, list[str]]]:
+def _arms_of(job: Job, operation: str, work: Work, emit: Emit) -> tuple[list[Arm], dict[str, list[str]]]:
     """Prepare and calibrate each codec and the floors; the baseline enters twice, under two names.
 
     Returns:
@@ -79,27 +65,23 @@ def _arms_of(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> tup
     """
     able = list(_does_right(job, operation, work, emit))
     same = twins(able) if operation in COMPRESSION else {}
-    effort = _effort_of(job["effort"], operation)
+    # Compression gets its share of the time.
+    share = COMPRESSION_SHARE if operation in COMPRESSION else 1.0
+    effort = job.effort._replace(arm_ns=round(job.effort.arm_ns * share))
     arms = []
     for bound in (bound for bound in able if bound.name in same or not same):
         arm = calibrate(effort, arm_of(operation, bound, work))
         arms.append(arm)
-        if job["baseline"] in (bound.name, *same.get(bound.name, ())):
-            arms.append(arm._replace(name=job["baseline"] + CONTROL))
-    emit({"at": ""})
+        if job.baseline in (bound.name, *same.get(bound.name, ())):
+            arms.append(arm._replace(name=job.baseline + CONTROL))
+    emit(At(""))
     return arms + [calibrate(effort, arm) for arm in floors_of(operation, work) if arms], same
 
 
-def _effort_of(effort: dict[str, int], operation: str) -> dict[str, int]:
-    """Give compression its share of the time."""
-    share = COMPRESSION_SHARE if operation in COMPRESSION else 1.0
-    return effort | {"arm_ns": round(effort["arm_ns"] * share)}
-
-
-def _does_right(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> Iterator[Bound]:
+def _does_right(job: Job, operation: str, work: Work, emit: Emit) -> Iterator[Bound]:
     """Give the codecs that do an operation as they should; what another does becomes a finding."""
     for bound in (bound for bound in work.codecs if has_stage(operation, bound.codec)):
-        emit({"at": bound.name})
+        emit(At(bound.name))
         try:
             outcome, wrong = "changed", misdone(operation, bound, work)
         except Exception as error:  # A codec from elsewhere may raise anything; it costs that codec only.
@@ -108,16 +90,16 @@ def _does_right(job: dict[str, Any], operation: str, work: Work, emit: Emit) -> 
         if not wrong:
             yield bound
         else:
-            emit(finding(job, bound.name, outcome, f"{bound.name}: {operation}: {wrong}"))
+            emit(Finding(job.workload, bound.name, outcome, f"{bound.name}: {operation}: {wrong}"))
 
 
-def _loops_of(arms: list[Arm], name: str) -> list[int]:
+def _loops_of(arms: list[Arm], name: str) -> tuple[int, int]:
     """Give an arm's passes and the messages in a pass."""
     arm = next(arm for arm in arms if arm.name == name)
-    return [arm.loops, arm.messages]
+    return arm.loops, arm.messages
 
 
-def metadata(gc_mode: str) -> dict[str, Any]:
+def metadata(gc_mode: str) -> Metadata:
     """Collect what pyperf records about this process, and what it does not: the state of the collector, the seed."""
     # pyperf tells it by the wall clock: less than nothing where that was set back, which it refuses.
     uptime = {"uptime": monotonic()}

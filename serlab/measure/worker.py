@@ -1,21 +1,20 @@
 """The worker: one fresh process that measures one cell.
 
-A job comes as one line of JSON on standard input, records leave as lines of JSON on standard output; the last one is
-`{"done": true}` or `{"failed": reason, "passing": whether that says nothing of a codec}`. Standard input stays open:
-when it closes, the run is gone, and the worker goes too; where a library holds the interpreter, the kernel sees to it.
+A `Job` comes as one line of JSON on standard input, records (`serlab.measure.job`) leave as lines of JSON on standard
+output; the last one is `Done` or `Failed`. Standard input stays open: when it closes, the run is gone, and the worker
+goes too; where a library holds the interpreter, the kernel sees to it.
 """
 
-import json
 import os
 import signal
 import sys
 import threading
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
 
 from serlab.codecs import reason
 from serlab.errors import SerlabError
+from serlab.measure.job import At, Done, Failed, Record, read_job, written
 from serlab.measure.process import is_passing
 from serlab.scratch import die_with_parent
 
@@ -42,28 +41,28 @@ def main() -> int:
     # A signal ends a worker at once: as an exception it could come up inside of a library that takes it for its own.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # What a codec prints must not get between the records.
-    channel = os.fdopen(os.dup(1), "w", encoding="ascii")
+    channel = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
-    def emit(record: dict[str, Any]) -> None:
-        channel.write(json.dumps(record) + "\n")
+    def emit(record: Record) -> None:
+        channel.write(written(record))
         channel.flush()
 
-    job = json.loads(sys.stdin.readline())
+    job = read_job(sys.stdin.buffer.readline())
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _limit_memory(job["memory_bytes"])
+    _limit_memory(job.memory_bytes)
     try:
         # Each part imports its own tools, so that a timed process never holds a tracer.
-        module, _, name = PARTS[job["part"]].partition(":")
+        module, _, name = PARTS[job.part].partition(":")
         run = getattr(import_module(module), name)
         # The first word: from now on the time limit holds, which importing on a busy machine must not meet.
-        emit({"at": ""})
+        emit(At(""))
         run(job, emit)
     except Exception as error:  # The run must hear of any failure; it is a finding there.
         told = str(error) if isinstance(error, SerlabError) else reason(error)
-        emit({"failed": told, "passing": is_passing(error)})
+        emit(Failed(told, is_passing(error)))
         return 1
-    emit({"done": True})
+    emit(Done())
     return 0
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from serlab.errors import MissingPackageError
 
 if TYPE_CHECKING:
-    from serlab.measure import Emit
+    from serlab.measure import Emit, Job
 
 INSTALL = "pip install 'serlab[service]'"
 
@@ -37,7 +37,7 @@ except ModuleNotFoundError as error:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def run_experiment(job: dict[str, Any], emit: "Emit") -> None:
+def run_experiment(job: "Job", emit: "Emit") -> None:
     """Run an experiment of `serlab wire`, see `serlab.service.experiments`."""
     from serlab.service import experiments
 

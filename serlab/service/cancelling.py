@@ -403,14 +403,14 @@ def open_arms(name: str, addresses: Addresses, requests: Sequence[Any]) -> list[
     return [*arms, LeavingArm(POLL, None, requests)]
 
 
-async def leave_by_turns(effort: Mapping[str, int], arms: list[LeavingArm], stats: Counters, random: Random) -> None:
+async def leave_by_turns(time_ns: int, arms: list[LeavingArm], stats: Counters, random: Random) -> None:
     """Leave a call by each arm, in random order, again and again, and close the arms.
 
     Raises:
         ServiceError: the server was at something else, or did not come to rest.
     """
     try:
-        for _ in range(max(LEAST_ROUNDS, min(MOST_ROUNDS, effort["arm_ns"] // ROUND_NS))):
+        for _ in range(max(LEAST_ROUNDS, min(MOST_ROUNDS, time_ns // ROUND_NS))):
             for arm in random.sample(arms, len(arms)):
                 await _leave_in_time(arm, stats, random)
     finally:

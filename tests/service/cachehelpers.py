@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from serlab import workloads
 from serlab.codecs import open_codec
+from serlab.measure.job import Finding, Record
 from serlab.messages import from_document
 from serlab.service.cache import Bounded, Cache, MemoryStore
 from serlab.service.cache.lmdb_store import LmdbStore
 from serlab.service.experiments import run
+from tests.support.jobs import all_of, figures_of, wire_job
 
 needs_redis = pytest.mark.skipif(
     not shutil.which("redis-server"), reason="redis-server is not installed: apt-get install redis-server"
@@ -22,22 +23,16 @@ EMBEDDED: dict[str, Callable[[int], Bounded]] = {
 }
 RESPONSE = open_codec("msgspec-json", "ChatResponse")
 
-TINY = {"rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000}
-"""An effort that says nothing of speed."""
 Figures = dict[tuple[str, str, str], float]
 """Operation, metric, arm → figure."""
 
 
-def measured(experiment: str, workload: str, codecs: list[str], **changes: Any) -> tuple[Figures, list[Any]]:
+def measured(experiment: str, workload: str, codecs: list[str], **changes: Any) -> tuple[Figures, list[Finding]]:
     """Run an experiment as a worker does; give its figures, and what it found amiss."""
-    job = {"experiment": experiment, "workload": workload, "seed": 0, "process": 0, "documents": None, "gc": "on"}
-    job |= {"kind": changes.pop("kind", "") or workloads.kind(workload), "codecs": codecs, "baseline": codecs[0]}
-    sent: list[dict[str, Any]] = []
-    run(job | {"effort": TINY} | changes, sent.append)
-    rows = [record["row"] for record in sent if "row" in record]
-    figures = {(row["operation"], row["metric"], row["codec"]): row["value"] for row in rows}
-    assert len(figures) == len(rows)
-    return figures, [record["finding"] for record in sent if "finding" in record]
+    sent: list[Record] = []
+    run(wire_job(experiment, workload, codecs, seed=0, **changes), sent.append)
+    figures = {(operation, metric, codec): value for (operation, codec, metric), value in figures_of(sent).items()}
+    return figures, all_of(Finding, sent)
 
 
 def arms_in(figures: Figures, operation: str, metric: str = "latency") -> set[str]:

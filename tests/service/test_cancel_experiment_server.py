@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from serlab.errors import ServiceError
+from serlab.measure.job import Figure, Finding, Record
 from serlab.measure.wire import METRICS
 from serlab.messages import from_document
 from serlab.service import Latency, ModelServer, Settings, cancelling, running
@@ -36,10 +37,10 @@ from serlab.service.cancelling import cancel as cancel_call
 from serlab.service.clients import Client
 from serlab.service.experiments import cancel
 from tests.service.clienthelpers import opened
-from tests.service.experimenthelpers import job_of
 from tests.service.helpers import bounded
+from tests.support.jobs import all_of, figures_of, wire_job
 
-JOB: dict[str, Any] = job_of("cancel")
+JOB = wire_job("cancel")
 SLOW = Settings(tokens=100_000, latency=Latency(token_s=0.001))
 SHORT_ASK = from_document("GenerateRequest", {"model": "m", "prompt": "once", "max_tokens": 1})
 LONG_ASK = from_document("GenerateRequest", {"model": "m", "prompt": "once"})
@@ -48,13 +49,11 @@ LONG_ASK = from_document("GenerateRequest", {"model": "m", "prompt": "once"})
 @pytest.fixture(scope="module")
 def figures() -> dict[tuple[str, str, str], float]:
     """Run the experiment once: (operation, arm, metric) → value."""
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     cancel.run(JOB, records.append)
-    rows = [record["row"] for record in records]
-    assert all(row["unit"] == METRICS[row["metric"]] and row["message"] == "ChatRequest" for row in rows)
-    found = {(row["operation"], row["codec"], row["metric"]): row["value"] for row in rows}
-    assert len(found) == len(rows)
-    return found
+    figures = all_of(Figure, records)
+    assert all(one.unit == METRICS[one.metric] and one.message == "ChatRequest" for one in figures)
+    return figures_of(figures)
 
 
 def on_server(work: Callable[[ModelServer], Awaitable[None]]) -> None:
@@ -121,7 +120,7 @@ def test_call_that_ended_before_it_was_left_is_no_figure() -> None:
             arm, late = LeavingArm("untold", transport, [SHORT_ASK]), Late()
             assert not await leave_one(arm, stats, late) and not arm.lags and not arm.wasted
             before = server.stats.completed
-            await leave_by_turns({"arm_ns": 1}, [arm], stats, late)
+            await leave_by_turns(1, [arm], stats, late)
             assert arm.figures() == {} and server.stats.completed == before + TRIES * LEAST_ROUNDS
 
     on_server(work)
@@ -141,10 +140,10 @@ def test_arm_without_a_figure_is_told_and_the_others_have_theirs(monkeypatch: py
     monkeypatch.setattr(cancelling, "MOST_TOKENS", 10)
     monkeypatch.setattr(cancel, "TRANSPORTS", ("http2",))
     monkeypatch.setattr(cancel, "Random", Late)
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     cancel.run(JOB, records.append)
-    arms = {record["row"]["codec"] for record in records if "row" in record}
-    findings = [record["finding"]["reason"] for record in records if "finding" in record]
+    arms = {one.codec for one in all_of(Figure, records)}
+    findings = [one.reason for one in all_of(Finding, records)]
     assert {"told", "told (A/A)", "floor: poll", "client", "server"} < arms and "untold" not in arms
     assert len(findings) == 1 and "wire/cancel/http2: untold: every stream had ended" in findings[0]
 

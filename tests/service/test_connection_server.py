@@ -13,6 +13,7 @@ import pytest
 
 from serlab.errors import ServiceError
 from serlab.measure.interleave import Arm
+from serlab.measure.job import Figure, read_record, written
 from serlab.measure.wire import METRICS
 from serlab.service import Addresses, Settings, spawned
 from serlab.service.dialling import Dialler, Request
@@ -20,30 +21,29 @@ from serlab.service.experiments.connection import ROUND_TRIPS, arms_of, request_
 from serlab.service.handshakes import shake
 from serlab.service.timeouts import TlsVersion, tls_context
 from serlab.workloads import build
-from tests.service.experimenthelpers import job_of
 from tests.service.helpers import PATH
+from tests.support.jobs import all_of, figures_of, wire_job
 
-JOB: dict[str, Any] = job_of("connection", gc="frozen")
+JOB = wire_job("connection", gc="frozen")
 Found = dict[tuple[str, str, str], float]
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[Figure]:
     """Run the experiment once, in a process that may stop collecting garbage: a worker's."""
-    code = "import json, sys\nfrom serlab.service.experiments import run\n"
-    code += "run(json.loads(sys.argv[1]), lambda record: print(json.dumps(record)))"
-    command = [sys.executable, "-W", "error", "-c", code, json.dumps(JOB)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stderr == ""
-    return [json.loads(line)["row"] for line in done.stdout.splitlines()]
+    code = "import sys\nfrom serlab.measure import read_job, written\nfrom serlab.service.experiments import run\n"
+    code += "run(read_job(sys.stdin.buffer.read()), lambda record: sys.stdout.buffer.write(written(record)))"
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, input=written(JOB), capture_output=True, timeout=60, check=True)
+    assert done.stderr == b""
+    return all_of(Figure, map(read_record, done.stdout.splitlines()))
 
 
 @pytest.fixture(scope="module")
-def found(rows: list[dict[str, Any]]) -> Found:
+def found(rows: list[Figure]) -> Found:
     """Give the figures by protocol and distance, arm and metric."""
-    return {
-        (row["operation"].removeprefix("wire/connection/"), row["codec"], row["metric"]): row["value"] for row in rows
-    }
+    figures = figures_of(rows).items()
+    return {(name.removeprefix("wire/connection/"), *arm): value for (name, *arm), value in figures}
 
 
 def expected() -> Iterator[tuple[str, str, str]]:
@@ -60,11 +60,11 @@ def expected() -> Iterator[tuple[str, str, str]]:
                     yield f"{protocol}/rtt={distance}ms", f"formula: {arm}", metric
 
 
-def test_every_promised_figure_is_there_once(rows: list[dict[str, Any]], found: Found) -> None:
+def test_every_promised_figure_is_there_once(rows: list[Figure], found: Found) -> None:
     """In known units, and none beside them."""
     assert set(found) == set(expected()) and len(rows) == len(found)
-    assert all(row["unit"] == METRICS[row["metric"]] for row in rows)
-    assert {(row["workload"], row["message"]) for row in rows} == {("chat-turn", "ChatRequest")}
+    assert all(row.unit == METRICS[row.metric] for row in rows)
+    assert {(row.workload, row.message) for row in rows} == {("chat-turn", "ChatRequest")}
 
 
 @pytest.mark.parametrize("protocol", ROUND_TRIPS)

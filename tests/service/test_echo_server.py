@@ -1,7 +1,6 @@
 """A message goes to the server and comes back, in every codec over every transport; and the experiment made of that."""
 
 import json
-from typing import Any
 
 import aiohttp
 import pytest
@@ -9,14 +8,15 @@ import pytest
 from serlab import workloads
 from serlab.codecs import codec_info, verifying_codecs
 from serlab.errors import ServiceError
+from serlab.measure.job import Figure, Finding, Record
 from serlab.service import Addresses, running, spawned
 from serlab.service.clients import RefusedError
 from serlab.service.echo import Echo
 from serlab.service.experiments import run, transport
 from tests.conftest import WIRE_CODECS
 from tests.service.clienthelpers import opened
-from tests.service.experimenthelpers import job_of
 from tests.service.helpers import bounded
+from tests.support.jobs import all_of, wire_job
 
 INSTALLED = [name for name in verifying_codecs() if codec_info(name).version]
 
@@ -68,35 +68,34 @@ def test_unknown_kind_is_refused(kind: str) -> None:
 
 def test_transport_experiment_gives_each_codec_with_its_bytes_on_every_transport() -> None:
     """The baseline twice, in each group; the small message also eight at a time; processor shares for all."""
-    found: list[dict[str, Any]] = []
-    run(job_of("transport", codecs=WIRE_CODECS), found.append)
-    rows = [record["row"] for record in found]
+    found: list[Record] = []
+    run(wire_job("transport", codecs=WIRE_CODECS), found.append)
+    rows = all_of(Figure, found)
     for name in transport.TRANSPORTS:
         for calls in (1, 8) if name in transport.AT_ONCE_BY else (1,):
             operation = f"wire/transport/{name}/inflight={calls}"
-            arms = {row["codec"] for row in rows if row["operation"] == operation and row["metric"] == "latency"}
+            arms = {row.codec for row in rows if row.operation == operation and row.metric == "latency"}
             assert arms == {*WIRE_CODECS, *(f"floor: bytes of {codec}" for codec in WIRE_CODECS), "orjson (A/A)"}
-    assert all(row["value"] > 0 for row in rows if row["metric"] == "latency")
-    shares = [row["value"] for row in rows if row["metric"] == "client-cpu"]
-    sizes = {row["codec"]: row["value"] for row in rows if row["metric"] == "body-bytes"}
+    assert all(row.value > 0 for row in rows if row.metric == "latency")
+    shares = [row.value for row in rows if row.metric == "client-cpu"]
+    sizes = {row.codec: row.value for row in rows if row.metric == "body-bytes"}
     assert len(shares) * 2 == len(rows) - len(sizes) and all(0 <= share < 4 for share in shares)
     assert sizes["protobuf"] < sizes["orjson"] == sizes["orjson (A/A)"]
 
 
 def test_codec_that_trusts_its_bytes_is_left_out_and_told() -> None:
     """The others are timed; where none is left, the error says what to add."""
-    found: list[dict[str, Any]] = []
-    run(job_of("transport", codecs=("orjson", "flatbuffers-unverified")), found.append)
-    findings = [record["finding"] for record in found if "finding" in record]
-    assert [(one["codec"], one["outcome"]) for one in findings] == [("flatbuffers-unverified", "refused")]
-    assert not any("unverified" in record["row"]["codec"] for record in found if "row" in record)
+    found: list[Record] = []
+    run(wire_job("transport", codecs=("orjson", "flatbuffers-unverified")), found.append)
+    assert [(one.codec, one.outcome) for one in all_of(Finding, found)] == [("flatbuffers-unverified", "refused")]
+    assert not any("unverified" in one.codec for one in all_of(Figure, found))
     with pytest.raises(ServiceError, match="flatbuffers-official; add orjson"):
-        run(job_of("cache", codecs=("flatbuffers-official",)), found.append)
+        run(wire_job("cache", codecs=("flatbuffers-official",)), found.append)
 
 
 def test_large_messages_are_sent_one_at_a_time() -> None:
     """Several of them would measure memory."""
-    found: list[dict[str, Any]] = []
-    run(job_of("transport", "embeddings", ("orjson", "protobuf")), found.append)
-    timed = [record["row"]["operation"] for record in found if record["row"]["metric"] == "latency"]
+    found: list[Record] = []
+    run(wire_job("transport", "embeddings", ("orjson", "protobuf")), found.append)
+    timed = [one.operation for one in all_of(Figure, found) if one.metric == "latency"]
     assert {operation.rpartition("/")[2] for operation in timed} == {"inflight=1"}

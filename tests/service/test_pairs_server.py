@@ -13,6 +13,7 @@ from serlab.service.experiments import pool_costs as costs
 from serlab.service.experiments import pool_growth as growth
 from serlab.stats import CONTROL, FLOOR
 from tests.service.cachehelpers import Figures, arms_in, measured
+from tests.support.jobs import wire_job
 
 
 @pytest.mark.parametrize("workload", ["chat-turn", "tool-call-response", "token-ids"])
@@ -64,7 +65,7 @@ def test_a_reused_protobuf_message_grows_with_every_use_until_it_is_deleted(figu
 def test_growth_that_cannot_be_measured_is_an_error() -> None:
     """With what the process said last."""
     with pytest.raises(WorkerError, match=r"growth of nonsense: .*nonsense"):
-        growth.measured({"workload": "nonsense", "kind": "ChatRequest", "seed": 0, "documents": None})
+        growth.measured(wire_job("pooling", "nonsense", kind="ChatRequest"))
 
 
 def test_pairs_have_a_row_for_every_variant(figures: Figures) -> None:
@@ -108,7 +109,7 @@ def test_what_has_no_schema_leaves_out_the_pairs_that_need_one() -> None:
     figures, findings = measured("pooling", "mine.jsonl", ["orjson"], **changes)
     found = {operation.removeprefix("wire/pooling/") for operation, _, _ in figures}
     assert found == {"buffer", "buffer-msgpack", "buffer-orjson", "packer"}
-    assert {(one["codec"], one["outcome"]) for one in findings} == {
+    assert {(one.codec, one.outcome) for one in findings} == {
         ("protobuf", "no_schema"),
         ("flatbuffers-official", "no_schema"),
     }
@@ -120,7 +121,7 @@ def test_a_message_that_a_pairs_codec_refuses_leaves_out_the_pair() -> None:
     changes: dict[str, Any] = {"kind": "document", "documents": [{"n": 1 << 70}]}
     figures, findings = measured("pooling", "mine.jsonl", ["json"], **changes)
     assert not arms_in(figures, "wire/pooling/packer")
-    assert {"msgpack": "refused"}.items() <= {one["codec"]: one["outcome"] for one in findings}.items()
+    assert {"msgpack": "refused"}.items() <= {one.codec: one.outcome for one in findings}.items()
 
 
 def test_vectors_are_compared_as_what_they_are() -> None:

@@ -8,28 +8,27 @@ import pytest
 
 from serlab import workloads
 from serlab.measure import wire
+from serlab.measure.job import Figure, Record
 from serlab.measure.ticker import fine_loop
 from serlab.service import spawned
 from serlab.service.clients import open_transport
 from serlab.service.experiments import loop_stall
 from serlab.service.experiments.loop_stall import BODIES_PER_S, BODIES_PER_WINDOW, StallArm
-from tests.service.experimenthelpers import job_of
+from tests.support.jobs import all_of, figures_of, wire_job
 
 MS = 1_000_000
-JOB: dict[str, Any] = job_of("loop-stall", codecs=("orjson", "msgpack"))
+JOB = wire_job("loop-stall", codecs=("orjson", "msgpack"))
 METRICS = ("stall-p50", "stall-p99", "stall-max", "body-rate", "client-cpu")
 
 
 @pytest.fixture(scope="module")
 def figures() -> dict[tuple[str, str, str], float]:
     """Run the experiment once: (operation, arm, metric) → value."""
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     loop_stall.run(JOB, records.append)
-    rows = [record["row"] for record in records]
-    assert all(row["unit"] == wire.METRICS[row["metric"]] and row["workload"] == "chat-turn" for row in rows)
-    found = {(row["operation"], row["codec"], row["metric"]): row["value"] for row in rows}
-    assert len(found) == len(rows)
-    return found
+    figures = all_of(Figure, records)
+    assert all(one.unit == wire.METRICS[one.metric] and one.workload == "chat-turn" for one in figures)
+    return figures_of(figures)
 
 
 def window(work: Any, items: list[Any]) -> StallArm:

@@ -6,6 +6,7 @@ import pytest
 
 from serlab.errors import ServiceError
 from serlab.measure import wire
+from serlab.measure.job import Figure, Record
 from serlab.messages import ChatRequest, from_document
 from serlab.service.content import FULL
 from serlab.service.experiments import run, stream
@@ -14,41 +15,24 @@ from serlab.service.experiments.watched import Watch
 from serlab.stats import CONTROL, FLOOR
 from tests.conftest import WIRE_CODECS
 from tests.service.helpers import CHAT, HELLO, bounded
+from tests.support.jobs import all_of, figures_of, wire_job
 
-EFFORT = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000, "sample_bodies": 1, "sample_bytes": 1}
 HOME = "wire/stream/http/sse/full/every=1"
 METRICS = {"latency", "token-rate", "token-bytes", "first-token", "client-cpu"}
 
 
-def job(**changes: Any) -> dict[str, Any]:
-    """Give a small job."""
-    usual = {"experiment": "stream", "workload": "chat-turn", "kind": "ChatRequest", "seed": 1, "process": 0}
-    return {
-        **usual,
-        "documents": None,
-        "codecs": WIRE_CODECS,
-        "baseline": "orjson",
-        "gc": "on",
-        "effort": EFFORT,
-        **changes,
-    }
-
-
-def figures(given: dict[str, Any]) -> dict[tuple[str, str, str], float]:
+def figures(*codecs: str) -> dict[tuple[str, str, str], float]:
     """Run the experiment; (operation, codec, metric) → value."""
-    records: list[dict[str, Any]] = []
-    run(given, records.append)
-    rows = [record["row"] for record in records]
-    assert all(each["unit"] == wire.METRICS[each["metric"]] and each["value"] > 0 for each in rows)
-    found = {(each["operation"], each["codec"], each["metric"]): each["value"] for each in rows}
-    assert len(found) == len(rows)
-    return found
+    records: list[Record] = []
+    run(wire_job("stream", codecs=codecs), records.append)
+    assert all(one.unit == wire.METRICS[one.metric] and one.value > 0 for one in all_of(Figure, records))
+    return figures_of(records)
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[tuple[str, str, str], float]:
     """Give the figures of one run with all codecs."""
-    return figures(job())
+    return figures(*WIRE_CODECS)
 
 
 def test_every_arm_has_every_figure(found: dict[tuple[str, str, str], float]) -> None:
@@ -95,7 +79,7 @@ def test_rate_and_latency_are_one_figure(found: dict[tuple[str, str, str], float
 
 def test_baseline_of_another_sort_is_measured_twice_where_it_is_usual() -> None:
     """With a binary baseline and no JSON codec, frames of it are what the others are compared with."""
-    found = figures(job(codecs=("msgpack",), baseline="msgpack"))
+    found = figures("msgpack")
     home = "wire/stream/http/frames/full/every=1"
     assert (home, f"msgpack{CONTROL}", "latency") in found and (home, f"{FLOOR}bytes", "latency") in found
     assert not any("/sse/" in operation or "/grpc/" in operation for operation, _, _ in found)
@@ -116,10 +100,10 @@ def test_requests_are_made_to_be_answered_with_text_of_full_length() -> None:
     tool = {"type": "function", "function": {"name": "f"}}
     asked = {**CHAT, "tools": [tool], "tool_choice": "required", "n": 3, "max_tokens": 5, "stream": False}
     messages = [ChatRequest(), from_document("ChatRequest", asked), HELLO, HELLO]
-    first, second = stream.askable(job(), messages)
+    first, second = stream.askable(wire_job("stream"), messages)
     assert first == second and first.stream is True and not first.tools and first.messages == HELLO.messages
     with pytest.raises(ServiceError, match="chat-turn: expected a ChatRequest with messages, got none"):
-        stream.askable(job(), [ChatRequest()])
+        stream.askable(wire_job("stream"), [ChatRequest()])
 
 
 def test_text_that_differs_stops_the_experiment() -> None:

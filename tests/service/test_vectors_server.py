@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from serlab.errors import ServiceError
+from serlab.measure.job import Figure, Record
 from serlab.measure.wire import METRICS
 from serlab.messages import from_document
 from serlab.service.experiments import run
@@ -14,33 +15,23 @@ from serlab.service.experiments.vectors import agree, array_of, fitting, forms_o
 from serlab.stats import CONTROL, FLOOR
 from tests.conftest import WIRE_CODECS
 from tests.service.helpers import bounded
+from tests.support.jobs import all_of, figures_of, wire_job
 
-EFFORT = {"processes": 1, "rounds": 2, "batch_ns": 100_000, "arm_ns": 1_000_000, "sample_bodies": 1, "sample_bytes": 1}
 LIST, BASE64, BIN, PACKED = (f"wire/vectors/{form}" for form in ("list", "base64", "bin", "packed"))
 DOCUMENT = {"object": "list", "data": [{"object": "embedding", "index": i, "embedding": [0.5] * 200} for i in range(3)]}
 
 
-def job(**changes: Any) -> dict[str, Any]:
-    """Give a small job."""
-    usual = {"experiment": "vectors", "workload": "embeddings", "kind": "EmbeddingResponse", "seed": 1, "process": 0}
-    given = {"documents": [DOCUMENT], "codecs": WIRE_CODECS, "baseline": "orjson", "gc": "on", "effort": EFFORT}
-    return {**usual, **given, **changes}
-
-
-def figures(given: dict[str, Any]) -> dict[tuple[str, str, str], float]:
+def figures(*codecs: str, documents: list[Any] | None = None) -> dict[tuple[str, str, str], float]:
     """Run the experiment; (operation, codec, metric) → value."""
-    records: list[dict[str, Any]] = []
-    run(given, records.append)
-    rows = [record["row"] for record in records]
-    assert all(each["unit"] == METRICS[each["metric"]] and each["value"] > 0 for each in rows)
-    found = {(each["operation"], each["codec"], each["metric"]): each["value"] for each in rows}
-    assert len(found) == len(rows)
-    return found
+    records: list[Record] = []
+    run(wire_job("vectors", "embeddings", codecs, documents=documents), records.append)
+    assert all(one.unit == METRICS[one.metric] and one.value > 0 for one in all_of(Figure, records))
+    return figures_of(records)
 
 
 def test_every_form_has_its_codecs_and_figures() -> None:
     """JSON gives lists and base64, MessagePack lists and bin, the schema formats packed; each form has a floor."""
-    found = figures(job())
+    found = figures(*WIRE_CODECS, documents=[DOCUMENT])
     arms = {(operation, codec) for operation, codec, _ in found}
     texts = {(form, codec) for form in (LIST, BASE64) for codec in ("orjson", "json", "msgspec-json")}
     packs = {(LIST, "msgpack"), (LIST, "msgspec-msgpack"), (BIN, "msgpack-bin"), (BIN, "msgspec-msgpack-bin")}
@@ -59,7 +50,7 @@ def test_every_form_has_its_codecs_and_figures() -> None:
 
 def test_built_in_workload_and_another_baseline() -> None:
     """The baseline is measured twice in its first form."""
-    found = figures(job(documents=None, codecs=("protobuf",), baseline="protobuf"))
+    found = figures("protobuf")
     assert {codec for _, codec, _ in found} == {"protobuf", f"protobuf{CONTROL}", f"{FLOOR}not decoded"}
     assert 32 * 1536 * 4 < found[PACKED, "protobuf", "body-bytes"] < 33 * 1536 * 4
 
@@ -112,7 +103,7 @@ def test_vectors_that_the_server_does_not_make_are_passed_over() -> None:
     huge = {"data": [{"embedding": [0.5] * 70_000}]}
     assert fitting(from_document("EmbeddingResponse", huge)) is None
     with pytest.raises(ServiceError, match="embeddings: expected messages with vectors, got none"):
-        run(job(documents=[{"data": []}]), lambda _: None)
+        figures("orjson", documents=[{"data": []}])
 
 
 def test_any_decoded_vector_becomes_the_array() -> None:

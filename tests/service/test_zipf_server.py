@@ -144,8 +144,8 @@ def test_a_redis_that_is_not_installed_is_left_out_and_told(monkeypatch: pytest.
     figures, findings = measured("cache", "chat-response", ["orjson"])
     backends = {operation.split("/")[2] for operation, _, _ in figures}
     assert backends == {"key", "decode", "memory", "lmdb", "call", "hits"}
-    assert [found["outcome"] for found in findings] == ["refused"]
-    assert "apt-get install redis-server" in findings[0]["reason"]
+    assert [found.outcome for found in findings] == ["refused"]
+    assert "apt-get install redis-server" in findings[0].reason
 
 
 def test_an_answer_that_does_not_come_back_stops_the_experiment() -> None:

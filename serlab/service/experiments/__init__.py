@@ -9,42 +9,43 @@ that was asked for is left out, and the run says so.
 """
 
 from importlib import import_module
-from typing import Any
+
+from msgspec.structs import replace
 
 from serlab.codecs import codec_for, verifying_codecs
 from serlab.errors import ServiceError
-from serlab.measure import Emit, finding
+from serlab.measure import Emit, Finding, Job
 
 CODED = ("transport", "loop-stall", "stream", "vectors", "cache")
 """Experiments that take a run's codecs to a server or a cache; to the others its codecs mean nothing."""
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Run the experiment that a job names.
 
     Args:
-        job: experiment, workload, kind, seed, process, documents, codecs, baseline, gc, effort.
+        job: of the worker.
         emit: receives rows and findings.
     """
-    module = job["experiment"].replace("-", "_")
+    module = job.experiment.replace("-", "_")
     import_module(f"serlab.service.experiments.{module}").run(verified(job, emit), emit)
 
 
-def verified(job: dict[str, Any], emit: Emit) -> dict[str, Any]:
+def verified(job: Job, emit: Emit) -> Job:
     """Leave out the codecs that no server takes, and tell it once a run.
 
     Raises:
         ServiceError: none is left.
     """
-    taken = [name for name in job["codecs"] if name in verifying_codecs()]
-    if job["experiment"] not in CODED or taken == job["codecs"]:
+    taken = [name for name in job.codecs if name in verifying_codecs()]
+    if job.experiment not in CODED or taken == job.codecs:
         return job
-    left = ", ".join(name for name in job["codecs"] if name not in taken)
+    left = ", ".join(name for name in job.codecs if name not in taken)
     if not taken:
         expected = f"expected a codec that verifies what it reads, got {left}; add {codec_for('baseline')}"
-        raise ServiceError(f"{job['experiment']}: {expected}")
-    if job["process"] == 0:
-        text = f"{job['experiment']}: left out, as a server takes only codecs that verify what they read"
-        for name in (name for name in job["codecs"] if name not in taken):
-            emit(finding(job, name, "refused", text))
-    return job | {"codecs": taken, "baseline": job["baseline"] if job["baseline"] in taken else taken[0]}
+        raise ServiceError(f"{job.experiment}: {expected}")
+    if job.process == 0:
+        text = f"{job.experiment}: left out, as a server takes only codecs that verify what they read"
+        for name in (name for name in job.codecs if name not in taken):
+            emit(Finding(job.workload, name, "refused", text))
+    return replace(job, codecs=taken, baseline=job.baseline if job.baseline in taken else taken[0])

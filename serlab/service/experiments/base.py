@@ -7,13 +7,13 @@ is the noise of the group.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from statistics import median
 from typing import Any
 
 from serlab.codecs import codec_info, codec_names
-from serlab.measure import Arm, Emit, calibrate, interleaved, open_mark, settle_gc
+from serlab.measure import Arm, Emit, Figure, Job, calibrate, interleaved, open_mark, settle_gc
 from serlab.stats import CONTROL, FLOOR, ZSTD
 
 BATCHES = 3
@@ -57,14 +57,8 @@ def awaited(
     return Arm(name, lambda given: runner.run(each(given)), [items], messages or len(items))
 
 
-def _effort_of(job: Mapping[str, Any], batches: int = BATCHES) -> dict[str, int]:
-    """Give what an arm may cost here: longer batches, where there are calls."""
-    effort = dict(job["effort"])
-    return effort | {"batch_ns": batches * effort["batch_ns"]}
-
-
 def timed(
-    job: Mapping[str, Any], emit: Emit, arms: Sequence[Arm], metric: str = "latency", batches: int = BATCHES
+    job: Job, emit: Emit, arms: Sequence[Arm], metric: str = "latency", batches: int = BATCHES
 ) -> dict[str, float]:
     """Time arms by turns and send a row for each: the median of its batches.
 
@@ -78,11 +72,11 @@ def timed(
     Returns:
         Arm's name → its figure.
     """
-    mark = open_mark(job.get("mark"))
-    effort = _effort_of(job, batches)
+    mark = open_mark(job.mark)
+    effort = job.effort._replace(batch_ns=batches * job.effort.batch_ns)
     ready = [calibrate(effort, arm) for arm in arms]
-    settle_gc(job["gc"])
-    random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/{job['experiment']}")
+    settle_gc(job.gc)
+    random = Random(f"{job.seed}/{job.process}/{job.workload}/{job.experiment}")
     times = interleaved(ready, random, lambda name: mark(codec_in(name)))
     figures = {name: median(values) for name, values in times.items()}
     for name, value in figures.items():
@@ -96,7 +90,7 @@ def codec_in(name: str) -> str:
     return codec if codec in codec_names() else ""
 
 
-def row(job: Mapping[str, Any], name: str, metric: str, unit: str, value: float) -> dict[str, Any]:
+def row(job: Job, name: str, metric: str, unit: str, value: float) -> Figure:
     """Make the record of one figure.
 
     Args:
@@ -107,8 +101,7 @@ def row(job: Mapping[str, Any], name: str, metric: str, unit: str, value: float)
         value: the figure.
     """
     arm, _, operation = name.rpartition(" ")
-    place = {"workload": job["workload"], "message": job["kind"], "codec": arm, "codec_version": _version_of(arm)}
-    return {"row": {**place, "operation": operation, "metric": metric, "unit": unit, "value": float(value)}}
+    return Figure(job.workload, job.kind, arm, operation, metric, unit, float(value), _version_of(arm))
 
 
 def _version_of(arm: str) -> str:

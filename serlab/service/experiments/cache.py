@@ -22,7 +22,7 @@ import msgspec
 from serlab import workloads
 from serlab.codecs import Codec, codec_for, open_codec
 from serlab.errors import MissingPackageError, ServiceError
-from serlab.measure import Arm, Emit, bind, finding, load_messages
+from serlab.measure import Arm, Emit, Finding, Job, bind, load_messages
 from serlab.messages import UNSET, same, to_document
 from serlab.service import Settings, spawned
 from serlab.service.cache import Cache, Compressed, find_redis_server
@@ -52,15 +52,15 @@ class _Kept(NamedTuple):
     encoded: list[bytes]
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Time the parts of a cache and a call, then replay requests; see `serlab.service.experiments.run`."""
-    names = [job["baseline"], *(name for name in job["codecs"] if name != job["baseline"])]
+    names = [job.baseline, *(name for name in job.codecs if name != job.baseline)]
     messages = _answers(job, BATCH)
     kept = _ways(job, names, messages)
-    request = _asked(job["seed"])
+    request = _asked(job.seed)
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
-        arms = [*cache_costs.key_arms([request], [open_codec(job["baseline"], "ChatRequest").encode(request)])]
+        arms = [*cache_costs.key_arms([request], [open_codec(job.baseline, "ChatRequest").encode(request)])]
         arms += cache_costs.decode_arms([one.codec for one in kept], [one.encoded for one in kept])
         for backend in _available(job, emit):
             arms += _backend_arms(stack, runner, backend, kept, messages)
@@ -70,13 +70,12 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     _send_hit_rates(job, emit, names)
 
 
-def _answers(job: dict[str, Any], count: int) -> list[Any]:
+def _answers(job: Job, count: int) -> list[Any]:
     """Give the answers that are kept: so many of a built-in workload, or all of what was recorded."""
-    built_in = job["documents"] is None
-    return distinct(job["workload"], count, job["seed"]) if built_in else load_messages(job)
+    return distinct(job.workload, count, job.seed) if job.documents is None else load_messages(job)
 
 
-def _ways(job: dict[str, Any], names: Sequence[str], messages: list[Any]) -> list[_Kept]:
+def _ways(job: Job, names: Sequence[str], messages: list[Any]) -> list[_Kept]:
     """Encode the answers by every codec, and by the baseline and the compact one compressed too."""
     bound = {name: bind(job, name, messages) for name in names}
     plain = [_Kept(one.codec, one.encoded) for one in bound.values()]
@@ -89,13 +88,13 @@ def _asked(seed: int) -> Any:
     return msgspec.structs.replace(workloads.build(REQUEST, seed)[0], max_tokens=UNSET, stream=UNSET)
 
 
-def _available(job: dict[str, Any], emit: Emit) -> list[str]:
+def _available(job: Job, emit: Emit) -> list[str]:
     """List the backends whose programs are there; what is missing is told once a run."""
     try:
         find_redis_server()
     except MissingPackageError as error:
-        if job["process"] == 0:
-            emit(finding(job, "", "refused", str(error)))
+        if job.process == 0:
+            emit(Finding(job.workload, "", "refused", str(error)))
         return [name for name in cache_costs.BACKENDS if name != "redis"]
     return list(cache_costs.BACKENDS)
 
@@ -151,12 +150,12 @@ async def _settled(client: Client, request: Any) -> Any:
     return (await client.call(request)).message
 
 
-def _send_hit_rates(job: dict[str, Any], emit: Emit, names: Sequence[str]) -> None:
+def _send_hit_rates(job: Job, emit: Emit, names: Sequence[str]) -> None:
     """Send the hit rates; each process draws its own requests, and the baseline meets its own twice."""
     messages = _answers(job, BODIES)
     encoded = {one.codec.name: one.encoded for one in _ways(job, names, messages)}
     encoded[names[0] + CONTROL] = encoded[names[0]]
-    popularity = Popularity(seed=f"{job['seed']}/{job['process']}")
+    popularity = Popularity(seed=f"{job.seed}/{job.process}")
     for name, share, rate in curves(encoded, popularity):
         operation = named("cache", "hits", f"capacity={share:.0%}")
         emit(row(job, f"{name} {operation}", "hit-rate", "share", rate))

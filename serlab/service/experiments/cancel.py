@@ -11,12 +11,11 @@ else, and gRPC here has no whole answer to a chat.
 """
 
 import asyncio
-from collections.abc import Mapping
 from random import Random
 from typing import Any, NamedTuple
 
 from serlab.errors import ServiceError
-from serlab.measure import METRICS, Emit, finding, load_messages, settle_gc
+from serlab.measure import METRICS, Emit, Finding, Job, load_messages, settle_gc
 from serlab.messages import GenerateRequest, from_document
 from serlab.records import UNMEASURED
 from serlab.service import Addresses, Latency, Settings, spawned
@@ -59,7 +58,7 @@ class Place(NamedTuple):
         emit: receives rows.
     """
 
-    job: Mapping[str, Any]
+    job: Job
     addresses: Addresses
     stats: Counters
     requests: list[GenerateRequest]
@@ -67,11 +66,11 @@ class Place(NamedTuple):
     emit: Emit
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Cancel calls over each transport.
 
     Args:
-        job: workload, kind, seed, process, documents, gc, effort (arm_ns).
+        job: of the worker; its codecs do not matter.
         emit: receives rows.
 
     Raises:
@@ -89,15 +88,15 @@ def _asking(message: Any) -> GenerateRequest:
     return request
 
 
-async def _over_each(job: dict[str, Any], addresses: Addresses, requests: list[GenerateRequest], emit: Emit) -> None:
+async def _over_each(job: Job, addresses: Addresses, requests: list[GenerateRequest], emit: Emit) -> None:
     """Go through the transports in random order, so that what a server keeps is no one transport's."""
-    random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/cancel")
+    random = Random(f"{job.seed}/{job.process}/{job.workload}/cancel")
     async with watched(addresses) as stats:
         place = Place(job, addresses, stats, requests, random, emit)
         for name in random.sample(TRANSPORTS, len(TRANSPORTS)):
             await _leaves(place, name)
         # Only now, since a collector that is off would leave what it collects otherwise.
-        settle_gc(job["gc"])
+        settle_gc(job.gc)
         for name in random.sample(TRANSPORTS, len(TRANSPORTS)):
             await _stops(place, name)
 
@@ -140,18 +139,18 @@ def _send_left(place: Place, name: str, again: str, old: Sides, new: Sides) -> N
             place.emit(row(place.job, arm, metric, METRICS[metric], left))
 
 
-def _calls_of(job: Mapping[str, Any]) -> int:
+def _calls_of(job: Job) -> int:
     """Choose how many calls make a batch."""
-    return max(AT_ONCE, min(MOST_CALLS, int(job["effort"]["arm_ns"]) // CALL_NS))
+    return max(AT_ONCE, min(MOST_CALLS, job.effort.arm_ns // CALL_NS))
 
 
 async def _stops(place: Place, name: str) -> None:
     """Tell what the server still does for calls that were left."""
     arms = open_arms(name, place.addresses, place.requests)
-    await leave_by_turns(place.job["effort"], arms, place.stats, place.random)
+    await leave_by_turns(place.job.effort.arm_ns, arms, place.stats, place.random)
     for arm in arms:
         if not arm.lags:
             reason = f"{named('cancel', name)}: {arm.name}: every stream had ended before it could be left"
-            place.emit(finding(dict(place.job), "", UNMEASURED, f"{reason}; the machine is busy"))
+            place.emit(Finding(place.job.workload, "", UNMEASURED, f"{reason}; the machine is busy"))
         for metric, value in arm.figures().items():
             place.emit(row(place.job, f"{arm.name} {named('cancel', name)}", metric, METRICS[metric], value))

@@ -19,13 +19,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from http.client import HTTPConnection
-from typing import Any
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from serlab.codecs import open_codec
-from serlab.measure import Arm, Emit, load_messages
+from serlab.measure import Arm, Emit, Job, load_messages
 from serlab.service.content import BASELINE
 from serlab.service.delay import Route, spawned_relays
 from serlab.service.dialling import Dialler, Request
@@ -50,16 +49,16 @@ ARM_NS = 100_000_000
 itself, there is time for the far one."""
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Time calls on kept, new and resumed connections at several distances.
 
     Args:
-        job: workload, kind, seed, process, documents, gc, effort; the codecs do not matter.
+        job: of the worker; its codecs do not matter.
         emit: receives rows.
     """
     request = request_of(job)
-    distances = NEAR_MS + (FAR_MS if job["effort"]["arm_ns"] >= ARM_NS else ())
-    with spawned(Settings(seed=job["seed"], tokens=1)) as addresses, ExitStack() as stack:
+    distances = NEAR_MS + (FAR_MS if job.effort.arm_ns >= ARM_NS else ())
+    with spawned(Settings(seed=job.seed, tokens=1)) as addresses, ExitStack() as stack:
         contexts = {name: _context_of(addresses, name) for name in ROUND_TRIPS}
         places = [(name, distance) for name in contexts for distance in distances]
         routes = [Route(_target(addresses, name), distance / 1000) for name, distance in places]
@@ -72,17 +71,17 @@ def run(job: dict[str, Any], emit: Emit) -> None:
             kept = near.dial()
             stack.callback(kept.close)
             arms += arms_of(_operation_of(name, distance), near, direct, kept)
-        effort = job["effort"] | {"arm_ns": max(ARM_NS, job["effort"]["arm_ns"])}
-        figures = timed(job | {"effort": effort}, emit, arms)
+        effort = job.effort._replace(arm_ns=max(ARM_NS, job.effort.arm_ns))
+        figures = timed(replace(job, effort=effort), emit, arms)
     for name, distance in places:
         if distance:
             _counted(job, emit, figures, name, distance)
 
 
-def request_of(job: Mapping[str, Any]) -> Request:
+def request_of(job: Job) -> Request:
     """Encode the workload's first request as JSON, whole and with an answer of one token."""
-    message = replace(load_messages(dict(job))[0], max_tokens=1, stream=UNSET, stream_options=UNSET)
-    data = open_codec(BASELINE, job["kind"]).encode(message)
+    message = replace(load_messages(job)[0], max_tokens=1, stream=UNSET, stream_options=UNSET)
+    data = open_codec(BASELINE, job.kind).encode(message)
     return Request("/v1/chat/completions", data, {"content-type": "application/json"})
 
 
@@ -131,7 +130,7 @@ def _fresh_session(near: Dialler, direct: Dialler, _: None) -> ssl.SSLSession:
     return direct.session()
 
 
-def _counted(job: Mapping[str, Any], emit: Emit, figures: Mapping[str, float], protocol: str, distance_ms: int) -> None:
+def _counted(job: Job, emit: Emit, figures: Mapping[str, float], protocol: str, distance_ms: int) -> None:
     """Send the round trips of a group's arms, measured, and what the standards say beside them."""
     here, at_hand = _operation_of(protocol, distance_ms), _operation_of(protocol, 0)
     round_trip_ns = distance_ms * 1e6

@@ -14,7 +14,7 @@ bodies. The floors code nothing, so both ways have the same: they are measured o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 from statistics import fmean
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from serlab.measure import METRICS, Emit, Mark, fine_loop, load_messages, open_mark, settle_gc, teach, ticked
+from serlab.measure import METRICS, Emit, Job, Mark, fine_loop, load_messages, open_mark, settle_gc, teach, ticked
 from serlab.service import Addresses, spawned
 from serlab.service.clients import Transport, open_transport
 from serlab.service.echo import Echo
@@ -77,7 +77,7 @@ class StallArm:
         return {**stalls, "body-rate": fmean(self.rates), "client-cpu": self.cpu_ns / self.elapsed_ns}
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Measure the lag of a client's loop; see `serlab.service.experiments`."""
     with spawned() as addresses, asyncio.Runner(loop_factory=fine_loop) as runner:
         for arm in runner.run(_measured(job, addresses, load_messages(job))):
@@ -87,23 +87,23 @@ def run(job: dict[str, Any], emit: Emit) -> None:
                     emit(row(job, name, metric, METRICS[metric], value))
 
 
-async def _measured(job: Mapping[str, Any], addresses: Addresses, messages: list[Any]) -> list[StallArm]:
+async def _measured(job: Job, addresses: Addresses, messages: list[Any]) -> list[StallArm]:
     """Measure all arms over one transport."""
     transport = open_transport("http", addresses)
     try:
         arms = await _arms_of(job, transport, messages)
-        settle_gc(job["gc"])
+        settle_gc(job.gc)
         await _by_turns(job, arms, len(messages))
     finally:
         await transport.close()
     return arms
 
 
-async def _by_turns(job: Mapping[str, Any], arms: list[StallArm], messages: int) -> None:
+async def _by_turns(job: Job, arms: list[StallArm], messages: int) -> None:
     """Measure window by window, in random order, with the same bodies for every arm: those of a mix differ in size."""
-    random = Random(f"{job['seed']}/{job['process']}/{job['workload']}/loop-stall")
-    mark: Mark = open_mark(job.get("mark"))
-    for _ in range(max(LEAST_WINDOWS, min(MOST_WINDOWS, job["effort"]["arm_ns"] // WINDOW_NS))):
+    random = Random(f"{job.seed}/{job.process}/{job.workload}/loop-stall")
+    mark: Mark = open_mark(job.mark)
+    for _ in range(max(LEAST_WINDOWS, min(MOST_WINDOWS, job.effort.arm_ns // WINDOW_NS))):
         picks = [random.randrange(messages) for _ in range(BODIES_PER_WINDOW)]
         for arm in random.sample(arms, len(arms)):
             mark(codec_in(f"{arm.name} "))
@@ -111,13 +111,13 @@ async def _by_turns(job: Mapping[str, Any], arms: list[StallArm], messages: int)
     mark("")
 
 
-async def _arms_of(job: Mapping[str, Any], transport: Transport, messages: list[Any]) -> list[StallArm]:
+async def _arms_of(job: Job, transport: Transport, messages: list[Any]) -> list[StallArm]:
     """Give every codec in every way, the baseline twice, and the floors, checked and warmed up."""
-    echoes = {name: Echo(transport, job["kind"], name) for name in job["codecs"]}
+    echoes = {name: Echo(transport, job.kind, name) for name in job.codecs}
     for echo in echoes.values():
         await check(echo, messages)
-    base = echoes[job["baseline"]]
-    named_echoes = [*echoes.items(), (job["baseline"] + CONTROL, base)]
+    base = echoes[job.baseline]
+    named_echoes = [*echoes.items(), (job.baseline + CONTROL, base)]
     coded = [StallArm(name, (way,), _work_of(echo, way), messages) for name, echo in named_echoes for way in WAYS]
     data = [base.codec.encode(message) for message in messages]
     return [*coded, StallArm(FLOOR + "bytes", WAYS, base.plain, data), StallArm(FLOOR + "idle", WAYS, idle, messages)]

@@ -5,19 +5,20 @@ which gives its memory back as a whole. So both are measured. Resident memory te
 it, so it is read in a fresh process.
 """
 
-import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 import serlab
 from serlab.codecs import codec_for, open_codec
 from serlab.errors import WorkerError
 from serlab.generated import llm_pb2
-from serlab.measure import load_messages
+from serlab.measure import Job, load_messages, read_job, written
 
 STATM = Path("/proc/self/statm")
 MOST_GROWTH = 32 << 20
@@ -30,14 +31,12 @@ EXPECTED = 8
 CODE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from serlab.service.experiments.pool_growth import measure
-print(json.dumps(measure(json.loads(sys.stdin.read()))))
+from serlab.service.experiments.pool_growth import measured_here
+print(json.dumps(measured_here(sys.stdin.buffer.read())))
 """
-PASSED = ("workload", "kind", "seed", "documents")
-"""What of a job says which messages it has."""
 
 
-def measured(job: Mapping[str, Any]) -> dict[str, float]:
+def measured(job: Job) -> dict[str, float]:
     """Measure in a fresh process by how much it grows with each message that is parsed.
 
     Args:
@@ -51,20 +50,18 @@ def measured(job: Mapping[str, Any]) -> dict[str, float]:
         WorkerError: the process failed.
     """
     command = [sys.executable, "-P", "-c", CODE, str(Path(serlab.__file__).parents[1])]
-    asked = json.dumps({name: job[name] for name in PASSED})
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=written(job), capture_output=True, check=False)
     if done.returncode:
-        reason = done.stderr.strip().rpartition("\n")[2] or done.returncode
-        raise WorkerError(f"growth of {job['workload']}: {reason}")
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+        reason = done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or done.returncode
+        raise WorkerError(f"growth of {job.workload}: {reason}")
+    return msgspec.json.decode(done.stdout, type=dict[str, float])
 
 
-def measure(job: dict[str, Any]) -> dict[str, float]:
-    """Measure in this process: variant → bytes a use."""
-    kind = job["kind"]
-    data = [open_codec(codec_for("grpc"), kind).encode(message) for message in load_messages(job)]
-    cls = getattr(llm_pb2, kind)
+def measured_here(line: bytes) -> dict[str, float]:
+    """Measure in this process what a job asks for: variant → bytes a use."""
+    job = read_job(line)
+    data = [open_codec(codec_for("grpc"), job.kind).encode(message) for message in load_messages(job)]
+    cls = getattr(llm_pb2, job.kind)
     found = {"fresh": _growth(cls.FromString, data)}
     before = _resident()
     reused = cls()

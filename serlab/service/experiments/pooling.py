@@ -15,9 +15,8 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
 
-from serlab.measure import EXPERIMENTS, Arm, Emit, finding, load_messages
+from serlab.measure import EXPERIMENTS, Arm, Emit, Finding, Job, load_messages
 from serlab.service.experiments import pool_costs, pool_growth
 from serlab.service.experiments.base import control, named, row, timed
 
@@ -26,7 +25,7 @@ GROWING = "message-decode"
 """The pair whose message grows."""
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Time pairs and pools, then measure growth; see `serlab.service.experiments.run`."""
     with ExitStack() as stack:
         arms = list(_pair_arms(job, emit))
@@ -37,20 +36,20 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         _send_growth(job, emit)
 
 
-def _pair_arms(job: dict[str, Any], emit: Emit) -> Iterator[Arm]:
+def _pair_arms(job: Job, emit: Emit) -> Iterator[Arm]:
     """Make the arms of all pairs; one whose codec cannot carry the messages is left out and told, once a run."""
     messages = load_messages(job)
     for pair, (codec, _) in pool_costs.PAIRS.items():
-        lost = pool_costs.lost(codec, job["kind"], messages)
+        lost = pool_costs.lost(codec, job.kind, messages)
         if lost is None:
-            yield from pool_costs.arms_of(pair, job["kind"], messages)
-        elif job["process"] == 0:
-            emit(finding(job, codec, lost.outcome, f"{named('pooling', pair)}: {lost.reason}"))
+            yield from pool_costs.arms_of(pair, job.kind, messages)
+        elif job.process == 0:
+            emit(Finding(job.workload, codec, lost.outcome, f"{named('pooling', pair)}: {lost.reason}"))
 
 
-def _shares(job: dict[str, Any]) -> bool:
+def _shares(job: Job) -> bool:
     """Tell whether this is the workload with which sharing is measured."""
-    return bool(job["workload"] == EXPERIMENTS["pooling"].workloads[0])
+    return job.workload == EXPERIMENTS["pooling"].workloads[0]
 
 
 def _shared_arms(stack: ExitStack) -> list[Arm]:
@@ -61,7 +60,7 @@ def _shared_arms(stack: ExitStack) -> list[Arm]:
     return arms + [arm for count in TASKS for arm in pool_costs.task_arms(runner, count)]
 
 
-def _send_growth(job: dict[str, Any], emit: Emit) -> None:
+def _send_growth(job: Job, emit: Emit) -> None:
     """Send what a use leaves behind; the A/A is measured in a second process."""
     operation = named("pooling", GROWING)
     figures = {f"{name} {operation}": value for name, value in pool_growth.measured(job).items()}

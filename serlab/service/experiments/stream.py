@@ -17,7 +17,7 @@ import msgspec
 
 from serlab.codecs import JSON, codec_for, codec_info
 from serlab.errors import ServiceError
-from serlab.measure import WARM_UP_BATCHES, Arm, Emit, load_messages
+from serlab.measure import WARM_UP_BATCHES, Arm, Emit, Job, load_messages
 from serlab.messages import UNSET
 from serlab.service import Settings, spawned
 from serlab.service.clients import Client, Payload, Transport
@@ -166,7 +166,7 @@ UNLIMITED = dict.fromkeys(("tools", "tool_choice", "n", "max_tokens", "max_compl
 """What would make an answer a call, shorter, or another number of them."""
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Time whole streams, side by side.
 
     Args:
@@ -174,7 +174,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         emit: receives the rows.
     """
     requests = askable(job, load_messages(job))
-    ways = ways_of(job["codecs"], job["baseline"])
+    ways = ways_of(job.codecs, job.baseline)
     with (
         spawned(Settings(tokens=TOKENS)) as addresses,
         asyncio.Runner() as runner,
@@ -204,7 +204,7 @@ def _floor(runner: asyncio.Runner, reader: Reader, requests: Sequence[Any]) -> A
     return awaited(runner, f"{FLOOR}bytes {reader.way.operation()}", reader.drop, payloads)
 
 
-def askable(job: dict[str, Any], messages: Sequence[Any]) -> list[Any]:
+def askable(job: Job, messages: Sequence[Any]) -> list[Any]:
     """Choose the first conversations, and ask for text of full length as a stream.
 
     Raises:
@@ -212,9 +212,7 @@ def askable(job: dict[str, Any], messages: Sequence[Any]) -> list[Any]:
     """
     found = [message for message in messages if isinstance(message.messages, list) and message.messages]
     if not found:
-        raise ServiceError(
-            f"{job['workload']}: expected a ChatRequest with messages, got none; choose another workload"
-        )
+        raise ServiceError(f"{job.workload}: expected a ChatRequest with messages, got none; choose another workload")
     return [msgspec.structs.replace(each, model="serlab", stream=True, **UNLIMITED) for each in found[:REQUESTS]]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from serlab.codecs import open_codec
-from serlab.measure import METRICS, Arm, Emit, load_messages, teach
+from serlab.measure import METRICS, Arm, Emit, Job, load_messages, teach
 from serlab.messages import first_difference, to_document
 from serlab.service import spawned
 from serlab.service.clients import Transport
@@ -33,31 +33,31 @@ MOST_MESSAGES = 8
 Way = tuple[str, Transport]
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Time calls; see `serlab.service.experiments`."""
     messages = load_messages(job)[:MOST_MESSAGES]
     watch = Watch()
     with spawned() as addresses, asyncio.Runner() as runner, opened(runner, addresses, TRANSPORTS) as ways:
-        codecs = [(way, codec) for way in ways.items() for codec in job["codecs"]]
+        codecs = [(way, codec) for way in ways.items() for codec in job.codecs]
         arms = [arm for way, codec in codecs for arm in _arms_of(job, runner, way, codec, messages)]
-        twice = [again(arm) for arm in arms if arm.name.startswith(f"{job['baseline']} ")]
+        twice = [again(arm) for arm in arms if arm.name.startswith(f"{job.baseline} ")]
         _emit_sizes(job, emit, messages)
         timed(job, emit, [watch.over(arm) for arm in (*arms, *twice)])
     watch.tell(job, emit)
 
 
-def _emit_sizes(job: dict[str, Any], emit: Emit, messages: list[Any]) -> None:
+def _emit_sizes(job: Job, emit: Emit, messages: list[Any]) -> None:
     """Send the mean size of a body, each way; gRPC and HTTP carry the same."""
-    for codec in (*job["codecs"], job["baseline"] + CONTROL):
-        code = open_codec(codec.removesuffix(CONTROL), job["kind"])
+    for codec in (*job.codecs, job.baseline + CONTROL):
+        code = open_codec(codec.removesuffix(CONTROL), job.kind)
         size = sum(len(code.encode(message)) for message in messages) / len(messages)
         emit(row(job, f"{codec} {named('transport')}", "body-bytes", METRICS["body-bytes"], size))
 
 
-def _arms_of(job: dict[str, Any], runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
+def _arms_of(job: Job, runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
     """Give a codec's arms on one transport, and those of its bytes, checked and warmed up."""
     name, transport = way
-    echo = Echo(transport, job["kind"], codec)
+    echo = Echo(transport, job.kind, codec)
     teach(echo.codec, messages)
     runner.run(_checked(echo, messages))
     coded = [echo.codec.encode(message) for message in messages]

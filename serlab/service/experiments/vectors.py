@@ -15,7 +15,7 @@ import numpy as np
 
 from serlab.codecs import codec_info, codec_infos
 from serlab.errors import ServiceError
-from serlab.measure import Arm, Emit, load_messages
+from serlab.measure import Arm, Emit, Job, load_messages
 from serlab.messages import BATCHES, Embedding, EmbeddingRequest, EmbeddingsByType
 from serlab.service import Settings, spawned
 from serlab.service.answers import MOST_DIMENSIONS, MOST_INPUTS
@@ -123,7 +123,7 @@ def forms_of(codec: str) -> list[tuple[str, str]]:
     return [(codec, "list"), *((name, "bin") for name in packed)]
 
 
-def run(job: dict[str, Any], emit: Emit) -> None:
+def run(job: Job, emit: Emit) -> None:
     """Time embeddings calls, side by side.
 
     Args:
@@ -132,8 +132,8 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     """
     shapes = list(dict.fromkeys(found for message in load_messages(job) if (found := fitting(message))))[:SHAPES]
     if not shapes:
-        raise ServiceError(f"{job['workload']}: expected messages with vectors, got none; choose another workload")
-    names = list(dict.fromkeys((job["baseline"], *job["codecs"])))
+        raise ServiceError(f"{job.workload}: expected messages with vectors, got none; choose another workload")
+    names = list(dict.fromkeys((job.baseline, *job.codecs)))
     pairs = dict.fromkeys(pair for name in names for pair in forms_of(name))
     with spawned(Settings()) as addresses, asyncio.Runner() as runner, opened(runner, addresses, ["http"]) as opens:
         callers = [Caller(opens["http"], *pair) for pair in pairs]

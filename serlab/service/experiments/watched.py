@@ -6,13 +6,15 @@ the pace; well below it waited for the server or the kernel.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from statistics import median
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
-from serlab.measure import WARM_UP_BATCHES, Arm, Emit
+from msgspec.structs import replace
+
+from serlab.measure import WARM_UP_BATCHES, Arm, Emit, Job
 from serlab.service.clients import Transport, open_transport
 from serlab.service.experiments.base import row
 from serlab.service.settings import Addresses
@@ -47,16 +49,15 @@ class Watch:
         """Tell what share of one core the client used: the median of the passes that were timed."""
         return median(used / took for used, took in self.passes[name][WARM_UP_BATCHES:])
 
-    def tell(self, job: Mapping[str, Any], emit: Emit) -> None:
+    def tell(self, job: Job, emit: Emit) -> None:
         """Send the row of each arm."""
         for name in self.passes:
             emit(row(job, name, "client-cpu", "share", self.share(name)))
 
 
-def patient(job: Mapping[str, Any]) -> dict[str, Any]:
+def patient(job: Job) -> Job:
     """Give an arm the time for about as many batches as there are rounds: one call here is longer than a batch."""
-    effort = job["effort"]
-    return {**job, "effort": effort | {"arm_ns": PATIENCE * effort["arm_ns"]}}
+    return replace(job, effort=job.effort._replace(arm_ns=PATIENCE * job.effort.arm_ns))
 
 
 @contextmanager
