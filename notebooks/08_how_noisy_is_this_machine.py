@@ -12,6 +12,7 @@ import sys
 import numpy as np
 import pandas as pd
 
+from serlab.cases import CONTROL
 from serlab.notebook import open_run, say
 from serlab.notebook.claims import compare
 from serlab.notebook.overview import (
@@ -25,7 +26,7 @@ from serlab.notebook.overview import (
 from serlab.report import build_tables
 from serlab.report.figures import noise_figure
 from serlab.report.figures.points import repeats_figure, repeats_table
-from serlab.stats import CONTROL, median_of
+from serlab.stats import median_of
 
 CORPUS = ""  # your own recorded traffic, for example "my.jsonl"
 RERUN = False  # True: measure now, on this machine

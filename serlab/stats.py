@@ -20,13 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serlab.cases import BASE as BASE
-from serlab.cases import CONTROL as CONTROL
-from serlab.cases import FLOOR as FLOOR
-from serlab.cases import FLOOR_COPY as FLOOR_COPY
-from serlab.cases import FLOOR_STRINGS as FLOOR_STRINGS
-from serlab.cases import ZSTD as ZSTD
-
 PAIRED = "time-paired"
 """The metric of the times that two environments are compared by."""
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from serlab.cases import CONTROL, FLOOR
 from serlab.results import Row, frame
-from serlab.stats import CONTROL, FLOOR
 from tests.conftest import ROOT
 
 STORED = ROOT / "notebooks" / "stored"

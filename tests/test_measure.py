@@ -19,6 +19,7 @@ import zstandard
 from rich.console import Console
 
 from serlab import build, open_codec, to_document
+from serlab.cases import CONTROL, FLOOR_COPY, FLOOR_STRINGS
 from serlab.comparison import Outlook, Ticker
 from serlab.measure import inputs, interleave, parity, time
 from serlab.measure.inputs import Reservoir, scan
@@ -52,7 +53,6 @@ from serlab.measure.process import (
     run_worker,
     shared_mark,
 )
-from serlab.stats import CONTROL, FLOOR_COPY, FLOOR_STRINGS
 from tests.loops import every
 from tests.support.jobs import all_of, figures_of, job_of
 

@@ -14,13 +14,13 @@ import pyperf
 import pytest
 
 from serlab import compare, load_findings, load_results
+from serlab.cases import FLOOR, FLOOR_COPY, FLOOR_STRINGS
 from serlab.errors import ResultsError
 from serlab.measure.job import Batches, Figure, Finding
 from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
 from serlab.measure.run import Collector
 from serlab.results import Row
-from serlab.stats import FLOOR, FLOOR_COPY, FLOOR_STRINGS
 from tests.conftest import QUICK, Run
 from tests.test_cli import wait_for_lines
 

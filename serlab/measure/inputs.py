@@ -18,6 +18,7 @@ from random import Random
 from typing import IO, Any, NamedTuple
 
 from serlab import workloads
+from serlab.cases import case_of
 from serlab.codecs import Codec, applicable_limits, codec_info, open_codec
 from serlab.corpus import read
 from serlab.errors import CorpusError
@@ -25,7 +26,6 @@ from serlab.limits import MAX_BODY_MB, limits_for, longest_line
 from serlab.measure.job import Figure, Job
 from serlab.messages import KINDS, from_document
 from serlab.scratch import Scratch
-from serlab.stats import CONTROL, FLOOR
 from serlab.visible import visible
 from serlab.workloads import read_one
 
@@ -95,7 +95,8 @@ def teach(codec: Codec, messages: Sequence[Any]) -> None:
 
 def version_of(arm: str) -> str:
     """Tell the version of an arm's library; a floor is Python's own."""
-    return platform.python_version() if arm.startswith(FLOOR) else codec_info(arm.removesuffix(CONTROL)).version
+    case = case_of(arm)
+    return platform.python_version() if case.is_bound else codec_info(case.codec).version
 
 
 def read_field(opened: Callable[[bytes], Any], reader: Any, data: bytes) -> Any:

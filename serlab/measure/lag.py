@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from serlab.cases import case_of
 from serlab.codecs import open_codec
 from serlab.errors import WorkerError
 from serlab.measure.inputs import bind, load_messages, row
@@ -29,7 +30,6 @@ from serlab.measure.parity import carries
 from serlab.measure.process import PassingError, is_passing_end
 from serlab.measure.ticker import fine_loop, ticked
 from serlab.scratch import die_with_parent
-from serlab.stats import CONTROL
 
 BLOCK_NS = 10_000_000
 """What one body of a floor takes."""
@@ -116,7 +116,7 @@ def _arms_of(job: Job, operation: str, codecs: list[str], messages: list[Any]) -
         items = messages if operation == "encode" else bind(job, name, messages).encoded
         works[name] = (partial(_code, name, job.kind, operation), items)
     if job.baseline in works:
-        works[job.baseline + CONTROL] = works[job.baseline]
+        works[case_of(job.baseline).second] = works[job.baseline]
     for name in FLOORS:
         call, item = floor(name, BLOCK_NS)
         works[name] = (call, [item] * len(messages))

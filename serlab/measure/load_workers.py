@@ -18,13 +18,13 @@ from time import perf_counter_ns, sleep
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from serlab.cases import FLOOR, Case, case_of
 from serlab.codecs import open_codec, reason
 from serlab.errors import WorkerError
 from serlab.measure.inputs import load_messages, teach
 from serlab.measure.job import Failed, Job
 from serlab.measure.process import PassingError, is_passing, is_passing_end
 from serlab.scratch import die_with_parent
-from serlab.stats import CONTROL, FLOOR
 
 # Work that is known to release the interpreter lock, and work that is known to hold it.
 #
@@ -35,16 +35,15 @@ from serlab.stats import CONTROL, FLOOR
 # Source: the documentation of hashlib (the lock is released for data above 2047 bytes) and of
 # `sys.setswitchinterval` (a thread that runs Python code gives the lock up every 5 ms).
 
-IDLE = FLOOR + "idle"
-RELEASES = FLOOR + "releases GIL"
-HOLDS = FLOOR + "holds GIL"
+IDLE, RELEASES, HOLDS = (Case(name, FLOOR).name for name in ("idle", "releases GIL", "holds GIL"))
 FLOORS = (IDLE, RELEASES, HOLDS)
 """Names in the place of a codec's: nothing at all, hashing one buffer, counting in Python."""
 
 
 def codec_of(arm: str) -> str:
     """Name the codec that a failure of an arm costs; a floor's would cost all."""
-    return "" if arm in FLOORS else arm.removesuffix(CONTROL)
+    case = case_of(arm)
+    return "" if case.is_bound else case.codec
 
 
 def _hash_buffer(buffer: bytes) -> None:
@@ -365,7 +364,7 @@ def _work_of(codec: str, kind: str, operation: str, messages: Sequence[Any]) -> 
 
 def _follow(works: dict[tuple[str, str], Work], order: Order) -> list[Marks]:
     """Do what was ordered."""
-    work = works[order.codec.removesuffix(CONTROL), order.operation]._replace(loops=order.loops)
+    work = works[case_of(order.codec).first, order.operation]._replace(loops=order.loops)
     if order.threads:
         return Team(work, order.threads, order.window_ns).run()
     return [_alone(work, order.begin_ns, order.window_ns)]

@@ -25,13 +25,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import zstandard
 
+from serlab.cases import FLOOR_COPY, FLOOR_STRINGS
 from serlab.codecs import Codec
 from serlab.measure.inputs import Bound, named_reader, read_field
 from serlab.measure.interleave import Arm
 from serlab.measure.options import CHECKS
 from serlab.messages import NO_EXTRA, UNSET, Message, Part, first_difference, to_document
 from serlab.records import COMPRESSION
-from serlab.stats import FLOOR_COPY, FLOOR_STRINGS
 
 # The leaf fields of a message, and programs that read a share of them: the access curve.
 #

@@ -32,12 +32,13 @@ from msgspec.structs import replace
 
 import serlab
 from serlab import records, workloads
+from serlab.cases import case_of
 from serlab.errors import InterpreterError
 from serlab.measure import time
 from serlab.measure.inputs import row
 from serlab.measure.job import Batches, Emit, Figure, Finding, Job, Record
 from serlab.measure.process import SILENCE_S, Interpreter, WorkerDied, is_stopped, run_worker
-from serlab.stats import AGAIN, BASE, CONTROL, FLOOR, PAIRED
+from serlab.stats import AGAIN, PAIRED
 
 # Measuring by turns, the worker's side: the same as in `time`, but a round of batches only when it is our turn.
 #
@@ -266,7 +267,7 @@ def _play(
         try:
             run_worker(told, partial(arms.record, role), max(WAITING_S, silence_s), interpreter, (descriptor,))
         except WorkerDied as error:
-            at = error.at + BASE if error.at and role == "base" else error.at
+            at = case_of(error.at)._replace(other_env=True).name if error.at and role == "base" else error.at
             deaths.append(WorkerDied(f"{error.reason} ({role})", at, error.passing))
 
 
@@ -297,7 +298,7 @@ class Arms:
         """Take one record in; the threads of the three workers call this."""
         with self.lock:
             # An arm that is no codec is no matter of versions.
-            if isinstance(sent, Figure | Batches) and sent.codec.startswith(FLOOR):
+            if isinstance(sent, Figure | Batches) and case_of(sent.codec).is_bound:
                 return
             if isinstance(sent, Batches):
                 self.record_figure(role, sent)
@@ -316,12 +317,12 @@ class Arms:
         """Name the codecs of the other environment."""
         if not isinstance(sent, Figure | Finding | Batches):
             return
-        name = sent.codec.removesuffix(CONTROL)
-        found = replace(sent, codec=name + BASE + sent.codec.removeprefix(name))
+        case = case_of(sent.codec)
+        found = replace(sent, codec=case._replace(other_env=True).name)
         if isinstance(found, Figure):
-            found = replace(found, codec_version=self.base.codecs[name])
+            found = replace(found, codec_version=self.base.codecs[case.codec])
         elif isinstance(found, Batches):
-            found = replace(found, metadata={**found.metadata, "codec_version": self.base.codecs[name]})
+            found = replace(found, metadata={**found.metadata, "codec_version": self.base.codecs[case.codec]})
         self.keep(found)
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pyperf
 from msgspec.structs import asdict, replace
 
+from serlab.cases import Case, case_of
 from serlab.errors import ResultsError
 from serlab.folders import appending, file_name, write_inside
 from serlab.measure.environment import differences, environment
@@ -28,7 +29,6 @@ from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.wire import WIRE
 from serlab.records import FAILED, UNMEASURED, Texts, why_unmeasured
 from serlab.results import ENVIRONMENT, PARQUET, Finished, Journal, Row, load_environment, write_results
-from serlab.stats import BASE, CONTROL
 
 # One cell, however often it takes: what a death of its worker means, and what is still to be measured of it.
 #
@@ -67,7 +67,7 @@ def _finish(plan: Plan, cell: Cell, run: str, journal: Journal) -> Finished:
             else:
                 run_worker(job, collector.record, plan.options.time_limit_s)
         except WorkerDied as error:
-            codec = error.at.removesuffix(BASE)
+            codec = case_of(error.at).codec
             deaths[codec] += 1
             own[codec] += not error.passing
             if own[codec] < OWN_TRIES and deaths[codec] < TRIES:
@@ -90,7 +90,7 @@ def _is_open(plan: Plan, cell: Cell, journal: Journal) -> bool:
 def _unmeasured(cell: Finished) -> set[str]:
     """Name the codecs that trouble kept from being measured in a cell; "" for none of them in particular."""
     lost = (one for one in cell.findings if one.get("outcome") == UNMEASURED)
-    return {str(one.get("codec", "")).removesuffix(BASE) for one in lost}
+    return {case_of(str(one.get("codec", ""))).codec for one in lost}
 
 
 def _blocked(plan: Plan, cell: Cell, journal: Journal) -> set[str]:
@@ -158,7 +158,7 @@ def _row_of(run: str, process: int, figure: Figure) -> Row:
     """Complete a worker's row with what the worker does not know."""
     version = figure.codec_version
     if version is None:
-        version = version_of(figure.codec.removesuffix(BASE))
+        version = version_of(figure.codec)
     return Row(**{**asdict(figure), "run": run, "process": process, "codec_version": version})
 
 
@@ -226,7 +226,7 @@ def unable(journal: Journal, workload: str) -> set[str]:
     counts: dict[str, dict[str, float]] = {}
     for row in (row for cell in journal.cells.values() for row in cell.rows):
         if row.workload == workload and row.operation == "parity":
-            counts.setdefault(row.codec.removesuffix(BASE), {})[row.metric] = row.value
+            counts.setdefault(case_of(row.codec).codec, {})[row.metric] = row.value
     return {codec for codec, found in counts.items() if why_unmeasured(found)}
 
 
@@ -257,11 +257,17 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
             runs[batches["codec"]][batches["name"]].append(_run_of(batches, directory))
     written, taken = [], set[str]()
     for codec, benchmarks in sorted(runs.items()):
-        name = codec.replace(BASE, "-base").replace(CONTROL, "-control").replace(": ", "-")
+        name = _file_stem(case_of(codec))
         taken.add(name := file_name(name, taken))
         suite = pyperf.BenchmarkSuite([pyperf.Benchmark(benchmark) for benchmark in benchmarks.values()])
         written.append(write_inside(directory, f"{FOLDER}/{name}.json", _suite_bytes(suite)))
     return written
+
+
+def _file_stem(case: Case) -> str:
+    """Name a codec in the name of a file."""
+    parts = "floor" * case.is_bound, case.codec, "base" * case.other_env, "control" * case.again
+    return "-".join(filter(None, parts))
 
 
 def _run_of(batches: dict[str, Any], directory: Path) -> Any:

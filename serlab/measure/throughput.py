@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from serlab.cases import case_of
 from serlab.measure.inputs import bind, load_messages, row
 from serlab.measure.job import At, Emit, Job
 from serlab.measure.load_workers import HOLDS, RELEASES, Crew, Order, codec_of, rate_per_s
 from serlab.measure.options import LOAD_OPERATIONS, usable_cores, window_ns, windows
 from serlab.measure.parity import carries
 from serlab.measure.process import PassingError
-from serlab.stats import CONTROL
 
 LEAST_BATCH_NS = 200_000
 """So long that reading the clock between batches costs nothing."""
@@ -97,7 +97,7 @@ def run(job: Job, emit: Emit) -> None:
 def _arms_of(job: Job, crew: Crew, operation: str, sizes: dict[str, float], messages: int, emit: Emit) -> list[_Arm]:
     """Calibrate each codec in each mode; the baseline enters twice, and the floors join."""
     arms = []
-    control = [job.baseline + CONTROL] if job.baseline in sizes else []
+    control = [case_of(job.baseline).second] if job.baseline in sizes else []
     for name in (*sizes, *control, RELEASES, HOLDS):
         emit(At(codec_of(name)))
         count = messages if codec_of(name) else 1

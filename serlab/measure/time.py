@@ -11,6 +11,7 @@ from time import monotonic
 
 import pyperf
 
+from serlab.cases import case_of
 from serlab.codecs import reason
 from serlab.measure.inputs import Bound, bind, load_messages, row
 from serlab.measure.interleave import DESCRIPTIONS, Arm, calibrate, interleaved, pin, settle_gc
@@ -20,7 +21,6 @@ from serlab.measure.options import COMPRESSION_SHARE
 from serlab.measure.parity import carries
 from serlab.measure.process import Mark, open_mark, reraise_passing
 from serlab.records import COMPRESSION
-from serlab.stats import CONTROL, FLOOR
 
 Turn = Callable[[], object]
 """Called before each round of batches; another process may measure until it returns."""
@@ -54,7 +54,7 @@ def run(job: Job, emit: Emit, turn: Turn | None = None) -> None:
 def _marker(job: Job) -> Mark:
     """Give the function that notes whose batch comes next, by the codec's own name; a floor's death is nobody's."""
     mark = open_mark(job.mark)
-    return lambda name: mark("" if name.startswith(FLOOR) else name.removesuffix(CONTROL))
+    return lambda name: mark("" if (case := case_of(name)).is_bound else case.codec)
 
 
 def _arms_of(job: Job, operation: str, work: Work, emit: Emit) -> tuple[list[Arm], dict[str, list[str]]]:
@@ -73,7 +73,7 @@ def _arms_of(job: Job, operation: str, work: Work, emit: Emit) -> tuple[list[Arm
         arm = calibrate(effort, arm_of(operation, bound, work))
         arms.append(arm)
         if job.baseline in (bound.name, *same.get(bound.name, ())):
-            arms.append(arm._replace(name=job.baseline + CONTROL))
+            arms.append(arm._replace(name=case_of(job.baseline).second))
     emit(At(""))
     return arms + [calibrate(effort, arm) for arm in floors_of(operation, work) if arms], same
 

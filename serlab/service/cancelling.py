@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import ClientSession
 
+from serlab.cases import FLOOR, case_of
 from serlab.errors import ServiceError
 from serlab.service.client import Client
 from serlab.service.content import GRPC
@@ -27,7 +28,6 @@ from serlab.service.settings import Addresses
 from serlab.service.timeouts import Caller
 from serlab.service.transport import Transport
 from serlab.service.transports import open_transport
-from serlab.stats import CONTROL, FLOOR
 
 # What client and server hold while nothing is under way: tasks, descriptors, memory.
 #
@@ -396,7 +396,7 @@ def open_arms(name: str, addresses: Addresses, requests: Sequence[Any]) -> list[
         addresses: of the server.
         requests: for answers that are long against `MOST_TOKENS` tokens.
     """
-    arms = [LeavingArm(arm, open_transport(name, addresses), requests) for arm in (TOLD, TOLD + CONTROL)]
+    arms = [LeavingArm(arm, open_transport(name, addresses), requests) for arm in (TOLD, case_of(TOLD).second)]
     if name == "http2":
         short = [msgspec.structs.replace(request, max_tokens=SHORT) for request in requests]
         arms.append(LeavingArm(UNTOLD, Http2Transport(addresses.http, resets=False), short))

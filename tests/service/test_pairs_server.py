@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from serlab import workloads
+from serlab.cases import CONTROL, FLOOR
 from serlab.codecs import open_codec
 from serlab.errors import ServiceError, WorkerError
 from serlab.measure.wire import METRICS
 from serlab.service.experiments import pool_costs as costs
 from serlab.service.experiments import pool_growth as growth
-from serlab.stats import CONTROL, FLOOR
 from tests.service.cachehelpers import Figures, arms_in, measured
 from tests.support.jobs import wire_job
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from serlab.cases import CONTROL, FLOOR
 from serlab.errors import ServiceError
 from serlab.measure import wire
 from serlab.measure.job import Figure, Record
@@ -12,7 +13,6 @@ from serlab.service.content import FULL
 from serlab.service.experiments import run, stream
 from serlab.service.experiments.stream import floors_of, usual, ways_of
 from serlab.service.experiments.watched import Watch
-from serlab.stats import CONTROL, FLOOR
 from tests.conftest import WIRE_CODECS
 from tests.service.helpers import CHAT, HELLO, bounded
 from tests.support.jobs import all_of, figures_of, wire_job

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serlab.cases import CONTROL, FLOOR
 from serlab.errors import ServiceError
 from serlab.measure.job import Figure, Record
 from serlab.measure.wire import METRICS
 from serlab.messages import from_document
 from serlab.service.experiments import run
 from serlab.service.experiments.vectors import agree, array_of, fitting, forms_of, shapes_of
-from serlab.stats import CONTROL, FLOOR
 from tests.conftest import WIRE_CODECS
 from tests.service.helpers import bounded
 from tests.support.jobs import all_of, figures_of, wire_job

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from serlab import workloads
+from serlab.cases import CONTROL, FLOOR
 from serlab.errors import ServiceError
 from serlab.measure.wire import METRICS
 from serlab.service.cache import Cache
 from serlab.service.experiments import cache_costs as costs
 from serlab.service.experiments.cache_costs import Popularity, curves, hit_rate
-from serlab.stats import CONTROL, FLOOR
 from tests.service.cachehelpers import EMBEDDED, RESPONSE, Figures, answer, arms_in, measured, needs_redis
 from tests.service.helpers import bounded
 

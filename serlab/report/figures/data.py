@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
+from serlab.cases import CONTROL, FLOOR
 from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.report.figures.look import Spread
 from serlab.report.tables import baseline_of, floor_values, own
-from serlab.stats import CONTROL, FLOOR, Estimate, paired_ratio
+from serlab.stats import Estimate, paired_ratio
 
 Values = dict[int, float]
 """Process → nanoseconds per message."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from serlab.cases import CONTROL, FLOOR
 from serlab.report.figures.data import Values, arms, chosen, is_codec, middle, missing, names_of
 from serlab.report.figures.look import (
     BAND,
@@ -25,7 +26,7 @@ from serlab.report.tables import baseline_of
 from serlab.report.wire_calls import BASELINE, TRANSPORTS, call_table
 from serlab.report.wire_reuse import hit_rates
 from serlab.report.wire_tables import wire_arms
-from serlab.stats import CONTROL, FLOOR, TIE, band, paired_ratio
+from serlab.stats import TIE, band, paired_ratio
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -33,12 +33,12 @@ import msgspec
 import zstandard
 
 from serlab import codecs
+from serlab.cases import ZSTD
 from serlab.codecs import Codec, check_verifies
 from serlab.errors import DecodeError, EncodeError, ServiceError
 from serlab.frames import decode_frame, encode_frame
 from serlab.limits import DEFAULT_LIMITS
 from serlab.messages import NO_EXTRA, UNSET, Message, kind_of, to_document, tokens
-from serlab.stats import ZSTD
 
 # What a cache asks of the place where entries are kept.
 

@@ -12,18 +12,13 @@ from random import Random
 from statistics import median
 from typing import Any
 
+from serlab.cases import arm_and_place, case_of
 from serlab.codecs import codec_info, codec_names
 from serlab.measure import Arm, Emit, Figure, Job, calibrate, interleaved, open_mark, settle_gc
-from serlab.stats import CONTROL, FLOOR, ZSTD
 
 BATCHES = 3
 """How many times as long a batch is as that of a codec alone: a call goes through two processes and the kernel, and
 each may wait for a processor."""
-
-
-def named(experiment: str, *conditions: str) -> str:
-    """Name an operation: `wire/EXPERIMENT/CONDITION/…`."""
-    return "/".join(("wire", experiment, *conditions))
 
 
 def again(arm: Arm) -> Arm:
@@ -33,8 +28,8 @@ def again(arm: Arm) -> Arm:
 
 def control(name: str) -> str:
     """Name the second arm of "ARM OPERATION"."""
-    who, _, operation = name.rpartition(" ")
-    return f"{who}{CONTROL} {operation}"
+    arm, operation = arm_and_place(name)
+    return f"{case_of(arm).second} {operation}"
 
 
 def awaited(
@@ -86,8 +81,8 @@ def timed(
 
 def codec_in(name: str) -> str:
     """Name the codec that a death in an arm costs; "" for an arm that is none."""
-    codec = name.rpartition(" ")[0].removesuffix(CONTROL).removesuffix(ZSTD)
-    return codec if codec in codec_names() else ""
+    case = case_of(arm_and_place(name)[0])
+    return case.codec if case.codec in codec_names() and not case.beginning else ""
 
 
 def row(job: Job, name: str, metric: str, unit: str, value: float) -> Figure:
@@ -100,11 +95,11 @@ def row(job: Job, name: str, metric: str, unit: str, value: float) -> Figure:
         unit: of the value.
         value: the figure.
     """
-    arm, _, operation = name.rpartition(" ")
+    arm, operation = arm_and_place(name)
     return Figure(job.workload, job.kind, arm, operation, metric, unit, float(value), _version_of(arm))
 
 
 def _version_of(arm: str) -> str:
     """Look up an arm's version; "" for one that is no codec."""
-    codec = arm.removesuffix(CONTROL).removesuffix(ZSTD)
-    return codec_info(codec).version if codec in codec_names() and not arm.startswith(FLOOR) else ""
+    case = case_of(arm)
+    return codec_info(case.codec).version if case.codec in codec_names() and not case.is_bound else ""

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from serlab import workloads
+from serlab.cases import FLOOR, case_of, operation_named
 from serlab.codecs import Codec, codec_for, open_codec
 from serlab.errors import MissingPackageError, ServiceError
 from serlab.measure import Arm, Emit, Finding, Job, bind, load_messages
@@ -28,10 +29,9 @@ from serlab.service import Settings, spawned
 from serlab.service.cache import Cache, Compressed, find_redis_server
 from serlab.service.clients import Client, Transport, open_transport
 from serlab.service.experiments import cache_costs
-from serlab.service.experiments.base import again, awaited, named, row, timed
+from serlab.service.experiments.base import again, awaited, row, timed
 from serlab.service.experiments.cache_costs import Popularity, curves, distinct
 from serlab.service.settings import Addresses
-from serlab.stats import CONTROL, FLOOR
 from serlab.workloads import CHARACTERS_PER_TOKEN
 
 BATCH = 32
@@ -40,7 +40,7 @@ BODIES = 100
 """Different answers that the hit rate stands on."""
 REQUEST = "chat-turn"
 """The workload of the requests: recorded answers do not tell what was asked."""
-CALL = named("cache", "call")
+CALL = operation_named("cache", "call")
 COMPACT = codec_for("compact")
 """What is kept compressed beside the baseline: the codec with the fewest bytes."""
 
@@ -154,8 +154,8 @@ def _send_hit_rates(job: Job, emit: Emit, names: Sequence[str]) -> None:
     """Send the hit rates; each process draws its own requests, and the baseline meets its own twice."""
     messages = _answers(job, BODIES)
     encoded = {one.codec.name: one.encoded for one in _ways(job, names, messages)}
-    encoded[names[0] + CONTROL] = encoded[names[0]]
+    encoded[case_of(names[0]).second] = encoded[names[0]]
     popularity = Popularity(seed=f"{job.seed}/{job.process}")
     for name, share, rate in curves(encoded, popularity):
-        operation = named("cache", "hits", f"capacity={share:.0%}")
+        operation = operation_named("cache", "hits", f"capacity={share:.0%}")
         emit(row(job, f"{name} {operation}", "hit-rate", "share", rate))

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from serlab import workloads
+from serlab.cases import FLOOR, operation_named
 from serlab.codecs import Codec
 from serlab.errors import ServiceError
 from serlab.measure import Arm
@@ -35,9 +36,8 @@ from serlab.service.cache import (
     redis_server,
     seal,
 )
-from serlab.service.experiments.base import again, awaited, named
+from serlab.service.experiments.base import again, awaited
 from serlab.service.now import now
-from serlab.stats import FLOOR
 
 LEAST_CAPACITY = 64 << 20
 ROOM = 2
@@ -104,7 +104,7 @@ async def fill(name: str, cache: Cache, answers: list[Any], encoded: list[bytes]
 
 def key_arms(requests: Sequence[Any], encoded: Sequence[bytes]) -> list[Arm]:
     """Digest requests, twice (A/A); the floor digests their bytes as they come, which equal requests need not share."""
-    operation = named("cache", "key")
+    operation = operation_named("cache", "key")
     arm = Arm(f"key {operation}", key_of, list(requests), len(requests))
     floor = Arm(f"{FLOOR}sha-256 {operation}", lambda data: sha256(data).digest(), list(encoded), len(encoded))
     return [arm, again(arm), floor]
@@ -112,7 +112,7 @@ def key_arms(requests: Sequence[Any], encoded: Sequence[bytes]) -> list[Arm]:
 
 def decode_arms(codecs: Sequence[Codec | Compressed], encoded: Sequence[list[bytes]]) -> list[Arm]:
     """Decode the answers of each codec, which are the same on every backend; the first twice (A/A)."""
-    operation = named("cache", "decode")
+    operation = operation_named("cache", "decode")
     both = zip(codecs, encoded, strict=True)
     arms = [Arm(f"{codec.name} {operation}", codec.decode, data, len(data)) for codec, data in both]
     return [*arms, again(arms[0])]
@@ -127,9 +127,9 @@ def arms_of(runner: asyncio.Runner, one: Filled) -> list[Arm]:
         await cache.put(*pair)
 
     return [
-        awaited(runner, f"{who} {named('cache', one.name, 'get')}", cache.get_raw, one.keys),
-        awaited(runner, f"{who} {named('cache', one.name, 'hit')}", cache.get, one.keys),
-        awaited(runner, f"{who} {named('cache', one.name, 'put')}", put, pairs),
+        awaited(runner, f"{who} {operation_named('cache', one.name, 'get')}", cache.get_raw, one.keys),
+        awaited(runner, f"{who} {operation_named('cache', one.name, 'hit')}", cache.get, one.keys),
+        awaited(runner, f"{who} {operation_named('cache', one.name, 'put')}", put, pairs),
     ]
 
 
@@ -142,8 +142,8 @@ def baseline_arms(runner: asyncio.Runner, one: Filled) -> list[Arm]:
 
     arms = arms_of(runner, one)
     floors = [
-        awaited(runner, f"{FLOOR}bytes {named('cache', one.name, 'hit')}", one.cache.get_raw, one.keys),
-        awaited(runner, f"{FLOOR}bytes {named('cache', one.name, 'put')}", put, pairs),
+        awaited(runner, f"{FLOOR}bytes {operation_named('cache', one.name, 'hit')}", one.cache.get_raw, one.keys),
+        awaited(runner, f"{FLOOR}bytes {operation_named('cache', one.name, 'put')}", put, pairs),
     ]
     return [*arms, *map(again, arms), *floors]
 

@@ -14,6 +14,7 @@ import asyncio
 from random import Random
 from typing import Any, NamedTuple
 
+from serlab.cases import CONTROL, operation_named
 from serlab.errors import ServiceError
 from serlab.measure import METRICS, Emit, Finding, Job, load_messages, settle_gc
 from serlab.messages import GenerateRequest, from_document
@@ -33,8 +34,7 @@ from serlab.service.cancelling import (
 )
 from serlab.service.clients import Client, open_transport
 from serlab.service.content import GRPC
-from serlab.service.experiments.base import named, row
-from serlab.stats import CONTROL
+from serlab.service.experiments.base import row
 
 TRANSPORTS = ("http", "https", "http2", "grpc")
 SLOW = Settings(tokens=100_000, latency=Latency(first_token_s=0.01, token_s=0.001))
@@ -133,7 +133,7 @@ async def after_some(place: Place, caller: Client, idle: tuple[int, int]) -> Sid
 def _send_left(place: Place, name: str, again: str, old: Sides, new: Sides) -> None:
     """Send what each side holds more than before."""
     for side in Sides._fields:
-        arm, held, holds = f"{side}{again} {named('cancel', name)}", getattr(old, side), getattr(new, side)
+        arm, held, holds = f"{side}{again} {operation_named('cancel', name)}", getattr(old, side), getattr(new, side)
         for metric, what in LEFT.items():
             left = getattr(holds, what) - getattr(held, what)
             place.emit(row(place.job, arm, metric, METRICS[metric], left))
@@ -150,7 +150,7 @@ async def _stops(place: Place, name: str) -> None:
     await leave_by_turns(place.job.effort.arm_ns, arms, place.stats, place.random)
     for arm in arms:
         if not arm.lags:
-            reason = f"{named('cancel', name)}: {arm.name}: every stream had ended before it could be left"
+            reason = f"{operation_named('cancel', name)}: {arm.name}: every stream had ended before it could be left"
             place.emit(Finding(place.job.workload, "", UNMEASURED, f"{reason}; the machine is busy"))
         for metric, value in arm.figures().items():
-            place.emit(row(place.job, f"{arm.name} {named('cancel', name)}", metric, METRICS[metric], value))
+            place.emit(row(place.job, f"{arm.name} {operation_named('cancel', name)}", metric, METRICS[metric], value))

@@ -23,12 +23,13 @@ from http.client import HTTPConnection
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from serlab.cases import operation_named
 from serlab.codecs import open_codec
 from serlab.measure import Arm, Emit, Job, load_messages
 from serlab.service.content import BASELINE
 from serlab.service.delay import Route, spawned_relays
 from serlab.service.dialling import Dialler, Request
-from serlab.service.experiments.base import again, control, named, row, timed
+from serlab.service.experiments.base import again, control, row, timed
 from serlab.service.process import spawned
 from serlab.service.settings import Addresses, Settings
 from serlab.service.timeouts import TlsVersion, tls_context
@@ -101,7 +102,7 @@ def _target(addresses: Addresses, protocol: str) -> str:
 
 def _operation_of(protocol: str, distance_ms: int) -> str:
     """Name the group of a protocol and a distance."""
-    return named("connection", protocol, f"rtt={distance_ms}ms")
+    return operation_named("connection", protocol, f"rtt={distance_ms}ms")
 
 
 def arms_of(operation: str, near: Dialler, direct: Dialler, kept: HTTPConnection) -> Iterator[Arm]:

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from serlab.cases import FLOOR, case_of, operation_named
 from serlab.measure import METRICS, Emit, Job, Mark, fine_loop, load_messages, open_mark, settle_gc, teach, ticked
 from serlab.service import Addresses, spawned
 from serlab.service.clients import Transport, open_transport
 from serlab.service.echo import Echo
-from serlab.service.experiments.base import codec_in, named, row
-from serlab.stats import CONTROL, FLOOR
+from serlab.service.experiments.base import codec_in, row
 
 WAYS = ("inline", "thread")
 BODIES_PER_S, BODIES_PER_WINDOW = 40, 5
@@ -83,7 +83,7 @@ def run(job: Job, emit: Emit) -> None:
         for arm in runner.run(_measured(job, addresses, load_messages(job))):
             for way in arm.ways:
                 for metric, value in arm.figures().items():
-                    name = f"{arm.name} {named('loop-stall', way)}"
+                    name = f"{arm.name} {operation_named('loop-stall', way)}"
                     emit(row(job, name, metric, METRICS[metric], value))
 
 
@@ -117,7 +117,7 @@ async def _arms_of(job: Job, transport: Transport, messages: list[Any]) -> list[
     for echo in echoes.values():
         await check(echo, messages)
     base = echoes[job.baseline]
-    named_echoes = [*echoes.items(), (job.baseline + CONTROL, base)]
+    named_echoes = [*echoes.items(), (case_of(job.baseline).second, base)]
     coded = [StallArm(name, (way,), _work_of(echo, way), messages) for name, echo in named_echoes for way in WAYS]
     data = [base.codec.encode(message) for message in messages]
     return [*coded, StallArm(FLOOR + "bytes", WAYS, base.plain, data), StallArm(FLOOR + "idle", WAYS, idle, messages)]

@@ -25,12 +25,13 @@ import msgpack
 import msgspec
 import orjson
 
+from serlab.cases import FLOOR, operation_named
 from serlab.codecs import KEPT, codec_for, codec_on, open_codec, plain, shaper, writer
 from serlab.errors import ServiceError
 from serlab.generated import llm_pb2
 from serlab.measure import Arm, Outcome, known_outcome, teach
 from serlab.messages import message_type, to_document
-from serlab.service.experiments.base import again, awaited, named
+from serlab.service.experiments.base import again, awaited
 from serlab.service.pools import (
     FIRST_BYTES,
     CountingLock,
@@ -43,7 +44,6 @@ from serlab.service.pools import (
     builders,
     packers,
 )
-from serlab.stats import FLOOR
 
 # The variants of each pair of `serlab.service.experiments.pool_costs`: what is called, and with what.
 #
@@ -215,7 +215,7 @@ def arms_of(pair: str, kind: str, messages: list[Any]) -> list[Arm]:
     prepare, calls = make(kind)
     items = [prepare(message) for message in messages]
     check(pair, calls, items)
-    arms = [Arm(f"{name} {named('pooling', pair)}", call, items, len(items)) for name, call in calls.items()]
+    arms = [Arm(f"{name} {operation_named('pooling', pair)}", call, items, len(items)) for name, call in calls.items()]
     return [*arms, again(arms[0])]
 
 
@@ -257,8 +257,8 @@ def thread_arms(executor: ThreadPoolExecutor, count: int) -> list[Arm]:
     pools = {name: _pool_work(kind(object)) for name, kind in POOLS.items()} | {"bare": _bare_work(Pool(object))}
     counters = {name: _counter_work(kind()) for name, kind in COUNTERS.items()}
     return [
-        *_threaded(executor, count, named("pooling", "share", f"threads={count}"), pools),
-        *_threaded(executor, count, named("pooling", "count", f"threads={count}"), counters),
+        *_threaded(executor, count, operation_named("pooling", "share", f"threads={count}"), pools),
+        *_threaded(executor, count, operation_named("pooling", "count", f"threads={count}"), counters),
     ]
 
 
@@ -311,7 +311,7 @@ def _counter_work(counter: Ticket | CountingLock) -> Callable[[int], None]:
 
 def task_arms(runner: asyncio.Runner, count: int) -> list[Arm]:
     """Share pools among so many tasks; the list twice (A/A)."""
-    operation = named("pooling", "share", f"tasks={count}")
+    operation = operation_named("pooling", "share", f"tasks={count}")
     works: dict[str, Callable[[int], Any]] = {name: _leasing(kind(object)) for name, kind in POOLS.items()}
     works |= {"waiting": _waiting_for(WaitingPool(object, size=OBJECTS)), f"{FLOOR}none": _idling}
 

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+from serlab.cases import operation_named
 from serlab.measure import EXPERIMENTS, Arm, Emit, Finding, Job, load_messages
 from serlab.service.experiments import pool_costs, pool_growth
-from serlab.service.experiments.base import control, named, row, timed
+from serlab.service.experiments.base import control, row, timed
 
 THREADS, TASKS = (1, 4), (1, 16)
 GROWING = "message-decode"
@@ -44,7 +45,7 @@ def _pair_arms(job: Job, emit: Emit) -> Iterator[Arm]:
         if lost is None:
             yield from pool_costs.arms_of(pair, job.kind, messages)
         elif job.process == 0:
-            emit(Finding(job.workload, codec, lost.outcome, f"{named('pooling', pair)}: {lost.reason}"))
+            emit(Finding(job.workload, codec, lost.outcome, f"{operation_named('pooling', pair)}: {lost.reason}"))
 
 
 def _shares(job: Job) -> bool:
@@ -62,7 +63,7 @@ def _shared_arms(stack: ExitStack) -> list[Arm]:
 
 def _send_growth(job: Job, emit: Emit) -> None:
     """Send what a use leaves behind; the A/A is measured in a second process."""
-    operation = named("pooling", GROWING)
+    operation = operation_named("pooling", GROWING)
     figures = {f"{name} {operation}": value for name, value in pool_growth.measured(job).items()}
     figures[control(f"fresh {operation}")] = pool_growth.measured(job)["fresh"]
     for name, value in figures.items():

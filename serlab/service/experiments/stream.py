@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from serlab.cases import FLOOR, operation_named
 from serlab.codecs import JSON, codec_for, codec_info
 from serlab.errors import ServiceError
 from serlab.measure import WARM_UP_BATCHES, Arm, Emit, Job, load_messages
@@ -22,9 +23,8 @@ from serlab.messages import UNSET
 from serlab.service import Settings, spawned
 from serlab.service.clients import Client, Payload, Transport
 from serlab.service.content import EVENTS, FRAMES, FULL, GRPC, LINES, Shape
-from serlab.service.experiments.base import awaited, control, named, row, timed
+from serlab.service.experiments.base import awaited, control, row, timed
 from serlab.service.experiments.watched import Watch, opened, patient
-from serlab.stats import FLOOR
 
 # The ways a token can be streamed that are compared: a transport, a form, a shape and a codec each.
 
@@ -53,7 +53,7 @@ class Way(NamedTuple):
     def operation(self) -> str:
         """Name what is compared between codecs."""
         envelope = "slim" if self.shape.slim else "full"
-        return named("stream", self.transport, self.form, envelope, f"every={self.shape.every}")
+        return operation_named("stream", self.transport, self.form, envelope, f"every={self.shape.every}")
 
     def name(self) -> str:
         """Name the arm."""

@@ -13,15 +13,15 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from serlab.cases import BYTES_OF, Case, arm_and_place, case_of, operation_named
 from serlab.codecs import open_codec
 from serlab.measure import METRICS, Arm, Emit, Job, load_messages, teach
 from serlab.messages import first_difference, to_document
 from serlab.service import spawned
 from serlab.service.clients import Transport
 from serlab.service.echo import Echo
-from serlab.service.experiments.base import again, awaited, named, row, timed
+from serlab.service.experiments.base import again, awaited, row, timed
 from serlab.service.experiments.watched import Watch, opened
-from serlab.stats import CONTROL, FLOOR
 
 TRANSPORTS = ("http", "http2", "grpc")
 AT_ONCE, AT_ONCE_BY = 8, ("http", "grpc")
@@ -40,7 +40,7 @@ def run(job: Job, emit: Emit) -> None:
     with spawned() as addresses, asyncio.Runner() as runner, opened(runner, addresses, TRANSPORTS) as ways:
         codecs = [(way, codec) for way in ways.items() for codec in job.codecs]
         arms = [arm for way, codec in codecs for arm in _arms_of(job, runner, way, codec, messages)]
-        twice = [again(arm) for arm in arms if arm.name.startswith(f"{job.baseline} ")]
+        twice = [again(arm) for arm in arms if arm_and_place(arm.name)[0] == job.baseline]
         _emit_sizes(job, emit, messages)
         timed(job, emit, [watch.over(arm) for arm in (*arms, *twice)])
     watch.tell(job, emit)
@@ -48,10 +48,10 @@ def run(job: Job, emit: Emit) -> None:
 
 def _emit_sizes(job: Job, emit: Emit, messages: list[Any]) -> None:
     """Send the mean size of a body, each way; gRPC and HTTP carry the same."""
-    for codec in (*job.codecs, job.baseline + CONTROL):
-        code = open_codec(codec.removesuffix(CONTROL), job.kind)
+    for codec in (*job.codecs, case_of(job.baseline).second):
+        code = open_codec(case_of(codec).first, job.kind)
         size = sum(len(code.encode(message)) for message in messages) / len(messages)
-        emit(row(job, f"{codec} {named('transport')}", "body-bytes", METRICS["body-bytes"], size))
+        emit(row(job, f"{codec} {operation_named('transport')}", "body-bytes", METRICS["body-bytes"], size))
 
 
 def _arms_of(job: Job, runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
@@ -61,12 +61,12 @@ def _arms_of(job: Job, runner: asyncio.Runner, way: Way, codec: str, messages: l
     teach(echo.codec, messages)
     runner.run(_checked(echo, messages))
     coded = [echo.codec.encode(message) for message in messages]
-    once, several = (named("transport", name, f"inflight={count}") for count in (1, AT_ONCE))
+    once, several = (operation_named("transport", name, f"inflight={count}") for count in (1, AT_ONCE))
     yield awaited(runner, f"{codec} {once}", echo.call, messages)
-    yield awaited(runner, f"{FLOOR}bytes of {codec} {once}", echo.plain, coded)
+    yield awaited(runner, f"{Case(codec, BYTES_OF).name} {once}", echo.plain, coded)
     if name in AT_ONCE_BY and sum(map(len, coded)) <= SMALL_BYTES * len(coded):
         yield _at_once(runner, f"{codec} {several}", echo.call, messages)
-        yield _at_once(runner, f"{FLOOR}bytes of {codec} {several}", echo.plain, coded)
+        yield _at_once(runner, f"{Case(codec, BYTES_OF).name} {several}", echo.plain, coded)
 
 
 async def _checked(echo: Echo, messages: list[Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from serlab.cases import FLOOR, operation_named
 from serlab.codecs import codec_info, codec_infos
 from serlab.errors import ServiceError
 from serlab.measure import Arm, Emit, Job, load_messages
@@ -20,10 +21,9 @@ from serlab.messages import BATCHES, Embedding, EmbeddingRequest, EmbeddingsByTy
 from serlab.service import Settings, spawned
 from serlab.service.answers import MOST_DIMENSIONS, MOST_INPUTS
 from serlab.service.clients import Client, Payload, Transport
-from serlab.service.experiments.base import awaited, control, named, row, timed
+from serlab.service.experiments.base import awaited, control, row, timed
 from serlab.service.experiments.stream import is_text
 from serlab.service.experiments.watched import Watch, opened, patient
-from serlab.stats import FLOOR
 
 # How many vectors of how many numbers a message holds, wherever its API puts them.
 
@@ -79,7 +79,7 @@ class Caller:
 
     def __init__(self, transport: Transport, codec: str, form: str) -> None:
         self.client = Client(transport, "EmbeddingRequest", codec)
-        self.name = f"{codec} {named('vectors', form)}"
+        self.name = f"{codec} {operation_named('vectors', form)}"
         self.form = form
         self.asked = "base64" if form == "base64" else "float"
 
@@ -162,7 +162,7 @@ def _timing(runner: asyncio.Runner, name: str, caller: Caller, shapes: Sequence[
 
 def _floor(runner: asyncio.Runner, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
     """Make the arm of the same calls whose answers are not decoded."""
-    name = f"{FLOOR}not decoded {named('vectors', caller.form)}"
+    name = f"{FLOOR}not decoded {operation_named('vectors', caller.form)}"
     return awaited(runner, name, caller.size, [caller.payload(shape) for shape in shapes])
 
 
