@@ -166,7 +166,7 @@ def test_a_death_that_is_no_codecs_keeps_what_stands_by_itself(part: str, kept: 
     collector = Collector(Cell(part, "x/chat-turn"), "run")
     for operation in ("one", "one", "two"):
         collector.record(Figure("chat-turn", "ChatRequest", "orjson", operation, "latency", "ns", 1.0, "1"))
-        collector.record(Batches("orjson", operation, (1, 1), []))
+        collector.record(Batches({}, "orjson", operation, (1, 1), []))
     collector.record(Finding("chat-turn", "", "refused", "no Redis"))
     collector.keep_finished()
     found = collector.finished()
