@@ -17,19 +17,9 @@ from time import perf_counter_ns
 from typing import Any
 from urllib.parse import urlsplit
 
+from h2 import events
 from h2.connection import ConnectionInputs, ConnectionState, H2Connection
 from h2.errors import ErrorCodes
-from h2.events import (
-    ConnectionTerminated,
-    DataReceived,
-    Event,
-    PingAckReceived,
-    RemoteSettingsChanged,
-    ResponseReceived,
-    StreamEnded,
-    StreamReset,
-    WindowUpdated,
-)
 from h2.exceptions import H2Error, StreamClosedError
 from h2.settings import SettingCodes, Settings
 
@@ -260,32 +250,32 @@ class _Connection:
         with suppress(OSError):
             await self.writer.wait_closed()
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: events.Event) -> None:
         """Do what an event asks for; pings and settings have been answered by h2."""
         call = self.calls.get(getattr(event, "stream_id", 0))
-        if isinstance(event, DataReceived):
+        if isinstance(event, events.DataReceived):
             self._add(call, event)
-        elif isinstance(event, (WindowUpdated, RemoteSettingsChanged)):
-            self.agreed = self.agreed or isinstance(event, RemoteSettingsChanged)
+        elif isinstance(event, (events.WindowUpdated, events.RemoteSettingsChanged)):
+            self.agreed = self.agreed or isinstance(event, events.RemoteSettingsChanged)
             for one in [call] if call else self.calls.values():
                 self._send(one)
-        elif isinstance(event, ConnectionTerminated):
+        elif isinstance(event, events.ConnectionTerminated):
             self._drain(event)
-        elif isinstance(event, PingAckReceived):
+        elif isinstance(event, events.PingAckReceived):
             waiting, self.unheard, self.unsaid = self.unsaid, 0, []
             for number in waiting:
                 self._reset(number, False)
-        elif call is not None and isinstance(event, ResponseReceived):
+        elif call is not None and isinstance(event, events.ResponseReceived):
             call.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
             call.status = int(call.headers.get(":status", ""))
             call.news.set()
-        elif call is not None and isinstance(event, StreamEnded):
+        elif call is not None and isinstance(event, events.StreamEnded):
             call.is_whole = True
             call.news.set()
-        elif call is not None and isinstance(event, StreamReset):
+        elif call is not None and isinstance(event, events.StreamReset):
             call.end(f"a reset of its stream ({_name_of(event.error_code)})")
 
-    def _add(self, call: _Call | None, event: DataReceived) -> None:
+    def _add(self, call: _Call | None, event: events.DataReceived) -> None:
         """Keep a part of an answer; what comes for nobody makes room at once."""
         if call is not None and event.data:
             call.parts.append(event.data)
@@ -294,7 +284,7 @@ class _Connection:
         else:
             self.state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
 
-    def _drain(self, event: ConnectionTerminated) -> None:
+    def _drain(self, event: events.ConnectionTerminated) -> None:
         """Take no more calls; the server tells up to which it has those that stand (RFC 9113, 6.8)."""
         self.takes, name = False, _name_of(event.error_code)
         self.reason = f"{CLOSED} ({name})"
