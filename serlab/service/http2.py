@@ -1,9 +1,10 @@
-"""HTTP/2 by h2 over asyncio's streams: calls side by side on one connection, and a call that is left resets its stream.
+"""HTTP/2 by h2: calls side by side on one connection, and a call that is left resets its stream.
 
-A call is left by its task's end, a timeout or `aclose`; the server hears of it at once, and the others go on. One task
-for each connection reads what comes and hands it to the calls. Nothing waits to write: what goes out at once is what
-the server's windows have room for, the rest of a request waits in its call for more. So do answers: bytes that nobody
-has taken are not acknowledged, and beyond a window of them their sender has to wait.
+A call is left by its task's end, a timeout or `aclose`; the server hears of it at once, and the others go on. What
+comes over a connection is handed to its calls as it comes, by the event loop: a connection has no task of its own.
+Nothing waits to write: what goes out at once is what the server's windows have room for, the rest of a request waits in
+its call for more. So do answers: bytes that nobody has taken are not acknowledged, and beyond a window of them their
+sender has to wait.
 
 Over TLS both sides agree on HTTP/2 by ALPN, without TLS it is taken for granted (prior knowledge).
 
@@ -14,22 +15,12 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
+from h2 import events
 from h2.connection import ConnectionInputs, ConnectionState, H2Connection
 from h2.errors import ErrorCodes
-from h2.events import (
-    ConnectionTerminated,
-    DataReceived,
-    Event,
-    PingAckReceived,
-    RemoteSettingsChanged,
-    ResponseReceived,
-    StreamEnded,
-    StreamReset,
-    WindowUpdated,
-)
 from h2.exceptions import H2Error, StreamClosedError
 from h2.settings import SettingCodes, Settings
 
@@ -45,9 +36,6 @@ CONNECTION_WINDOW = 1 << 28
 
 FIRST_WINDOW = (1 << 16) - 1
 """What a connection's window is by itself (RFC 9113, 6.9.2)."""
-
-READ = 1 << 18
-"""Bytes that are read at once, asyncio's own limit."""
 
 MOST_UNSENT = 1 << 26
 """Bytes that wait for a server that reads nothing, before nothing more is read of it: of requests, or, from one that
@@ -139,12 +127,10 @@ class _Call:
         await self.news.wait()
 
 
-class _Connection:
+class _Connection(asyncio.Protocol):
     """One connection, and the calls on it.
 
     Args:
-        reader: what comes from the server.
-        writer: what goes to it.
         pool: how long it is kept.
         freed: set when a call may have found a place, here or on another connection.
 
@@ -155,13 +141,15 @@ class _Connection:
         reason: why it ended.
         unheard: resets of streams that the server may not have looked at.
         unsaid: streams whose reset waits for that.
-        task: what reads.
+        transport: what goes to the server.
+        lost: done when nothing is left of it.
     """
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pool: Pool, freed: asyncio.Event
-    ) -> None:
-        self.reader, self.writer, self.pool, self.freed = reader, writer, pool, freed
+    transport: asyncio.Transport
+
+    def __init__(self, pool: Pool, freed: asyncio.Event) -> None:
+        self.pool, self.freed, self.loop = pool, freed, asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = self.loop.create_future()
         self.calls: dict[int, _Call] = {}
         self.takes, self.agreed, self.reason = True, False, CLOSED
         self.unheard, self.unsaid = 0, list[int]()
@@ -174,12 +162,41 @@ class _Connection:
             SettingCodes.MAX_HEADER_LIST_SIZE: H2Connection.DEFAULT_MAX_HEADER_LIST_SIZE,
         }
         self.state.local_settings = Settings(client=True, initial_values=ours)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(MOST_UNSENT)
         self.state.initiate_connection()
         self.state.increment_flow_control_window(CONNECTION_WINDOW - FIRST_WINDOW)
-        self.writer.transport.set_write_buffer_limits(MOST_UNSENT)
         self._flush()
-        self.idle = asyncio.get_running_loop().call_later(pool.idle_s, self.close)
-        self.task = asyncio.create_task(self._run())
+        self.idle = self.loop.call_later(self.pool.idle_s, self.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come."""
+        try:
+            for event in self.state.receive_data(data):
+                self._take(event)
+        except (H2Error, ValueError) as error:
+            self.reason = said(error)
+            self.close()
+        self._flush()
+        self.freed.set()
+
+    def pause_writing(self) -> None:
+        """Read no more until the server does."""
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on."""
+        self.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what is left."""
+        self.reason = said(exc) if exc else self.reason
+        self.close()
+        self.freed.set()
+        self.lost.set_result(None)
 
     def has_room(self) -> bool:
         """Tell whether a call can begin: the server says how many streams it takes, and until then it is one."""
@@ -220,7 +237,7 @@ class _Connection:
         self._flush()
         self.freed.set()
         if not self.calls and self.takes:
-            self.idle = asyncio.get_running_loop().call_later(self.pool.idle_s, self.close)
+            self.idle = self.loop.call_later(self.pool.idle_s, self.close)
         elif not self.calls:
             self.close()
 
@@ -237,55 +254,39 @@ class _Connection:
         self.idle.cancel()
         for call in self.calls.values():
             call.end(self.reason)
-        if not self.writer.is_closing():
+        if not self.transport.is_closing():
             self.state.close_connection()
             self._flush()
-            self.writer.close()
-            asyncio.get_running_loop().call_later(PATIENCE_S, self.writer.transport.abort)
+            self.transport.close()
+            late = self.loop.call_later(PATIENCE_S, self.transport.abort)
+            self.lost.add_done_callback(lambda _: late.cancel())
 
-    async def _run(self) -> None:
-        """Read to the end."""
-        try:
-            while data := await self.reader.read(READ):
-                for event in self.state.receive_data(data):
-                    self._take(event)
-                self._flush()
-                self.freed.set()
-                await self.writer.drain()
-        except (OSError, H2Error, ValueError) as error:
-            self.reason = said(error)
-        finally:
-            self.close()
-            self.freed.set()
-        with suppress(OSError):
-            await self.writer.wait_closed()
-
-    def _take(self, event: Event) -> None:
+    def _take(self, event: events.Event) -> None:
         """Do what an event asks for; pings and settings have been answered by h2."""
         call = self.calls.get(getattr(event, "stream_id", 0))
-        if isinstance(event, DataReceived):
+        if isinstance(event, events.DataReceived):
             self._add(call, event)
-        elif isinstance(event, (WindowUpdated, RemoteSettingsChanged)):
-            self.agreed = self.agreed or isinstance(event, RemoteSettingsChanged)
+        elif isinstance(event, (events.WindowUpdated, events.RemoteSettingsChanged)):
+            self.agreed = self.agreed or isinstance(event, events.RemoteSettingsChanged)
             for one in [call] if call else self.calls.values():
                 self._send(one)
-        elif isinstance(event, ConnectionTerminated):
+        elif isinstance(event, events.ConnectionTerminated):
             self._drain(event)
-        elif isinstance(event, PingAckReceived):
+        elif isinstance(event, events.PingAckReceived):
             waiting, self.unheard, self.unsaid = self.unsaid, 0, []
             for number in waiting:
                 self._reset(number, False)
-        elif call is not None and isinstance(event, ResponseReceived):
+        elif call is not None and isinstance(event, events.ResponseReceived):
             call.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
             call.status = int(call.headers.get(":status", ""))
             call.news.set()
-        elif call is not None and isinstance(event, StreamEnded):
+        elif call is not None and isinstance(event, events.StreamEnded):
             call.is_whole = True
             call.news.set()
-        elif call is not None and isinstance(event, StreamReset):
+        elif call is not None and isinstance(event, events.StreamReset):
             call.end(f"a reset of its stream ({_name_of(event.error_code)})")
 
-    def _add(self, call: _Call | None, event: DataReceived) -> None:
+    def _add(self, call: _Call | None, event: events.DataReceived) -> None:
         """Keep a part of an answer; what comes for nobody makes room at once."""
         if call is not None and event.data:
             call.parts.append(event.data)
@@ -294,7 +295,7 @@ class _Connection:
         else:
             self.state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
 
-    def _drain(self, event: ConnectionTerminated) -> None:
+    def _drain(self, event: events.ConnectionTerminated) -> None:
         """Take no more calls; the server tells up to which it has those that stand (RFC 9113, 6.8)."""
         self.takes, name = False, _name_of(event.error_code)
         self.reason = f"{CLOSED} ({name})"
@@ -327,8 +328,8 @@ class _Connection:
     def _flush(self) -> None:
         """Write what h2 wants to say."""
         data = self.state.data_to_send()
-        if data and not self.writer.is_closing():
-            self.writer.write(data)
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
 
 
 def _name_of(code: ErrorCodes | int | None) -> str:
@@ -395,7 +396,8 @@ class Http2Transport:
         for connection in standing:
             connection.reason = "the end of its client"
             connection.close()
-        await asyncio.gather(*(connection.task for connection in standing))
+        if standing:
+            await asyncio.wait([connection.lost for connection in standing])
 
     def _where(self, payload: Payload) -> str:
         """Name what is called."""
@@ -432,21 +434,19 @@ class Http2Transport:
         Raises:
             BrokenError: there is none, or the server does not speak HTTP/2.
         """
-        host, port = self.parts.hostname, self.parts.port or self.parts.scheme
+        host, port = self.parts.hostname or "", self.parts.port or {"http": 80, "https": 443}[self.parts.scheme]
+        connection = _Connection(self.settings.pool, self.freed)
         try:
-            reader, writer = await asyncio.open_connection(host, port, limit=READ, **self.tls)
+            await connection.loop.create_connection(lambda: connection, host, port, **self.tls)
         except OSError as error:
             raise BrokenError(said(error), where) from error
         self.opened += 1
-        secure = writer.get_extra_info("ssl_object")
-        if secure is not None and secure.selected_alpn_protocol() != "h2":
-            writer.transport.abort()
-            raise BrokenError("a server without HTTP/2", where)
-        connection = _Connection(reader, writer, self.settings.pool, self.freed)
         self.connections.add(connection)
-        connection.task.add_done_callback(lambda _: self._forget(connection))
-        if self.is_closed:
+        connection.lost.add_done_callback(lambda _: self._forget(connection))
+        secure = connection.transport.get_extra_info("ssl_object")
+        if self.is_closed or (secure is not None and secure.selected_alpn_protocol() != "h2"):
             connection.close()
+            raise BrokenError("a server without HTTP/2, or the end of its client", where)
 
     def _forget(self, connection: _Connection) -> None:
         """Make room for another connection."""

@@ -1,8 +1,9 @@
 """HTTP/2, frame by frame: windows, resets, GOAWAY, settings, and what a server may do that is no answer."""
 
 import asyncio
+import socket
 import ssl
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.settings import SettingCodes
+from hyperframe.frame import PingFrame, SettingsFrame
 
 from serlab.errors import ServiceError
 from serlab.messages import from_document
@@ -524,6 +526,36 @@ def test_what_comes_beside_an_answer_is_accepted() -> None:
         async with by_hand(act) as (url, served), calling(url) as transport:
             assert await read(transport) == b"some"
             assert await until(lambda: [one.ping_data for one in served[0].of(PingAckReceived)] == [b"in midst"])
+
+    bounded(work())
+
+
+def test_server_that_asks_without_end_and_reads_nothing_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more of its pings is read than what is to be said to them may take."""
+    monkeypatch.setattr(http2, "MOST_UNSENT", 1 << 16)
+
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(SettingsFrame(0).serialize())
+        with suppress(OSError):
+            while True:
+                writer.write(PingFrame(0, bytes(8)).serialize() * 1000)
+                await writer.drain()
+
+    async def work() -> None:
+        # Small buffers in the kernel, so that they are soon full.
+        small = socket.create_server(("127.0.0.1", 0))
+        small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        async with await asyncio.start_server(flood, sock=small, limit=1024) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with calling(f"http://127.0.0.1:{port}") as transport:
+                task = asyncio.create_task(transport.call(asking()))
+                assert await until(lambda: transport.connections)
+                (connection,) = transport.connections
+                kernel = connection.transport.get_extra_info("socket")
+                kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+                assert await until(lambda: not connection.transport.is_reading())
+                assert connection.transport.get_write_buffer_size() < 1 << 20 and not task.done()
+                await left(task)
 
     bounded(work())
 
