@@ -33,6 +33,7 @@ def browser(downloads: Path) -> Iterator[Any]:
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    driver.set_script_timeout(600)  # a busy machine is no fault of the page
     try:
         yield driver
     finally:

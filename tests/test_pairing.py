@@ -16,7 +16,7 @@ import serlab as package
 from serlab import load_environment, load_findings, load_results
 from serlab.codecs import codec_info, codec_names
 from serlab.errors import InterpreterError
-from serlab.measure.job import Batches, Figure, Job, Record
+from serlab.measure.job import At, Figure, Job, Record
 from serlab.measure.options import EFFORTS
 from serlab.measure.paired import base_of, run_paired
 from serlab.measure.process import WorkerDied
@@ -176,7 +176,7 @@ def test_a_signal_to_one_of_the_pair_is_nobodys_failure(base: Path, job: Job, nu
     other, hit, before = base_of(str(base)), [], set(children(os.getpid()))
 
     def record(sent: Record) -> None:
-        if isinstance(sent, Batches) and not hit:
+        if isinstance(sent, At) and not hit:  # the first worker begins, and all its work is before it
             hit.append(max(set(children(os.getpid())) - before))
             os.kill(hit[0], signal.Signals[number])
 

@@ -32,6 +32,12 @@ DENSE: dict[str, Any] = {
 PROMPTS = {"model": "m", "prompt": ["once", "upon", "a time"], "max_tokens": 4}
 
 
+@pytest.fixture(autouse=True)
+def children_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that has nothing to do stays, however slow the machine is."""
+    monkeypatch.setattr(heavy, "SPARE_S", 3600.0)
+
+
 def small(patch: pytest.MonkeyPatch) -> None:
     """Let a child do everything."""
     patch.setattr(heavy, "LARGE_BYTES", 1)

@@ -227,12 +227,11 @@ def test_server_looks_at_the_deadline_of_a_grpc_stream_that_ends_while_a_piece_i
         fast = replace(SLOW_TOKENS, latency=Latency(token_s=0.0002), tokens=200_000)
         async with running(fast) as server, grpc.aio.insecure_channel(server.addresses.grpc) as channel:
             call = channel.unary_stream("/serlab.LLMService/GenerateStream")
-            for _ in range(12):
+            while server.stats.cancelled < 12:  # on a busy machine some calls end before the server has begun
                 with pytest.raises(grpc.RpcError):
                     async for _piece in call(b"", timeout=0.2):
                         pass
-            assert await until(lambda: server.stats.active == 0 and server.stats.cancelled == 12)
-            assert await until(lambda: len(ends) == 12)
+            assert await until(lambda: server.stats.active == 0 and len(ends) == server.stats.cancelled)
             assert max(ends) < 0.2
 
     bounded(work())
