@@ -27,8 +27,9 @@ from serlab.report.figures import (
     token_figure,
     write_figures,
 )
+from serlab.report.figures.charts import Scale
 from serlab.report.figures.curves import break_evens, costs_of, crossing, curves_of, steps_of
-from serlab.report.figures.labels import Scale, apart, label_points
+from serlab.report.figures.labels import apart, label_points
 from serlab.report.figures.look import RATE, darkened, luminance, shortened
 from serlab.report.figures.picture import SMALL, panel, sheet
 from serlab.report.figures.points import front_of, points_of, repeats_figure
@@ -112,7 +113,7 @@ def test_overlaps_are_found() -> None:
     assert overlapping(sheet([panel(spot, [layer], 100, 20, "t")], 1)) == [("one", "two")]
     scale, up = Scale(1, 10, 200), Scale(1, 10, 100, is_up=True)
     points = [(name, 3.0, 3.0) for name in CODECS]
-    place = {"x": {"scale": {"type": "log", "domain": scale.ends}}, "y": {"scale": {"type": "log", "domain": up.ends}}}
+    place = {"x": {"scale": {"type": "log", "domain": scale[:2]}}, "y": {"scale": {"type": "log", "domain": up[:2]}}}
     marks = {
         "mark": "point",
         "encoding": {axis: {"datum": 3.0, "type": "quantitative", **place[axis]} for axis in place},
@@ -206,7 +207,7 @@ def test_the_front_holds_what_none_beats_in_both() -> None:
     bold = {text.text for text in texts_of(figure) if text.is_bold}
     assert bold == {"protobuf", "msgpack", "msgspec-msgpack", "chat-turn"}
     assert set(CODECS) <= words(figure)
-    front = [(row["bytes"], row["ns"]) for row in shown(figure, kind="front")]
+    front = [(row["bytes"], row["value"]) for row in shown(figure, kind="front")]
     assert all(x1 == x2 or y1 == y2 for (x1, y1), (x2, y2) in itertools.pairwise(front)), "steps"
 
 
@@ -223,7 +224,7 @@ def test_a_view_breaks_even_where_its_line_crosses_the_baselines() -> None:
     (even,) = break_evens(curves, steps_of(rows, "chat-turn"), "orjson")
     assert even.codec == VIEW and even.share == pytest.approx(0.25, abs=0.02)
     figure = access_figure(rows)
-    assert len(shown(figure, kind="break-even")) == 1
+    assert len(shown(figure, kind="crossing")) == 1
     labels = words(figure)
     assert set(CODECS) - {VIEW} < labels and any(text.startswith(f"{VIEW} ≤ 2") for text in labels)
 

@@ -1,10 +1,16 @@
 """Figures of a run, all of one look, as Vega-Lite specifications with their data.
 
-Each function takes the tidy table and gives a figure that a notebook shows; `save` writes it as PNG or SVG.
+Each `…_figure` takes the tidy table of a run and gives a picture, which a notebook shows and `save` writes. Its further
+arguments choose what is drawn; None stands for all of it:
+
+- `workloads`, `operations` and `codecs` by their names; the baseline is always there;
+- `size`: raw, gzip or zstd.
+
+NotMeasuredError says that the run lacks the rows, and which command measures them; UnknownNameError names a workload or
+codec that the run does not have.
 """
 
 from serlab.report.figures.bars import CUT, floor_of, group_of, memory_figure, ratio_figure, size_figure
-from serlab.report.figures.charts import page_figures
 from serlab.report.figures.curves import BITS_NS, SHARES, STEPS, access_figure, crossover_figure, curves_of, steps_of
 from serlab.report.figures.data import (
     Values,
@@ -20,6 +26,7 @@ from serlab.report.figures.data import (
     sums,
 )
 from serlab.report.figures.look import RATE, look_of
+from serlab.report.figures.paged import page_figures
 from serlab.report.figures.picture import Picture, save
 from serlab.report.figures.points import front_of, noise_figure, pareto_figure, points_of, token_figure
 from serlab.report.figures.waits import IDLE, WAYS, call_figure, hit_figure, lag_figure, size_of, spread_of

@@ -7,11 +7,26 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from serlab.report.figures import charts
+from serlab.report.figures.charts import (
+    ACROSS,
+    EDGE,
+    Row,
+    Scale,
+    Spec,
+    by_codec,
+    fixed,
+    haloed,
+    memory_layers,
+    named,
+    one,
+    padded,
+    points,
+    ratio_layers,
+    reach,
+)
 from serlab.report.figures.data import chosen, missing, names_of, sizes, workloads_with
-from serlab.report.figures.labels import padded
 from serlab.report.figures.look import QUIET, RATIO, look_of, painted, ratio_text, shortened
-from serlab.report.figures.picture import DARK, SMALL, Picture, Row, Spec, panel, sheet
+from serlab.report.figures.picture import DARK, SMALL, Picture, panel, sheet
 from serlab.report.formatting import SIZE, interval, show, three_digits
 from serlab.report.tables import baseline_of, build_tables, memory_table
 from serlab.stats import band
@@ -35,25 +50,13 @@ def ratio_figure(
 ) -> Picture:
     """Draw the ratios of times to the baseline, a line of panels for each workload, the fastest codec on top.
 
-    Args:
-        rows: the tidy table of a run.
-        workloads: which; None: all that were timed.
-        operations: one column of panels each.
-        codecs: which; None: all.
-
-    Returns:
-        The figure: bars with 95 % intervals, `=` at a tie, the A/A interval as a band, the floor as a dashed line.
-
-    Raises:
-        NotMeasuredError: the run holds no times of these operations.
-        UnknownNameError: it has no such workload or codec.
+    Bars with 95 % intervals, `=` at a tie, the A/A interval as a band, the floor as a dashed line.
     """
     kept = chosen(rows, workloads, codecs)
     time = build_tables(kept[kept["metric"] == "time"])["time"]
     has = (lambda name: any(len(group_of(time, name, one)) for one in operations)) if len(time) else lambda name: False
-    names = workloads_with(kept, workloads, has)
-    if not names:
-        raise missing("the ratios", f"times of {' or '.join(operations)}", rows, "serlab time")
+    needs = f"times of {' or '.join(operations)}"
+    names = workloads_with(kept, workloads, has, "the ratios", needs, "serlab time")
     panels = [
         _ratio_panel(group_of(time, name, operation), floor_of(time, name, operation), f"{operation} {shortened(name)}")
         for name in names
@@ -87,21 +90,16 @@ def _ratio_panel(group: pd.DataFrame, floor: float, title: str, width: float = 2
     scale = padded([low, high], width, ROOM if low < 1 else 8, ROOM, 2.0)
     if is_near and floor < scale.low * 1.05:
         scale = padded([floor, high], width, 10, ROOM)
-    beyond = f"◄ floor {ratio_text(floor)}, " if floor == floor and not is_near else ""
-    said = f"{beyond}A/A {interval(*noise)}"
-    x = charts.log("x", said, RATIO, "ratio", ends=scale.ends, **ASIDE)
+    said = f"◄ floor {ratio_text(floor)}, " if floor == floor and not is_near else ""
+    x = fixed("ratio", scale, RATIO, f"{said}A/A {interval(*noise)}", **ASIDE)
+    both = {"aa_low": noise[0], "aa_high": noise[1], "floor": floor if is_near else float("nan")}
     shown = [
-        painted(
-            row["codec"], ratio=row["ratio"], low=row["ratio_low"], high=row["ratio_high"], aa_low=noise[0],
-            aa_high=noise[1], floor=floor if is_near else float("nan"),
-            text=ratio_text(row["ratio"]) + (" =" if row["verdict"] == "tie" else ""),
-        )
+        painted(row["codec"], ratio=row["ratio"], low=row["ratio_low"], high=row["ratio_high"], **both,
+                text=ratio_text(row["ratio"]) + (" =" if row["verdict"] == "tie" else ""))
         for row in group.iloc[::-1].to_dict("records")
     ]  # fmt: skip
-    y = charts.by_codec()
-    layers = charts.haloed(charts.ratio_layers(x, y, edge=charts.EDGE))
-    ends = charts.reach({"y": y, **charts.ACROSS}, color=DARK)
-    return panel(shown, [*layers, ends], width, ROW * len(shown), title)
+    layers = haloed(ratio_layers(x, by_codec(), edge=EDGE))
+    return panel(shown, [*layers, reach({"y": by_codec(), **ACROSS}, color=DARK)], width, ROW * len(shown), title)
 
 
 # Sizes as ratios to the baseline, a line for each workload: what is left of a format's lead after compression?
@@ -140,9 +138,8 @@ def size_figure(
     kept, baseline = chosen(rows, workloads, codecs), baseline_of(rows)
     found = {metric: _ratios_of(kept, metric, baseline) for metric in metrics}
     first = found[metrics[0]]
-    names = workloads_with(kept, workloads, lambda name: name in first)
-    if not names:
-        raise missing("the sizes", f"sizes ({', '.join(metrics)}) of {baseline}", rows, "serlab size")
+    needs = f"sizes ({', '.join(metrics)}) of {baseline}"
+    names = workloads_with(kept, workloads, lambda name: name in first, "the sizes", needs, "serlab size")
     names = sorted(names, key=lambda name: -min(first[name].values()))[::-1]
     shown = [codec for codec in names_of(kept, "codec") if codec != baseline and any(codec in first[n] for n in names)]
     marks = [
@@ -155,35 +152,21 @@ def size_figure(
     scale = padded([1.0, *(row["ratio"] for _, row in marks)], 300, 18, 18)
     panels = []
     for metric in metrics:
-        x = charts.log("x", "", RATIO, "ratio", ends=scale.ends)
-        y = charts.named("place", [*map(shortened, names)], (len(names) - 0.3, -0.7), grid=True, gridColor="#EEEEEE",
-                         labels=metric == metrics[0])  # fmt: skip
-        layers = [
-            {"mark": {"type": "rule"}, "encoding": {"x": {"datum": 1}}},
-            charts.points({"x": x, "y": y}, _legend(shown), size=45),
-        ]
-        here = [row for one, row in marks if one == metric]
+        look = {"grid": True, "gridColor": "#EEEEEE", "labels": metric == metrics[0]}
+        y = named("place", [*map(shortened, names)], len(names) - 0.3, -0.7, **look)
+        layers = [one(), points({"x": fixed("ratio", scale, RATIO), "y": y}, _legend(shown), size=45)]
+        here = [row for found_in, row in marks if found_in == metric]
         panels.append(panel(here, layers, scale.size, SIZES_ROW * len(names), TITLES[metric]))
     return sheet(panels, len(metrics), f"bytes per message against {baseline} (log scale)")
 
 
 def _legend(codecs: Sequence[str]) -> Spec:
     """Describe how codecs are painted, with a legend of them all above the panels."""
-    looks = [look_of(codec) for codec in codecs]
-    ranges = {
-        "stroke": [one.colour for one in looks],
-        "fill": [one.fill for one in looks],
-        "shape": [one.mark for one in looks],
-    }
-    legend = {"orient": "top", "columns": 5, "columnPadding": 16}
+    looks = list(zip(*((look.colour, look.fill, look.mark) for look in map(look_of, codecs)), strict=True))
+    shared = {"field": "codec", "type": "nominal", "legend": {"orient": "top", "columns": 5, "columnPadding": 16}}
     return {
-        channel: {
-            "field": "codec",
-            "type": "nominal",
-            "scale": {"domain": [*codecs], "range": values},
-            "legend": legend,
-        }
-        for channel, values in ranges.items()
+        channel: {**shared, "scale": {"domain": [*codecs], "range": values}}
+        for channel, values in zip(("stroke", "fill", "shape"), looks, strict=True)
     }
 
 
@@ -208,6 +191,7 @@ MEASURES = {
     "peak_bytes": "peak of bytes held",
 }
 """Column of the memory table → title of its panels."""
+COUNT = ((1.0, ""),)
 CUT = 6.0
 """A bar longer than this multiple of the median is cut off."""
 
@@ -220,23 +204,12 @@ def memory_figure(
 ) -> Picture:
     """Draw allocations, bytes and peak per operation, a line of panels for each workload and operation.
 
-    Args:
-        rows: the tidy table of a run.
-        workloads: which; None: all whose memory was measured.
-        operations: encode, decode or open.
-        codecs: which; None: all.
-
-    Returns:
-        The figure: a bar with its figure for each codec, the one that allocates the fewest bytes on top.
-
-    Raises:
-        NotMeasuredError: the run holds no memory figures of these operations.
-        UnknownNameError: it has no such workload or codec.
+    A bar with its figure for each codec, the one that allocates the fewest bytes on top.
     """
     kept = chosen(rows, workloads, codecs)
     table = memory_table(kept)
     panels = []
-    for name in workloads_with(kept, workloads, lambda name: True):
+    for name in workloads or names_of(kept, "workload"):
         for operation in operations if len(table) else ():
             group = table[(table["workload"] == name) & (table["operation"] == operation)]
             group = group.sort_values("bytes_per_op", ascending=False, kind="stable").iloc[::-1]
@@ -249,14 +222,11 @@ def memory_figure(
 
 
 def _memory_panel(group: pd.DataFrame, column: str, *title: str) -> Spec:
-    """Draw one measure of one group."""
+    """Draw one measure of one group; figures stand beyond the bars and take about a third of a narrow panel."""
     shown, limit = memory_bars(group, column)
-    bars = [painted(**row) for row in shown]
-    # The figures stand beyond the bars and take about a third of a narrow panel.
-    is_first, steps = bool(title[0]), SIZE if "bytes" in column else ((1.0, ""),)
-    x = charts.linear("length", "", (0, limit * 1.6), steps, tickCount=2)
-    y = charts.by_codec([row["codec"] for row in bars], is_first)
-    return panel(bars, charts.memory_layers(x, y), 190, ROW * len(bars), *title)
+    x = fixed("length", Scale(0, limit * 1.6, 190, is_log=False), SIZE if "bytes" in column else COUNT, tickCount=2)
+    y = by_codec([row["codec"] for row in shown], bool(title[0]))
+    return panel([painted(**row) for row in shown], memory_layers(x, y), 190, ROW * len(shown), *title)
 
 
 def memory_bars(group: pd.DataFrame, column: str) -> tuple[list[Row], float]:

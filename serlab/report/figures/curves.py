@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from serlab.report.figures import charts
+from serlab.report.figures.charts import Row, Scale, Spec, padded
 from serlab.report.figures.data import (
     Values,
     arms,
@@ -19,16 +20,15 @@ from serlab.report.figures.data import (
     floor_time,
     is_codec,
     middle,
-    missing,
     ratio_of,
     sizes,
     sums,
     times,
     workloads_with,
 )
-from serlab.report.figures.labels import Scale, label_ends, padded
+from serlab.report.figures.labels import label_ends
 from serlab.report.figures.look import RATE, RATIO, Spread, painted, shortened
-from serlab.report.figures.picture import Picture, Spec, panel, sheet
+from serlab.report.figures.picture import Picture, panel, sheet
 from serlab.report.formatting import TIME, scaled
 from serlab.report.tables import baseline_of
 from serlab.stats import FASTER, SLOWER, Estimate, band, is_tie, verdict
@@ -71,28 +71,16 @@ def access_figure(
 ) -> Picture:
     """Draw the time to open a message and read a share of its fields, a panel for each workload.
 
-    Args:
-        rows: the tidy table of a run.
-        workloads: which; None: all with an access curve.
-        codecs: which; None: all.
-
-    Returns:
-        The figure: a curve with 95 % intervals for each codec, its name at the end, a ring where a codec that is
-        faster at first crosses the baseline, the baseline's A/A interval as a band, the floor dashed.
-
-    Raises:
-        NotMeasuredError: the run has no access curve of two steps or more.
-        UnknownNameError: it has no such workload or codec.
+    A curve with 95 % intervals for each codec, its name at the end, a ring where a codec that is faster at first
+    crosses the baseline, the baseline's A/A interval as a band, the floor dashed.
     """
     kept, baseline = chosen(rows, workloads, codecs), baseline_of(rows)
-    names = workloads_with(kept, workloads, lambda name: len(steps_of(kept, name)) > 1)
-    if not names:
-        needs = "operations read-0% to read-100%"
-        raise missing("the access curve", needs, rows, "serlab time --operation read-k")
-    said = (
-        f"share of the fields that are read; ring and ≤: faster than {baseline} up to there; band: A/A; dashed: floor"
-    )
-    return sheet([_access_panel(kept, name, baseline) for name in names], 1, said)
+    names = workloads_with(
+        kept, workloads, lambda name: len(steps_of(kept, name)) > 1,
+        "the access curve", "operations read-0% to read-100%", "serlab time --operation read-k",
+    )  # fmt: skip
+    said = f"share of the fields that are read; ring and ≤: faster than {baseline} up to there"
+    return sheet([_access_panel(kept, name, baseline) for name in names], 1, f"{said}; band: A/A; dashed: floor")
 
 
 def steps_of(rows: pd.DataFrame, workload: str) -> list[str]:
@@ -116,31 +104,31 @@ def _access_panel(rows: pd.DataFrame, workload: str, baseline: str) -> Spec:
     base = [middle(group.get(baseline, {})) for group in groups]
     evens = break_evens(curves, steps, baseline, controls)
     fine = np.linspace(0, len(steps) - 1, (len(steps) - 1) * FINE + 1)
-    shown = [
-        *(painted(codec, place=i, ns=one.value, low=one.low, high=one.high, kind="mark")
-          for codec, curve in curves.items() for i, one in enumerate(curve)),
-        *(painted(codec, place=float(place), ns=float(ns), kind="curve")
-          for codec, curve in curves.items()
-          for place, ns in zip(fine, np.interp(fine, range(len(steps)), [one.value for one in curve]), strict=True)),
-        *(painted(even.codec, place=even.place, ns=even.time_ns, kind="break-even") for even in evens),
-        *({"kind": "A/A", "place": i, "low": low * base[i], "high": high * base[i]}
-          for i, (low, high) in enumerate(band(one.low, one.high) for one in controls)),
-        *({"kind": "floor", "place": i, "ns": floor_time(group, step)}
-          for i, (group, step) in enumerate(zip(groups, steps, strict=True))),
-    ]  # fmt: skip
-    ns = [row[key] for row in shown for key in ("ns", "low", "high") if row.get(key, 0) > 0]
+    shown: list[Row] = [painted(even.codec, place=even.place, value=even.time_ns, kind="crossing") for even in evens]
+    for codec, curve in curves.items():
+        shown += [painted(codec, place=i, kind="mark", **one._asdict()) for i, one in enumerate(curve)]
+        between = np.interp(fine, range(len(steps)), [one.value for one in curve])
+        shown += [
+            painted(codec, place=float(i), value=float(ns), kind="curve") for i, ns in zip(fine, between, strict=True)
+        ]
+    for i, (step, group, one) in enumerate(zip(steps, groups, controls, strict=True)):
+        low, high = (base[i] * end for end in band(one.low, one.high))
+        shown.append({"kind": "A/A", "place": i, "low": low, "high": high})
+        shown.append({"kind": "floor", "place": i, "value": floor_time(group, step)})
+    ns = [row[key] for row in shown for key in ("value", "low", "high") if row.get(key, 0) > 0]
     across = Scale(-0.2, len(steps) - 0.9, 540, is_log=False)
     up = padded(ns, max(260, 16 * len(curves)), 14, 16, is_up=True)
-    x = charts.named("place", [STEPS[step].split("\n") for step in steps], across.ends, labelAngle=0, ticks=True)
-    place = {"x": x, "y": charts.log("y", "time per message (log scale; 95 % interval)", TIME, "ns", ends=up.ends)}
+    x = charts.named("place", [STEPS[step].split("\n") for step in steps], *across[:2], labelAngle=0, ticks=True)
+    place = {"x": x, "y": charts.fixed("value", up, TIME, "time per message (log scale; 95 % interval)")}
     notes = {even.codec: _until(even, steps) for even in evens}
+    mark = charts.only("datum.kind === 'mark'")
     layers = [
         charts.band({"x": x, **charts.REACH}),
-        charts.floor_line(place, strokeWidth=1.2),
-        charts.lines(place, strokeWidth=1.3) | {"transform": charts.only("datum.kind === 'curve'")},
-        charts.reach({"x": x, **charts.REACH}, "datum.kind === 'mark'"),
-        charts.points(place, charts.MARKED, size=45) | {"transform": charts.only("datum.kind === 'mark'")},
-        charts.ring(place, "break-even"),
+        charts.floor(place, strokeWidth=1.2),
+        charts.lines(place, strokeWidth=1.3) | charts.only("datum.kind === 'curve'"),
+        charts.reach({"x": x, **charts.REACH}, mark),
+        charts.points(place, charts.MARKED, size=45) | mark,
+        charts.ring(place),
         *label_ends([(codec, curve[-1].value, notes.get(codec, "")) for codec, curve in curves.items()], across, up),
     ]
     return panel(shown, layers, across.size, up.size, shortened(workload))
@@ -215,26 +203,20 @@ def crossover_figure(
 ) -> Picture:
     """Draw time per message against bandwidth: as such, and as a ratio to the baseline with the crossings marked.
 
-    Args:
-        rows: the tidy table of a run.
-        workloads: which; None: all with sizes and times; a line of two panels each.
-        operations: whose times are added up.
-        size: raw, gzip or zstd; the time to compress counts where `operations` names it, as gzip and gunzip.
-        codecs: which; None: all.
-
-    Returns:
-        The figure; a ring and the bandwidth stand where a codec is as fast as the baseline.
-
-    Raises:
-        NotMeasuredError: the run lacks sizes or times.
-        UnknownNameError: it has no such workload or codec.
+    A ring and the bandwidth stand where a codec is as fast as the baseline. `operations` are those whose times are
+    added up; the time to compress counts where gzip and gunzip are among them.
     """
     kept, baseline = chosen(rows, workloads, codecs), baseline_of(rows)
     found = {name: costs_of(kept, name, operations, size, baseline) for name in kept["workload"].unique()}
-    names = workloads_with(kept, workloads, lambda name: baseline in found.get(name, {}))
-    if not names:
-        needs = f"sizes ({size}) and times of {' and '.join(operations)}, the baseline's too"
-        raise missing("the bandwidth crossover", needs, rows, "serlab compare")
+    needs = f"sizes ({size}) and times of {' and '.join(operations)}, the baseline's too"
+    names = workloads_with(
+        kept,
+        workloads,
+        lambda name: baseline in found.get(name, {}),
+        "the bandwidth crossover",
+        needs,
+        "serlab compare",
+    )
     panels = []
     for name in names:
         panels += _crossover_panels(name, found[name], baseline, sums(kept, name, operations))
@@ -266,44 +248,36 @@ def _crossover_panels(workload: str, costs: dict[str, Cost], baseline: str, foun
     """Draw the times themselves, and against the baseline's, with intervals, the A/A band and the crossings."""
     base, control, own = costs[baseline], control_of(found, baseline), middle(found[baseline])
     below, wire = total_ns(base, BANDWIDTHS), base.bytes * BITS_NS / BANDWIDTHS
-    shown, notes = [], {}
+    shown, noise, notes, last = list[Row](), list[Row](), dict[str, str](), dict[str, float]()
     for codec, cost in costs.items():
-        ns, low, high = (total_ns(cost, BANDWIDTHS, time) for time in cost.time)
-        shown += [
-            painted(codec, bandwidth=at, ns=a, ratio=b, low=c, high=d)
-            for at, a, b, c, d in zip(
-                *(one.tolist() for one in (BANDWIDTHS, ns, ns / below, low / below, high / below)), strict=True
-            )
-        ]
+        each = [total_ns(cost, BANDWIDTHS, time) for time in cost.time]
+        figures = zip(BANDWIDTHS.tolist(), each[0].tolist(), *((one / below).tolist() for one in each), strict=True)
+        for at, ns, ratio, low, high in figures:
+            shown.append(painted(codec, bandwidth=at, ns=ns, ratio=ratio, low=low, high=high))
+        last[codec] = shown[-1]["ratio"]
         at = crossing(cost, base)
         if SLOWEST <= at <= FASTEST and not is_tie(ratio_of(cost.time, base.time), control):
             notes[codec] = f"{'<' if cost.bytes < base.bytes else '>'} {scaled(at, RATE)}"
-            shown.append(painted(codec, bandwidth=at, ratio=1.0, kind="crossing"))
-    ends = [(wire + own * end) / below for end in band(control.low, control.high)]
-    noise = [{"kind": "A/A", "bandwidth": at, "low": low, "high": high}
-             for at, low, high in zip(BANDWIDTHS.tolist(), *(end.tolist() for end in ends), strict=True)]  # fmt: skip
-    tall = max(240, 16 * len(costs))
+            noise.append(painted(codec, bandwidth=at, ratio=1.0, kind="crossing"))
+    ends = [((wire + own * end) / below).tolist() for end in band(control.low, control.high)]
+    for at, low, high in zip(BANDWIDTHS.tolist(), *ends, strict=True):
+        noise.append({"kind": "A/A", "bandwidth": at, "low": low, "high": high})
     left, right = Scale(SLOWEST, FASTEST, 230), Scale(SLOWEST, FASTEST, 290)
-    times = padded([row["ns"] for row in shown if "ns" in row], tall, 8, 16, is_up=True)
-    ratios = padded([row[key] for row in shown for key in ("low", "high") if key in row], tall, 8, 16, is_up=True)
-    x = charts.log("x", "", RATE, "bandwidth", ends=left.ends, values=[1e6, 1e8, 1e10])
-    mine = charts.only("!datum.kind")
-    y = charts.log("y", "time per message", TIME, "ns", ends=times.ends)
-    first = [charts.lines({"x": x, "y": y}, strokeWidth=1.5) | {"transform": mine}]
-    y = charts.log("y", "", RATIO, "ratio", ends=ratios.ends)
+    tall = max(240, 16 * len(costs))
+    times = padded([row["ns"] for row in shown], tall, 8, 16, is_up=True)
+    ratios = padded([row[key] for row in shown for key in ("low", "high")], tall, 8, 16, is_up=True)
+    x = charts.fixed("bandwidth", left, RATE, values=[1e6, 1e8, 1e10])
+    first = charts.lines({"x": x, "y": charts.fixed("ns", times, TIME, "time per message")}, strokeWidth=1.5)
+    place, mine = {"x": x, "y": charts.fixed("ratio", ratios, RATIO)}, charts.only("!datum.kind")
     shades = {"x": x, **charts.REACH, "detail": {"field": "codec"}, "color": charts.COLOUR}
-    last = [
-        (codec, row["ratio"], notes.get(codec, ""))
-        for codec, row in {row["codec"]: row for row in shown if "ns" in row}.items()
-    ]
     second = [
         charts.band({"x": x, **charts.REACH}),
-        {"mark": {"type": "area", "opacity": 0.25}, "transform": mine, "encoding": shades},
-        charts.lines({"x": x, "y": y}, strokeWidth=1.5) | {"transform": mine},
-        charts.ring({"x": x, "y": y}, "crossing"),
-        *label_ends(last, right, ratios),
+        {"mark": {"type": "area", "opacity": 0.25}, **mine, "encoding": shades},
+        charts.lines(place, strokeWidth=1.5) | mine,
+        charts.ring(place),
+        *label_ends([(codec, ratio, notes.get(codec, "")) for codec, ratio in last.items()], right, ratios),
     ]
     return [
-        panel(shown, first, left.size, tall, shortened(workload)),
+        panel(shown, [first], left.size, tall, shortened(workload)),
         panel([*noise, *shown], second, right.size, tall, f"time per message against {baseline}"),
     ]

@@ -49,9 +49,18 @@ def missing(what: str, needs: str, rows: pd.DataFrame, remedy: str) -> NotMeasur
     return NotMeasuredError.of(what, needs, [str(name) for name in rows["operation"].unique()], remedy)
 
 
-def workloads_with(rows: pd.DataFrame, wanted: Sequence[str] | None, has: Callable[[str], bool]) -> list[str]:
-    """List the workloads that have something to show, in the asked order."""
-    return [workload for workload in wanted or names_of(rows, "workload") if has(workload)]
+def workloads_with(
+    rows: pd.DataFrame, wanted: Sequence[str] | None, has: Callable[[str], bool], what: str, needs: str, remedy: str
+) -> list[str]:
+    """List the workloads that have something to show, in the asked order.
+
+    Raises:
+        NotMeasuredError: none has, see `missing`.
+    """
+    found = [workload for workload in wanted or names_of(rows, "workload") if has(workload)]
+    if not found:
+        raise missing(what, needs, rows, remedy)
+    return found
 
 
 def arms(rows: pd.DataFrame, workload: str, operation: str, metric: str = "time") -> dict[str, Values]:

@@ -1,18 +1,18 @@
 """Direct labels that do not overlap: names beside points, and names at the ends of lines.
 
 Both are greedy and without chance, so that equal rows give an equal picture. Vega's own `label` transform is not in
-vl-convert; scales have fixed ends and panels fixed sizes, so a label's place is worked out here, in pixels from the
-panel's upper left corner, and drawn as a text at that place.
+vl-convert; since a picture's scales and sizes are fixed, a label's place is worked out here, in pixels from the panel's
+upper left corner, and drawn as a text at that place.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import ceil, cos, exp, hypot, log, pi, sin
+from math import ceil, cos, hypot, pi, sin
 from typing import NamedTuple
 
-from serlab.report.figures.charts import haloed
+from serlab.report.figures.charts import INK, Row, Scale, Spec, amount, haloed
 from serlab.report.figures.look import look_of, shortened
-from serlab.report.figures.picture import SMALL, Row, Spec, held, widths
+from serlab.report.figures.picture import SMALL, held, widths
 
 GAP = 2.0
 """Pixels between two labels at least."""
@@ -32,60 +32,9 @@ MARK = 5.0
 PIECE = 8.0
 """Pixels of the boxes that stand for a line."""
 
-
-class Scale(NamedTuple):
-    """How values become pixels.
-
-    Attributes:
-        low: the value at the left or at the bottom.
-        high: the value at the other end.
-        size: pixels.
-        is_log: whether it is logarithmic.
-        is_up: whether it runs upwards, which pixels do not.
-    """
-
-    low: float
-    high: float
-    size: float
-    is_log: bool = True
-    is_up: bool = False
-
-    def pixel(self, value: float) -> float:
-        """Return where a value is."""
-        part = log(value / self.low) / log(self.high / self.low) if self.is_log else (
-            (value - self.low) / (self.high - self.low)
-        )  # fmt: skip
-        return self.size * (1 - part if self.is_up else part)
-
-    def value(self, pixel: float) -> float:
-        """Return what is at a place."""
-        part = 1 - pixel / self.size if self.is_up else pixel / self.size
-        if self.is_log:
-            return self.low * exp(part * log(self.high / self.low))
-        return self.low + part * (self.high - self.low)
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """Return both ends."""
-        return self.low, self.high
-
-
-def padded(values: Sequence[float], size: float, low: float, high: float, least: float = 1.3, **is_up: bool) -> Scale:
-    """Return a logarithmic scale of some values with room at both ends.
-
-    Args:
-        values: that it has to show.
-        size: pixels.
-        low: pixels of room at the low end.
-        high: pixels of room at the high end.
-        least: how many times the low end the high one is at least, the room aside.
-        is_up: whether it runs upwards.
-    """
-    first, last = min(values), max(values)
-    wide = max(1.0, least / (last / first)) ** 0.5
-    first, last = first / wide, last * wide
-    unit = log(last / first) / (size - low - high)
-    return Scale(first * exp(-low * unit), last * exp(high * unit), size, True, **is_up)
+Place = tuple[float, float]
+Line = tuple[Place, Place, str]
+"""Two ends, and the codec in whose colour it is drawn."""
 
 
 class Box(NamedTuple):
@@ -103,23 +52,14 @@ class Box(NamedTuple):
 
     def holds(self, other: "Box") -> bool:
         """Tell whether another box is inside."""
-        inside = self.left <= other.left and other.right <= self.right
-        return inside and self.top <= other.top and other.low <= self.low
+        return self.left <= other.left and other.right <= self.right and self.top <= other.top and other.low <= self.low
 
 
-Place = tuple[float, float]
-
-
-def along(corners: Sequence[Place], x: Scale, y: Scale) -> list[Box]:
-    """Return the pieces of a line as boxes to keep clear of; its corners are values."""
-    return _pieces([(x.pixel(one), y.pixel(other)) for one, other in corners])
-
-
-def _pieces(places: Sequence[Place]) -> list[Box]:
-    """Return the pieces of a line as boxes."""
+def along(places: Sequence[Place]) -> list[Box]:
+    """Return the pieces of a line as boxes to keep clear of."""
     found = []
     for (left, top), (right, low) in pairwise(places):
-        count = ceil(max(hypot(right - left, low - top) / PIECE, 1)) if left != right and top != low else 1
+        count = ceil(hypot(right - left, low - top) / PIECE) if left != right and top != low else 1
         for i in range(count):
             xs = sorted(left + (right - left) * part / count for part in (i, i + 1))
             ys = sorted(top + (low - top) * part / count for part in (i, i + 1))
@@ -131,7 +71,7 @@ def label_points(
     points: Sequence[tuple[str, float, float]],
     x: Scale,
     y: Scale,
-    obstacles: Sequence[Box] = (),
+    obstacles: Sequence[Sequence[Place]] = (),
     bold: Sequence[str] = (),
 ) -> list[Spec]:
     """Return the layers that write each codec's name beside its point.
@@ -140,29 +80,27 @@ def label_points(
         points: name, which begins with the codec's, and values.
         x: of the panel.
         y: of the panel.
-        obstacles: boxes to keep clear of, beside the marks.
+        obstacles: lines to keep clear of, as values of their corners.
         bold: names to stress.
     """
     wide = widths({shortened(name): name in bold for name, _, _ in points})
     places = [(x.pixel(one), y.pixel(other)) for _, one, other in points]
-    taken = [Box(left - MARK, top - MARK, left + MARK, top + MARK) for left, top in places] + list(obstacles)
-    inside, labels, leaders = Box(0, 0, x.size, y.size), [], []
-    texts: list[Box] = []
+    taken = [Box(left - MARK, top - MARK, left + MARK, top + MARK) for left, top in places]
+    for line in obstacles:
+        taken += along([(x.pixel(one), y.pixel(other)) for one, other in line])
+    inside, texts, rows = Box(0, 0, x.size, y.size), list[Box](), list[Row]()
+    lines: list[Line] = []
+    crowd = [sum(hypot(a - c, b - d) < 80 for c, d in places) for a, b in places]
     # Those in the densest spots have the fewest places to go, so they choose first.
-    for i in sorted(range(len(points)), key=lambda i: (-_crowd(places, i), places[i][1], points[i][0])):
-        name, text = points[i][0], shortened(points[i][0])
-        spot = _free_spot(places[i], wide[text], taken, texts, inside)
+    for i in sorted(range(len(points)), key=lambda i: (-crowd[i], places[i][1], points[i][0])):
+        name = points[i][0]
+        spot = _free_spot(places[i], wide[shortened(name)], taken, texts, inside)
         texts.append(spot)
         if near := _leader(places[i], spot):
-            leaders.append((places[i], near, name))
-            taken += _pieces([places[i], near])
-        labels.append(((spot.left, (spot.top + spot.low) / 2), text, name, name in bold))
-    return _written(labels, leaders, x, y)
-
-
-def _crowd(places: Sequence[Place], i: int) -> int:
-    """Count the points in the surroundings of a point."""
-    return sum(hypot(left - places[i][0], top - places[i][1]) < 80 for left, top in places)
+            lines.append((places[i], near, name))
+            taken += along([places[i], near])
+        rows.append(_text((spot.left, (spot.top + spot.low) / 2), shortened(name), name, x, y, name in bold))
+    return _written(rows, lines, x, y)
 
 
 def _spots(place: Place, width: float) -> Iterator[Box]:
@@ -181,7 +119,7 @@ def _free_spot(place: Place, width: float, taken: Sequence[Box], texts: Sequence
     spots = [box for box in spots if inside.holds(box)] or spots
 
     def met(box: Box) -> int:
-        line = _pieces([place, near]) if (near := _leader(place, box)) else []
+        line = along([place, near]) if (near := _leader(place, box)) else []
         crossed = sum(piece.meets(other) for piece in line for other in texts)
         over = sum(box.meets(other, 2 * GAP) for other in texts)
         return 100 * over + 10 * crossed + sum(box.meets(other, GAP) for other in taken)
@@ -205,11 +143,11 @@ def label_ends(ends: Sequence[tuple[str, float, str]], x: Scale, y: Scale) -> li
     """
     ordered = sorted(ends, key=lambda end: (y.pixel(end[1]), end[0]))
     wanted = [y.pixel(value) for _, value, _ in ordered]
-    labels, leaders = [], []
+    rows, lines = [], []
     for (codec, _, note), at, top in zip(ordered, wanted, apart(wanted, TALL + GAP), strict=True):
-        labels.append(((x.size + OFFSET, top), f"{shortened(codec)} {note}".rstrip(), codec, False))
-        leaders.append(((x.size + MARK, at), (x.size + OFFSET - GAP, top), codec))
-    return _written(labels, leaders, x, y)
+        rows.append(_text((x.size + OFFSET, top), f"{shortened(codec)} {note}".rstrip(), codec, x, y))
+        lines.append(((x.size + MARK, at), (x.size + OFFSET - GAP, top), codec))
+    return _written(rows, lines, x, y)
 
 
 def apart(wanted: Sequence[float], height: float) -> list[float]:
@@ -228,34 +166,27 @@ def _first(group: Sequence[float], height: float) -> float:
     return sum(group) / len(group) - (len(group) - 1) * height / 2
 
 
-def _written(
-    labels: Sequence[tuple[Place, str, str, bool]], leaders: Sequence[tuple[Place, Place, str]], x: Scale, y: Scale
-) -> list[Spec]:
-    """Return the layers of texts and of lines to their marks."""
-    texts: list[Row] = [
-        {
-            "x": x.value(left),
-            "y": y.value(top),
-            "text": text,
-            "ink": _ink(name),
-            "weight": "bold" if is_bold else "normal",
-        }
-        for (left, top), text, name, is_bold in labels
-    ]
-    lines: list[Row] = [
+def _text(place: Place, text: str, name: str, x: Scale, y: Scale, is_bold: bool = False) -> Row:
+    """Return the row of a label, in the colour of the codec whose name comes first."""
+    at = {"x": x.value(place[0]), "y": y.value(place[1]), "ink": _ink(name)}
+    return {**at, "text": text, "weight": "bold" if is_bold else "normal"}
+
+
+def _written(texts: Sequence[Row], lines: Sequence[Line], x: Scale, y: Scale) -> list[Spec]:
+    """Return the layers of lines and of texts."""
+    leaders = [
         {"x": x.value(left), "y": y.value(top), "x2": x.value(right), "y2": y.value(low), "ink": _ink(name)}
-        for (left, top), (right, low), name in leaders
+        for (left, top), (right, low), name in lines
     ]
-    place = {name: {"field": name, "type": "quantitative"} for name in ("x", "y")}
-    ink = {"field": "ink", "type": "nominal", "scale": None}
+    place = {"x": amount("x"), "y": amount("y"), "color": INK}
     mark = {"type": "text", "align": "left", "baseline": "middle", "fontWeight": {"expr": "datum.weight"}}
-    layers = [
-        {"data": held(lines), "mark": {"type": "rule", "strokeWidth": 0.7},
-         "encoding": {**place, "x2": {"field": "x2"}, "y2": {"field": "y2"}, "color": ink}},
-        {"data": held(texts), "mark": mark,
-         "encoding": {**place, "text": {"field": "text"}, "color": ink}},
-    ]  # fmt: skip
-    return haloed(layers)
+    ends = {**place, "x2": {"field": "x2"}, "y2": {"field": "y2"}}
+    return haloed(
+        [
+            {"data": held(leaders), "mark": {"type": "rule", "strokeWidth": 0.7}, "encoding": ends},
+            {"data": held(texts), "mark": mark, "encoding": {**place, "text": {"field": "text"}}},
+        ]
+    )
 
 
 def _ink(name: str) -> str:

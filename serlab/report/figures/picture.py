@@ -9,10 +9,8 @@ from typing import Any
 
 from serlab.errors import UnknownNameError
 from serlab.folders import write_atomically
+from serlab.report.figures.charts import Row, Spec
 from serlab.visible import visible
-
-Spec = dict[str, Any]
-Row = dict[str, Any]
 
 FORMATS = ("png", "svg")
 PNG = b"\x89PNG\r\n\x1a\n"

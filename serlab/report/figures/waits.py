@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from json import dumps
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from serlab.report.figures import charts
+from serlab.report.figures.charts import Row, Scale, Spec, padded
 from serlab.report.figures.data import Values, arms, chosen, is_codec, middle, missing, names_of
-from serlab.report.figures.labels import Scale, along, label_points, padded
-from serlab.report.figures.look import QUIET, Spread, look_of, painted, shortened
-from serlab.report.figures.picture import Picture, Spec, panel, sheet
+from serlab.report.figures.labels import label_points
+from serlab.report.figures.look import QUIET, RATIO, Spread, look_of, painted, shortened
+from serlab.report.figures.picture import Picture, panel, sheet
 from serlab.report.formatting import SIZE, TIME, scaled
 from serlab.report.tables import baseline_of
 from serlab.report.wire_calls import BASELINE, TRANSPORTS, call_table
@@ -35,17 +35,8 @@ def call_figure(
 ) -> Picture:
     """Draw calls one at a time, a line of panels for each workload, a column for each transport.
 
-    Args:
-        rows: the tidy table of a run with the experiment `transport`.
-        workloads: which, in this order; None: all, the shortest call first.
-        codecs: which; None: all but variants of a codec.
-
-    Returns:
-        The figure: in each bar the transport alone is grey and the codec coloured, with the percentage that is codec
-        (`=`: not more than the A/A spread) and a 95 % interval of the call; a band is the baseline's A/A interval.
-
-    Raises:
-        NotMeasuredError: the run lacks the experiment.
+    In each bar the transport alone is grey and the codec coloured, with the percentage that is codec (`=`: not more
+    than the A/A spread) and a 95 % interval of the call; a band is the baseline's A/A interval.
     """
     calls = call_table(rows)
     if workloads is not None and len(calls):
@@ -76,7 +67,7 @@ def _order_of(calls: pd.DataFrame) -> list[str]:
 
 def _call_panel(calls: pd.DataFrame, order: Sequence[str], most: float, *title: str) -> Spec:
     """Draw one transport of one workload; a share stands right of the panel, where it covers no bar."""
-    rows = []
+    rows: list[Row] = []
     for row in calls.to_dict("records"):
         alone = row["transport_ns"]
         share = f"{100 * row['codec_share']:.0f} %" + (" =" if row["part_verdict"] == TIE else "")
@@ -85,7 +76,7 @@ def _call_panel(calls: pd.DataFrame, order: Sequence[str], most: float, *title: 
         if row["verdict"] == BASELINE:
             low, high = (row["call_ns"] * end for end in band(row["aa_low"], row["aa_high"]))
             rows.append({"kind": "A/A", "low": low, "high": high})
-    x = charts.linear("call", "", (0, most), TIME, tickCount=3)
+    x = charts.fixed("call", Scale(0, most, CALL_WIDTH, is_log=False), TIME, tickCount=3)
     y = charts.by_codec(order, bool(title[0]))
     grey = {"type": "bar", "height": 12, "color": ALONE}
     layers = [
@@ -109,15 +100,7 @@ POINTS = 100
 def hit_figure(rows: pd.DataFrame, workload: str = "") -> Picture:
     """Draw by how many points each codec's hit rate is above the baseline's, against capacity.
 
-    Args:
-        rows: the tidy table of a run with the experiment `cache`.
-        workload: of the answers; "" stands for the first.
-
-    Returns:
-        The figure; codecs whose answers take the same bytes share a line, which the name of one stands for.
-
-    Raises:
-        NotMeasuredError: the run lacks the experiment.
+    Codecs whose answers take the same bytes share a line, which the name of one stands for.
     """
     if "hit-rate" not in set(rows["metric"]):
         raise missing("hit rates", "the experiment cache", rows, "serlab wire cache")
@@ -134,18 +117,14 @@ def hit_figure(rows: pd.DataFrame, workload: str = "") -> Picture:
     drawn = [painted(name, capacity=at, gain=gain) for name, curve in curves.items() for at, gain in curve]
     texts = [[f"{at:.0f} %", f"{rate:.0f} %"] for at, rate in zip(capacities, rates.iloc[:, 0], strict=True)]
     title = f"capacity, of what all answers take as {rates.columns[0]}; below: requests that hit as {rates.columns[0]}"
-    x = charts.log("x", title, ((1.0, ""),), "capacity", ends=across.ends, values=capacities, labelOverlap=False)
+    x = charts.fixed("capacity", across, RATIO, title, values=capacities, labelOverlap=False)
     x["axis"]["labelExpr"] = f"{dumps(texts)}[indexof({dumps(capacities)}, datum.value)]"
-    place = {"x": x, "y": charts.linear("gain", "more hits, percentage points", up.ends)}
-    obstacles = [box for curve in curves.values() for box in along(curve, across, up)]
-    peak = [
-        (f"{name} {others}".rstrip(), capacities[widest], gains[name].iloc[widest]) for name, others in names.items()
-    ]
+    place = {"x": x, "y": charts.fixed("gain", up, title="more hits, percentage points")}
+    peaks = [(f"{name} {others}".rstrip(), *curves[name][widest]) for name, others in names.items()]
     layers = [
-        charts.lines(place, strokeWidth=1.3)
-        | {"encoding": {**place, "detail": {"field": "codec"}, "color": charts.COLOUR}},
+        charts.lines(place, strokeWidth=1.3),
         charts.points(place, charts.MARKED, size=30),
-        *label_points(peak, across, up, obstacles),
+        *label_points(peaks, across, up, list(curves.values())),
     ]
     return sheet([panel(drawn, layers, across.size, up.size, "")], 1)
 
@@ -171,16 +150,8 @@ RATES = ("rate", "byte-rate")
 """Metrics whose ratio is a body's size."""
 
 
-class _Lag(NamedTuple):
-    """How late a loop is while one codec works on it, nanoseconds."""
-
-    median: float
-    p99: Spread
-    most: float
-
-
-Lags = dict[str, _Lag]
-"""Arm → lag."""
+Lags = dict[str, Row]
+"""Arm → how late a loop is: `value`, `low`, `high` of the 99th percentile, `median` and `most`; nanoseconds."""
 
 
 def lag_figure(
@@ -191,51 +162,36 @@ def lag_figure(
 ) -> Picture:
     """Draw how late the loop is, a line of panels for each workload and operation, a column for each way to code.
 
-    Args:
-        rows: the tidy table of a run.
-        workloads: which; None: all whose lag was measured, the smallest bodies first.
-        operations: encode, decode.
-        codecs: which; None: all.
-
-    Returns:
-        The figure: the 99th percentile as a mark with a 95 % interval, on a pale bar from the median to the maximum;
-        the baseline's second arm (A/A) as a band; a loop without any coding as a dashed line.
-
-    Raises:
-        NotMeasuredError: the run holds no lag of these operations.
-        UnknownNameError: it has no such workload or codec.
+    The 99th percentile as a mark with a 95 % interval, on a pale bar from the median to the maximum; the baseline's
+    second arm (A/A) as a band; a loop without any coding as a dashed line.
     """
     kept, baseline = chosen(rows, workloads, codecs), baseline_of(rows)
     sizes = {name: size_of(kept, name, baseline) for name in workloads or names_of(kept, "workload")}
     names = workloads or sorted(sizes, key=lambda name: (sizes[name], name))
-    lines = {(name, operation): _ways_of(kept, name, operation) for name in names for operation in operations}
-    lines = {place: ways for place, ways in lines.items() if ways}
+    lines = {
+        (name, operation): {way: _lags_of(kept, name, f"{operation}/{way}") for way in WAYS}
+        for name in names
+        for operation in operations
+    }
+    lines = {place: ways for place, ways in lines.items() if any(ways.values())}
     if not lines:
         raise missing("the lag figure", "the lag of an event loop", rows, "serlab throughput")
-    columns = [way for way in WAYS if any(way in ways for ways in lines.values())]
+    columns = [way for way in WAYS if any(ways[way] for ways in lines.values())]
     panels = []
     for (name, operation), ways in lines.items():
         for way in columns:
-            is_first = way == columns[0]
-            head = f"{operation} {shortened(name, 24)}" if is_first else ""
-            second = f"{_size_text(sizes[name]) if is_first else ''}{WAYS[way]}"
-            panels.append(_lag_panel(ways.get(way, {}), ways, baseline, head, second))
+            place = ["", ""] if way != columns[0] else [f"{operation} {shortened(name, 24)}", _size_text(sizes[name])]
+            panels.append(_lag_panel(ways, way, baseline, place[0], place[1] + WAYS[way]))
     note = "lag of the event loop (log scale): 99th percentile with 95 % interval; pale bar: median to maximum"
     more = f"band: 99th percentile of {baseline} once more (A/A); dashed: a loop without any coding"
     return sheet(panels, len(columns), note, more)
-
-
-def _ways_of(rows: pd.DataFrame, workload: str, operation: str) -> dict[str, Lags]:
-    """Give the lags of each way to code that was measured."""
-    found = {way: _lags_of(rows, workload, f"{operation}/{way}") for way in WAYS}
-    return {way: lags for way, lags in found.items() if lags}
 
 
 def _lags_of(rows: pd.DataFrame, workload: str, operation: str) -> Lags:
     """Give the lags of one group of rows."""
     median, p99, most = (arms(rows, workload, operation, f"lag-{name}") for name in ("p50", "p99", "max"))
     return {
-        arm: _Lag(middle(median.get(arm, {})), spread_of(values), middle(most.get(arm, {})))
+        arm: {**spread_of(values)._asdict(), "median": middle(median.get(arm, {})), "most": middle(most.get(arm, {}))}
         for arm, values in p99.items()
     }
 
@@ -269,34 +225,26 @@ def _lag_order_of(ways: Mapping[str, Lags]) -> list[str]:
     late: dict[str, float] = {}
     for lags in ways.values():
         for arm, lag in lags.items():
-            late.setdefault(arm, lag.p99.value)
+            late.setdefault(arm, lag["value"])
     return sorted(filter(is_codec, late), key=lambda codec: -late[codec])[::-1]
 
 
-def _lag_panel(lags: Lags, ways: Mapping[str, Lags], baseline: str, *title: str) -> Spec:
+def _lag_panel(ways: Mapping[str, Lags], way: str, baseline: str, *title: str) -> Spec:
     """Draw one way of one operation, on the scale of all of its ways."""
-    order = _lag_order_of(ways)
-    rows = [
-        painted(codec, ns=lags[codec].p99.value, low=lags[codec].p99.low, high=lags[codec].p99.high,
-                median=lags[codec].median, most=lags[codec].most)
-        for codec in order if codec in lags
-    ]  # fmt: skip
-    if baseline + CONTROL in lags:
-        _, low, high = lags[baseline + CONTROL].p99
-        rows.append({"kind": "A/A", "low": low, "high": high})
-    if IDLE in lags:
-        rows.append({"kind": "floor", "ns": lags[IDLE].p99.value})
-    ends = [end for found in ways.values() for lag in found.values() for end in (*lag.p99, lag.median, lag.most)]
-    scale = padded([end for end in ends if end > 0], 190, 8, 8)
-    x = charts.log("x", "", TIME, "ns", ends=scale.ends)
+    order, lags = _lag_order_of(ways), ways[way]
+    rows = [painted(codec, **lags[codec]) for codec in order if codec in lags]
+    kinds = {"A/A": baseline + CONTROL, "floor": IDLE}
+    rows += [{"kind": kind, **lags[arm]} for kind, arm in kinds.items() if arm in lags]
+    ends = [end for found in ways.values() for lag in found.values() for end in lag.values() if end > 0]
+    scale = padded(ends, 190, 8, 8)
+    x = charts.fixed("value", scale, TIME)
     y = charts.by_codec(order, bool(title[0]))
     whole = {"y": y, "x": charts.amount("median"), "x2": {"field": "most"}, "color": charts.COLOUR}
     pale = {"mark": {"type": "bar", "opacity": 0.3, "height": 11}, **charts.OWN, "encoding": whole}
-    idle = {"mark": {"type": "rule", "strokeDash": charts.DASHED, "color": QUIET}, "encoding": {"x": x}}
     layers = [
         charts.band(charts.ACROSS, "rect", opacity=0.3),
         pale,
-        idle | {"transform": charts.only("datum.kind === 'floor'")},
+        charts.floor({"x": x}, "rule", color=QUIET),
         charts.reach({"y": y, **charts.ACROSS}),
         charts.points({"x": x, "y": y}, charts.MARKED, size=35) | charts.OWN,
     ]
