@@ -82,7 +82,7 @@ def _scatter(
     points: Points, noise: Sequence[float], sides: tuple[float, float], title: str, up: str, has_front: bool = True
 ) -> Spec:
     """Draw a mark for each name, which begins with a codec's, those on the front in bold, and the front as steps."""
-    x = padded([size for size, _ in points.values()], sides[0], 70, 100)
+    x = padded([size for size, _ in points.values()], sides[0], 70, 0.17 * sides[0] + 50)
     y = padded([end for _, time in points.values() for end in time], sides[1], 26, 26, 1.5, is_up=True)
     front = front_of(points)
     corners = [(points[front[0]][0], y.high)]
