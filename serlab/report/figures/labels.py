@@ -99,7 +99,7 @@ def label_points(
         if near := _leader(places[i], spot):
             lines.append((places[i], near, name))
             taken += along([places[i], near])
-        rows.append(_text((spot.left, (spot.top + spot.low) / 2), shortened(name), name, x, y, name in bold))
+        rows.append(_text(spot.left, (spot.top + spot.low) / 2, shortened(name), name, x, y, name in bold))
     return _written(rows, lines, x, y)
 
 
@@ -145,7 +145,7 @@ def label_ends(ends: Sequence[tuple[str, float, str]], x: Scale, y: Scale) -> li
     wanted = [y.pixel(value) for _, value, _ in ordered]
     rows, lines = [], []
     for (codec, _, note), at, top in zip(ordered, wanted, apart(wanted, TALL + GAP), strict=True):
-        rows.append(_text((x.size + OFFSET, top), f"{shortened(codec)} {note}".rstrip(), codec, x, y))
+        rows.append(_text(x.size + OFFSET, top, f"{shortened(codec)} {note}".rstrip(), codec, x, y))
         lines.append(((x.size + MARK, at), (x.size + OFFSET - GAP, top), codec))
     return _written(rows, lines, x, y)
 
@@ -166,9 +166,9 @@ def _first(group: Sequence[float], height: float) -> float:
     return sum(group) / len(group) - (len(group) - 1) * height / 2
 
 
-def _text(place: Place, text: str, name: str, x: Scale, y: Scale, is_bold: bool = False) -> Row:
+def _text(left: float, top: float, text: str, name: str, x: Scale, y: Scale, is_bold: bool = False) -> Row:
     """Return the row of a label, in the colour of the codec whose name comes first."""
-    at = {"x": x.value(place[0]), "y": y.value(place[1]), "ink": _ink(name)}
+    at = {"x": x.value(left), "y": y.value(top), "ink": _ink(name)}
     return {**at, "text": text, "weight": "bold" if is_bold else "normal"}
 
 

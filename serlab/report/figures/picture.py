@@ -2,8 +2,6 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,6 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 """The first comes with vl-convert and is as wide as the next two, so that pictures are the same everywhere."""
 SMALL = 11
 """Pixels of the smallest text; at the width of a page on GitHub these are 8 points."""
-WIDTH = 800
-"""Pixels of a whole figure, about."""
 DARK = "#444444"
 CONFIG: Spec = {
     "background": "white",
@@ -125,63 +121,40 @@ def save(figure: Picture, path: str | Path) -> Path:
 
 def panel(rows: Sequence[Row], layers: Sequence[Spec], width: float, height: float, *title: str) -> Spec:
     """Return one panel; the title has as many lines as those beside it, or they would not stand level."""
-    # Titles are lists of lines, so that no name is read as anything but text.
-    return {"data": held(rows), "width": width, "height": height, "title": {"text": list(title)}, "layer": [*layers]}
+    # A title is a list of lines, so that no name is read as anything but text.
+    head = {"title": {"text": list(title)}} if title else {}
+    return {"data": held(rows), "width": width, "height": height, **head, "layer": [*layers]}
 
 
 def held(rows: Sequence[Row]) -> Spec:
     """Return rows as the data of a panel or of a layer, without what is not a number."""
-    return {"values": [{key: value for key, value in row.items() if not _is_nan(value)} for row in rows]}
-
-
-def _is_nan(value: Any) -> bool:
-    """Tell whether a value is not a number."""
-    return isinstance(value, float) and isnan(value)
+    return {"values": [{key: value for key, value in row.items() if value == value} for row in rows]}
 
 
 def sheet(panels: Sequence[Spec], columns: int, *note: str) -> Picture:
     """Return a figure of panels, line by line, with a note below it all."""
-    said = {
-        "text": list(note),
-        "orient": "bottom",
-        "anchor": "middle",
-        "frame": "bounds",
-        "fontSize": 12,
-        "fontWeight": "normal",
-    }
+    said = {"text": list(note), "orient": "bottom", "anchor": "middle", "frame": "bounds", "fontSize": 12,
+            "fontWeight": "normal"}  # fmt: skip
     title = {"title": said} if note else {}
     return Picture({"concat": list(panels), "columns": columns, "spacing": {"row": 14, "column": 18}, "align": "each",
                     **title, "config": CONFIG})  # fmt: skip
 
 
 def widths(texts: Mapping[str, bool]) -> dict[str, float]:
-    """Measure texts as they will be drawn.
+    """Return text → pixels: beside each text Vega draws a box as wide as it is, whose place the scene tells.
 
     Args:
         texts: text → whether it is bold.
-
-    Returns:
-        Text → pixels.
     """
-    return dict(_measured(tuple(texts.items())))
-
-
-@lru_cache(maxsize=64)
-def _measured(texts: tuple[tuple[str, bool], ...]) -> tuple[tuple[str, float], ...]:
-    """Draw texts, and boxes as wide as them, whose places the scene tells."""
     import vl_convert
 
-    rows = [{"text": text, "weight": "bold" if is_bold else "normal"} for text, is_bold in texts]
-    look = {
-        "text": {"field": "text"},
-        "fontWeight": {"field": "weight"},
-        "font": {"value": FONT},
-        "fontSize": {"value": SMALL},
-    }
+    rows = [{"text": text, "fontWeight": "bold" if is_bold else "normal"} for text, is_bold in texts.items()]
+    look: Spec = {"font": {"value": FONT}, "fontSize": {"value": SMALL}}
+    look |= {name: {"field": name} for name in ("text", "fontWeight")}
     ends = {"x": {"field": "bounds.x1"}, "x2": {"field": "bounds.x2"}}
     written = {"name": "written", "type": "text", "from": {"data": "texts"}, "encode": {"enter": look}}
     boxes = {"type": "rect", "from": {"data": "written"}, "encode": {"enter": ends}}
     spec = {"data": [{"name": "texts", "values": rows}], "marks": [written, boxes]}
     scene = vl_convert.vega_to_scenegraph(spec)["scenegraph"]
     found = next(mark for mark in scene["items"][0]["items"] if mark["marktype"] == "rect")["items"]
-    return tuple((text, box["width"]) for (text, _), box in zip(texts, found, strict=True))
+    return {text: box["width"] for text, box in zip(texts, found, strict=True)}

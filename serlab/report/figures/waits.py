@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from json import dumps
 
-import numpy as np
 import pandas as pd
 
 from serlab.report.figures import charts
@@ -25,7 +24,6 @@ ALONE = "#CCCCCC"
 """The colour of the transport's part, which is no codec's."""
 REACH = 1.2
 """Of the longest bar, that an axis shows. Intervals that go on are cut off, or bars were lines."""
-
 CALL_WIDTH = 170
 """Pixels of a panel."""
 
@@ -47,22 +45,18 @@ def call_figure(
     shown = calls[calls["codec"].isin(list(kept)) | (calls["verdict"] == BASELINE)]
     names = list(workloads or shown.groupby("workload")["call_ns"].median().sort_values(kind="stable").index)
     ways = [name for name in TRANSPORTS if name in set(shown["transport"])]
-    orders = [_order_of(shown[shown["workload"] == name]) for name in names]
     panels = []
-    for name, order in zip(names, orders, strict=True):
+    for name in names:
         here = shown[shown["workload"] == name]
+        # The fastest on top, by the median over transports.
+        slow = here.groupby("codec", sort=False)["call_ns"].median().sort_values(ascending=False, kind="stable")
+        order = [str(codec) for codec in slow.index[::-1]]
         most = REACH * float(here["call_ns"].max())
         for way in ways:
             heads = (shortened(name, 30) if way == ways[0] else "", TRANSPORTS[way])
             panels.append(_call_panel(here[here["transport"] == way], order, most, *heads))
     note = "time of a call; grey: the same bytes that nobody decodes; coloured: the codec, with its share (=: a tie)"
     return sheet(panels, len(ways), note, "lines: 95 % interval of the call; band: the baseline's call once more (A/A)")
-
-
-def _order_of(calls: pd.DataFrame) -> list[str]:
-    """List the codecs of a workload, the fastest first, that is highest, by their median over transports."""
-    found = calls.groupby("codec", sort=False)["call_ns"].median().sort_values(ascending=False, kind="stable")
-    return [str(name) for name in found.index[::-1]]
 
 
 def _call_panel(calls: pd.DataFrame, order: Sequence[str], most: float, *title: str) -> Spec:
@@ -126,7 +120,7 @@ def hit_figure(rows: pd.DataFrame, workload: str = "") -> Picture:
         charts.points(place, charts.MARKED, size=30),
         *label_points(peaks, across, up, list(curves.values())),
     ]
-    return sheet([panel(drawn, layers, across.size, up.size, "")], 1)
+    return sheet([panel(drawn, layers, across.size, up.size)], 1)
 
 
 def _distinct_lines(rates: pd.DataFrame) -> dict[str, str]:
@@ -180,8 +174,9 @@ def lag_figure(
     panels = []
     for (name, operation), ways in lines.items():
         for way in columns:
-            place = ["", ""] if way != columns[0] else [f"{operation} {shortened(name, 24)}", _size_text(sizes[name])]
-            panels.append(_lag_panel(ways, way, baseline, place[0], place[1] + WAYS[way]))
+            known = f"{scaled(sizes[name], SIZE)}, " if sizes[name] == sizes[name] else ""
+            heads = [f"{operation} {shortened(name, 24)}", known + WAYS[way]] if way == columns[0] else ["", WAYS[way]]
+            panels.append(_lag_panel(ways, way, baseline, *heads))
     note = "lag of the event loop (log scale): 99th percentile with 95 % interval; pale bar: median to maximum"
     more = f"band: 99th percentile of {baseline} once more (A/A); dashed: a loop without any coding"
     return sheet(panels, len(columns), note, more)
@@ -213,11 +208,6 @@ def size_of(rows: pd.DataFrame, workload: str, baseline: str) -> float:
         return float(raw.mean())
     rate, volume = (here[here["metric"] == metric].groupby("operation")["value"].median() for metric in RATES)
     return float((volume / rate).median())
-
-
-def _size_text(size: float) -> str:
-    """Write a size where it is known."""
-    return "" if np.isnan(size) else f"{scaled(size, SIZE)}, "
 
 
 def _lag_order_of(ways: Mapping[str, Lags]) -> list[str]:
