@@ -291,7 +291,7 @@ def test_labels_at_line_ends_are_moved_apart_and_no_further() -> None:
 def test_a_notebook_shows_a_figure_as_png() -> None:
     """The figure brings its own picture, which needs no script, and the same words each time."""
     shown = noise_figure(run())._repr_mimebundle_(include=None, exclude=None)
-    assert shown["image/png"].startswith(b"\x89PNG") and shown["text/plain"] == "<Picture of 1 panels>"
+    assert shown["image/png"].startswith(b"\x89PNG") and shown["text/plain"] == "<Picture of 1 panel>"
 
 
 def test_the_middle_of_a_long_name_is_cut() -> None:

@@ -47,7 +47,8 @@ class Picture:
         self.spec: Spec = _seen(spec)
 
     def __repr__(self) -> str:
-        return f"<Picture of {len(self.spec['concat'])} panels>"
+        count = len(self.spec["concat"])
+        return f"<Picture of {count} panel{'s' * (count > 1)}>"
 
     def data(self, suffix: str) -> bytes:
         """Return the bytes of a file; equal rows give equal bytes.

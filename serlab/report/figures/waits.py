@@ -66,18 +66,18 @@ def _call_panel(calls: pd.DataFrame, order: Sequence[str], most: float, *title: 
         alone = row["transport_ns"]
         share = f"{100 * row['codec_share']:.0f} %" + (" =" if row["part_verdict"] == TIE else "")
         rows.append(painted(row["codec"], alone=alone, call=alone + max(row["codec_ns"], 0.0), low=row["call_ns_low"],
-                            high=row["call_ns_high"], share=share))  # fmt: skip
+                            high=min(row["call_ns_high"], most), share=share))  # fmt: skip
         if row["verdict"] == BASELINE:
-            low, high = (row["call_ns"] * end for end in band(row["aa_low"], row["aa_high"]))
+            low, high = (min(row["call_ns"] * end, most) for end in band(row["aa_low"], row["aa_high"]))
             rows.append({"kind": "A/A", "low": low, "high": high})
     x = charts.fixed("call", Scale(0, most, CALL_WIDTH, is_log=False), TIME, tickCount=3)
     y = charts.by_codec(order, bool(title[0]))
     grey = {"type": "bar", "height": 12, "color": ALONE}
     layers = [
-        charts.band(charts.ACROSS, "rect", opacity=0.25, clip=True),
+        charts.band(charts.ACROSS, "rect", opacity=0.25),
         {"mark": grey, **charts.OWN, "encoding": {"y": y, "x": charts.amount("alone"), "x2": {"datum": 0}}},
         charts.bars({"y": y, "x": x, "x2": {"field": "alone"}}, height=12, strokeWidth=0.8) | charts.OWN,
-        {"mark": {"type": "rule", "color": QUIET, "clip": True}, **charts.OWN, "encoding": {"y": y, **charts.ACROSS}},
+        {"mark": {"type": "rule", "color": QUIET}, **charts.OWN, "encoding": {"y": y, **charts.ACROSS}},
         {"mark": {"type": "text", "align": "left"}, **charts.OWN,
          "encoding": {"y": y, "x": {"value": CALL_WIDTH + 6}, "text": {"field": "share"}}},
     ]  # fmt: skip
