@@ -149,6 +149,16 @@ def test_a_name_is_text(draw: Callable[..., Picture]) -> None:
 
 
 @every_figure
+def test_the_baseline_alone_and_a_run_without_noise_and_floors_are_drawn(draw: Callable[..., Picture]) -> None:
+    """A bar without a band says so; only the A/A ratios need the A/A arm."""
+    rows = run(codecs=("orjson", "json"))
+    bare = rows[~rows["codec"].str.contains("A/A|floor")]
+    for given in (run(codecs=("orjson",)), *([] if draw is noise_figure else [bare])):
+        figure = draw(given)
+        assert overlapping(figure) == [] and outside(figure) == [] and figure.data("png")
+
+
+@every_figure
 def test_a_run_without_the_rows_is_refused_and_told_how_to_get_them(draw: Callable[..., Any]) -> None:
     """No empty picture."""
     rows = run()

@@ -10,6 +10,7 @@ import pandas as pd
 from serlab.report.figures.charts import (
     ACROSS,
     EDGE,
+    MARKED,
     Row,
     Scale,
     Spec,
@@ -154,7 +155,10 @@ def size_figure(
     for metric in metrics:
         look = {"grid": True, "gridColor": "#EEEEEE", "labels": metric == metrics[0]}
         y = named("place", [*map(shortened, names)], len(names) - 0.3, -0.7, **look)
-        layers = [one(), points({"x": fixed("ratio", scale, RATIO), "y": y}, _legend(shown), size=45)]
+        layers = [
+            one(),
+            points({"x": fixed("ratio", scale, RATIO), "y": y}, _legend(shown) if shown else MARKED, size=45),
+        ]
         here = [row for found_in, row in marks if found_in == metric]
         panels.append(panel(here, layers, scale.size, SIZES_ROW * len(names), TITLES[metric]))
     return sheet(panels, len(metrics), f"bytes per message against {baseline} (log scale)")
@@ -162,11 +166,11 @@ def size_figure(
 
 def _legend(codecs: Sequence[str]) -> Spec:
     """Describe how codecs are painted, with a legend of them all above the panels."""
-    looks = list(zip(*((look.colour, look.fill, look.mark) for look in map(look_of, codecs)), strict=True))
+    looks = [look_of(codec) for codec in codecs]
     shared = {"field": "codec", "type": "nominal", "legend": {"orient": "top", "columns": 5, "columnPadding": 16}}
     return {
-        channel: {**shared, "scale": {"domain": [*codecs], "range": values}}
-        for channel, values in zip(("stroke", "fill", "shape"), looks, strict=True)
+        channel: {**shared, "scale": {"domain": [*codecs], "range": [getattr(look, name) for look in looks]}}
+        for channel, name in (("stroke", "colour"), ("fill", "fill"), ("shape", "mark"))
     }
 
 

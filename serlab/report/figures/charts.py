@@ -97,7 +97,7 @@ def fixed(field: str, scale: Scale, steps: Steps = (), title: str = "", **more: 
     """Describe a channel of a picture; its ticks bear units, on a logarithmic scale at round figures alone."""
     ends = {"domain": [scale.low, scale.high], "nice": False}
     if scale.is_log:
-        ends, labels = {"type": "log", **ends}, round_ticks(steps, f"{scale.high / scale.low:.6g}", 3)
+        ends, labels = {"type": "log", **ends}, round_ticks(steps, f"{scale.high / scale.low:.6g}", 5)
     else:
         ends, labels = {"zero": False, **ends}, f"datum.value === 0 ? '0' : {unit_text(steps)}" if steps else ""
     return {**amount(field), "scale": ends, "axis": axis(title, labels, **{"grid": False, "labelFlush": False, **more})}
