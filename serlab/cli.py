@@ -331,7 +331,7 @@ def _written_for(text: str, format_: str) -> str:
 
 
 def figures(directory: Folder) -> None:
-    """Draw what a results folder holds, as DIR/figures/*.png and *.svg; needs the extra `notebooks`."""
+    """Draw what a results folder holds, as DIR/figures/*.png and *.svg."""
     from serlab.report import write_figures
 
     with agreeing(directory):

@@ -1,19 +1,21 @@
 """Figures: what is drawn, in one look, where a reader can see it, and the same for the same rows."""
 
-import builtins
 import itertools
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import pandas as pd
 import pytest
-from matplotlib.text import Annotation, Text
 
-from serlab.errors import MissingPackageError, NotMeasuredError, UnknownNameError
+from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.report.figures import (
+    Picture,
     access_figure,
+    call_figure,
     crossover_figure,
+    hit_figure,
     lag_figure,
     look_of,
     memory_figure,
@@ -22,106 +24,138 @@ from serlab.report.figures import (
     ratio_figure,
     save,
     size_figure,
+    token_figure,
     write_figures,
 )
+from serlab.report.figures.charts import Scale
 from serlab.report.figures.curves import break_evens, costs_of, crossing, curves_of, steps_of
-from serlab.report.figures.look import RATE, apart, darkened, luminance
-from serlab.report.figures.points import front_of, points_of
+from serlab.report.figures.labels import apart, label_points
+from serlab.report.figures.look import RATE, darkened, luminance, shortened
+from serlab.report.figures.picture import SMALL, panel, sheet
+from serlab.report.figures.points import front_of, points_of, repeats_figure
 from serlab.report.formatting import scaled
+from tests import callrows, wirearguments
+from tests.conftest import ROOT
 from tests.figurerows import CODECS, COLOURS, SIZES, VIEW, run
 from tests.folders import write
+from tests.scenes import codecs_of, outside, overlapping, shown, texts_of, title_of, words
 
-DRAW: dict[str, Callable[..., Any]] = {
+DRAW: dict[str, Callable[..., Picture]] = {
     "ratios": ratio_figure, "pareto": pareto_figure, "access": access_figure, "memory": memory_figure,
     "crossover": crossover_figure, "lag": lag_figure, "noise": noise_figure,
     "sizes": size_figure,
 }  # fmt: skip
 LONG = "a_corpus_with_a_very_long_name_that_fits_no_panel_at_all.jsonl.zst:ChatResponse"
+STORED = ROOT / "notebooks/stored"
+REPEATS = pd.DataFrame({"tool": ["one"] * 2 + ["two"] * 2, "ratio": [1.1, 1.2, 0.9, 2.0], "low": [1.0, 1.1, -1.0, 1.9],
+                        "high": [1.2, 1.3, 2.0, 2.1], "seconds": [1.0] * 4})  # fmt: skip
 every_figure = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
 
 
-def by_id(figure: Any, name: str) -> list[Any]:
-    """Find the artists of an id."""
-    return figure.findobj(lambda artist: artist.get_gid() == name)
+@cache
+def made(name: str) -> Picture:
+    """Draw one of the twelve from rows whose figures are known."""
+    if name in DRAW:
+        return DRAW[name](run("chat-turn", "embeddings"))
+    calls = {"vectors": 9.0, "chat-turn": 3.0}
+    rows = [callrows.calls(workload, orjson=ms, json=2 * ms, protobuf=ms / 2) for workload, ms in calls.items()]
+    return {
+        "calls": lambda: call_figure(callrows.table(*rows)),
+        "tokens": lambda: token_figure(wirearguments.run()),
+        "hits": lambda: hit_figure(wirearguments.run()),
+        "repeats": lambda: repeats_figure(REPEATS),
+    }[name]()
 
 
-def words(figure: Any) -> list[Text]:
-    """List the texts that are seen."""
-    found = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
-    return [text for text in found if text.get_window_extent().width > 0]
+@cache
+def published(name: str) -> Picture:
+    """Draw one of the twelve from the published runs."""
+    if name in ("calls", "tokens", "hits"):
+        wire = pd.read_parquet(STORED / "wire/results.parquet")
+        return {"calls": call_figure, "tokens": token_figure, "hits": hit_figure}[name](wire)
+    if name == "repeats":
+        return repeats_figure(pd.read_csv(STORED / "noise.csv"))
+    rows = pd.read_parquet(STORED / "results.parquet")
+    whole = name in ("noise", "sizes")
+    return DRAW[name](rows) if whole else DRAW[name](rows, ["agent-request", "embeddings"])
 
 
-def box(text: Text) -> Any:
-    """Measure a text, the line from it to its mark aside."""
-    return Text.get_window_extent(text)
+TWELVE = (*DRAW, "calls", "tokens", "hits", "repeats")
+both_runs = pytest.mark.parametrize("given", [made, published])
+every_one = pytest.mark.parametrize("name", TWELVE)
 
 
-def overlapping(figure: Any) -> list[tuple[str, str]]:
-    """List the pairs of labels, names and titles that overlap."""
-    figure.canvas.draw()
-    boxes = [(text.get_text(), box(text)) for text in shown(figure)]
-    return [(one, other) for (one, a), (other, b) in itertools.combinations(boxes, 2) if meet(a, b)]
-
-
-def shown(figure: Any) -> list[Text]:
-    """List the texts that are seen, without the ticks beyond the ends of an axis, which are made but not drawn."""
-    beyond = set()
-    for axis in figure.axes:
-        for line, places in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
-            for tick in (*line.get_major_ticks(), *line.get_minor_ticks()):
-                if not min(places) <= tick.get_loc() <= max(places):
-                    beyond |= {tick.label1, tick.label2}
-    return [text for text in words(figure) if text not in beyond]
-
-
-def meet(one: Any, other: Any) -> bool:
-    """Tell whether two boxes share more than an edge."""
-    wide = min(one.x1, other.x1) - max(one.x0, other.x0)
-    return wide > 1 and min(one.y1, other.y1) - max(one.y0, other.y0) > 1
+@pytest.mark.slow
+@both_runs
+@every_one
+def test_no_text_overlaps_another_or_leaves_the_picture(name: str, given: Callable[[str], Picture]) -> None:
+    """On a run whose figures are known, and on the published ones; none is smaller than 8 points of a page."""
+    figure = given(name)
+    assert overlapping(figure) == [] and outside(figure) == []
+    assert all(text.size >= SMALL for text in texts_of(figure))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("codecs", [CODECS, ("orjson", "flatbuffers")], ids=["many", "two"])
-@pytest.mark.parametrize("workloads", [("chat-turn", "embeddings"), (LONG, LONG + "2")], ids=["short", "long"])
 @every_figure
-def test_no_text_overlaps_another_or_leaves_the_picture(
-    draw: Callable[..., Any], workloads: tuple[str, ...], codecs: tuple[str, ...]
-) -> None:
-    """Measured with the renderer, for many codecs and two, short names and long ones; all is at least 8 points."""
-    figure = draw(run(*workloads, codecs=codecs))
-    assert overlapping(figure) == []
-    page = figure.bbox
-    outside = [text.get_text() for text in shown(figure) if not inside(box(text), page)]
-    assert outside == []
-    assert all(text.get_fontsize() >= 8 for text in words(figure))
+def test_long_names_and_few_codecs_leave_room(draw: Callable[..., Picture], codecs: tuple[str, ...]) -> None:
+    """What is too long is cut in its middle, so that its end still tells two apart."""
+    figure = draw(run(LONG, LONG + "2", codecs=codecs))
+    assert overlapping(figure) == [] and outside(figure) == []
+    assert any("…" in word and word.endswith("Response2") for word in words(figure))
 
 
-def inside(one: Any, page: Any) -> bool:
-    """Tell whether a box is in the picture, a pixel aside."""
-    return one.x0 >= -1 and one.y0 >= -1 and one.x1 <= page.width + 1 and one.y1 <= page.height + 1
+def test_overlaps_are_found() -> None:
+    """Two names on one spot are one; what a label is for does not come to that."""
+    spot = [{"x": 1.0, "text": text} for text in ("one", "two")]
+    channel = {"field": "x", "type": "quantitative", "axis": None}
+    layer = {"mark": "text", "encoding": {"x": channel, "text": {"field": "text"}}}
+    assert overlapping(sheet([panel(spot, [layer], 100, 20, "t")], 1)) == [("one", "two")]
+    scale, up = Scale(1, 10, 200), Scale(1, 10, 100, is_up=True)
+    points = [(name, 3.0, 3.0) for name in CODECS]
+    place = {"x": {"scale": {"type": "log", "domain": scale[:2]}}, "y": {"scale": {"type": "log", "domain": up[:2]}}}
+    marks = {
+        "mark": "point",
+        "encoding": {axis: {"datum": 3.0, "type": "quantitative", **place[axis]} for axis in place},
+    }
+    figure = sheet([panel([{}], [marks, *label_points(points, scale, up)], 200, 100, "t")], 1)
+    assert overlapping(figure) == [] and set(CODECS) <= words(figure)
 
 
 @pytest.mark.slow
-@every_figure
-def test_equal_rows_give_equal_bytes(draw: Callable[..., Any], tmp_path: Path) -> None:
-    """PNG and SVG, without dates, whatever the program's own style is."""
-    few = ("orjson", "json", VIEW)
-    figure = draw(run(codecs=few))
-    with matplotlib.rc_context({"font.size": 20, "axes.grid": True, "figure.facecolor": "black"}):
-        other = draw(run(codecs=few))
-        again = [save(other, tmp_path / f"b.{suffix}").read_bytes() for suffix in ("png", "svg")]
-    first = [save(figure, tmp_path / f"a.{suffix}").read_bytes() for suffix in ("png", "svg")]
-    assert first == again and b"<dc:date>" not in first[1]
-    assert first[0].startswith(b"\x89PNG") and first[1].startswith(b"<?xml")
+@both_runs
+@every_one
+def test_equal_rows_give_equal_bytes(name: str, given: Callable[[str], Picture], tmp_path: Path) -> None:
+    """PNG and SVG; the second is drawn from rows that were read again."""
+    first = [save(given(name), tmp_path / f"a.{suffix}").read_bytes() for suffix in ("png", "svg")]
+    second = [save(given.__wrapped__(name), tmp_path / f"b.{suffix}").read_bytes() for suffix in ("png", "svg")]  # type: ignore[attr-defined]
+    assert first == second
+    assert first[0].startswith(b"\x89PNG") and first[1].startswith(b"<svg")
+
+
+NAMES = (r"$\frac{$", "<b>&amp;", "שלום\u202e", "'); alert(1)//", "a" * 300)
 
 
 @every_figure
-def test_a_name_is_no_formula(draw: Callable[..., Any]) -> None:
-    """It is written as it is, also where it is no whole one; nor is anything of matplotlib's own written as one."""
-    rows = run(r"$\frac{$", "$w_1$")
-    figure = draw(rows.assign(codec=rows["codec"].replace({"msgpack": "$a_b$"})))
-    figure.canvas.draw()
-    assert not [text.get_text() for text in shown(figure) if text.get_parse_math() or "\\math" in text.get_text()]
+def test_a_name_is_text(draw: Callable[..., Picture]) -> None:
+    """No formula, no element, no expression; what would turn the text around is written as its escape."""
+    rows = run(*NAMES[:2])
+    odd = dict(zip(("msgpack", "json", "protobuf"), NAMES[2:], strict=True))
+    figure = draw(rows.assign(codec=rows["codec"].replace(odd)))
+    svg = figure.data("svg").decode()
+    assert "<b>" not in svg and "\u202e" not in svg and figure.data("png")
+    assert any(NAMES[0] in word for word in words(figure)) and any(NAMES[1] in word for word in words(figure))
+    assert overlapping(figure) == [] and outside(figure) == []
+
+
+@every_figure
+def test_the_baseline_alone_and_a_run_without_noise_and_floors_are_drawn(draw: Callable[..., Picture]) -> None:
+    """A bar without a band says so; only the A/A ratios need the A/A arm."""
+    rows = run(codecs=("orjson", "json"))
+    bare = rows[~rows["codec"].str.contains("A/A|floor")]
+    for given in (run(codecs=("orjson",)), *([] if draw is noise_figure else [bare])):
+        figure = draw(given)
+        assert overlapping(figure) == [] and outside(figure) == [] and figure.data("png")
 
 
 @every_figure
@@ -140,25 +174,8 @@ def test_a_codec_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'protobuf'"):
         DRAW[name](run(), codecs=["protobuff"])
     figure = DRAW[name](run(), codecs=["protobuf"])
-    assert by_id(figure, "protobuf") and by_id(figure, "orjson") and not by_id(figure, "json")
-
-
-@every_figure
-def test_without_matplotlib_the_command_is_named(draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are an extra."""
-    import sys
-
-    real = builtins.__import__
-
-    def refuse(name: str, *arguments: Any, **options: Any) -> Any:
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real(name, *arguments, **options)
-
-    monkeypatch.delitem(sys.modules, "serlab.report.figures.canvas", raising=False)
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(MissingPackageError, match=r"pip install 'serlab\[notebooks\]'"):
-        draw(run())
+    # The baseline of the sizes is the line at 1.
+    assert set(codecs_of(figure)) == {"protobuf", "orjson"} - ({"orjson"} if name == "sizes" else set())
 
 
 def test_a_variant_has_its_familys_colour_and_a_hollow_mark() -> None:
@@ -179,16 +196,17 @@ def test_coloured_text_can_be_read_on_white(colour: str) -> None:
 def test_every_codec_has_a_bar_an_interval_and_its_figure() -> None:
     """In its colour, the fastest on top; a tie is marked, the A/A band and the floor are drawn."""
     figure = ratio_figure(run())
-    for axis in figure.axes:
-        names = [text.get_text() for text in axis.get_yticklabels()]
-        assert set(names) == set(CODECS) and names[-1] == "msgspec-msgpack" and names[0] == "json"
-        assert len(axis.collections) >= len(CODECS), "an interval each"
-        texts = [child.get_text() for child in axis.get_children() if isinstance(child, Annotation)]
-        assert len(texts) == len(CODECS) and any(text.endswith("× =") for text in texts)
-        hollow = next(patch for patch in axis.patches if patch.get_gid() == VIEW)
-        assert hollow.get_facecolor()[:3] == (1, 1, 1)
-        assert matplotlib.colors.to_hex(hollow.get_edgecolor()).upper() == COLOURS["flatbuffers"]
-    assert len(by_id(figure, "control")) == 2 and len(by_id(figure, "floor")) == 2
+    for place in (0, 1):
+        names = codecs_of(figure, place)
+        assert set(names) == set(CODECS) and names[0] == "msgspec-msgpack" and names[-1] == "json"
+        rows = shown(figure, place)
+        assert all(row["low"] <= row["ratio"] <= row["high"] for row in rows)
+        assert {row["text"] for row in rows} <= words(figure) and any(row["text"].endswith("× =") for row in rows)
+        (hollow,) = shown(figure, place, codec=VIEW)
+        assert (hollow["fill"], hollow["colour"]) == ("white", COLOURS["flatbuffers"])
+        assert all(row["aa_low"] < 1 < row["aa_high"] for row in rows)
+    assert all(row["floor"] == pytest.approx(0.2, rel=0.1) for row in shown(figure, 1))
+    assert any(word.startswith("◄ floor 0.0") for word in words(figure)), "too far for the axis of the first"
 
 
 def test_the_front_holds_what_none_beats_in_both() -> None:
@@ -196,11 +214,11 @@ def test_the_front_holds_what_none_beats_in_both() -> None:
     points = points_of(run(), "chat-turn", ("encode", "decode"), "raw", "orjson")
     assert front_of(points) == ["protobuf", "msgpack", "msgspec-msgpack"]
     figure = pareto_figure(run())
-    bold = {text.get_text() for text in by_id(figure, "label") if text.get_fontweight() == "bold"}
-    assert bold == {"protobuf", "msgpack", "msgspec-msgpack"}
-    assert {text.get_text() for text in by_id(figure, "label")} == set(CODECS)
-    (front,) = by_id(figure, "front")
-    assert all(x1 == x2 or y1 == y2 for (x1, y1), (x2, y2) in itertools.pairwise(front.get_xydata())), "steps"
+    bold = {text.text for text in texts_of(figure) if text.is_bold}
+    assert bold == {"protobuf", "msgpack", "msgspec-msgpack", "chat-turn"}
+    assert set(CODECS) <= words(figure)
+    front = [(row["bytes"], row["value"]) for row in shown(figure, kind="front")]
+    assert all(x1 == x2 or y1 == y2 for (x1, y1), (x2, y2) in itertools.pairwise(front)), "steps"
 
 
 def test_the_front_is_of_the_size_that_was_asked_for() -> None:
@@ -216,9 +234,9 @@ def test_a_view_breaks_even_where_its_line_crosses_the_baselines() -> None:
     (even,) = break_evens(curves, steps_of(rows, "chat-turn"), "orjson")
     assert even.codec == VIEW and even.share == pytest.approx(0.25, abs=0.02)
     figure = access_figure(rows)
-    assert len(by_id(figure, "break-even")) == 1
-    labels = [text.get_text() for text in by_id(figure, "label")]
-    assert len(labels) == len(CODECS) and any(text.startswith(f"{VIEW} ≤ 2") for text in labels)
+    assert len(shown(figure, kind="crossing")) == 1
+    labels = words(figure)
+    assert set(CODECS) - {VIEW} < labels and any(text.startswith(f"{VIEW} ≤ 2") for text in labels)
 
 
 def test_the_crossing_is_where_bytes_and_time_cancel_out() -> None:
@@ -227,9 +245,8 @@ def test_the_crossing_is_where_bytes_and_time_cancel_out() -> None:
     assert crossing(costs["protobuf"], costs["orjson"]) == pytest.approx(2e8, rel=0.1)
     assert crossing(costs["json"], costs["orjson"]) != crossing(costs["json"], costs["orjson"]), "never"
     figure = crossover_figure(run())
-    (label,) = (text.get_text() for text in by_id(figure, "label") if text.get_text().startswith("protobuf"))
-    assert label == f"protobuf < {scaled(crossing(costs['protobuf'], costs['orjson']), RATE)}"
-    assert len(by_id(figure, "crossing")) >= 1 and len(by_id(figure, "control")) == 1
+    assert f"protobuf < {scaled(crossing(costs['protobuf'], costs['orjson']), RATE)}" in words(figure)
+    assert len(shown(figure, 1, kind="crossing")) >= 1 and shown(figure, 1, kind="A/A")
 
 
 def test_memory_has_a_bar_for_each_measure_and_cuts_what_would_hide_the_others() -> None:
@@ -237,32 +254,31 @@ def test_memory_has_a_bar_for_each_measure_and_cuts_what_would_hide_the_others()
     rows = run()
     huge = (rows["codec"] == "json") & (rows["metric"] == "allocations")
     figure = memory_figure(rows.assign(value=rows["value"].where(~huge, 1e6)))
-    assert len(figure.axes) == 6 and len(by_id(figure, "json")) == 6
-    assert sum(text.get_text() == "▸ 1,000,000" for text in by_id(figure, "label")) == 2
-    for axis in figure.axes:
-        assert axis.get_xlim()[0] == 0 and max(patch.get_width() for patch in axis.patches) < axis.get_xlim()[1]
+    assert all(len(shown(figure, place, codec="json")) == 1 for place in range(6))
+    assert sum(text.text == "► 1,000,000" for text in texts_of(figure)) == 2
+    for place in range(6):
+        low, high = figure.spec["concat"][place]["layer"][0]["encoding"]["x"]["scale"]["domain"]
+        assert low == 0 and max(row["length"] for row in shown(figure, place)) < high
 
 
 def test_lag_shows_the_middle_the_99th_and_the_maximum() -> None:
     """For each codec and workload, beside the idle loop and the second arm; the least lag is on top."""
     figure = lag_figure(run("small", "large"))
-    reach = by_id(figure, "json reach")
-    ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in reach]
+    ends = [(row["median"], row["most"]) for place in (0, 1) for row in shown(figure, place, codec="json")]
     assert ends == [(pytest.approx(1.5e6, rel=0.05), pytest.approx(6e6, rel=0.05))] * 2
-    assert len(by_id(figure, "floor")) == len(by_id(figure, "control")) == 2
-    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert set(names) == set(CODECS) and names[-1] == "msgspec-msgpack" and names[0] == "json"
-    assert figure.axes[0].get_title(loc="left") == "decode large\n2 kB, in the coroutine"
+    assert all(shown(figure, place, kind=kind) for place in (0, 1) for kind in ("floor", "A/A"))
+    names = codecs_of(figure)
+    assert set(names) == set(CODECS) and names[0] == "msgspec-msgpack" and names[-1] == "json"
+    assert title_of(figure) == ["decode large", "2.00 kB, in the coroutine"]
 
 
 def test_sizes_stand_where_their_ratio_is_on_the_same_scale_in_each_panel() -> None:
     """The baseline is the line at 1; a codec that does not carry a workload has no mark there."""
     figure = size_figure(run("chat-turn", "embeddings"), metrics=("raw", "gzip"))
-    left, right = figure.axes
-    (marks,) = by_id(left, "protobuf")
-    assert list(marks.get_xdata()) == [SIZES["protobuf"] / SIZES["orjson"]] * 2
-    assert left.get_xlim() == right.get_xlim()
-    assert [list(line.get_xdata()) for line in by_id(left, "orjson")] == [[1, 1]]
+    assert [row["ratio"] for row in shown(figure, codec="protobuf")] == [SIZES["protobuf"] / SIZES["orjson"]] * 2
+    left, right = (one["layer"][1]["encoding"]["x"]["scale"]["domain"] for one in figure.spec["concat"])
+    assert left == right and not shown(figure, codec="orjson")
+    assert {"raw", "after gzip", "embeddings", "chat-turn", *CODECS} - {"orjson"} <= words(figure)
 
 
 def test_noise_counts_the_intervals_that_leave_one_out() -> None:
@@ -270,9 +286,8 @@ def test_noise_counts_the_intervals_that_leave_one_out() -> None:
     rows = run()
     shifted = (rows["codec"] == "orjson (A/A)") & (rows["operation"] == "encode") & (rows["metric"] == "time")
     figure = noise_figure(rows.assign(value=rows["value"].where(~shifted, rows["value"] * 1.1)))
-    title = figure.get_suptitle()
-    assert title.startswith("1 of 7 A/A intervals leave 1 out (14 %)") and "about 5 %" in title
-    assert figure.axes[0].get_yticklabels()[-1].get_text() == "encode chat-turn"
+    assert title_of(figure) == ["1 of 7 A/A intervals leave 1 out (14 %)", "about 5 % are to be expected"]
+    assert codecs_of(figure)[-1] == "encode chat-turn"
 
 
 def test_labels_at_line_ends_are_moved_apart_and_no_further() -> None:
@@ -283,9 +298,16 @@ def test_labels_at_line_ends_are_moved_apart_and_no_further() -> None:
     assert all(high - low >= 10 - 1e-9 for low, high in itertools.pairwise(stacked)) and stacked[-1] == 90.0
 
 
-def test_a_notebook_shows_a_figure_as_png_without_pyplot() -> None:
-    """The figure brings its own picture."""
-    assert noise_figure(run())._repr_png_().startswith(b"\x89PNG")
+def test_a_notebook_shows_a_figure_as_png() -> None:
+    """The figure brings its own picture, which needs no script, and the same words each time."""
+    shown = noise_figure(run())._repr_mimebundle_(include=None, exclude=None)
+    assert shown["image/png"].startswith(b"\x89PNG") and shown["text/plain"] == "<Picture of 1 panel>"
+
+
+def test_the_middle_of_a_long_name_is_cut() -> None:
+    """Never its end."""
+    assert shortened("chat-turn") == "chat-turn" and len(shortened(LONG)) == 40
+    assert shortened(LONG, 20) == "a_corp…:ChatResponse"
 
 
 def test_only_png_and_svg_are_written(tmp_path: Path) -> None:

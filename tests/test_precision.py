@@ -15,6 +15,7 @@ from serlab.notebook.overview import (
 )
 from serlab.report.figures.points import repeats_figure, repeats_table
 from serlab.results import Row, frame
+from tests.scenes import shown
 
 REPEATS = pd.DataFrame(
     {
@@ -100,6 +101,5 @@ def test_repeats_are_summed_up_by_tool() -> None:
 
 def test_repeats_figure_draws_every_answer() -> None:
     """One mark for each repetition of each tool."""
-    (axis,) = repeats_figure(REPEATS).axes
-    marks = [line for line in axis.lines if line.get_marker() == "o"]
-    assert [len(line.get_xdata()) for line in marks] == [3, 3]  # type: ignore[arg-type]
+    figure = repeats_figure(REPEATS)
+    assert [len(shown(figure, codec=tool)) for tool in ("steady", "wild")] == [3, 3]

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 
 from serlab.errors import NotMeasuredError
 from serlab.notebook.wire_claims import filled_in, reuse_claims, sharing_claims, small_cache
@@ -28,6 +27,7 @@ from serlab.report.wire_tables import Arms, wire_arms
 from serlab.results import PARQUET, frame
 from serlab.verdicts import compare_runs
 from tests.folders import ENVIRONMENT
+from tests.scenes import shown, words
 from tests.wirearguments import CACHE, cache_rows, pooling_rows, rows_of, run, stream_rows
 
 PLAIN = "orjson http/sse/full/every=1"
@@ -44,11 +44,6 @@ def stream() -> Arms:
 def cache() -> Arms:
     """Give the arms of the cache."""
     return wire_arms(run(), "cache")
-
-
-def words(figure: Any) -> set[str]:
-    """List the texts of a figure."""
-    return {text.get_text() for text in figure.findobj(Text)}
 
 
 def test_two_arms_are_compared_within_each_process(stream: Arms) -> None:
@@ -239,13 +234,13 @@ def test_tokens_are_drawn_with_a_name_for_each_form() -> None:
     """And the grey band of the A/A arm."""
     figure = token_figure(run())
     assert set(stream_forms(wire_arms(run(), "stream")).index) <= words(figure)
-    assert figure.findobj(lambda artist: artist.get_gid() == "control")
+    assert shown(figure, kind="A/A")
 
 
 def test_codecs_that_hit_alike_share_a_line() -> None:
     """JSON by whichever library takes the same bytes."""
-    shown = words(hit_figure(run()))
-    assert {"orjson (and 1 more)", "protobuf", "10 %\n40 %"} <= shown
+    texts = words(hit_figure(run()))
+    assert {"orjson (and 1 more)", "protobuf", "10 %", "40 %"} <= texts
 
 
 @pytest.mark.parametrize("draw", [token_figure, hit_figure])

@@ -31,6 +31,7 @@ from serlab.report.wire_calls import (
 from serlab.report.wire_forms import form_table, rival_table
 from serlab.report.wire_tables import wire_arms
 from tests.callrows import MS, arm, calls, connections, stalls, table
+from tests.scenes import codecs_of, shown, title_of
 
 SMALL = calls(orjson=0.002, protobuf=0.003)
 LARGE = calls("vectors", orjson=9.0, protobuf=1.0, json=40.0)
@@ -139,22 +140,18 @@ def test_a_run_without_calls_has_no_parts() -> None:
 def test_the_figure_stacks_coding_on_bytes_alone() -> None:
     """Each codec has a grey bar, its own on top of it, and a share at the edge; the workloads are as asked."""
     figure = call_figure(table(SMALL, LARGE), ["vectors", "chat-turn"])
-    first = figure.axes[0]
-    bars = {patch.get_gid(): patch for patch in first.patches if patch.get_gid() not in (None, "control")}
-    assert first.get_title(loc="left").startswith("vectors")
-    assert bars["orjson"].get_x() == pytest.approx(bars["orjson alone"].get_width())
-    assert bars["orjson"].get_width() == pytest.approx(9 * MS, rel=0.02)
-    assert {"98 %", "90 %", "50 %"} == {text.get_text() for text in first.texts}
-    assert any(text.get_text().endswith("=") for text in figure.axes[1].texts)
-    assert any(patch.get_gid() == "control" for patch in first.patches)
+    (own,) = shown(figure, codec="orjson")
+    assert title_of(figure)[0] == "vectors" and title_of(figure, 1)[0] == "chat-turn"
+    assert own["call"] - own["alone"] == pytest.approx(9 * MS, rel=0.02)
+    assert {"98 %", "90 %", "50 %"} == {row["share"] for row in shown(figure) if "share" in row}
+    assert any(row.get("share", "").endswith("=") for row in shown(figure, 1)) and shown(figure, kind="A/A")
 
 
 def test_variants_are_drawn_if_they_are_asked_for() -> None:
     """All but variants are shown by default, and the baseline always."""
-    rows = table(calls("vectors", orjson=9.0, **{"orjson-base64": 3.0}))
-    drawn = [[label.get_text() for label in call_figure(rows, codecs=codecs).axes[0].get_yticklabels()]
-             for codecs in (None, ["orjson-base64"])]  # fmt: skip
-    assert drawn == [["orjson"], ["orjson", "orjson-base64"]]
+    found = table(calls("vectors", orjson=9.0, **{"orjson-base64": 3.0}))
+    drawn = [codecs_of(call_figure(found, codecs=names)) for names in (None, ["orjson-base64"])]
+    assert drawn == [["orjson"], ["orjson-base64", "orjson"]]
 
 
 def test_the_parts_are_written_in_one_unit_with_their_interval() -> None:

@@ -53,7 +53,7 @@ def environment(work: Path, more: Mapping[str, str]) -> dict[str, str]:
     usual = {
         "PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(normal.ROOT), "HOME": str(work),
         "LANG": "C.UTF-8", "TZ": "UTC", "COLUMNS": COLUMNS, "TERM": "dumb", "NO_COLOR": "1",
-        "MPLCONFIGDIR": str(work / "matplotlib"), "PYTHONPYCACHEPREFIX": str(COMPILED),
+        "PYTHONPYCACHEPREFIX": str(COMPILED),
     }  # fmt: skip
     return usual | dict(more)
 

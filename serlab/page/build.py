@@ -23,7 +23,6 @@ import pandas as pd
 from serlab.decide import Decision, Run, Scenario, decide, load_scenario, plain, read_run, scenario_names, stand_in
 from serlab.errors import ScenarioError
 from serlab.folders import write_inside
-from serlab.page import charts
 from serlab.page.data import calculator, looks, panels, tables
 from serlab.records import MOST_REFUSED_SHARE
 from serlab.report import (
@@ -38,6 +37,7 @@ from serlab.report import (
     digests,
     names_of,
     own,
+    page_figures,
     scaled,
 )
 from serlab.results import ENVIRONMENT, PARQUET
@@ -402,7 +402,7 @@ def _first_of(found: Sequence[dict[str, Any]], is_asked: bool) -> str:
 def _drawn(run: Run, built: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """Join the specifications with what they show; a figure of nothing is left out."""
     shown = panels(run.rows, built)
-    figures = [{**figure, "panels": shown.get(figure["name"], [])} for figure in charts.figures(baseline_of(run.rows))]
+    figures = [{**figure, "panels": shown.get(figure["name"], [])} for figure in page_figures(baseline_of(run.rows))]
     return [figure for figure in figures if figure["panels"] or figure["name"] == "crossover"]
 
 

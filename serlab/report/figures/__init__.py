@@ -1,6 +1,13 @@
-"""Figures of a run, all of one look, drawn with matplotlib from the extra `notebooks`.
+"""Figures of a run, all of one look, as Vega-Lite specifications with their data.
 
-Each function takes the tidy table and gives a figure that a notebook shows; `save` writes it as PNG or SVG.
+Each `…_figure` takes the tidy table of a run and gives a picture, which a notebook shows and `save` writes. Its further
+arguments choose what is drawn; None stands for all of it:
+
+- `workloads`, `operations` and `codecs` by their names; the baseline is always there;
+- `size`: raw, gzip or zstd.
+
+NotMeasuredError says that the run lacks the rows, and which command measures them; UnknownNameError names a workload or
+codec that the run does not have.
 """
 
 from serlab.report.figures.bars import CUT, floor_of, group_of, memory_figure, ratio_figure, size_figure
@@ -18,7 +25,9 @@ from serlab.report.figures.data import (
     summed,
     sums,
 )
-from serlab.report.figures.look import RATE, look_of, save
+from serlab.report.figures.look import RATE, look_of
+from serlab.report.figures.paged import page_figures
+from serlab.report.figures.picture import Picture, save
 from serlab.report.figures.points import front_of, noise_figure, pareto_figure, points_of, token_figure
 from serlab.report.figures.waits import IDLE, WAYS, call_figure, hit_figure, lag_figure, size_of, spread_of
 from serlab.report.figures.write import write_figures
@@ -31,6 +40,7 @@ __all__ = [
     "SHARES",
     "STEPS",
     "WAYS",
+    "Picture",
     "Values",
     "access_figure",
     "arms",
@@ -51,6 +61,7 @@ __all__ = [
     "middle",
     "names_of",
     "noise_figure",
+    "page_figures",
     "pareto_figure",
     "points_of",
     "ratio_figure",

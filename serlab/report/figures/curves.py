@@ -5,11 +5,13 @@ the logarithmic scale.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from serlab.report.figures import charts
+from serlab.report.figures.charts import Row, Scale, Spec, padded
 from serlab.report.figures.data import (
     Values,
     arms,
@@ -18,40 +20,18 @@ from serlab.report.figures.data import (
     floor_time,
     is_codec,
     middle,
-    missing,
     ratio_of,
     sizes,
     sums,
     times,
     workloads_with,
 )
-from serlab.report.figures.look import (
-    BAND,
-    QUIET,
-    RATE,
-    SMALL,
-    Spread,
-    drawn,
-    look_of,
-    marks,
-    ratio_axis,
-    reserve_ends,
-    settle,
-    sheet,
-    spread_ends,
-    tick,
-    time_axis,
-    unit_axis,
-)
-from serlab.report.formatting import scaled
+from serlab.report.figures.labels import label_ends
+from serlab.report.figures.look import RATE, RATIO, Spread, painted, shortened
+from serlab.report.figures.picture import Picture, panel, sheet
+from serlab.report.formatting import TIME, scaled
 from serlab.report.tables import baseline_of
 from serlab.stats import FASTER, SLOWER, Estimate, band, is_tie, verdict
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from serlab.report.figures.canvas import Picture
-
 
 STEPS = {
     "read-0%": "only\nopen", "read-1": "one\nfield", "read-1%": "1 %", "read-10%": "10 %", "read-50%": "50 %",
@@ -60,7 +40,7 @@ STEPS = {
 """Operation → how it is written."""
 SHARES = {"read-0%": 0.0, "read-1%": 0.01, "read-10%": 0.1, "read-50%": 0.5, "read-100%": 1.0}
 """Operation → share of the fields; that of `read-1` depends on the message and is not in the rows."""
-FINE = 24
+FINE = 12
 """Points of a curve between two steps."""
 
 
@@ -86,51 +66,21 @@ Curves = dict[str, list[Spread]]
 """Codec → nanoseconds at each step."""
 
 
-@drawn
 def access_figure(
     rows: pd.DataFrame, workloads: Sequence[str] | None = None, codecs: Sequence[str] | None = None
-) -> "Picture":
+) -> Picture:
     """Draw the time to open a message and read a share of its fields, a panel for each workload.
 
-    Args:
-        rows: the tidy table of a run.
-        workloads: which; None: all with an access curve.
-        codecs: which; None: all.
-
-    Returns:
-        The figure: a curve with 95 % intervals for each codec, its name at the end, a ring where a codec that is
-        faster at first crosses the baseline, the baseline's A/A interval as a band, the floor dashed.
-
-    Raises:
-        NotMeasuredError: the run has no access curve of two steps or more.
-        UnknownNameError: it has no such workload or codec.
-        MissingPackageError: matplotlib is not installed.
+    A curve with 95 % intervals for each codec, its name at the end, a ring where a codec that is faster at first
+    crosses the baseline, the baseline's A/A interval as a band, the floor dashed.
     """
     kept, baseline = chosen(rows, workloads, codecs), baseline_of(rows)
-    names = workloads_with(kept, workloads, lambda name: len(steps_of(kept, name)) > 1)
-    if not names:
-        needs = "operations read-0% to read-100%"
-        raise missing("the access curve", needs, rows, "serlab time --operation read-k")
-    curves = {name: curves_of(kept, name, baseline) for name in names}
-    heights = [max(3.2, 0.9 + 0.165 * len(curves[name])) for name in names]
-    figure, panels = sheet(len(names), 1, heights)
-    ends = []
-    for name, (axis,) in zip(names, panels, strict=True):
-        axis.set_title(name)
-        _draw_curves(axis, kept, name, curves[name], baseline)
-        steps = steps_of(kept, name)
-        found = break_evens(curves[name], steps, baseline, _controls_of(kept, name, baseline))
-        notes = {even.codec: _until(even, steps) for even in found}
-        ends.append(reserve_ends(axis, [(codec, curve[-1].value) for codec, curve in curves[name].items()], notes))
-    figure.supxlabel(
-        f"share of the fields that are read; ring and ≤: faster than {baseline} up to there; band: A/A; dashed: floor",
-        fontsize=SMALL,
-    )
-    figure.supylabel("time per message (log scale; 95 % interval)", fontsize=9)
-    settle(figure)
-    for (axis,), labels in zip(panels, ends, strict=True):
-        spread_ends(axis, labels)
-    return figure
+    names = workloads_with(
+        kept, workloads, lambda name: len(steps_of(kept, name)) > 1,
+        "the access curve", "operations read-0% to read-100%", "serlab time --operation read-k",
+    )  # fmt: skip
+    said = f"share of the fields that are read; ring and ≤: faster than {baseline} up to there"
+    return sheet([_access_panel(kept, name, baseline) for name in names], 1, f"{said}; band: A/A; dashed: floor")
 
 
 def steps_of(rows: pd.DataFrame, workload: str) -> list[str]:
@@ -146,39 +96,42 @@ def curves_of(rows: pd.DataFrame, workload: str, baseline: str) -> Curves:
     return {codec: [step[codec] for step in found] for codec in codecs}
 
 
-def _controls_of(rows: pd.DataFrame, workload: str, baseline: str) -> list[Estimate]:
-    """Give the A/A ratio at each step."""
-    return [control_of(arms(rows, workload, step), baseline) for step in steps_of(rows, workload)]
-
-
-def _draw_curves(axis: "Axes", rows: pd.DataFrame, workload: str, curves: Curves, baseline: str) -> None:
+def _access_panel(rows: pd.DataFrame, workload: str, baseline: str) -> Spec:
     """Draw the curves of one workload."""
-    steps = steps_of(rows, workload)
-    axis.set_yscale("log")
-    for codec, curve in curves.items():
-        look, values = look_of(codec), [point.value for point in curve]
-        fine = np.linspace(0, len(steps) - 1, (len(steps) - 1) * FINE + 1)
-        axis.plot(fine, np.interp(fine, range(len(steps)), values), color=look.colour, lw=1.2, gid="curve")
-        marks(axis, codec, range(len(steps)), curve)
-    _draw_limits(axis, rows, workload, steps, baseline)
-    for even in break_evens(curves, steps, baseline, _controls_of(rows, workload, baseline)):
-        axis.plot(even.place, even.time_ns, "o", ms=11, mfc="none", mec=look_of(even.codec).ink, gid="break-even")
-    axis.set_xticks(range(len(steps)), [STEPS[step] for step in steps])
-    axis.set_xlim(-0.2, len(steps) - 0.9)
-    time_axis(axis.yaxis)
-
-
-def _draw_limits(axis: "Axes", rows: pd.DataFrame, workload: str, steps: list[str], baseline: str) -> None:
-    """Draw the baseline's A/A interval and the floor."""
+    steps, curves = steps_of(rows, workload), curves_of(rows, workload, baseline)
     groups = [arms(rows, workload, step) for step in steps]
+    controls = [control_of(group, baseline) for group in groups]
     base = [middle(group.get(baseline, {})) for group in groups]
-    controls = _controls_of(rows, workload, baseline)
-    bands = [band(one.low, one.high) for one in controls]
-    low, high = ([ends[i] * time for ends, time in zip(bands, base, strict=True)] for i in range(2))
-    axis.fill_between(range(len(steps)), low, high, color=BAND, lw=1.5, zorder=0, gid="control")
-    floors = [floor_time(group, step) for group, step in zip(groups, steps, strict=True)]
-    if not all(np.isnan(floors)):
-        axis.plot(range(len(steps)), floors, color=QUIET, ls=(0, (4, 3)), lw=1, zorder=0, gid="floor")
+    evens = break_evens(curves, steps, baseline, controls)
+    fine = np.linspace(0, len(steps) - 1, (len(steps) - 1) * FINE + 1)
+    shown: list[Row] = [painted(even.codec, place=even.place, value=even.time_ns, kind="crossing") for even in evens]
+    for codec, curve in curves.items():
+        shown += [painted(codec, place=i, kind="mark", **one._asdict()) for i, one in enumerate(curve)]
+        between = np.interp(fine, range(len(steps)), [one.value for one in curve])
+        shown += [
+            painted(codec, place=float(i), value=float(ns), kind="curve") for i, ns in zip(fine, between, strict=True)
+        ]
+    for i, (step, group, one) in enumerate(zip(steps, groups, controls, strict=True)):
+        low, high = (base[i] * end for end in band(one.low, one.high))
+        shown.append({"kind": "A/A", "place": i, "low": low, "high": high})
+        shown.append({"kind": "floor", "place": i, "value": floor_time(group, step)})
+    ns = [row[key] for row in shown for key in ("value", "low", "high") if row.get(key, 0) > 0]
+    across = Scale(-0.2, len(steps) - 0.9, 540, is_log=False)
+    up = padded(ns, max(260, 16 * len(curves)), 14, 16, is_up=True)
+    x = charts.named("place", [STEPS[step].split("\n") for step in steps], *across[:2], labelAngle=0, ticks=True)
+    place = {"x": x, "y": charts.fixed("value", up, TIME, "time per message (log scale; 95 % interval)")}
+    notes = {even.codec: _until(even, steps) for even in evens}
+    mark = charts.only("datum.kind === 'mark'")
+    layers = [
+        charts.band({"x": x, **charts.REACH}),
+        charts.floor(place, strokeWidth=1.2),
+        charts.lines(place, strokeWidth=1.3) | charts.only("datum.kind === 'curve'"),
+        charts.reach({"x": x, **charts.REACH}, mark),
+        charts.points(place, charts.MARKED, size=45) | mark,
+        charts.ring(place),
+        *label_ends([(codec, curve[-1].value, notes.get(codec, "")) for codec, curve in curves.items()], across, up),
+    ]
+    return panel(shown, layers, across.size, up.size, shortened(workload))
 
 
 def break_evens(curves: Curves, steps: list[str], baseline: str, controls: Sequence[Estimate] = ()) -> list[BreakEven]:
@@ -241,54 +194,35 @@ class Cost(NamedTuple):
     time: Spread
 
 
-@drawn
 def crossover_figure(
     rows: pd.DataFrame,
     workloads: Sequence[str] | None = None,
     operations: Sequence[str] = ("encode", "decode"),
     size: str = "raw",
     codecs: Sequence[str] | None = None,
-) -> "Picture":
+) -> Picture:
     """Draw time per message against bandwidth: as such, and as a ratio to the baseline with the crossings marked.
 
-    Args:
-        rows: the tidy table of a run.
-        workloads: which; None: all with sizes and times; a line of two panels each.
-        operations: whose times are added up.
-        size: raw, gzip or zstd; the time to compress counts where `operations` names it, as gzip and gunzip.
-        codecs: which; None: all.
-
-    Returns:
-        The figure; a ring and the bandwidth stand where a codec is as fast as the baseline.
-
-    Raises:
-        NotMeasuredError: the run lacks sizes or times.
-        UnknownNameError: it has no such workload or codec.
-        MissingPackageError: matplotlib is not installed.
+    A ring and the bandwidth stand where a codec is as fast as the baseline. `operations` are those whose times are
+    added up; the time to compress counts where gzip and gunzip are among them.
     """
     kept, baseline = chosen(rows, workloads, codecs), baseline_of(rows)
     found = {name: costs_of(kept, name, operations, size, baseline) for name in kept["workload"].unique()}
-    names = workloads_with(kept, workloads, lambda name: baseline in found.get(name, {}))
-    if not names:
-        needs = f"sizes ({size}) and times of {' and '.join(operations)}, the baseline's too"
-        raise missing("the bandwidth crossover", needs, rows, "serlab compare")
-    heights = [max(3.3, 0.9 + 0.165 * len(found[name])) for name in names]
-    figure, panels = sheet(len(names), 2, heights, width_ratios=[3, 4])
-    labels = []
-    for name, (left, right) in zip(names, panels, strict=True):
-        _draw_times(left, found[name], name)
-        _draw_ratios(right, found[name], baseline, sums(kept, name, operations))
-        control = control_of(sums(kept, name, operations), baseline)
-        labels.append(reserve_ends(right, _ends_of(found[name], baseline), _notes_of(found[name], baseline, control)))
-    work = " + ".join(operations)
-    figure.supxlabel(
-        f"bandwidth (log scale); time per message = {work} + bytes ({size}) / bandwidth\n"
-        f"ring and <, >: faster than {baseline} below or above this bandwidth; shades: 95 % intervals, A/A in grey"
+    needs = f"sizes ({size}) and times of {' and '.join(operations)}, the baseline's too"
+    names = workloads_with(
+        kept,
+        workloads,
+        lambda name: baseline in found.get(name, {}),
+        "the bandwidth crossover",
+        needs,
+        "serlab compare",
     )
-    settle(figure)
-    for (_, right), ends in zip(panels, labels, strict=True):
-        spread_ends(right, ends)
-    return figure
+    panels = []
+    for name in names:
+        panels += _crossover_panels(name, found[name], baseline, sums(kept, name, operations))
+    note = f"bandwidth (log scale); time per message = {' + '.join(operations)} + bytes ({size}) / bandwidth"
+    more = f"ring and <, >: faster than {baseline} below or above this bandwidth; shades: 95 % intervals, A/A in grey"
+    return sheet(panels, 2, note, more)
 
 
 def costs_of(rows: pd.DataFrame, workload: str, operations: Sequence[str], size: str, baseline: str) -> dict[str, Cost]:
@@ -310,66 +244,40 @@ def crossing(cost: Cost, base: Cost) -> float:
     return bandwidth if bandwidth > 0 else float("nan")
 
 
-def _is_certain(cost: Cost, base: Cost, control: Estimate) -> bool:
-    """Tell whether a codec's time differs from the baseline's, so that its crossing is more than noise."""
-    return not is_tie(ratio_of(cost.time, base.time), control)
-
-
-def _draw_times(axis: "Axes", costs: dict[str, Cost], workload: str) -> None:
-    """Draw the times themselves."""
-    axis.set_title(workload)
-    axis.set_ylabel("time per message")
+def _crossover_panels(workload: str, costs: dict[str, Cost], baseline: str, found: dict[str, Values]) -> list[Spec]:
+    """Draw the times themselves, and against the baseline's, with intervals, the A/A band and the crossings."""
+    base, control, own = costs[baseline], control_of(found, baseline), middle(found[baseline])
+    below, wire = total_ns(base, BANDWIDTHS), base.bytes * BITS_NS / BANDWIDTHS
+    shown, noise, notes, last = list[Row](), list[Row](), dict[str, str](), dict[str, float]()
     for codec, cost in costs.items():
-        look = look_of(codec)
-        style = "--" if look.is_variant else "-"
-        axis.plot(BANDWIDTHS, total_ns(cost, BANDWIDTHS), color=look.colour, lw=1.3, ls=style, gid=codec)
-    _finish(axis)
-    time_axis(axis.yaxis)
-
-
-def _draw_ratios(axis: "Axes", costs: dict[str, Cost], baseline: str, found: dict[str, Values]) -> None:
-    """Draw the times against the baseline's, with intervals, the A/A band and the crossings."""
-    axis.set_title(f"time per message against {baseline}")
-    base = costs[baseline]
-    below = total_ns(base, BANDWIDTHS)
-    control = control_of(found, baseline)
-    wire, own = base.bytes * BITS_NS / BANDWIDTHS, middle(found[baseline])
-    for codec, cost in costs.items():
-        look = look_of(codec)
-        style = "--" if look.is_variant else "-"
-        axis.plot(BANDWIDTHS, total_ns(cost, BANDWIDTHS) / below, color=look.colour, lw=1.3, ls=style, gid=codec)
-        low, high = (total_ns(cost, BANDWIDTHS, time) / below for time in (cost.time.low, cost.time.high))
-        axis.fill_between(BANDWIDTHS, low, high, color=look.colour, alpha=0.25, lw=0)
+        each = [total_ns(cost, BANDWIDTHS, time) for time in cost.time]
+        figures = zip(BANDWIDTHS.tolist(), each[0].tolist(), *((one / below).tolist() for one in each), strict=True)
+        for at, ns, ratio, low, high in figures:
+            shown.append(painted(codec, bandwidth=at, ns=ns, ratio=ratio, low=low, high=high))
+        last[codec] = shown[-1]["ratio"]
         at = crossing(cost, base)
-        if SLOWEST <= at <= FASTEST and _is_certain(cost, base, control):
-            axis.plot(at, 1, "o", ms=9, mfc="none", mec=look.ink, zorder=5, gid="crossing")
-    low, high = ((wire + own * end) / below for end in band(control.low, control.high))
-    axis.fill_between(BANDWIDTHS, low, high, color=BAND, lw=1.5, zorder=0, gid="control")
-    _finish(axis)
-    ratio_axis(axis.yaxis)
-
-
-def _finish(axis: "Axes") -> None:
-    """Set both scales."""
-    axis.set_xscale("log")
-    axis.set_yscale("log")
-    axis.set_xlim(SLOWEST, FASTEST)
-    unit_axis(axis.xaxis, RATE)
-    axis.set_xticks([1e6, 1e8, 1e10], [tick(rate, RATE) for rate in (1e6, 1e8, 1e10)])
-    axis.tick_params(labelsize=SMALL)
-
-
-def _ends_of(costs: dict[str, Cost], baseline: str) -> list[tuple[str, float]]:
-    """Give the height at which each line ends."""
-    base = costs[baseline]
-    return [(codec, float(total_ns(cost, FASTEST) / total_ns(base, FASTEST))) for codec, cost in costs.items()]
-
-
-def _notes_of(costs: dict[str, Cost], baseline: str, control: Estimate) -> dict[str, str]:
-    """Say up to or from which bandwidth a codec is faster than the baseline."""
-    base, notes = costs[baseline], {}
-    for codec, cost in costs.items():
-        at = crossing(cost, base)
-        if SLOWEST <= at <= FASTEST and _is_certain(cost, base, control):
+        if SLOWEST <= at <= FASTEST and not is_tie(ratio_of(cost.time, base.time), control):
             notes[codec] = f"{'<' if cost.bytes < base.bytes else '>'} {scaled(at, RATE)}"
-    return notes
+            noise.append(painted(codec, bandwidth=at, ratio=1.0, kind="crossing"))
+    ends = [((wire + own * end) / below).tolist() for end in band(control.low, control.high)]
+    for at, low, high in zip(BANDWIDTHS.tolist(), *ends, strict=True):
+        noise.append({"kind": "A/A", "bandwidth": at, "low": low, "high": high})
+    left, right = Scale(SLOWEST, FASTEST, 230), Scale(SLOWEST, FASTEST, 290)
+    tall = max(240, 16 * len(costs))
+    times = padded([row["ns"] for row in shown], tall, 8, 16, is_up=True)
+    ratios = padded([row[key] for row in shown for key in ("low", "high")], tall, 8, 16, is_up=True)
+    x = charts.fixed("bandwidth", left, RATE, values=[1e6, 1e8, 1e10])
+    first = charts.lines({"x": x, "y": charts.fixed("ns", times, TIME, "time per message")}, strokeWidth=1.5)
+    place, mine = {"x": x, "y": charts.fixed("ratio", ratios, RATIO)}, charts.only("!datum.kind")
+    shades = {"x": x, **charts.REACH, "detail": {"field": "codec"}, "color": charts.COLOUR}
+    second = [
+        charts.band({"x": x, **charts.REACH}),
+        {"mark": {"type": "area", "opacity": 0.25}, **mine, "encoding": shades},
+        charts.lines(place, strokeWidth=1.5) | mine,
+        charts.ring(place),
+        *label_ends([(codec, ratio, notes.get(codec, "")) for codec, ratio in last.items()], right, ratios),
+    ]
+    return [
+        panel(shown, [first], left.size, tall, shortened(workload)),
+        panel([*noise, *shown], second, right.size, tall, f"time per message against {baseline}"),
+    ]

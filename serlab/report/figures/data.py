@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from serlab.cases import CONTROL, FLOOR
+from serlab.cases import case_of, where
 from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.report.figures.look import Spread
 from serlab.report.tables import baseline_of, floor_values, own
@@ -29,7 +29,7 @@ def chosen(rows: pd.DataFrame, workloads: Sequence[str] | None, codecs: Sequence
     if workloads is not None:
         rows = rows[rows["workload"].isin(list(workloads))]
     if codecs is not None:
-        no_codec = rows["codec"].str.startswith(FLOOR) | rows["codec"].str.endswith(CONTROL)
+        no_codec = where(rows["codec"], lambda case: case.is_bound or case.again)
         rows = rows[rows["codec"].isin([*codecs, *kept]) | no_codec]
     return rows
 
@@ -42,7 +42,8 @@ def names_of(rows: pd.DataFrame, column: str) -> list[str]:
 
 def is_codec(name: str) -> bool:
     """Tell whether an arm is a codec: no floor, and not the baseline's second arm."""
-    return not name.startswith(FLOOR) and not name.endswith(CONTROL)
+    case = case_of(name)
+    return not (case.is_bound or case.again)
 
 
 def missing(what: str, needs: str, rows: pd.DataFrame, remedy: str) -> NotMeasuredError:
@@ -50,9 +51,18 @@ def missing(what: str, needs: str, rows: pd.DataFrame, remedy: str) -> NotMeasur
     return NotMeasuredError.of(what, needs, [str(name) for name in rows["operation"].unique()], remedy)
 
 
-def workloads_with(rows: pd.DataFrame, wanted: Sequence[str] | None, has: Callable[[str], bool]) -> list[str]:
-    """List the workloads that have something to show, in the asked order."""
-    return [workload for workload in wanted or names_of(rows, "workload") if has(workload)]
+def workloads_with(
+    rows: pd.DataFrame, wanted: Sequence[str] | None, has: Callable[[str], bool], what: str, needs: str, remedy: str
+) -> list[str]:
+    """List the workloads that have something to show, in the asked order.
+
+    Raises:
+        NotMeasuredError: none has, see `missing`.
+    """
+    found = [workload for workload in wanted or names_of(rows, "workload") if has(workload)]
+    if not found:
+        raise missing(what, needs, rows, remedy)
+    return found
 
 
 def arms(rows: pd.DataFrame, workload: str, operation: str, metric: str = "time") -> dict[str, Values]:
@@ -101,7 +111,7 @@ def ratio_of(time: Spread, base: Spread) -> Estimate:
 
 def control_of(found: Mapping[str, Values], baseline: str) -> Estimate:
     """Give the A/A ratio of a group."""
-    return paired_ratio(found.get(baseline + CONTROL, {}), found.get(baseline, {}))
+    return paired_ratio(found.get(case_of(baseline).second, {}), found.get(baseline, {}))
 
 
 def floor_time(found: Mapping[str, Values], operation: str) -> float:

@@ -1,65 +1,41 @@
 """A call as a bar: what its bytes cost alone, and what coding them adds, by codec, payload and transport."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from json import dumps
 
-import numpy as np
 import pandas as pd
 
-from serlab.cases import CONTROL, FLOOR
+from serlab.cases import FLOOR, Case, case_of
+from serlab.report.figures import charts
+from serlab.report.figures.charts import Row, Scale, Spec, padded
 from serlab.report.figures.data import Values, arms, chosen, is_codec, middle, missing, names_of
-from serlab.report.figures.look import (
-    BAND,
-    QUIET,
-    SMALL,
-    Spread,
-    drawn,
-    label_points,
-    look_of,
-    settle,
-    sheet,
-    tick,
-    time_axis,
-)
-from serlab.report.formatting import SIZE, TIME
+from serlab.report.figures.labels import label_points
+from serlab.report.figures.look import QUIET, RATIO, Spread, look_of, painted, shortened
+from serlab.report.figures.picture import Picture, panel, sheet
+from serlab.report.formatting import SIZE, TIME, scaled
 from serlab.report.tables import baseline_of
 from serlab.report.wire_calls import BASELINE, TRANSPORTS, call_table
 from serlab.report.wire_reuse import hit_rates
 from serlab.report.wire_tables import wire_arms
 from serlab.stats import TIE, band, paired_ratio
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from serlab.report.figures.canvas import Picture
-
-
-ROW = 0.19
-"""Inches of one bar."""
+ROW = 18
+"""Pixels of one bar."""
 ALONE = "#CCCCCC"
 """The colour of the transport's part, which is no codec's."""
-REACH = 1.35
-"""Of the longest bar, that an axis shows: room for the shares. Intervals that go on are cut off, or bars were lines."""
+REACH = 1.2
+"""Of the longest bar, that an axis shows. Intervals that go on are cut off, or bars were lines."""
+CALL_WIDTH = 170
+"""Pixels of a panel."""
 
 
-@drawn
 def call_figure(
     rows: pd.DataFrame, workloads: Sequence[str] | None = None, codecs: Sequence[str] | None = None
-) -> "Picture":
+) -> Picture:
     """Draw calls one at a time, a line of panels for each workload, a column for each transport.
 
-    Args:
-        rows: the tidy table of a run with the experiment `transport`.
-        workloads: which, in this order; None: all, the shortest call first.
-        codecs: which; None: all but variants of a codec.
-
-    Returns:
-        The figure: in each bar the transport alone is grey and the codec coloured, with the percentage that is codec
-        (`=`: not more than the A/A spread) and a 95 % interval of the call; a band is the baseline's A/A interval.
-
-    Raises:
-        NotMeasuredError: the run lacks the experiment.
-        MissingPackageError: matplotlib is not installed.
+    In each bar the transport alone is grey and the codec coloured, with the percentage that is codec (`=`: not more
+    than the A/A spread) and a 95 % interval of the call; a band is the baseline's A/A interval.
     """
     calls = call_table(rows)
     if workloads is not None and len(calls):
@@ -70,55 +46,43 @@ def call_figure(
     shown = calls[calls["codec"].isin(list(kept)) | (calls["verdict"] == BASELINE)]
     names = list(workloads or shown.groupby("workload")["call_ns"].median().sort_values(kind="stable").index)
     ways = [name for name in TRANSPORTS if name in set(shown["transport"])]
-    orders = [_order_of(shown[shown["workload"] == name]) for name in names]
-    figure, panels = sheet(len(names), len(ways), [ROW * len(order) + 0.75 for order in orders], sharex="row")
-    for name, order, axes in zip(names, orders, panels, strict=True):
+    panels = []
+    for name in names:
         here = shown[shown["workload"] == name]
-        for way, axis in zip(ways, axes, strict=True):
-            axis.set_title(f"{name}\n{TRANSPORTS[way]}" if way == ways[0] else TRANSPORTS[way])
-            _draw_panel(axis, here[here["transport"] == way], order)
-        axes[0].set_yticks(range(len(order)), order)
-        axes[0].set_xlim(0, REACH * here["call_ns"].max())
-    figure.supxlabel(
-        "time of a call; grey: the same bytes that nobody decodes; coloured: the codec, with its share (=: a tie)\n"
-        "lines: 95 % interval of the call; band: the baseline's call once more (A/A)"
-    )
-    settle(figure)
-    return figure
+        # The fastest on top, by the median over transports.
+        slow = here.groupby("codec", sort=False)["call_ns"].median().sort_values(ascending=False, kind="stable")
+        order = [str(codec) for codec in slow.index[::-1]]
+        most = REACH * float(here["call_ns"].max())
+        for way in ways:
+            heads = (shortened(name, 30) if way == ways[0] else "", TRANSPORTS[way])
+            panels.append(_call_panel(here[here["transport"] == way], order, most, *heads))
+    note = "time of a call; grey: the same bytes that nobody decodes; coloured: the codec, with its share (=: a tie)"
+    return sheet(panels, len(ways), note, "lines: 95 % interval of the call; band: the baseline's call once more (A/A)")
 
 
-def _order_of(calls: pd.DataFrame) -> list[str]:
-    """List the codecs of a workload, the slowest first, that is lowest, by their median over transports."""
-    found = calls.groupby("codec", sort=False)["call_ns"].median().sort_values(ascending=False, kind="stable")
-    return [str(name) for name in found.index]
-
-
-def _draw_panel(axis: "Axes", calls: pd.DataFrame, order: Sequence[str]) -> None:
-    """Draw one transport of one workload."""
+def _call_panel(calls: pd.DataFrame, order: Sequence[str], most: float, *title: str) -> Spec:
+    """Draw one transport of one workload; a share stands right of the panel, where it covers no bar."""
+    rows: list[Row] = []
     for row in calls.to_dict("records"):
-        _draw_call(axis, order.index(row["codec"]), row)
+        alone = row["transport_ns"]
+        share = f"{100 * row['codec_share']:.0f} %" + (" =" if row["part_verdict"] == TIE else "")
+        rows.append(painted(row["codec"], alone=alone, call=alone + max(row["codec_ns"], 0.0), low=row["call_ns_low"],
+                            high=min(row["call_ns_high"], most), share=share))  # fmt: skip
         if row["verdict"] == BASELINE:
-            low, high = (row["call_ns"] * end for end in band(row["aa_low"], row["aa_high"]))
-            axis.axvspan(low, high, fc=BAND, ec=BAND, alpha=0.35, lw=1, zorder=0, gid="control")
-    axis.set_yticks(range(len(order)), [""] * len(order))
-    axis.set_ylim(-0.7, len(order) - 0.3)
-    axis.tick_params(axis="y", length=0)
-    axis.locator_params(axis="x", nbins=4)
-    axis.xaxis.set_major_formatter(lambda value, _: tick(value, TIME))
-
-
-def _draw_call(axis: "Axes", place: int, row: dict[Any, Any]) -> None:
-    """Draw one bar, its interval and its percentage."""
-    look, alone, codec = look_of(row["codec"]), row["transport_ns"], max(row["codec_ns"], 0.0)
-    axis.barh(place, alone, height=0.66, fc=ALONE, ec="none", zorder=1, gid=f"{row['codec']} alone")
-    axis.barh(place, codec, left=alone, height=0.66, fc=look.fill, ec=look.colour, lw=0.8, zorder=2, gid=row["codec"])
-    low, high = row["call_ns"] - row["call_ns_low"], row["call_ns_high"] - row["call_ns"]
-    axis.errorbar(row["call_ns"], place, xerr=[[low], [high]], fmt="none", ecolor=QUIET, elinewidth=1, zorder=4)
-    text = f"{100 * row['codec_share']:.0f} %" + (" =" if row["part_verdict"] == TIE else "")
-    box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.3}
-    style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": SMALL, "bbox": box, "zorder": 5, "gid": "share"}
-    # At the panel's edge, where it covers no bar; the place counts bars, the 1 is of the panel's width.
-    axis.text(1, place, text, transform=axis.get_yaxis_transform(), **style)
+            low, high = (min(row["call_ns"] * end, most) for end in band(row["aa_low"], row["aa_high"]))
+            rows.append({"kind": "A/A", "low": low, "high": high})
+    x = charts.fixed("call", Scale(0, most, CALL_WIDTH, is_log=False), TIME, tickCount=3)
+    y = charts.by_codec(order, bool(title[0]))
+    grey = {"type": "bar", "height": 12, "color": ALONE}
+    layers = [
+        charts.band(charts.ACROSS, "rect", opacity=0.25),
+        {"mark": grey, **charts.OWN, "encoding": {"y": y, "x": charts.amount("alone"), "x2": {"datum": 0}}},
+        charts.bars({"y": y, "x": x, "x2": {"field": "alone"}}, height=12, strokeWidth=0.8) | charts.OWN,
+        {"mark": {"type": "rule", "color": QUIET}, **charts.OWN, "encoding": {"y": y, **charts.ACROSS}},
+        {"mark": {"type": "text", "align": "left"}, **charts.OWN,
+         "encoding": {"y": y, "x": {"value": CALL_WIDTH + 6}, "text": {"field": "share"}}},
+    ]  # fmt: skip
+    return panel(rows, layers, CALL_WIDTH, ROW * len(order), *title)
 
 
 # Hit rate against a cache's capacity: what a compact codec buys by holding more answers in the same bytes.
@@ -128,20 +92,10 @@ POINTS = 100
 """Percentage points in a whole."""
 
 
-@drawn
-def hit_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
+def hit_figure(rows: pd.DataFrame, workload: str = "") -> Picture:
     """Draw by how many points each codec's hit rate is above the baseline's, against capacity.
 
-    Args:
-        rows: the tidy table of a run with the experiment `cache`.
-        workload: of the answers; "" stands for the first.
-
-    Returns:
-        The figure; codecs whose answers take the same bytes share a line, which the name of one stands for.
-
-    Raises:
-        NotMeasuredError: the run lacks the experiment.
-        MissingPackageError: matplotlib is not installed.
+    Codecs whose answers take the same bytes share a line, which the name of one stands for.
     """
     if "hit-rate" not in set(rows["metric"]):
         raise missing("hit rates", "the experiment cache", rows, "serlab wire cache")
@@ -149,16 +103,25 @@ def hit_figure(rows: pd.DataFrame, workload: str = "") -> "Picture":
     names = _distinct_lines(rates)
     gains = rates[list(names)].sub(rates.iloc[:, 0], axis=0)
     widest = int(gains.abs().max(axis=1).to_numpy().argmax())
-    figure, panels = sheet(1, 1, [2.7], width=5.8)
-    axis = panels[0][0]
-    for name in gains.columns:
-        _draw(axis, gains[name])
-    axis.set_ylabel("more hits, percentage points")
-    _tell_rates(axis, rates.iloc[:, 0])
-    settle(figure)
-    capacity, peak = rates.index[widest] * POINTS, gains.iloc[widest]
-    label_points(axis, [(f"{name} {others}".rstrip(), capacity, peak[name]) for name, others in names.items()])
-    return figure
+    capacities = [float(share) * POINTS for share in rates.index]
+    across = padded(capacities, 480, 24, 24)
+    lowest, highest = float(gains.to_numpy().min()), float(gains.to_numpy().max())
+    room = 0.06 * max(highest - lowest, 1.0)
+    up = Scale(lowest - 3 * room, highest + room, 230, is_log=False, is_up=True)
+    curves = {name: list(zip(capacities, map(float, gains[name]), strict=True)) for name in gains.columns}
+    drawn = [painted(name, capacity=at, gain=gain) for name, curve in curves.items() for at, gain in curve]
+    texts = [[f"{at:.0f} %", f"{rate:.0f} %"] for at, rate in zip(capacities, rates.iloc[:, 0], strict=True)]
+    title = f"capacity, of what all answers take as {rates.columns[0]}; below: requests that hit as {rates.columns[0]}"
+    x = charts.fixed("capacity", across, RATIO, title, values=capacities, labelOverlap=False)
+    x["axis"]["labelExpr"] = f"{dumps(texts)}[indexof({dumps(capacities)}, datum.value)]"
+    place = {"x": x, "y": charts.fixed("gain", up, title="more hits, percentage points")}
+    peaks = [(f"{name} {others}".rstrip(), *curves[name][widest]) for name, others in names.items()]
+    layers = [
+        charts.lines(place, strokeWidth=1.3),
+        charts.points(place, charts.MARKED, size=30),
+        *label_points(peaks, across, up, list(curves.values())),
+    ]
+    return sheet([panel(drawn, layers, across.size, up.size)], 1)
 
 
 def _distinct_lines(rates: pd.DataFrame) -> dict[str, str]:
@@ -169,23 +132,6 @@ def _distinct_lines(rates: pd.DataFrame) -> dict[str, str]:
     return {first: f"(and {len(others)} more)" if others else "" for first, *others in found.values()}
 
 
-def _draw(axis: Any, gains: "pd.Series[float]") -> None:
-    """Draw a codec's line."""
-    name = str(gains.name)
-    look = look_of(name)
-    capacities = [float(share) * POINTS for share in gains.index]
-    axis.plot(capacities, gains, look.mark + "-", color=look.colour, mfc=look.fill, ms=4, lw=1.2, gid=name)
-
-
-def _tell_rates(axis: Any, rates: "pd.Series[float]") -> None:
-    """Write each capacity, and below it what the baseline hits with it."""
-    axis.set_xscale("log")
-    ticks = [float(share) * POINTS for share in rates.index]
-    axis.set_xticks(ticks, [f"{tick:.0f} %\n{rate:.0f} %" for tick, rate in zip(ticks, rates, strict=True)])
-    axis.set_xticks([], minor=True)
-    axis.set_xlabel(f"capacity, of what all answers take as {rates.name}; below: requests that hit as {rates.name}")
-
-
 # Lag of an event loop: how long is everything else kept waiting while bodies are coded?
 #
 # Codecs stand below each other, so that 18 can be told apart; their curves over the body sizes of 13 workloads could
@@ -194,81 +140,54 @@ def _tell_rates(axis: Any, rates: "pd.Series[float]") -> None:
 OPERATIONS = ("encode", "decode")
 WAYS = {"inline": "in the coroutine", "thread": "in a thread", "pool": "in a pool"}
 """Where a body is coded → how it is written."""
-IDLE = FLOOR + "idle"
+IDLE = Case("idle", FLOOR).name
 RATES = ("rate", "byte-rate")
 """Metrics whose ratio is a body's size."""
 
 
-class _Lag(NamedTuple):
-    """How late a loop is while one codec works on it, nanoseconds."""
-
-    median: float
-    p99: Spread
-    most: float
+Lags = dict[str, Row]
+"""Arm → how late a loop is: `value`, `low`, `high` of the 99th percentile, `median` and `most`; nanoseconds."""
 
 
-Lags = dict[str, _Lag]
-"""Arm → lag."""
-
-
-@drawn
 def lag_figure(
     rows: pd.DataFrame,
     workloads: Sequence[str] | None = None,
     operations: Sequence[str] = OPERATIONS,
     codecs: Sequence[str] | None = None,
-) -> "Picture":
+) -> Picture:
     """Draw how late the loop is, a line of panels for each workload and operation, a column for each way to code.
 
-    Args:
-        rows: the tidy table of a run.
-        workloads: which; None: all whose lag was measured, the smallest bodies first.
-        operations: encode, decode.
-        codecs: which; None: all.
-
-    Returns:
-        The figure: the 99th percentile as a mark with a 95 % interval, on a pale bar from the median to the maximum;
-        the baseline's second arm (A/A) as a band; a loop without any coding as a dashed line.
-
-    Raises:
-        NotMeasuredError: the run holds no lag of these operations.
-        UnknownNameError: it has no such workload or codec.
-        MissingPackageError: matplotlib is not installed.
+    The 99th percentile as a mark with a 95 % interval, on a pale bar from the median to the maximum; the baseline's
+    second arm (A/A) as a band; a loop without any coding as a dashed line.
     """
     kept, baseline = chosen(rows, workloads, codecs), baseline_of(rows)
     sizes = {name: size_of(kept, name, baseline) for name in workloads or names_of(kept, "workload")}
     names = workloads or sorted(sizes, key=lambda name: (sizes[name], name))
-    lines = {(name, operation): _ways_of(kept, name, operation) for name in names for operation in operations}
-    lines = {place: ways for place, ways in lines.items() if ways}
+    lines = {
+        (name, operation): {way: _lags_of(kept, name, f"{operation}/{way}") for way in WAYS}
+        for name in names
+        for operation in operations
+    }
+    lines = {place: ways for place, ways in lines.items() if any(ways.values())}
     if not lines:
         raise missing("the lag figure", "the lag of an event loop", rows, "serlab throughput")
-    columns = [way for way in WAYS if any(way in ways for ways in lines.values())]
-    heights = [ROW * len(_lag_order_of(ways)) + 0.8 for ways in lines.values()]
-    figure, panels = sheet(len(lines), len(columns), heights, sharex="row", sharey="row")
-    for ((name, operation), ways), axes in zip(lines.items(), panels, strict=True):
-        for way, axis in zip(columns, axes, strict=True):
-            place = f"{operation} {name}\n{_size_text(sizes[name])}" if way == columns[0] else ""
-            axis.set_title(place + WAYS[way])
-            _lag_draw_panel(axis, ways.get(way, {}), _lag_order_of(ways), baseline)
-    figure.supxlabel(
-        "lag of the event loop (log scale): 99th percentile with 95 % interval; pale bar: median to maximum\n"
-        f"band: 99th percentile of {baseline} once more (A/A); dashed: a loop without any coding"
-    )
-    settle(figure)
-    return figure
-
-
-def _ways_of(rows: pd.DataFrame, workload: str, operation: str) -> dict[str, Lags]:
-    """Give the lags of each way to code that was measured."""
-    found = {way: _lags_of(rows, workload, f"{operation}/{way}") for way in WAYS}
-    return {way: lags for way, lags in found.items() if lags}
+    columns = [way for way in WAYS if any(ways[way] for ways in lines.values())]
+    panels = []
+    for (name, operation), ways in lines.items():
+        for way in columns:
+            known = f"{scaled(sizes[name], SIZE)}, " if sizes[name] == sizes[name] else ""
+            heads = [f"{operation} {shortened(name, 24)}", known + WAYS[way]] if way == columns[0] else ["", WAYS[way]]
+            panels.append(_lag_panel(ways, way, baseline, *heads))
+    note = "lag of the event loop (log scale): 99th percentile with 95 % interval; pale bar: median to maximum"
+    more = f"band: 99th percentile of {baseline} once more (A/A); dashed: a loop without any coding"
+    return sheet(panels, len(columns), note, more)
 
 
 def _lags_of(rows: pd.DataFrame, workload: str, operation: str) -> Lags:
     """Give the lags of one group of rows."""
     median, p99, most = (arms(rows, workload, operation, f"lag-{name}") for name in ("p50", "p99", "max"))
     return {
-        arm: _Lag(middle(median.get(arm, {})), spread_of(values), middle(most.get(arm, {})))
+        arm: {**spread_of(values)._asdict(), "median": middle(median.get(arm, {})), "most": middle(most.get(arm, {}))}
         for arm, values in p99.items()
     }
 
@@ -292,41 +211,32 @@ def size_of(rows: pd.DataFrame, workload: str, baseline: str) -> float:
     return float((volume / rate).median())
 
 
-def _size_text(size: float) -> str:
-    """Write a size where it is known."""
-    return "" if np.isnan(size) else f"{tick(float(f'{size:.3g}'), SIZE)}, "
-
-
 def _lag_order_of(ways: Mapping[str, Lags]) -> list[str]:
-    """List the codecs, the one with the most lag first, by the first way that each was measured in."""
+    """List the codecs, the one with the least lag first, by the first way that each was measured in."""
     late: dict[str, float] = {}
     for lags in ways.values():
         for arm, lag in lags.items():
-            late.setdefault(arm, lag.p99.value)
-    return sorted(filter(is_codec, late), key=lambda codec: -late[codec])
+            late.setdefault(arm, lag["value"])
+    return sorted(filter(is_codec, late), key=lambda codec: -late[codec])[::-1]
 
 
-def _lag_draw_panel(axis: "Axes", lags: Lags, order: Sequence[str], baseline: str) -> None:
-    """Draw one way of one operation."""
-    axis.set_xscale("log")
-    for place, codec in enumerate(order):
-        if codec in lags:
-            _draw_codec(axis, place, codec, lags[codec])
-    if baseline + CONTROL in lags:
-        _, low, high = lags[baseline + CONTROL].p99
-        axis.axvspan(low, high, fc=BAND, ec=BAND, alpha=0.5, lw=1, zorder=0, gid="control")
-    if IDLE in lags:
-        axis.axvline(lags[IDLE].p99.value, color=QUIET, ls=(0, (4, 3)), lw=1, zorder=1, gid="floor")
-    axis.set_yticks(range(len(order)), list(order))
-    axis.set_ylim(-0.7, len(order) - 0.3)
-    axis.tick_params(axis="y", length=0)
-    time_axis(axis.xaxis)
-
-
-def _draw_codec(axis: "Axes", place: int, codec: str, lag: _Lag) -> None:
-    """Draw one codec's 99th percentile on its reach."""
-    look, (value, low, high) = look_of(codec), lag.p99
-    reach: dict[str, Any] = {"left": lag.median, "height": 0.62, "color": look.colour, "alpha": 0.3, "lw": 0}
-    axis.barh(place, lag.most - lag.median, **reach, zorder=2, gid=f"{codec} reach")
-    style: dict[str, Any] = {"color": look.colour, "mfc": look.fill, "ms": 4.5, "elinewidth": 1, "capsize": 2.5}
-    axis.errorbar(value, place, xerr=[[value - low], [high - value]], fmt=look.mark, **style, zorder=4, gid=codec)
+def _lag_panel(ways: Mapping[str, Lags], way: str, baseline: str, *title: str) -> Spec:
+    """Draw one way of one operation, on the scale of all of its ways."""
+    order, lags = _lag_order_of(ways), ways[way]
+    rows = [painted(codec, **lags[codec]) for codec in order if codec in lags]
+    kinds = {"A/A": case_of(baseline).second, "floor": IDLE}
+    rows += [{"kind": kind, **lags[arm]} for kind, arm in kinds.items() if arm in lags]
+    ends = [end for found in ways.values() for lag in found.values() for end in lag.values() if end > 0]
+    scale = padded(ends, 190, 8, 8)
+    x = charts.fixed("value", scale, TIME)
+    y = charts.by_codec(order, bool(title[0]))
+    whole = {"y": y, "x": charts.amount("median"), "x2": {"field": "most"}, "color": charts.COLOUR}
+    pale = {"mark": {"type": "bar", "opacity": 0.3, "height": 11}, **charts.OWN, "encoding": whole}
+    layers = [
+        charts.band(charts.ACROSS, "rect", opacity=0.3),
+        pale,
+        charts.floor({"x": x}, "rule", color=QUIET),
+        charts.reach({"y": y, **charts.ACROSS}),
+        charts.points({"x": x, "y": y}, charts.MARKED, size=35) | charts.OWN,
+    ]
+    return panel(rows, layers, scale.size, ROW * len(order), *title)

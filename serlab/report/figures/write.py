@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,17 +10,13 @@ from serlab.folders import file_name, write_inside
 from serlab.report.figures.bars import memory_figure, ratio_figure, size_figure
 from serlab.report.figures.curves import access_figure, crossover_figure
 from serlab.report.figures.data import names_of
-from serlab.report.figures.look import FORMATS
+from serlab.report.figures.picture import FORMATS, Picture
 from serlab.report.figures.points import noise_figure, pareto_figure, token_figure
 from serlab.report.figures.waits import call_figure, hit_figure, lag_figure
 from serlab.report.tables import without_figures
 from serlab.results import load_results
 
-if TYPE_CHECKING:
-    from serlab.report.figures.canvas import Picture
-
-
-BY_WORKLOAD: dict[str, Callable[..., "Picture"]] = {
+BY_WORKLOAD: dict[str, Callable[..., Picture]] = {
     "ratios": ratio_figure,
     "pareto": pareto_figure,
     "access": access_figure,
@@ -33,7 +28,7 @@ BY_WORKLOAD: dict[str, Callable[..., "Picture"]] = {
     "hits": lambda rows, workloads: hit_figure(rows, *workloads),
 }
 """Name → figure, drawn for each workload by itself: a page of 13 workloads could not be read."""
-BY_RUN: dict[str, Callable[..., "Picture"]] = {"noise": noise_figure, "sizes": size_figure}
+BY_RUN: dict[str, Callable[..., Picture]] = {"noise": noise_figure, "sizes": size_figure}
 FOLDER = "figures"
 
 
@@ -49,7 +44,6 @@ def write_figures(directory: str | Path) -> Iterator[Path]:
     Raises:
         ResultsError: the folder holds no results or cannot be written.
         NotMeasuredError: it has no rows for any figure.
-        MissingPackageError: matplotlib is not installed.
     """
     folder = Path(directory)
     count = 0
@@ -67,7 +61,7 @@ def write_figures(directory: str | Path) -> Iterator[Path]:
         )
 
 
-def _figures_of(rows: pd.DataFrame) -> Iterator[tuple[str, "Picture"]]:
+def _figures_of(rows: pd.DataFrame) -> Iterator[tuple[str, Picture]]:
     """Give file name and figure of what the rows hold."""
     names: dict[str, str] = {}
     for workload in names_of(rows, "workload"):
@@ -80,8 +74,8 @@ def _figures_of(rows: pd.DataFrame) -> Iterator[tuple[str, "Picture"]]:
 
 
 def _drawn_if_there(
-    name: str, draw: Callable[..., "Picture"], rows: pd.DataFrame, workloads: list[str] | None
-) -> Iterator[tuple[str, "Picture"]]:
+    name: str, draw: Callable[..., Picture], rows: pd.DataFrame, workloads: list[str] | None
+) -> Iterator[tuple[str, Picture]]:
     """Draw a figure; a run that has no rows for it goes without, since parts and operations are the user's choice."""
     try:
         figure = draw(rows, workloads)
