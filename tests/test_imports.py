@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "scratch": set(),
     "results": {"folders", "records", "visible"},
     "cases": set(),
-    "stats": {"cases"},
+    "stats": set(),
     "codecs": {"messages", "generated", "limits"},
     "workloads": {"messages"},
     "sse": set(),
