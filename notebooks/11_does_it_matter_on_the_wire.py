@@ -102,7 +102,7 @@ say(f"With `{base}`:", *(f"- {said_of(rows, name, base)}" for name in dict.fromk
 # %% [markdown]
 # ## By payload and transport
 #
-# The same two over three transports. A bar's grey part is a library's work as much as a protocol's: HTTP/2 is `httpx2`
+# The same two over three transports. A bar's grey part is a library's work as much as a protocol's: HTTP/2 is `h2`
 # here, which is written in Python, and the inside of gRPC is C.
 
 # %%
@@ -348,7 +348,7 @@ say(
 
 # %% [markdown]
 # A server that hears of it stops; one that does not makes the rest of the answer for nobody. *told* is a transport's
-# own way to say it; *untold* is HTTP/2 by `httpx2` as it comes, which says nothing. *floor: poll* is what asking the
+# own way to say it; *untold* is HTTP/2 by a client that says nothing. *floor: poll* is what asking the
 # server takes, which is in every figure. The model here takes a millisecond for a token, and the untold answer is
 # short; a real one goes on for longer.
 

@@ -234,7 +234,7 @@ say(
 # ### Fifth: another transport
 #
 # HTTP/2 and gRPC against HTTP/1.1, with the same codec and full pieces. Each transport is a library too (aiohttp,
-# httpx2, grpc.aio), so this compares what one would use, not the protocols as such.
+# h2, grpc.aio), so this compares what one would use, not the protocols as such.
 
 # %%
 moves = {f"{json}: HTTP/2, not HTTP/1.1": (events._replace(transport="http2"), events)}
