@@ -1,7 +1,7 @@
 """What the two names in a row say: what was measured, in which role, and under which conditions.
 
-A run keeps both as texts, which its tables show as they are. Here is the only place that writes them and reads them
-back; all else asks the records.
+A run keeps both as texts, which its tables show as they are. They are read here and nowhere else; all else asks the
+records.
 
     codec       orjson, orjson (A/A), orjson+zstd, orjson (base), floor: copy, floor: bytes of orjson, formula: kept
     operation   encode, encode/threads=2, wire/stream/http/sse/full/every=1
@@ -79,6 +79,11 @@ class Case(NamedTuple):
     def is_compared(self) -> bool:
         """Tell what a ranking compares: no bound, no second arm, not of another environment."""
         return not (self.is_bound or self.again or self.other_env)
+
+    @property
+    def ran(self) -> str:
+        """Return the name of what was run, wherever and however often: a codec that is installed may end in `ZSTD`."""
+        return self._replace(other_env=False, again=False).name
 
     @property
     def first(self) -> str:

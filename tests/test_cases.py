@@ -57,6 +57,12 @@ def test_every_name_of_a_run_comes_back(folder: Path) -> None:
         assert "/".join(parts) == operation
 
 
+@pytest.mark.parametrize("name", ["mine+zstd", "formula: mine", "mine"])
+def test_a_codec_that_is_named_like_a_mark_is_run_by_its_own_name(name: str) -> None:
+    """Its version, its failures and its file are asked for by that."""
+    assert [case_of(name + ending).ran for ending in ("", " (A/A)", " (base)", " (base) (A/A)")] == [name] * 4
+
+
 def test_an_experiment_has_parts() -> None:
     """The conditions begin after the part."""
     place = place_of("wire/pooling/share/threads=4")

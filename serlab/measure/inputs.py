@@ -96,7 +96,7 @@ def teach(codec: Codec, messages: Sequence[Any]) -> None:
 def version_of(arm: str) -> str:
     """Tell the version of an arm's library; a floor is Python's own."""
     case = case_of(arm)
-    return platform.python_version() if case.is_bound else codec_info(case.codec).version
+    return platform.python_version() if case.is_bound else codec_info(case.ran).version
 
 
 def read_field(opened: Callable[[bytes], Any], reader: Any, data: bytes) -> Any:

@@ -43,7 +43,7 @@ FLOORS = (IDLE, RELEASES, HOLDS)
 def codec_of(arm: str) -> str:
     """Name the codec that a failure of an arm costs; a floor's would cost all."""
     case = case_of(arm)
-    return "" if case.is_bound else case.codec
+    return "" if case.is_bound else case.ran
 
 
 def _hash_buffer(buffer: bytes) -> None:

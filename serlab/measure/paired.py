@@ -320,9 +320,9 @@ class Arms:
         case = case_of(sent.codec)
         found = replace(sent, codec=case._replace(other_env=True).name)
         if isinstance(found, Figure):
-            found = replace(found, codec_version=self.base.codecs[case.codec])
+            found = replace(found, codec_version=self.base.codecs[case.ran])
         elif isinstance(found, Batches):
-            found = replace(found, metadata={**found.metadata, "codec_version": self.base.codecs[case.codec]})
+            found = replace(found, metadata={**found.metadata, "codec_version": self.base.codecs[case.ran]})
         self.keep(found)
 
 

@@ -67,7 +67,7 @@ def _finish(plan: Plan, cell: Cell, run: str, journal: Journal) -> Finished:
             else:
                 run_worker(job, collector.record, plan.options.time_limit_s)
         except WorkerDied as error:
-            codec = case_of(error.at).codec
+            codec = case_of(error.at).ran
             deaths[codec] += 1
             own[codec] += not error.passing
             if own[codec] < OWN_TRIES and deaths[codec] < TRIES:
@@ -90,7 +90,7 @@ def _is_open(plan: Plan, cell: Cell, journal: Journal) -> bool:
 def _unmeasured(cell: Finished) -> set[str]:
     """Name the codecs that trouble kept from being measured in a cell; "" for none of them in particular."""
     lost = (one for one in cell.findings if one.get("outcome") == UNMEASURED)
-    return {case_of(str(one.get("codec", ""))).codec for one in lost}
+    return {case_of(str(one.get("codec", ""))).ran for one in lost}
 
 
 def _blocked(plan: Plan, cell: Cell, journal: Journal) -> set[str]:
@@ -226,7 +226,7 @@ def unable(journal: Journal, workload: str) -> set[str]:
     counts: dict[str, dict[str, float]] = {}
     for row in (row for cell in journal.cells.values() for row in cell.rows):
         if row.workload == workload and row.operation == "parity":
-            counts.setdefault(case_of(row.codec).codec, {})[row.metric] = row.value
+            counts.setdefault(case_of(row.codec).ran, {})[row.metric] = row.value
     return {codec for codec, found in counts.items() if why_unmeasured(found)}
 
 
@@ -266,7 +266,7 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
 
 def _file_stem(case: Case) -> str:
     """Name a codec in the name of a file."""
-    parts = "floor" * case.is_bound, case.codec, "base" * case.other_env, "control" * case.again
+    parts = case.ran.replace(": ", "-"), "base" * case.other_env, "control" * case.again
     return "-".join(filter(None, parts))
 
 

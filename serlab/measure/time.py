@@ -54,7 +54,7 @@ def run(job: Job, emit: Emit, turn: Turn | None = None) -> None:
 def _marker(job: Job) -> Mark:
     """Give the function that notes whose batch comes next, by the codec's own name; a floor's death is nobody's."""
     mark = open_mark(job.mark)
-    return lambda name: mark("" if (case := case_of(name)).is_bound else case.codec)
+    return lambda name: mark("" if (case := case_of(name)).is_bound else case.ran)
 
 
 def _arms_of(job: Job, operation: str, work: Work, emit: Emit) -> tuple[list[Arm], dict[str, list[str]]]:

@@ -72,7 +72,7 @@ def paired_table(rows: pd.DataFrame) -> pd.DataFrame:
     """
     times = rows[rows["metric"] == PAIRED]
     cases = [case_of(str(name)) for name in times["codec"].unique()]
-    codecs = [case.codec for case in cases if case.other_env]
+    codecs = [case.ran for case in cases if case.other_env]
     wanted = times[times["codec"].isin(codecs)].drop_duplicates(["workload", "operation", "codec"])
     records = [_record_of(rows, *place) for place in wanted[["workload", "operation", "codec"]].itertuples(index=False)]
     table = pd.DataFrame([record for record in records if record["pairs"]])

@@ -301,15 +301,17 @@ def test_what_nobody_took_of_a_left_call_makes_room_for_others(resets: bool, mon
     bounded(work())
 
 
+def answering(one: Served, event: Event) -> None:
+    """Answer each request when all of it is there."""
+    if isinstance(event, StreamEnded):
+        one.answer(event.stream_id)
+
+
 def test_goaway_ends_an_idle_connection() -> None:
     """The next call has a new one."""
 
-    def act(one: Served, event: Event) -> None:
-        if isinstance(event, StreamEnded):
-            one.answer(event.stream_id)
-
     async def work() -> None:
-        async with by_hand(act) as (url, served), calling(url) as transport:
+        async with by_hand(answering) as (url, served), calling(url) as transport:
             assert await read(transport) == b"a"
             served[0].go_away(1)
             await served[0].ended.wait()
@@ -563,12 +565,8 @@ def test_server_that_asks_without_end_and_reads_nothing_costs_no_memory(monkeypa
 def test_header_that_http2_does_not_have_harms_no_later_call() -> None:
     """The call is refused before it is sent."""
 
-    def act(one: Served, event: Event) -> None:
-        if isinstance(event, StreamEnded):
-            one.answer(event.stream_id)
-
     async def work() -> None:
-        async with by_hand(act) as (url, _), calling(url) as transport:
+        async with by_hand(answering) as (url, _), calling(url) as transport:
             with pytest.raises(BrokenError, match="TE header"):
                 await transport.call(asking(headers={"te": "gzip"}))
             assert await read(transport, headers={"X-A": "b", "x-b": "c"}) == b"a"
