@@ -32,6 +32,8 @@ BOMBS |= {name: b"\xdd" + LISTS.to_bytes(4) + b"\x90" * LISTS for name in MSGPAC
 BOMBS |= {"protobuf": b"\x12\x00" * LISTS}
 DEEP = dict.fromkeys(JSON, b"[" * 9000 + b"]" * 9000) | dict.fromkeys(MSGPACK, b"\x91" * 9000 + b"\xc0")
 NESTED = {"model": "m", "messages": [], "metadata": {"a": [[[[["x"]]]]]}}
+SCHEMAS = ["protobuf", "flatbuffers"]
+
 SMALL = {
     "max_bytes": Limits(max_bytes=20),
     "max_depth": Limits(max_depth=4),
@@ -114,6 +116,59 @@ def test_depth_is_counted_exactly(codec: str) -> None:
     assert open_codec(codec, "document", Limits(max_depth=31)).decode(data) == document
     with pytest.raises(DecodeError, match="limit max_depth: expected at most 30"):
         open_codec(codec, "document", Limits(max_depth=30)).decode(data)
+
+
+def nested(levels: int) -> object:
+    """Make lists in lists."""
+    value: object = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def turn_with(value: object) -> dict[str, object]:
+    """Make a request in which a value stands among the parts of a turn."""
+    return {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, value]}]}
+
+
+@pytest.mark.parametrize("codec", ["json", "orjson", "msgspec-json", "msgpack", "msgspec-msgpack", *SCHEMAS])
+@pytest.mark.parametrize(
+    ("document", "enough", "less"),
+    [
+        ({"model": "m", "metadata": nested(30)}, Limits(max_depth=45), Limits(max_depth=20)),
+        ({"model": "m", "unknown": nested(30)}, Limits(max_depth=45), Limits(max_depth=20)),
+        (turn_with(nested(30)), Limits(max_depth=45), Limits(max_depth=20)),
+        ({"model": "m", "metadata": [[]] * 600}, Limits(max_items=900), Limits(max_items=500)),
+        ({"model": "m", "metadata": [[]] * 60, "b": [[]] * 60}, Limits(max_items=200), Limits(max_items=100)),
+        (turn_with([[]] * 600), Limits(max_items=900), Limits(max_items=500)),
+    ],
+    ids=["field", "unknown", "mixed", "items", "texts", "mixed-items"],
+)
+def test_free_form_values_count_in_every_codec(codec: str, document: object, enough: Limits, less: Limits) -> None:
+    """Also where they travel as JSON text inside of another format, short ones too."""
+    message = from_document("ChatRequest", document)
+    data = open_codec(codec, "ChatRequest").encode(message)
+    assert open_codec(codec, "ChatRequest", enough).decode(data) == message
+    limit = "max_depth" if less.max_depth else "max_items"
+    with pytest.raises(DecodeError, match=f"limit {limit}: expected at most"):
+        open_codec(codec, "ChatRequest", less).decode(data)
+    if codec == "flatbuffers":
+        with pytest.raises(DecodeError, match=f"limit {limit}: expected at most"):
+            open_codec(codec, "ChatRequest", less).open(data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("codec", SCHEMAS)
+def test_raised_limits_reach_json_texts(codec: str) -> None:
+    """A million and a half empty lists in one field."""
+    message = from_document("ChatRequest", {"metadata": [[]] * 1_500_000})
+    data = open_codec(codec, "ChatRequest").encode(message)
+    with pytest.raises(DecodeError, match="limit max_items"):
+        open_codec(codec, "ChatRequest").decode(data)
+    bound = open_codec(codec, "ChatRequest", replace(DEFAULT_LIMITS, max_items=2_000_000, max_amplification=80))
+    assert len(bound.decode(data).metadata) == 1_500_000
+    if codec == "flatbuffers":
+        assert len(bound.open(data).metadata) == 1_500_000
 
 
 @pytest.mark.slow

@@ -1,13 +1,15 @@
 """What a format cannot carry is refused with EncodeError, never changed without notice."""
 
+import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
 from serlab.codecs import codec_names, open_codec
-from serlab.errors import EncodeError
-from serlab.messages import ChatRequest, EmbeddingResponse, from_document
+from serlab.errors import DecodeError, EncodeError
+from serlab.messages import ChatRequest, EmbeddingResponse, from_document, to_document
 from serlab.messages.embeddings import Embedding
 from tests.loops import every
 
@@ -110,8 +112,50 @@ def test_variant_refuses_what_it_would_read_back_as_a_vector(codec: str) -> None
     """An API's own object of the form that the variant writes is not taken for an array."""
     form = {"dtype": "float32", "base64": "AACAPw=="} if "json" in codec else {"dtype": "float32", "bin": b"\0\0\0\0"}
     refuses(codec, from_document("EmbeddingResponse", {"data": [{"embedding": form}]}))
-    refuses(codec, from_document("EmbeddingResponse", {"data": [form]}))
-    refuses(codec, from_document("EmbeddingResponse", {"embeddings": form}))
+    refuses(codec, from_document("EmbeddingResponse", {"embedding": {"values": form}}))
+    refuses(codec, from_document("EmbeddingResponse", {"embeddings": {"float": [form]}}))
+
+
+@pytest.mark.parametrize("codec", [name for name in ALL if name.endswith(("-base64", "-bin"))])
+def test_form_of_a_variant_where_no_vector_belongs_comes_back(codec: str) -> None:
+    """It is an object like any other there, whoever wrote it."""
+    form = {"dtype": "float32", "base64": "AACAPw=="}
+    vector = [0.5, 0.25]
+    documents: list[Any] = [
+        {"metadata": form},
+        {"data": [form, {"embedding": vector, "statistics": form, "unknown": form}]},
+        {"data": form, "embeddings": form},
+        {"embedding": {"values": vector, "unknown": form}},
+        {"embeddings": [vector, {"values": vector, "unknown": form}]},
+    ]
+    bound = open_codec(codec, "EmbeddingResponse")
+    for document in documents:
+        message = from_document("EmbeddingResponse", document)
+        assert bound.decode(bound.encode(message)) == message
+        assert to_document(message) == document
+
+
+def test_vector_in_an_object_that_is_none_with_vectors_is_refused() -> None:
+    """Nobody writes it so, and it would come back as numbers."""
+    for document in (
+        {"embeddings": [{"embedding": {"dtype": "float32", "base64": "AACAPw=="}, "unknown": 1}]},
+        {"data": [*[1] * 100, {"embedding": {"dtype": "float32", "base64": "AACAPw=="}}]},
+    ):
+        with pytest.raises(DecodeError, match="stands in an object that is none with vectors"):
+            open_codec("json-base64", "EmbeddingResponse").decode(json.dumps(document).encode())
+
+
+def test_lone_vector_of_a_variant_is_read_without_a_copy() -> None:
+    """Neither its type nor the memory that it takes changes."""
+    array = np.full(2_000_000, np.nan, np.float32)
+    bound = open_codec("msgpack-bin", "EmbeddingResponse")
+    data = bound.encode(EmbeddingResponse(embedding=array))
+    tracemalloc.start()
+    found = bound.decode(data).embedding
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.dtype == np.float32 and found.tobytes() == array.tobytes()
+    assert peak < 2 * len(data)
 
 
 @pytest.mark.slow

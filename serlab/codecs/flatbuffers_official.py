@@ -22,6 +22,7 @@ from flatbuffers.builder import BuilderSizeError, OffsetArithmeticError
 from serlab.codecs import jsontext, schema
 from serlab.codecs.base import REFUSALS, Codec, reason
 from serlab.codecs.info import CodecInfo
+from serlab.codecs.scans import scan_json
 from serlab.codecs.schema import (
     Arm,
     Misfit,
@@ -37,6 +38,7 @@ from serlab.codecs.schema import (
 from serlab.errors import DecodeError
 from serlab.generated import llm_fbs
 from serlab.generated.llm_layout import LAYOUT
+from serlab.limits import DEFAULT_LIMITS
 from serlab.messages import NO_EXTRA, UNSET, Embedding, Message, Part, message_type
 
 # Lazy views over FlatBuffers bytes, through the official accessors.
@@ -247,7 +249,7 @@ def _item_reader(arm: Arm) -> Read:
         struct = arm.struct
         return lambda table: _view_class(struct)(table)
     if arm.kind == "json":
-        return json_reader(arm)
+        return json_reader(arm, _loads)
     return ITEMS[arm.kind]
 
 
@@ -264,7 +266,7 @@ def _read_prompt(box: Any) -> Any:
         return _ViewList(box.TextsLength(), lambda i: _text(box.Texts(i)))
     if not box.TokenListsIsNone():
         return _ViewList(box.TokenListsLength(), lambda i: _read_numbers(box.TokenLists(i), "Ids"))
-    return _text(box.Text()) if box.Text() is not None else jsontext.loads(box.Json())
+    return _text(box.Text()) if box.Text() is not None else _loads(box.Json())
 
 
 def _read_vector(box: Any) -> Any:
@@ -275,7 +277,7 @@ def _read_vector(box: Any) -> Any:
             return array if box.IntegralIsNone() else schema.vector_of(arm, array, box.IntegralAsNumpy())
     if box.Item() is not None:
         return _view_class(Embedding)(box.Item())
-    return _text(box.Base64()) if box.Base64() is not None else jsontext.loads(box.Json())
+    return _text(box.Base64()) if box.Base64() is not None else _loads(box.Json())
 
 
 def _read_extra(source: Any) -> Mapping[str, Any]:
@@ -283,7 +285,19 @@ def _read_extra(source: Any) -> Mapping[str, Any]:
     if source.ExtraIsNone():
         return NO_EXTRA
     items = (source.Extra(i) for i in range(source.ExtraLength()))
-    return {_text(item.Pointer()): jsontext.loads(item.Json()) for item in items}
+    return {_text(item.Pointer()): _loads(item.Json()) for item in items}
+
+
+def _loads(text: Any) -> Any:
+    """Read JSON text, held to the default limits: nothing has looked at it before.
+
+    Raises:
+        DecodeError: it would grow beyond one.
+    """
+    if len(text) > DEFAULT_LIMITS.max_items and (passed := scan_json(bytes(text), DEFAULT_LIMITS)):
+        most = getattr(DEFAULT_LIMITS, passed)
+        raise DecodeError(f"JSON text in a message: limit {passed}: expected at most {most:,}, got more")
+    return jsontext.loads(text)
 
 
 ITEMS: dict[str, Read] = {

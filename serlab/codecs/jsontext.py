@@ -13,8 +13,7 @@ import msgspec
 import numpy as np
 import orjson
 
-from serlab.errors import DecodeError, EncodeError
-from serlab.limits import DEFAULT_LIMITS
+from serlab.errors import EncodeError
 from serlab.messages import SEALS, is_finite, is_sealed, loads_exactly
 
 # What JSON text inside a binary message would become, counted on its bytes before it is read.
@@ -95,9 +94,6 @@ def width(text: bytes | memoryview, escapes: bool = False) -> int:
     return 1 if highest < 0x80 and not (escapes and ESCAPE.search(text)) else 2
 
 
-SETTLED_TEXT = min(2 * DEFAULT_LIMITS.max_items, DEFAULT_LIMITS.max_materialized_bytes // WORST)
-"""JSON text of up to this length grows beyond no default limit, in bytes and in characters."""
-
 LONG = 2**18
 """JSON text from here on is looked through before it is read, for what only the standard library reads."""
 
@@ -158,27 +154,14 @@ def _check_keys(value: Any) -> None:
 
 
 def loads(text: str | bytes | memoryview) -> Any:
-    """Read JSON text; integers stay exact at any size.
+    """Read JSON text of a message, whose texts the codec has counted together; integers stay exact at any size.
 
     Args:
         text: one JSON value, or one with NaN and infinities as `dumps` writes them; bytes are UTF-8.
 
     Raises:
-        DecodeError: it would grow beyond the default limits, which hold here whatever the codec was opened with.
         ValueError: it is not JSON.
     """
-    if len(text) > LONG:
-        if len(text) > SETTLED_TEXT:
-            _check_text(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text))
-        return _loads_long(text)
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return _loads_exotic(text)
-
-
-def loads_counted(text: str | bytes | memoryview) -> Any:
-    """Read JSON text that was counted together with all others of its message; see `loads`."""
     if len(text) > LONG:
         return _loads_long(text)
     try:
@@ -201,26 +184,6 @@ def _is_exotic(text: str | bytes | memoryview) -> bool:
     """Tell whether JSON text may hold what only the standard library reads; such words in strings count."""
     found = EXOTIC_TEXT.search(text) if isinstance(text, str) else EXOTIC.search(text)
     return found is not None
-
-
-def _check_text(text: bytes) -> None:
-    """Refuse JSON text that would grow beyond the default limits.
-
-    Args:
-        text: one JSON value.
-
-    Raises:
-        DecodeError: it would.
-    """
-    limits = DEFAULT_LIMITS
-    for weigh in (bound, exact):
-        items, size = weigh(text)
-        if items <= limits.max_items and size <= limits.max_materialized_bytes:
-            return
-    limit = "max_items" if items > limits.max_items else "max_materialized_bytes"
-    most = getattr(limits, limit)
-    got = f"more in {len(text):,} bytes"
-    raise DecodeError(f"JSON text in a message: limit {limit}: expected at most {most:,}, got {got}")
 
 
 def _refuse_non_finite(message: Any) -> None:

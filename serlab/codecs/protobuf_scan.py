@@ -244,7 +244,8 @@ def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
         The name of the first limit that is passed, or "".
     """
     size, items = limits.allowance(len(data), FACTOR) - _weight_of(descriptor), limits.max_items
-    levels = len(data) if limits.max_depth is None else limits.max_depth - 1
+    counted = limits.max_depth is not None
+    levels = limits.max_depth - 1 if limits.max_depth is not None else len(data)
     end, place, large = len(data), 0, len(data) > LARGE
     stack: list[tuple[Callable[[int], _Entry | None], int]] = []
     entry_of_tag: Callable[[int], _Entry | None] = _table_of(descriptor).get
@@ -296,13 +297,15 @@ def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
                     items -= length >> 3 if table is not None else 0
                     if large and length > jsontext.JSONWEIGHT_LONG:
                         size -= (TEXT_COPIES[jsontext.width(data[place:stop])] - growth) * length
-                elif kind == "json" and length < SHORT_JSON:
+                elif kind == "json" and length < SHORT_JSON and not counted:
                     size -= weight + jsontext.WORST * length
-                elif kind == "mixed" and length < SHORT_MIXED:
+                elif kind == "mixed" and length < SHORT_MIXED and not counted:
                     size -= weight + MIXED_GROWTH * length
                 elif kind == "json" or kind == "mixed":
                     found = _weigh(data[place:stop], kind == "mixed", items, size, large)
                     items, size = items - found.items, size - weight - found.size
+                    if counted and scans.deeper_json(data[place:stop], levels - len(stack)):
+                        return "max_depth"
                 else:
                     size -= weight + NUMBER * _numbers_in(kind, data, place, stop)
                 place = stop

@@ -10,12 +10,13 @@ Source: RFC 8259; the MessagePack specification.
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from serlab.limits import Limits
+from serlab.limits import UNLIMITED, Limits
 
 STRING, NUMBER = 64, 33
 """Bytes that one value takes in CPython 3.11, without its place in what holds it; text comes on top of a string's.
@@ -155,6 +156,11 @@ def scan_json(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> str:
     passed = _count_json(data, limits, grown, NO_MARK)
     # Numbers of one and two digits take no memory, but it takes time to tell them from others.
     return _count_json(data, limits, grown, NO_NUMBER) if passed in SIZES else passed
+
+
+def deeper_json(data: bytes, most: int) -> bool:
+    """Tell whether JSON has more levels of arrays and objects."""
+    return scan_json(data, replace(UNLIMITED, max_depth=most)) != ""
 
 
 def _count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> str:

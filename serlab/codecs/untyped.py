@@ -1,7 +1,7 @@
 """The stages that the schema-less formats share: message ↔ document, vectors in the form that a format wants."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,16 +9,19 @@ import msgspec
 import numpy as np
 
 from serlab.codecs.base import Route, set_model
-from serlab.errors import EncodeError
+from serlab.errors import DocumentError, EncodeError
 from serlab.messages import (
+    BATCHES,
     NOT_JSON,
     UNSET,
     EmbeddingResponse,
     Look,
+    VectorByType,
     brief,
     converter,
     fields_of,
     message_type,
+    set_field,
     to_document,
     union_arms,
     with_extra,
@@ -31,7 +34,11 @@ from serlab.messages import (
 # MessagePack (an object with `dtype` and `bin` where it is not float32).
 
 DTYPES = {"float32": "<f4", "float64": "<f8", "int64": "<i8"}
-CONTAINERS = {dict, list, bytes, np.ndarray}
+
+EMBEDDING = {"embedding": False, "values": False, "embeddings": True}
+BY_TYPE = dict.fromkeys(BATCHES, True) | {"values": False}
+VECTORS = dict.fromkeys(VectorByType.__struct_fields__, False)
+"""The fields with vectors of each object that has some, and whether they hold lists of them."""
 
 Form = Callable[[Any], Any]
 """Changes a vector, and gives anything else back as it is."""
@@ -62,26 +69,44 @@ def _vector_document(message: EmbeddingResponse, write: Form, read: Form | None)
 
 
 def _replace_vectors(document: Any, change: Form) -> None:
-    """Apply `change` in every place where a response may hold a vector, in place."""
+    """Apply `change` in every place where a response may hold a vector; the response's own fields are set in place."""
     if type(document) is not dict:
         return
-    for name in ("embedding", "embeddings", "embeddingsByType"):
-        if name in document:
-            document[name] = _replace_in(document[name], change)
-    if type(document.get("data")) is list:
-        document["data"] = _replace_in(document["data"], change)
+    if type(items := document.get("data")) is list:
+        document["data"] = [_replace_fields(value, EMBEDDING, change) for value in items]
+    if "embedding" in document:
+        document["embedding"] = _replace_in(document["embedding"], change)
+    if type(vectors := document.get("embeddings")) is list:
+        document["embeddings"] = [_replace_in(value, change) for value in vectors]
+    elif vectors is not None:
+        document["embeddings"] = _replace_fields(vectors, BY_TYPE, change)
+    if "embeddingsByType" in document:
+        document["embeddingsByType"] = _replace_fields(document["embeddingsByType"], VECTORS, change)
 
 
 def _replace_in(value: Any, change: Form) -> Any:
-    """Change one vector, or those of a list, of an object with vectors, or of a batch by type."""
-    changed = change(value)
-    if changed is not value:
-        return changed
-    if type(value) is dict:
-        return {key: _replace_in(item, change) if type(item) in CONTAINERS else item for key, item in value.items()}
-    if type(value) is list and not CONTAINERS.isdisjoint(map(type, value)):
-        return [_replace_in(item, change) for item in value]
-    return value
+    """Change a vector, or those of an `Embedding` in its place."""
+    return _replace_fields(value, EMBEDDING, change) if (changed := change(value)) is value else changed
+
+
+def _replace_fields(values: Any, names: Mapping[str, bool], change: Form) -> Any:
+    """Change the vectors in an object.
+
+    Args:
+        values: the object; anything else is given back as it is.
+        names: its fields that hold vectors, and whether lists of them.
+        change: changes one.
+    """
+    if type(values) is not dict:
+        return values
+    changed = dict(values)
+    for name in names.keys() & values.keys():
+        value = values[name]
+        if not names[name]:
+            changed[name] = change(value)
+        elif type(value) is list:
+            changed[name] = [change(vector) for vector in value]
+    return changed
 
 
 def plain(array: np.ndarray) -> list[Any]:
@@ -156,12 +181,40 @@ def document_stages(
 
 def _read_vectors(convert: Stage, read: Stage | None, document: Any) -> Any:
     """Convert a response whose vectors a variant wrote in its own form."""
-    if read is not None:
-        _replace_vectors(document, read)
-        if type(document) is dict and hasattr(document.get("embedding"), "tolist"):
-            # The one place whose type admits a list and no array.
-            document["embedding"] = document["embedding"].tolist()
-    return convert(document)
+    if read is None:
+        return convert(document)
+    _replace_vectors(document, read)
+    # The one place whose type admits a list and no array.
+    lone = document.pop("embedding") if type(document) is dict and _is_array(document.get("embedding")) else None
+    message = convert(document)
+    if lone is not None:
+        set_field(message, "embedding", lone)
+    _check_places(message)
+    return message
+
+
+def _is_array(value: Any) -> bool:
+    """Tell whether a value is an array."""
+    return isinstance(value, np.ndarray)
+
+
+def _check_places(message: EmbeddingResponse) -> None:
+    """Refuse arrays in values that the message keeps as they are: nothing else would write them so.
+
+    Raises:
+        DocumentError: there is one.
+    """
+    kept = list(message.extra.values())
+    if type(message.embeddings) is list:
+        kept += [value for value in message.embeddings if type(value) is dict]
+    while kept:
+        value = kept.pop()
+        if type(value) is dict:
+            kept += value.values()
+        elif type(value) is list:
+            kept += value
+        elif _is_array(value):
+            raise DocumentError("a vector in this variant's form stands in an object that is none with vectors")
 
 
 def document_reroute(

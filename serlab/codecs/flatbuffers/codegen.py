@@ -148,9 +148,6 @@ TEXT, JSON, ARRAY = 100, 250, 700
 array beside its numbers. They take less, but these numbers bound the time as well: 0.15, 0.5 and 1.3 µs for each.
 """
 
-SMALL_JSON = 128
-"""JSON text of up to this length stays with the most that it may become."""
-
 NUMBER, BYTE = scans.NUMBER + scans.PLACE, scans.PLACE
 """Bytes of a number and of a byte in a list. One in an array takes less, but counts as in JSON, so that formats refuse
 the same messages.
@@ -244,7 +241,9 @@ def _emit_text(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> _Emitted
         return _Emitted(locate, f"4 * n_{i} + {TEXT}", text)
     mixed = i in info.mixed
     if mode.check and not mixed:
-        locate += f"if n_{i} > {SMALL_JSON}:\n    walk.texts.append(p_{i})\n"
+        locate += f"if n_{i} > walk.small:\n    walk.texts.append(p_{i})\n"
+    elif mode.check:
+        locate += f"if walk.small < 0:\n    walk.count_text(p_{i})\n"
     size = f"weigh_mixed({content})" if mixed else f"{WORST} * n_{i} + {JSON}"
     loads = f"loads_{info.name}_{i}" if mixed else "loads"
     return _Emitted(locate, size, _fitted(info, slot, f"{loads}({content})") if mode.value else text)

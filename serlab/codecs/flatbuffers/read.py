@@ -65,7 +65,7 @@ class Readers:
             "reason": reason,
         }
         helpers |= {"unpack_from": unpack_from, "once": once, "KNOWN": DecodeError, "OTHER": OTHER}
-        helpers["loads"] = jsontext.loads_counted if mode.check else jsontext.loads
+        helpers["loads"] = jsontext.loads
         self.functions: dict[str, Any] = {**vars(values), **helpers, "PURPOSE": mode.name}
         source = choose(STRINGS, check=mode.check, value=mode.value, any=mode.any)
         define("read_strings", source, self.functions)
@@ -152,7 +152,9 @@ def read_root(mode: str, table: str, walk: Walk) -> Any:
         DecodeError: the bytes are not such a message.
     """
     root = root_of(walk.buffer, table)
-    return readers(mode).functions[f"read_{table}"](walk.buffer, root, walk)
+    message = readers(mode).functions[f"read_{table}"](walk.buffer, root, walk)
+    walk.finish()
+    return message
 
 
 def root_of(buffer: Any, table: str) -> int:

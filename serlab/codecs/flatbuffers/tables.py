@@ -10,7 +10,7 @@ from operator import attrgetter
 from struct import Struct, unpack
 from typing import Any
 
-from serlab.codecs import jsontext
+from serlab.codecs import jsontext, scans
 from serlab.codecs.flatbuffers.layout import BOXES, Slot, box_slots, slots_of
 from serlab.codecs.schema import fitting, json_reader, plan_of, prompt_of, structs_of
 from serlab.errors import DecodeError
@@ -46,6 +46,12 @@ LARGE = 24 * MIB
 JSON_COPIES = {1: 2, 2: 4, 4: 6}
 """Bytes of a character in the widest string → what a byte of one long JSON text becomes while it is read."""
 
+SMALL_JSON = 128
+"""JSON text of up to this length stays with the most that it may become, and counts as one item."""
+
+FEW_ITEMS = 100_000
+"""Limits of fewer items, and those of depth, look into the small ones as well."""
+
 Weigh = Callable[[bytes], jsontext.Weight]
 
 Read = Callable[[Any, int, "Walk"], Any]
@@ -64,7 +70,9 @@ class Walk:
         depth: levels left.
         items: tables and list elements left, of those allowed.
         allowed: what `items` started from.
-        size: bytes left that the message may take.
+        size: bytes left that the message may take, of those `granted`.
+        granted: what `size` started from.
+        small: the length up to which a JSON text is not looked into; -1 where each is.
         texts: where JSON texts begin that are taken off `size` by their length, for the worst that they may become.
         counted: those of them that were counted since.
         compiled: slots of the readers that were compiled for this message.
@@ -78,10 +86,12 @@ class Walk:
         "counted",
         "depth",
         "end",
+        "granted",
         "items",
         "limits",
         "readers",
         "size",
+        "small",
         "texts",
     )
 
@@ -94,8 +104,10 @@ class Walk:
         self.items = self.allowed = min(limits.max_items, self.end // 4 + FREE_ITEMS)
         # `limits.allowance`, in place: the call would cost 1 % of a short message.
         size, most = limits.max_amplification * self.end + FLAT, limits.max_materialized_bytes
-        self.size = size if size < most else most
-        self.texts: list[int] = []
+        self.size = self.granted = size if size < most else most
+        looking = limits.max_depth is not None or limits.max_items < FEW_ITEMS
+        self.small = -1 if looking else SMALL_JSON
+        self.texts: list[int] = _Looked(self) if looking else []
         self.compiled = 0
         self.counted: Counted | None = None
         self.readers: dict[int, Read] = {}
@@ -128,19 +140,45 @@ class Walk:
         if self.size < 0:
             self.settle()
 
+    def finish(self) -> None:
+        """Count the items of JSON texts that were never counted for their size, where there may be too many."""
+        left = self.left_for_texts()
+        if self.small >= 0 and (not self.texts or self.granted // (2 * jsontext.WORST) <= left):
+            return
+        counted = 0 if self.counted is None else self.counted.items
+        if counted + sum(u32(self.buffer, place - 4)[0] for place in self.texts) // 2 > left:
+            self.settle()
+
+    def left_for_texts(self) -> int:
+        """Return how many items the JSON texts may have together, two bytes being one at most."""
+        return self.limits.max_items - (self.allowed - self.items)
+
+    def check_levels(self, place: int) -> bytes:
+        """Refuse a JSON text with more levels than are left, and return it."""
+        (length,) = u32(self.buffer, place - 4)
+        text = bytes(self.buffer[place : place + length])
+        if self.limits.max_depth is not None and scans.deeper_json(text, self.depth):
+            self.depth = -1
+            self.check()
+        return text
+
+    def count_text(self, place: int) -> None:
+        """Count the levels and the items of a JSON text whose size is counted elsewhere."""
+        self.counted = self.counted or Counted()
+        self.counted.items += jsontext.exact(self.check_levels(place)).items
+
     def settle(self) -> None:
         """Count the JSON texts that were taken for the worst, and refuse to go on if that does not give enough back."""
         limits = self.limits
-        if self.counted is None:
-            self.counted = Counted()
-        counted = self.counted
+        counted = self.counted = self.counted or Counted()
         counted.rough += [self.recount(counted, jsontext.bound, place, None, 0) for place in self.texts]
-        self.texts = []
-        if self.size < 0 or counted.items > limits.max_items:
+        self.texts.clear()
+        left = self.left_for_texts()
+        if self.size < 0 or counted.items > left:
             for text in counted.rough:
                 self.recount(counted, jsontext.exact, *text)
             counted.rough = []
-        if counted.items > limits.max_items:
+        if counted.items > left:
             raise wrong(f"limit max_items: expected at most {limits.max_items:,}, got more in its JSON texts")
         if self.size < 0:
             raise wrong(self.too_large())
@@ -177,6 +215,23 @@ class Walk:
             return f"limit max_materialized_bytes: expected at most {granted:,}, got more"
         most = f"{limits.max_amplification} bytes a byte, {granted:,} for {self.end:,}"
         return f"limit max_amplification: expected at most {most}, got more"
+
+
+class _Looked(list[int]):
+    """The places of JSON texts, each of which is looked into at once.
+
+    Args:
+        walk: the pass.
+    """
+
+    def __init__(self, walk: Walk) -> None:
+        super().__init__()
+        self.walk = walk
+
+    def append(self, place: int) -> None:
+        """Check a text's levels and note it."""
+        self.walk.check_levels(place)
+        super().append(place)
 
 
 class Counted:
