@@ -61,7 +61,7 @@ class Attempt(NamedTuple):
 
 
 def say(text: str) -> None:
-    """Tell what is done; to standard error, with the time."""
+    """Return what is done; to standard error, with the time."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 

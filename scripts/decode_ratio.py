@@ -43,7 +43,7 @@ def main(files: list[str]) -> None:
 
 
 def measure(arms: dict[str, Callable[[bytes], Any]], encoded: list[bytes]) -> dict[str, list[int]]:
-    """Give each arm's nanoseconds for all bodies, pass by pass."""
+    """Return each arm's nanoseconds for all bodies, pass by pass."""
     found: dict[str, list[int]] = {name: [] for name in arms}
     names = list(arms)
     for _ in range(PASSES):

@@ -51,7 +51,7 @@ def show(name: str, slow: Call, fast: Call, rounds: int) -> None:
 
 
 def coded(workload: str) -> tuple[Any, dict[str, tuple[Codec, bytes]]]:
-    """Give a workload's first message, and each codec with its bytes."""
+    """Return a workload's first message, and each codec with its bytes."""
     kind, message = workloads.kind(workload), workloads.build(workload)[0]
     names = ("flatbuffers", "flatbuffers-unverified", "flatbuffers-official", "orjson")
     codecs = [open_codec(name, kind) for name in names]

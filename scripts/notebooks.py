@@ -164,7 +164,7 @@ def stale_outputs(notebook: Any, target: Path) -> Iterator[str]:
 
 
 def same_outputs(was: Any, now: Any) -> bool:
-    """Tell whether two executions of a cell show the same."""
+    """Return whether two executions of a cell show the same."""
     if list(texts_of(was)) != list(texts_of(now)):
         return False
     old, new = (
@@ -175,7 +175,7 @@ def same_outputs(was: Any, now: Any) -> bool:
 
 
 def same_picture(was: str, now: str) -> bool:
-    """Tell whether two PNG pictures look the same."""
+    """Return whether two PNG pictures look the same."""
     (*old, before), (*new, after) = (pixels(base64.b64decode(text)) for text in (was, now))
     if old != new or len(before) != len(after):
         return False

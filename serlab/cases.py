@@ -67,17 +67,17 @@ class Case(NamedTuple):
 
     @property
     def is_bound(self) -> bool:
-        """Tell a lower bound, which codes no message and stands below the codecs."""
+        """Recognise a lower bound, which codes no message and stands below the codecs."""
         return self.beginning in (FLOOR, BYTES_OF)
 
     @property
     def is_formula(self) -> bool:
-        """Tell what is calculated."""
+        """Return what is calculated."""
         return self.beginning == FORMULA
 
     @property
     def is_compared(self) -> bool:
-        """Tell what a ranking compares: no bound, no second arm, not of another environment."""
+        """Return what a ranking compares: no bound, no second arm, not of another environment."""
         return not (self.is_bound or self.again or self.other_env)
 
     @property
@@ -167,7 +167,7 @@ def arm_and_place(name: str) -> tuple[str, str]:
 
 
 def where(names: "pd.Series", test: Callable[[Case], bool]) -> "pd.Series[bool]":
-    """Tell which rows are of a case.
+    """Return which rows are of a case.
 
     Args:
         names: the column `codec` of a table.
@@ -177,7 +177,7 @@ def where(names: "pd.Series", test: Callable[[Case], bool]) -> "pd.Series[bool]"
 
 
 def placed(operations: "pd.Series", test: Callable[[Place], bool]) -> "pd.Series[bool]":
-    """Tell the same by the column `operation`."""
+    """Recognise the same by the column `operation`."""
     return _told(operations, {name: test(place_of(str(name))) for name in operations.unique()})
 
 

@@ -90,7 +90,7 @@ def refuse_small() -> None:
 
 
 def _going_on(directory: Path, options: Any) -> str:
-    """Give the command that measures what a run has not."""
+    """Return the command that measures what a run has not."""
     return visible(shlex.join(["serlab", sys.argv[1], "--resume", "-o", str(directory), *_outside(options)]))
 
 
@@ -116,19 +116,19 @@ def split(names: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def split_files(files: list[str] | None) -> tuple[str, ...]:
-    """Give the paths as they are, since a comma may be part of one."""
+    """Return the paths as they are, since a comma may be part of one."""
     return tuple(files or ())
 
 
 def workloads_for(workload: list[str] | None, corpus: list[str] | None) -> tuple[str, ...]:
-    """Give the built-in workloads: those that were named, or all where there is no corpus either."""
+    """Return the built-in workloads: those that were named, or all where there is no corpus either."""
     from serlab import workloads
 
     return split(workload) or (() if corpus else tuple(workloads.names()))
 
 
 def _choose_folder(output: Path | None, resume: bool) -> Path:
-    """Give the results folder: the one that was named, the last unfinished one, or a new one."""
+    """Return the results folder: the one that was named, the last unfinished one, or a new one."""
     if output is not None:
         return output
     if not resume:
@@ -142,13 +142,13 @@ def _choose_folder(output: Path | None, resume: bool) -> Path:
 
 
 def unused(folder: Path) -> Path:
-    """Give a folder that is not there yet: a clock that was set back gives a second twice."""
+    """Return a folder that is not there yet: a clock that was set back gives a second twice."""
     others = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
     return next(path for path in chain([folder], others) if not path.exists())
 
 
 def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any:
-    """Give a stopped run's own options, where the command line names none but files and the other environment.
+    """Return a stopped run's own options, where the command line names none but files and the other environment.
 
     What a folder says is read, never opened or run: it may come from somebody else. So corpora and the environment to
     compare with are those of the command line.

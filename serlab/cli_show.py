@@ -35,7 +35,7 @@ def inventory() -> dict[str, Any]:
 
 
 def _built() -> Any:
-    """Give the built-in workloads with their names."""
+    """Return the built-in workloads with their names."""
     return workloads.WORKLOADS.items()
 
 
@@ -115,7 +115,7 @@ def _finding_lines(findings: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def is_amiss(table: pd.DataFrame, findings: Iterable[dict[str, Any]]) -> bool:
-    """Tell whether a run found something amiss; that a format has no schema for a body is no fault of either."""
+    """Return whether a run found something amiss; that a format has no schema for a body is no fault of either."""
     lost = table["metric"].isin(set(OUTCOMES[1:]) - {"no_schema"} | {FAILED}) & (table["value"] > 0)
     return bool(lost.any()) or any(finding["outcome"] != "no_schema" for finding in findings)
 

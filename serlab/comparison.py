@@ -215,7 +215,7 @@ def _names_of(given: Names) -> tuple[str, ...]:
 
 @contextmanager
 def _folder(directory: str | Path | None) -> Iterator[Path]:
-    """Give the results folder, or one that is gone afterwards."""
+    """Return the results folder, or one that is gone afterwards."""
     if directory is not None:
         yield Path(directory)
         return

@@ -94,5 +94,5 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
 
 
 def is_unicode(encoding: str | None) -> bool:
-    """Tell whether an encoding has every character."""
+    """Return whether an encoding has every character."""
     return (encoding or "utf-8").lower().replace("_", "-").startswith("utf")

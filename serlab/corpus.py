@@ -211,7 +211,7 @@ class Reader:
         yield from stream.add(number, document, kind)
 
     def is_no_body(self, number: int, value: Any, kind: str) -> bool:
-        """Tell a line that holds bodies in a way that is not certain, and count it for the hint."""
+        """Recognise a line that holds bodies in a way that is not certain, and count it for the hint."""
         if is_log(value, kind):
             self.hints.log(number, value)
             return True
@@ -263,7 +263,7 @@ class Stream:
 
 
 def _may_be_chunk(document: Any) -> bool:
-    """Tell a body that is a chunk of a chat in a stream of them, such as one without choices."""
+    """Recognise a body that is a chunk of a chat in a stream of them, such as one without choices."""
     return type(document) is dict and is_open(document, "ChatChunk")
 
 
@@ -297,7 +297,7 @@ def _parse(file: str, number: int, data: bytes, longest: int = MAX_LINE) -> Any:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Tell whether a value has more levels of arrays and objects than so many."""
+    """Return whether a value has more levels of arrays and objects than so many."""
     level = [value]
     for _ in range(levels + 1):
         level = [one for one in level if type(one) is dict or type(one) is list]

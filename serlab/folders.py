@@ -27,7 +27,7 @@ PLAIN = re.compile(r"[^\w.-]+")
 
 
 def inside(folder: str | Path, name: str) -> Path:
-    """Give the place of a file or folder inside of a results folder.
+    """Return the place of a file or folder inside of a results folder.
 
     Args:
         folder: the results folder; it may be a link itself.

@@ -100,7 +100,7 @@ def frame_parts(data: Data, sequence: int = 0) -> tuple[bytes, Data]:
 
 
 def _as_bytes(data: Data, refusal: type[SerlabError] = EncodeError) -> Data:
-    """Give bytes as they are, and a view of bytes over any other buffer, whose length may count wider items."""
+    """Return bytes as they are, and a view of bytes over any other buffer, whose length may count wider items."""
     if type(data) is bytes:
         return data
     try:
@@ -276,7 +276,7 @@ class FrameDecoder:
 
     @property
     def wanted(self) -> int:
-        """Tell how many bytes the header or payload under way lacks; who reads no more stays inside the stream."""
+        """Return how many bytes the header or payload under way lacks; who reads no more stays inside the stream."""
         return 0 if self.ended else max(self.size - len(self.buffer), 0)
 
     def feed(self, chunk: Data) -> Iterator[bytes]:
@@ -298,7 +298,7 @@ class FrameDecoder:
         return self.ready()
 
     def ready(self) -> Iterator[bytes]:
-        """Give the payloads that are whole."""
+        """Yield the payloads that are whole."""
         while (payload := self.take()) is not None:
             yield payload
 
@@ -457,7 +457,7 @@ def _payloads(source: _Source[Any], decoder: FrameDecoder, to_eof: bool) -> Iter
 
 
 def _amount(source: _Source[Any], decoder: FrameDecoder, to_eof: bool) -> int:
-    """Tell how much to ask for: no more than the frame under way lacks where more would wait, or would be lost."""
+    """Return how much to ask for: no more than the frame under way lacks where more would wait, or would be lost."""
     return CHUNK if to_eof and source.partial else min(decoder.wanted or 1, CHUNK)
 
 
@@ -508,7 +508,7 @@ def _received_into(stream: Any, size: int) -> bytes:
 
 
 def _iterated(chunks: Iterable[Any]) -> Callable[[int], Any]:
-    """Give an iterable's chunks one by one, whatever their size; an empty one is not its end."""
+    """Return an iterable's chunks one by one, whatever their size; an empty one is not its end."""
     rest = iter(chunks)
     return lambda _: next((chunk for chunk in rest if chunk is None or len(chunk)), b"")
 

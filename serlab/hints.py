@@ -97,7 +97,7 @@ def _jq(origin: Origin, filter_: str) -> str:
 
 
 def is_log(value: Any, kind: str) -> bool:
-    """Tell a line of a log from a body.
+    """Recognise a line of a log from a body.
 
     Args:
         value: the line's JSON value.
@@ -114,14 +114,14 @@ def is_log(value: Any, kind: str) -> bool:
 
 
 def _is_answer(value: Any) -> bool:
-    """Tell an answer inside a request, as an object or as JSON text."""
+    """Recognise an answer inside a request, as an object or as JSON text."""
     return recognise(value if type(value) is dict else as_json(value)) in ("ChatResponse", "EmbeddingResponse") or (
         type(value) is dict and recognise(value) == "GenerateResponse" and "choices" in value
     )
 
 
 def _is_trace(value: dict[str, Any]) -> bool:
-    """Tell a span of a trace: a conversation as input beside an output."""
+    """Recognise a span of a trace: a conversation as input beside an output."""
     return any(names[1] in value and _conversation(value.get(names[0])) != "" for names in TRACES)
 
 
@@ -158,7 +158,7 @@ def _bodies_inside(value: Any) -> Iterator[str]:
 
 
 def _is_held(value: Any) -> bool:
-    """Tell a value that a body may be in."""
+    """Recognise a value that a body may be in."""
     return type(value) in (dict, list) or (type(value) is str and (value[:1] == "{" or sse.is_stream(value)))
 
 
@@ -168,7 +168,7 @@ def _step(name: str) -> str:
 
 
 def _is_sure_body(value: dict[str, Any]) -> bool:
-    """Tell a whole body from what has a similar shape, as the arguments of a tool may have."""
+    """Recognise a whole body from what has a similar shape, as the arguments of a tool may have."""
     kind = recognise(value)
     if kind.endswith("Request"):
         return isinstance(value.get("model"), str)
@@ -275,7 +275,7 @@ class Spread:
             yield item
 
     def _end_of_value(self, ahead: deque[Numbered], lines: Iterator[Numbered]) -> tuple[int, bool]:
-        """Give the number of the line that a value ends in, and whether it does end there.
+        """Return the number of the line that a value ends in, and whether it does end there.
 
         Args:
             ahead: lines that were read already; the value begins in the first. What is read more is added.
@@ -339,13 +339,13 @@ FILTERS = {(True, True): ".[]", (False, False): ".", (False, True): ITEMS}
 
 
 def _is_unfinished(line: bytes) -> bool:
-    """Tell a line that begins an object or an array and does not end as one."""
+    """Recognise a line that begins an object or an array and does not end as one."""
     begin = line[:1] if line[:1] in ENDS else line.lstrip()[:1]
     return begin in ENDS and not line.rstrip().endswith(ENDS[begin])
 
 
 def _is_unfinished_event(line: bytes) -> bool:
-    """Tell an event's data that begins an object or an array and does not end as one."""
+    """Recognise an event's data that begins an object or an array and does not end as one."""
     if not sse.START.match(line):
         return False
     field, _, value = line.partition(b":")
@@ -353,7 +353,7 @@ def _is_unfinished_event(line: bytes) -> bool:
 
 
 def _is_own_body(line: bytes) -> bool:
-    """Tell a line that is a body by itself; a part of what was printed is indented, or goes on with a comma."""
+    """Recognise a line that is a body by itself; a part of what was printed is indented, or goes on with a comma."""
     return line[:1] in ENDS and sse.is_json(line)
 
 

@@ -70,7 +70,7 @@ def recognise(document: Any, hint: str = "") -> str:
 
 
 def is_open(document: dict[str, Any], hint: str) -> bool:
-    """Tell whether a body could be of any API: an error, an answer with nothing in it, or what several APIs take."""
+    """Return whether a body could be of any API: an error, an answer with nothing in it, or what several APIs take."""
     if hint == "ChatRequest":
         return is_turns(document.get("messages")) and not _is_surely_anthropic(document)
     if hint == "EmbeddingRequest":
@@ -103,7 +103,7 @@ def _recognise_choices(choices: list[Any], by_object: str, document: dict[str, A
 
 
 def _is_embedding_response(document: dict[str, Any]) -> bool:
-    """Tell vectors in the forms of OpenAI, Gemini, Cohere and Ollama."""
+    """Recognise vectors in the forms of OpenAI, Gemini, Cohere and Ollama."""
     data = document.get("data")
     if type(data) is list and data and type(data[0]) is dict:
         return "embedding" in data[0]
@@ -113,21 +113,21 @@ def _is_embedding_response(document: dict[str, Any]) -> bool:
 
 
 def _is_vectors(value: Any) -> bool:
-    """Tell a list of vectors, or vectors by type."""
+    """Recognise a list of vectors, or vectors by type."""
     if type(value) is dict:
         return any(type(batch) is list for batch in value.values())
     return type(value) is list and bool(value) and _is_vector(value[0])
 
 
 def _is_vector(value: Any) -> bool:
-    """Tell one vector: numbers, or an object with `values`."""
+    """Recognise one vector: numbers, or an object with `values`."""
     if type(value) is dict:
         return type(value.get("values")) is list
     return type(value) is list and bool(value) and type(value[0]) in (int, float)
 
 
 def _is_generate_response(document: dict[str, Any]) -> bool:
-    """Tell an engine's continuation, and Ollama's."""
+    """Recognise an engine's continuation, and Ollama's."""
     has_output = any(type(document.get(key)) is list for key in ("token_ids", "output_ids"))
     if has_output or type(document.get("text")) is str:
         # Cohere's first chat API answers with a text and a finish reason too.
@@ -146,7 +146,7 @@ def _recognise_request(document: dict[str, Any]) -> str:
 
 
 def _is_chat_request(document: dict[str, Any]) -> bool:
-    """Tell a chat-completions request from an Anthropic one."""
+    """Recognise a chat-completions request from an Anthropic one."""
     if not is_turns(document["messages"]) or _is_surely_anthropic(document) or CONVERSE_KEYS & document.keys():
         return False
     if _is_surely_chat(document):
@@ -158,12 +158,12 @@ def _is_chat_request(document: dict[str, Any]) -> bool:
 
 
 def is_turns(value: Any) -> bool:
-    """Tell the messages of a conversation."""
+    """Recognise the messages of a conversation."""
     return type(value) is list and all(type(turn) is dict and ("role" in turn or "content" in turn) for turn in value)
 
 
 def _is_surely_anthropic(document: dict[str, Any]) -> bool:
-    """Tell an Anthropic messages request by its keys, its tools or its content."""
+    """Recognise an Anthropic messages request by its keys, its tools or its content."""
     if _is_surely_chat(document):
         return False
     if ANTHROPIC_KEYS & document.keys() or _is_thinking(document.get("thinking")):
@@ -178,7 +178,7 @@ def _roles(turns: list[dict[str, Any]]) -> set[str]:
 
 
 def _is_surely_chat(document: dict[str, Any]) -> bool:
-    """Tell a chat-completions request by keys, roles or tools that Anthropic has not."""
+    """Recognise a chat-completions request by keys, roles or tools that Anthropic has not."""
     if CHAT_KEYS & document.keys() or not _roles(document["messages"]) <= {"user", "assistant", "system"}:
         return True
     tools = document.get("tools")
@@ -186,7 +186,7 @@ def _is_surely_chat(document: dict[str, Any]) -> bool:
 
 
 def _is_anthropic_tool(tool: Any) -> bool:
-    """Tell a tool with Anthropic's schema, or one that Anthropic runs."""
+    """Recognise a tool with Anthropic's schema, or one that Anthropic runs."""
     if type(tool) is not dict:
         return False
     type_ = tool.get("type")
@@ -194,7 +194,7 @@ def _is_anthropic_tool(tool: Any) -> bool:
 
 
 def _is_thinking(value: Any) -> bool:
-    """Tell Anthropic's thinking settings."""
+    """Recognise Anthropic's thinking settings."""
     return type(value) is dict and ("budget_tokens" in value or value.get("type") == "adaptive")
 
 
@@ -205,7 +205,7 @@ def _has_anthropic_parts(turns: list[dict[str, Any]]) -> bool:
 
 
 def _is_anthropic_part(part: Any) -> bool:
-    """Tell a content part by its type; images, documents and thinking by their form too, since others have them."""
+    """Recognise a content part by its type; images, documents, thinking by their form too, since others have them."""
     type_ = part.get("type") if type(part) is dict else None
     if type_ in ("image", "document"):
         return type(part.get("source")) is dict
@@ -215,7 +215,7 @@ def _is_anthropic_part(part: Any) -> bool:
 
 
 def _is_generate_request(document: dict[str, Any]) -> bool:
-    """Tell a completions or an engine request; Ollama's embedding call has a prompt too, and settings of its own."""
+    """Recognise a completions or engine request; Ollama's embedding call has a prompt too, and settings of its own."""
     if type(document.get("prompt_token_ids")) is list:
         return True
     if type(document.get("prompt")) in (str, list):
@@ -229,7 +229,7 @@ def _is_generate_request(document: dict[str, Any]) -> bool:
 
 
 def _is_embedding_request(document: dict[str, Any]) -> bool:
-    """Tell an embeddings request from one to the Responses API, which also has `input`."""
+    """Recognise an embeddings request from one to the Responses API, which also has `input`."""
     requests = document.get("requests")
     if type(requests) is list:
         return bool(requests) and all(type(item) is dict and _has_parts(item) for item in requests)
@@ -241,13 +241,13 @@ def _is_embedding_request(document: dict[str, Any]) -> bool:
 
 
 def _has_parts(document: dict[str, Any]) -> bool:
-    """Tell Gemini's content to embed."""
+    """Recognise Gemini's content to embed."""
     content = document.get("content")
     return type(content) is dict and type(content.get("parts")) is list
 
 
 def _is_embedding_input(document: dict[str, Any]) -> bool:
-    """Tell texts or token ids to embed; where only input and model are given, the model's name decides."""
+    """Recognise texts or token ids to embed; where only input and model are given, the model's name decides."""
     if EMBEDDING_KEYS & document.keys():
         return True
     items = document["input"] if type(document["input"]) is list else [document["input"]]
@@ -285,7 +285,7 @@ def weight(text: bytes | str) -> int:
 
 
 def is_heavy(text: bytes | str, longest: int) -> bool:
-    """Tell JSON whose values would take more than a line of a corpus may.
+    """Recognise JSON whose values would take more than a line of a corpus may.
 
     Args:
         text: the JSON, or what may be it.
@@ -422,18 +422,18 @@ def _parts_of_pair(value: dict[str, Any]) -> list[Found]:
 
 
 def _has_bodies(value: dict[str, Any], names: tuple[str, str]) -> bool:
-    """Tell whether a body stands under one of the names: an object, or the JSON text of one."""
+    """Return whether a body stands under one of the names: an object, or the JSON text of one."""
     return any(type(value.get(name)) is dict or type(as_json(value.get(name))) is dict for name in names)
 
 
 def _readable(part: Found) -> Any:
-    """Give a part's JSON value; text that is none as it is."""
+    """Return a part's JSON value; text that is none as it is."""
     value = as_json(part.value) if part.is_text else part.value
     return part.value if value is None else value
 
 
 def _body_inside(side: Any, hint: str) -> list[Found]:
-    """Give the body of one side of a call: the side itself, its JSON text, or the body of an HTTP message."""
+    """Return the body of one side of a call: the side itself, its JSON text, or the body of an HTTP message."""
     if type(side) is dict and _is_http(side) and recognise(side) == "document":
         hint = hint or _hint_of_url(side.get("url", side.get("uri")))
         held = next((_text_inside(side[name], hint) for name in BODIES if side.get(name) not in (None, "", {})), None)
@@ -445,7 +445,7 @@ def _body_inside(side: Any, hint: str) -> list[Found]:
 
 
 def _text_inside(held: Any, hint: str) -> Found:
-    """Give the body that a field of an HTTP message holds, as values or as text."""
+    """Return the body that a field of an HTTP message holds, as values or as text."""
     if type(held) is dict and (held.keys() & ABOUT_TEXT or (len(held) == 1 and held.keys() <= {*TEXTS})):
         name = next((name for name in TEXTS if type(held.get(name)) is str), "")
         is_base64 = name == "base64_string" or held.get("encoding") == "base64"
@@ -474,25 +474,25 @@ def as_json(text: Any) -> Any:
 
 
 def _is_too_much(text: Any) -> bool:
-    """Tell the JSON text of an object or an array whose values would fill the memory."""
+    """Recognise the JSON text of an object or an array whose values would fill the memory."""
     return type(text) is str and is_heavy(text, MAX_LINE) and text.lstrip().startswith(("{", "["))
 
 
 def _is_http(value: dict[str, Any]) -> bool:
-    """Tell a logged HTTP message, which may have no body."""
+    """Recognise a logged HTTP message, which may have no body."""
     has_body = "body" in value or any(type(value.get(name)) is dict for name in ("postData", "content", "json"))
     return len(HTTP & value.keys()) >= (1 if has_body else 2)
 
 
 def _is_call(value: dict[str, Any]) -> bool:
-    """Tell a line that is a logged HTTP message itself."""
+    """Recognise a line that is a logged HTTP message itself."""
     request = "method" in value and bool(value.keys() & {"url", "uri", "path", "headers"})
     response = "headers" in value and bool(value.keys() & {"status", "status_code", "statusCode"})
     return "body" in value and (request or response)
 
 
 def _entries_of(value: dict[str, Any]) -> list[Any]:
-    """Give the calls in an HTTP Archive or a cassette."""
+    """Return the calls in an HTTP Archive or a cassette."""
     log = value.get("log")
     held = log.get("entries") if type(log) is dict else value.get("interactions", value.get("http_interactions"))
     return held if type(held) is list else []

@@ -35,7 +35,7 @@ class Limits:
     max_amplification: int = 40
 
     def allowance(self, length: int, factor: int = 1) -> int:
-        """Give the bytes that a message may become.
+        """Return the bytes that a message may become.
 
         Args:
             length: of the message, in bytes.
@@ -44,7 +44,7 @@ class Limits:
         return min(self.max_amplification * factor * length + FLAT, self.max_materialized_bytes)
 
     def settled_length(self, item_bytes: int, growth: int, factor: int = 1, own: int = 0) -> int:
-        """Give the length up to which a message cannot go beyond a limit.
+        """Return the length up to which a message cannot go beyond a limit.
 
         Args:
             item_bytes: what an item takes at least.
@@ -67,7 +67,7 @@ MAX_BODY_MB = DEFAULT_LIMITS.max_bytes // MIB
 
 
 def limits_for(max_body_mb: int) -> Limits:
-    """Give limits for larger messages.
+    """Return limits for larger messages.
 
     Args:
         max_body_mb: length of a message in MiB; from 64 on the other bounds grow alike.
@@ -79,7 +79,7 @@ def limits_for(max_body_mb: int) -> Limits:
 
 
 def longest_line(max_body_mb: int) -> int:
-    """Give the bytes that a line of a corpus may have: text is longer than what it stands for."""
+    """Return the bytes that a line of a corpus may have: text is longer than what it stands for."""
     return 4 * max(max_body_mb, MAX_BODY_MB) * MIB
 
 

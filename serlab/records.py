@@ -171,7 +171,7 @@ def why_unmeasured(counts: Mapping[str, float]) -> str:
 
 
 def _refused_share(counts: Mapping[str, float]) -> float:
-    """Give the share of its bodies that a codec refused."""
+    """Return the share of its bodies that a codec refused."""
     bodies = body_count(counts)
     return counts.get("refused", 0) / bodies if bodies else 0.0
 

@@ -143,7 +143,7 @@ def _refuse_columns(folder: Path, schema: Any) -> None:
 
 
 def _values_of(path: Path, name: str, column: Any) -> Any:
-    """Give the values of a column; texts with names that can be shown anywhere, since a codec may bear any other.
+    """Return the values of a column; texts with names that can be shown anywhere, since a codec may bear any other.
 
     Raises:
         ResultsError: a value is missing, or is none that a run writes.
@@ -436,7 +436,7 @@ def _no_results(folder: Path, name: str) -> ResultsError:
 
 
 def is_finished(directory: str | Path) -> bool:
-    """Tell whether a run came to its end."""
+    """Return whether a run came to its end."""
     return (Path(directory) / PARQUET).exists()
 
 
@@ -455,7 +455,7 @@ def unfinished(parent: Path) -> Path | None:
 
 
 def _lacks_figures(directory: Path) -> bool:
-    """Tell whether trouble kept something from being measured in a run; False where its journal cannot be read."""
+    """Return whether trouble kept something from being measured in a run; False where its journal cannot be read."""
     with suppress(ResultsError, OSError):
         return any(one.get("outcome") == UNMEASURED for one in load_findings(directory))
     return False

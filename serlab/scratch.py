@@ -80,7 +80,7 @@ def sweep() -> None:
 
 
 def _is_own(entry: "os.DirEntry[str]") -> bool:
-    """Tell whether a folder, and no link to one, is this user's."""
+    """Return whether a folder, and no link to one, is this user's."""
     with suppress(OSError):
         return entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.getuid()
     return False

@@ -64,13 +64,13 @@ class Event(NamedTuple):
 
 
 def is_stream(text: str) -> bool:
-    """Tell a whole event stream from any other text."""
+    """Recognise a whole event stream from any other text."""
     data = text.lstrip("\ufeff \t\r\n").encode("utf-8", "surrogatepass")
     return bool(START.match(data) and DATA.search(data.replace(b"\r", b"\n")))
 
 
 def lines_of(text: str, number: int) -> list[tuple[int, bytes]]:
-    """Give a text's lines under one number: that of the line that held the text."""
+    """Return a text's lines under one number: that of the line that held the text."""
     return [(number, text.lstrip("\ufeff \t\r\n").encode("utf-8", "surrogatepass"))]
 
 
@@ -119,17 +119,17 @@ def _split(whole: bytes) -> Iterable[bytes]:
 
 
 def _is_stray(line: bytes) -> bool:
-    """Tell a line that is neither blank, a field nor a comment."""
+    """Recognise a line that is neither blank, a field nor a comment."""
     return line != b"" and not FIELD.match(line)
 
 
 def _goes_on_after(data: list[bytes], size: int) -> bool:
-    """Tell whether a line without a field may continue an event's JSON, which a recorder printed over several lines."""
+    """Return whether a line without a field may continue an event's JSON, printed over several lines by a recorder."""
     return 0 < len(data) < MOST_PARTS and size < MOST_CUT and is_cut_json(b"\n".join(data))
 
 
 def data_of(line: bytes) -> bytes | None:
-    """Give what a line adds to the data of its event; None for any other line."""
+    """Return what a line adds to the data of its event; None for any other line."""
     if line.startswith(b"{"):
         return line
     field, _, value = line.partition(b":")
@@ -137,14 +137,14 @@ def data_of(line: bytes) -> bytes | None:
 
 
 def _is_event(data: list[bytes]) -> bool:
-    """Tell data that no further line can belong to: a whole JSON object, or the end of the stream."""
+    """Recognise data that no further line can belong to: a whole JSON object, or the end of the stream."""
     if len(data) > 1:
         return False
     return data[0] == DONE or (data[0].startswith(b"{") and is_json(data[0]))
 
 
 def is_cut_json(data: bytes) -> bool:
-    """Tell the beginning of a JSON value, which more bytes would complete."""
+    """Recognise the beginning of a JSON value, which more bytes would complete."""
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
     except msgspec.DecodeError as error:
@@ -155,7 +155,7 @@ def is_cut_json(data: bytes) -> bool:
 
 
 def is_deep_json(data: bytes) -> bool:
-    """Tell what is right as far as it is read, and has more levels than are read."""
+    """Return what is right as far as it is read, and has more levels than are read."""
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -166,7 +166,7 @@ def is_deep_json(data: bytes) -> bool:
 
 
 def is_json(data: bytes) -> bool:
-    """Tell whether bytes are one JSON value."""
+    """Return whether bytes are one JSON value."""
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -96,7 +96,7 @@ def _draws(n: int, seed: int) -> np.ndarray:
 
 
 def estimate(value: float, resampled: np.ndarray, n: int) -> Estimate:
-    """Give a figure its interval.
+    """Return a figure with its interval.
 
     Args:
         value: the figure.
@@ -225,7 +225,7 @@ def verdict(
 
 
 def is_tie(estimate: Estimate, control: Estimate) -> bool:
-    """Tell whether a ratio is no difference; also where there is no figure.
+    """Return whether a ratio is no difference; also where there is no figure.
 
     Args:
         estimate: a codec against the baseline.

@@ -48,7 +48,7 @@ class Packing(NamedTuple):
     decoder: Callable[[], Any]
 
     def begins(self, data: bytes) -> bool:
-        """Tell whether a part begins here, as far as there are bytes to tell it by."""
+        """Return whether a part begins here, as far as there are bytes to tell it by."""
         return any(data.startswith(magic) or (data != b"" and magic.startswith(data)) for magic in self.magics)
 
 
@@ -76,7 +76,7 @@ class Origin:
 
     @property
     def is_pipe(self) -> bool:
-        """Tell what cannot be read again by its name."""
+        """Return what cannot be read again by its name."""
         return self.name != self.path
 
     def sender(self) -> str:
@@ -240,7 +240,7 @@ class _Parts(io.RawIOBase):
 
 
 def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, bytes | str]]:
-    """Give a file's lines as they are read, each with its number from 1 and its line end.
+    """Yield a file's lines as they are read, each with its number from 1 and its line end.
 
     Args:
         origin: the file; gzip and zstd are decompressed, a byte-order mark is left out.
@@ -276,7 +276,7 @@ def numbered_lines(origin: Origin, longest: int = 0) -> Iterator[tuple[int, byte
 
 
 def _whole(line: bytes, stream: IO[bytes], longest: int, packed: _Parts | None, taken: int) -> bytes | str:
-    """Give a line with its rest; the reason, after reading past it, where it is too long.
+    """Return a line with its rest; the reason, after reading past it, where it is too long.
 
     Args:
         line: its first `EASY` bytes.

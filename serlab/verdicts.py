@@ -80,7 +80,7 @@ def _require_same(old: Run, new: Run, keys: tuple[str, ...]) -> None:
 
 
 def _named(key: str, run: Run) -> Any:
-    """Give what counts of one key of the environment."""
+    """Return what counts of one key of the environment."""
     value = run.environment.get(key)
     if key == "os":
         return str(value).partition(" ")[0]
@@ -192,12 +192,12 @@ def _exact_figures(rows: pd.DataFrame) -> dict[Key, float]:
 
 
 def _is_own(case: Case) -> bool:
-    """Tell what this environment ran, the first time."""
+    """Return what this environment ran, the first time."""
     return not (case.again or case.other_env)
 
 
 def _figure_items(rows: pd.DataFrame) -> Iterator[tuple[Key, float]]:
-    """Give rows as place and figure."""
+    """Yield rows as place and figure."""
     for row in rows.to_dict("records"):
         yield (row["workload"], row["operation"], row["codec"], row["metric"]), float(row["value"])
 
@@ -265,7 +265,7 @@ class Diff(NamedTuple):
     changes: list[Change]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON values."""
+        """Return it as JSON values."""
         lists = {
             "versions": [one._asdict() for one in self.versions],
             "changes": [one._asdict() for one in self.changes],
@@ -405,7 +405,7 @@ class Gate(NamedTuple):
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON values."""
+        """Return it as JSON values."""
         lists = {
             name: [one._asdict() for one in getattr(self, name)]
             for name in ("failures", "allowed", "improvements", "versions")

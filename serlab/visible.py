@@ -36,5 +36,5 @@ def inline(text: str) -> str:
 
 
 def _acts(character: str) -> bool:
-    """Tell whether a character does something in place of being shown."""
+    """Return whether a character does something in place of being shown."""
     return unicodedata.category(character) in ACTING and character not in JOINERS

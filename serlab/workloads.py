@@ -352,7 +352,7 @@ def _chunk(head: dict[str, Any], choices: list[Any], used: Any, random: Random) 
 
 
 def _mix(name: str) -> Callable[[Random], list[Any]]:
-    """Give the builder of a traffic mix: one request in each sixteenth of the trace's lengths, in random order."""
+    """Return the builder of a traffic mix: one request in each sixteenth of the trace's lengths, in random order."""
     trace, count = TRACES[name], 16
 
     def build(random: Random) -> list[Any]:
@@ -504,5 +504,5 @@ def build(name: str, seed: int = 0) -> list[Any]:
 
 
 def read_one(kind_: str) -> Reader | None:
-    """Give the function that reads the named field of a message or a view; None for kinds without one."""
+    """Return the function that reads the named field of a message or a view; None for kinds without one."""
     return READERS[kind_][1] if kind_ in READERS else None

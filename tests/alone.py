@@ -47,7 +47,7 @@ FOLDER = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
 
 
 def is_alone(item: pytest.Item | None) -> bool:
-    """Tell whether a test wants the machine to itself."""
+    """Return whether a test wants the machine to itself."""
     return item is not None and item.get_closest_marker("alone") is not None
 
 

@@ -10,7 +10,7 @@ MS = 1e6
 
 
 def noise(name: str) -> np.ndarray:
-    """Give a factor near 1 for each worker."""
+    """Return a factor near 1 for each worker."""
     return 1 + 0.004 * np.random.default_rng(list(name.encode())).standard_normal(PROCESSES)
 
 

@@ -72,7 +72,7 @@ def remade(group: pd.DataFrame, outcome: str) -> pd.DataFrame:
 
 
 def factor(arm: str, process: int, baseline: str, outcome: str, noisy: bool) -> float:
-    """Give what an arm costs in one process, against the baseline."""
+    """Return what an arm costs in one process, against the baseline."""
     if arm.startswith((FLOOR, "formula")):
         return 0.02 * luck(arm, process, noisy)
     if arm == baseline:
@@ -89,5 +89,5 @@ def factor(arm: str, process: int, baseline: str, outcome: str, noisy: bool) -> 
 
 
 def luck(arm: str, process: int, noisy: bool) -> float:
-    """Give a factor near 1."""
+    """Return a factor near 1."""
     return float(np.exp(0.005 * np.random.default_rng([process, *arm.encode()]).standard_normal())) if noisy else 1.0

@@ -183,7 +183,7 @@ def plugin_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def moments(seconds: float = PATIENCE_S) -> Iterator[float]:
-    """Give the time again and again, until patience is at an end."""
+    """Yield the time again and again, until patience is at an end."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:
         yield time.monotonic()
@@ -247,7 +247,7 @@ def commands() -> Iterator[Commands]:
 
 @pytest.fixture
 def serlab(tmp_path: Path, commands: Commands) -> Run:
-    """Give a function that runs the command in an empty folder; with options of `subprocess`, the installed one."""
+    """Return a function that runs the command in an empty folder; with options of `subprocess`, the installed one."""
     program = Path(sys.executable).with_name("serlab")
 
     def run(*arguments: str, plugins: Path | None = None, **options: Any) -> "subprocess.CompletedProcess[str]":
@@ -263,6 +263,6 @@ def serlab(tmp_path: Path, commands: Commands) -> Run:
 
 
 def starts_alike(environment: dict[str, str]) -> bool:
-    """Tell whether an interpreter would start with these variables as it does with those of the tests."""
+    """Return whether an interpreter would start with these variables as it does with those of the tests."""
     names = {name for name in {*environment, *os.environ} if name.startswith(("PYTHON", "LC_", "LANG", "MALLOC"))}
     return all(environment.get(name) == os.environ.get(name) for name in names - {"PYTHONPATH"})

@@ -27,7 +27,7 @@ def whole(writer: str, kind: str) -> bytes:
 
 
 def damaged(data: bytes, values: range = range(256), step: int = 1) -> Iterator[bytes]:
-    """Give one-byte corruptions and truncations of a buffer."""
+    """Yield one-byte corruptions and truncations of a buffer."""
     for place in range(0, len(data), step):
         yield data[:place]
         for value in values:

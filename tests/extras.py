@@ -41,7 +41,7 @@ def document_of(message: Message) -> Any:
 
 
 def is_written(message: Message) -> bool:
-    """Tell whether `from_document` makes this message of the document that it stands for: the definition."""
+    """Return whether `from_document` makes this message of the document that it stands for: the definition."""
     try:
         again = from_document(type(message), document_of(message))
     except DocumentError:

@@ -25,7 +25,7 @@ VIEW = "flatbuffers-unverified"
 
 
 def noise(name: str) -> np.ndarray:
-    """Give a factor near 1 for each process."""
+    """Return a factor near 1 for each process."""
     return 1 + 0.02 * np.random.default_rng(list(name.encode())).standard_normal(PROCESSES)
 
 

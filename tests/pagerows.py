@@ -32,7 +32,7 @@ VECTORS = ("orjson-base64", "msgpack-bin")
 
 
 def factors(name: str) -> np.ndarray:
-    """Give a factor near 1 for each process."""
+    """Return a factor near 1 for each process."""
     return np.exp(0.012 * np.random.default_rng(list(name.encode())).standard_normal(PROCESSES))
 
 

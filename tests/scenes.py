@@ -25,7 +25,7 @@ class Text(NamedTuple):
 
 
 def scene_of(figure: Picture) -> dict[str, Any]:
-    """Give the scene and the size of the whole picture."""
+    """Return the scene and the size of the whole picture."""
     found: dict[str, Any] = vl_convert.vegalite_to_scenegraph(figure.spec)
     return found
 
@@ -64,7 +64,7 @@ def shown(figure: Picture, place: int = 0, **fields: Any) -> list[dict[str, Any]
 
 
 def title_of(figure: Picture, place: int = 0) -> list[str]:
-    """Give the lines of a panel's title."""
+    """Return the lines of a panel's title."""
     found: list[str] = figure.spec["concat"][place]["title"]["text"]
     return found
 
@@ -75,7 +75,7 @@ def codecs_of(figure: Picture, place: int = 0) -> list[str]:
 
 
 def _items(mark: dict[str, Any], x: float, y: float) -> Iterator[tuple[str, dict[str, Any], float, float]]:
-    """Give what is drawn with its place."""
+    """Yield what is drawn with its place."""
     for item in mark["items"]:
         at = x + item.get("x", 0), y + item.get("y", 0)
         yield mark["marktype"], item, *at
@@ -84,7 +84,7 @@ def _items(mark: dict[str, Any], x: float, y: float) -> Iterator[tuple[str, dict
 
 
 def _lines(item: dict[str, Any]) -> list[str]:
-    """Give a text's lines."""
+    """Return a text's lines."""
     text = item.get("text", "")
     return [str(line) for line in (text if isinstance(text, list) else [text])]
 

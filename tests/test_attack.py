@@ -165,7 +165,7 @@ def test_every_repair_names_seeds_that_there_are() -> None:
 
 
 def is_too_large(find: Find) -> bool:
-    """Tell whether a find takes more memory than its budget."""
+    """Return whether a find takes more memory than its budget."""
     return find.cost.memory > may_hold(find.codec, find.cost.length)
 
 

@@ -42,7 +42,7 @@ def vector(builder: Any, places: list[int]) -> int:
 
 
 def flat(write: Callable[[Any], int]) -> bytes:
-    """Give the buffer that a function writes."""
+    """Return the buffer that a function writes."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(write(builder))
     return bytes(builder.Output())
@@ -100,7 +100,7 @@ def json_fields(codec: str, text: str) -> bytes:
 
 
 def field(kind: str, name: str, wire: int = 2) -> bytes:
-    """Give a field's tag."""
+    """Return a field's tag."""
     number = getattr(llm_pb2, kind).DESCRIPTOR.fields_by_name[name].number << 3 | wire
     return bytes([number]) if number < 128 else bytes([number & 127 | 128, number >> 7])
 

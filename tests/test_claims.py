@@ -51,7 +51,7 @@ class Told(NamedTuple):
 
 @pytest.fixture(scope="module", params=OUTCOMES)
 def tell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Told]:
-    """Give a function that runs a notebook's source on the run of an outcome, once, without Jupyter and figures."""
+    """Return a function that runs a notebook's source on the run of an outcome, once, without Jupyter and figures."""
     home = tmp_path_factory.mktemp("notebooks")
     write_run(home / notebook.STORED, request.param)
     rows = pd.concat([pd.read_parquet(path) for path in sorted(home.rglob("results.parquet"))])
@@ -161,7 +161,7 @@ def measured_by(rows: pd.DataFrame, metric: str) -> list[str]:
 
 
 def least(rows: pd.DataFrame, selection: Selection) -> tuple[pd.DataFrame, str]:
-    """Give process × codec → figure, and the codec with the least ratio to orjson."""
+    """Return process × codec → figure, and the codec with the least ratio to orjson."""
     found: tuple[pd.DataFrame, str] = derived(rows, repr(selection), lambda: least_of(rows, selection))
     return found
 
@@ -233,7 +233,7 @@ def test_a_figure_with_its_sign_flipped_is_found(tell: Callable[[str], Told], na
 
 
 def turns(claim: Claim, spec: str) -> bool:
-    """Tell whether a claim reads otherwise with its figure turned round: not 1.00, and not a tie."""
+    """Return whether a claim reads otherwise with its figure turned round: not 1.00, and not a tie."""
     return claim.verdict != "tie" if spec == "words" or claim.saved else not 0.95 < claim.value < 1.05
 
 
@@ -243,7 +243,7 @@ def test_notebooks_whose_sentences_rest_on_rows_claim_them() -> None:
 
 
 def is_plain(decision: Any) -> bool:
-    """Tell whether a decision is on the time of one workload, on an uncompressed wire."""
+    """Return whether a decision is on the time of one workload, on an uncompressed wire."""
     scenario = decision.scenario
     workloads = [name for message in scenario.messages.values() for name in message.workloads]
     return scenario.objective == "time" and scenario.wire.compression == "none" and len(workloads) == 1
@@ -265,7 +265,7 @@ def cost_ratios(rows: pd.DataFrame, decision: Any) -> dict[str, Estimate]:
 
 
 def is_carried(rows: pd.DataFrame, text: str, name: str, decision: Any) -> bool:
-    """Tell whether rows carry a decision: the cheapest, its cost, whether that is a tie, and what is said of it."""
+    """Return whether rows carry a decision: the cheapest, its cost, whether that is a tie, and what is said of it."""
     order, base = decision.order, decision.order.baseline
     ratios = cost_ratios(rows, decision)
     control = ratios.pop(f"{base} (A/A)")

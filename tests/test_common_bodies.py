@@ -133,7 +133,7 @@ def test_what_is_timed_is_common_after_a_resumption_too(tmp_path: Path) -> None:
 
 
 def documents(plan: Any, workload: str, journal: Journal) -> list[Any]:
-    """Give what a timing worker is told to measure."""
+    """Return what a timing worker is told to measure."""
     return job_of(plan, Cell("time", workload), journal, set()).documents or []
 
 

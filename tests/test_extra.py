@@ -191,7 +191,7 @@ def other(model: Any, stream: Any) -> str:
 
 
 def accepts(call: Any, data: bytes) -> bool:
-    """Tell whether bytes are accepted; a body without a model is, though there is nothing to relay."""
+    """Return whether bytes are accepted; a body without a model is, though there is nothing to relay."""
     try:
         call(data)
     except DecodeError:
@@ -244,7 +244,7 @@ def test_no_field_has_both_an_object_and_a_list_of_objects() -> None:
 
 
 def part(entries: dict[str, Any], pointer: str, fields: int) -> dict[str, Any]:
-    """Give an object with unknown fields, and enter them."""
+    """Return an object with unknown fields, and enter them."""
     names = [f"x{i}" for i in range(fields)]
     entries |= {f"{pointer}/{name}": 1 for name in names}
     return dict.fromkeys(names, 1)

@@ -51,13 +51,13 @@ def holding(kind: str, path: tuple[Step, ...], name: str, value: Any) -> Any:
 
 
 def values(field: Any, number: float) -> list[Any]:
-    """Give what the field may hold with the number in it: itself, in a list, in an object."""
+    """Return what the field may hold with the number in it: itself, in a list, in an object."""
     wanted = [number, [[number]], {"a": [None, number]}]
     return [value for value in wanted if fits(field.type, value)]
 
 
 def fits(hint: Any, value: Any) -> bool:
-    """Tell whether a value is of a type but for its number, which the types bound to the finite ones."""
+    """Return whether a value is of a type but for its number, which the types bound to the finite ones."""
     try:
         msgspec.convert(finite_twin(value), hint)
     except msgspec.ValidationError:
@@ -167,7 +167,7 @@ def test_only_what_is_known_to_be_finite_is_sealed() -> None:
 
 
 def seals(name: str, request: ChatRequest) -> bool:
-    """Tell whether a codec's decode seals."""
+    """Return whether a codec's decode seals."""
     codec = open_codec(name, ChatRequest)
     return is_sealed(codec.decode(codec.encode(request)))
 

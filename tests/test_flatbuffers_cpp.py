@@ -76,7 +76,7 @@ def test_what_the_cpp_verifier_refuses_is_refused_here(kind: str, verifier: list
 
 
 def passes(kind: str, data: bytes) -> bool:
-    """Tell whether serlab's own verifier lets bytes pass."""
+    """Return whether serlab's own verifier lets bytes pass."""
     try:
         verify(kind, data)
     except DecodeError:

@@ -38,7 +38,7 @@ def write(stream: Any, payloads: list[bytes] = PAYLOADS) -> None:
 
 
 def drain(payloads: Iterator[bytes]) -> tuple[list[bytes], str]:
-    """Give the payloads, and the error's text or ""."""
+    """Return the payloads, and the error's text or ""."""
     found: list[bytes] = []
     try:
         found.extend(payloads)  # keeps what came before an error
@@ -65,7 +65,7 @@ class Trickle:
         self.most = most
 
     def read(self, size: int) -> bytes:
-        """Give at most so many bytes."""
+        """Return at most so many bytes."""
         return self.stream.read(min(size, self.most))
 
 
@@ -288,7 +288,7 @@ def test_true_length_of_a_silent_peer_costs_one_chunk(pair: tuple[socket.socket,
 
 
 async def collect(read: Callable[[int], Awaitable[bytes]], to_eof: bool = False) -> tuple[list[bytes], str]:
-    """Give the payloads of an async stream, and the error's text or "": a decoder needs no more than what arrives."""
+    """Return the payloads of an async stream, and the error's text or "": a decoder needs no more than what arrives."""
     found: list[bytes] = []
     decoder = FrameDecoder()
     try:

@@ -283,7 +283,7 @@ def test_protobuf_that_is_cut_at_a_field_is_caught_by_the_frame() -> None:
 
 
 def accepts(decode: Callable[[bytes], object], data: bytes) -> bool:
-    """Tell whether bytes are decoded without an error."""
+    """Return whether bytes are decoded without an error."""
     try:
         decode(data)
     except DecodeError:

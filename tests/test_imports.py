@@ -172,7 +172,7 @@ EVERYDAY = "json"
 
 
 def texts(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Give the texts of a module that are no docstrings."""
+    """Yield the texts of a module that are no docstrings."""
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:

@@ -100,7 +100,7 @@ def test_the_rival_is_the_fastest_whole_decoder() -> None:
 
 
 def with_view(fixed: float, slope: float, first: float = 0.0, whole: str | list[str] = "orjson") -> dict[str, Any]:
-    """Give the verdict on a view of known cost."""
+    """Return the verdict on a view of known cost."""
     rows = run()
     for step, share in SHARES.items():
         at = (rows["codec"] == VIEW) & (rows["operation"] == step)

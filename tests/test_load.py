@@ -104,7 +104,7 @@ def test_floors_hold_the_lock_or_let_others_work() -> None:
 
 
 def runs_beside(call: Callable[[Any], None], item: Any) -> bool:
-    """Tell whether a thread that was just told to begin has begun when a call of some time has returned."""
+    """Return whether a thread that was just told to begin has begun when a call of some time has returned."""
     told, begun = Lock(), Event()
     with told:
         thread = Thread(target=lambda: (told.acquire(), begun.set()))

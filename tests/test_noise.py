@@ -13,7 +13,7 @@ from serlab.stats import Estimate
 
 
 def ticking(*seconds: float) -> Callable[[], float]:
-    """Give a clock that goes on by these steps, call by call."""
+    """Return a clock that goes on by these steps, call by call."""
     left: Iterator[float] = iter(seconds)
     now = 0.0
 

@@ -46,7 +46,7 @@ case = 1
 
 @pytest.fixture
 def source(tmp_path: Path) -> Callable[[str], Path]:
-    """Give a function that writes a notebook's source."""
+    """Return a function that writes a notebook's source."""
 
     def written(text: str) -> Path:
         path = tmp_path / "01_is_it_true.py"

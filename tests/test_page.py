@@ -353,7 +353,7 @@ def colour(driver: Any, name: str) -> str:
 
 
 def contrast(one: str, other: str) -> float:
-    """Give the contrast of two colours (WCAG 2.2)."""
+    """Return the contrast of two colours (WCAG 2.2)."""
     shades = sorted(luminance([int(text[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for text in (one, other))
     return (shades[1] + 0.05) / (shades[0] + 0.05)
 

@@ -45,7 +45,7 @@ def test_load_is_never_less_than_nothing() -> None:
 
 
 def measured(*cores: float | None) -> Callable[[], Load | None]:
-    """Give a measurement that finds these loads one after another."""
+    """Return a measurement that finds these loads one after another."""
     left = iter(cores)
 
     def measure() -> Load | None:
@@ -56,7 +56,7 @@ def measured(*cores: float | None) -> Callable[[], Load | None]:
 
 
 def minutes(each: float) -> Callable[[], float]:
-    """Give a clock that goes on by some minutes with each call."""
+    """Return a clock that goes on by some minutes with each call."""
     calls = iter(range(1000))
     return lambda: 60 * each * next(calls)
 

@@ -388,12 +388,12 @@ def proto_of(change: Callable[[Any], None], old: generate.Compiled) -> generate.
 
 
 def renumber(message: Any) -> None:
-    """Give `format` another number."""
+    """Return `format` another number."""
     message.field[-2].number = 77
 
 
 def reuse(message: Any) -> None:
-    """Give the number of `voice_json` to another field."""
+    """Return the number of `voice_json` to another field."""
     message.field[-1].name = "voice_text"
 
 

@@ -51,7 +51,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(n: int, heavy: bool) 
 
 
 def unstretched(estimate: Estimate) -> tuple[float, float]:
-    """Give the percentile interval that an estimate was stretched from."""
+    """Return the percentile interval that an estimate was stretched from."""
     value, back = estimate.value, 1 / stretch(estimate.n)
     return value * (estimate.low / value) ** back, value * (estimate.high / value) ** back
 

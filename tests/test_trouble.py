@@ -89,7 +89,7 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(
     tmp_path_factory: pytest.TempPathFactory, troubled: Path, quick_run: Path
 ) -> Callable[..., list[tuple[object, ...]]]:
-    """Give a function that lists what a run without trouble measures, each run once."""
+    """Return a function that lists what a run without trouble measures, each run once."""
 
     @cache
     def run(*command: str) -> list[tuple[object, ...]]:
@@ -106,7 +106,7 @@ def whole(
 
 @pytest.fixture
 def measure(serlab: Run, tmp_path: Path, troubled: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Give a function that runs the command beside so much trouble."""
+    """Return a function that runs the command beside so much trouble."""
 
     def run(*arguments: str, what: str = "", times: int = 0) -> "subprocess.CompletedProcess[str]":
         path = os.pathsep.join([str(troubled), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -133,7 +133,7 @@ def mark_of(pid: int) -> str:
 
 
 def workers_at_work(process: "subprocess.Popen[bytes]") -> Iterator[int]:
-    """Give each worker whose mark says that it measures, as long as the run lasts."""
+    """Yield each worker whose mark says that it measures, as long as the run lasts."""
     seen: set[int] = set()
     for _ in moments(600):
         if process.poll() is not None:
@@ -259,7 +259,7 @@ def test_a_killed_run_leaves_no_process_though_a_codec_holds_the_interpreter(tmp
 
 
 def is_gone(pid: int) -> bool:
-    """Tell whether a process has ended, even where nobody has waited for it."""
+    """Return whether a process has ended, even where nobody has waited for it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except OSError:

@@ -36,13 +36,13 @@ MODEL_NS = 500e6
 
 @pytest.fixture(scope="module")
 def stream() -> Arms:
-    """Give the arms of the streams."""
+    """Return the arms of the streams."""
     return wire_arms(run(), "stream")
 
 
 @pytest.fixture(scope="module")
 def cache() -> Arms:
-    """Give the arms of the cache."""
+    """Return the arms of the cache."""
     return wire_arms(run(), "cache")
 
 

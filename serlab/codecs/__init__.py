@@ -77,7 +77,7 @@ def verifying_codecs() -> tuple[str, ...]:
 
 
 def codec_info(name: str) -> CodecInfo:
-    """Tell what a codec is; its library need not be installed.
+    """Return what a codec is; its library need not be installed.
 
     Args:
         name: one of `codec_names()`.

@@ -127,7 +127,7 @@ class Codec:
             raise DecodeError(self.refused(data, error)) from error
 
     def open(self, data: bytes) -> Any:
-        """Give a lazy reader over the bytes, or the decoded message where the format has none.
+        """Return a lazy reader over the bytes, or the decoded message where the format has none.
 
         Args:
             data: one message, no length prefix; a view keeps it alive.
@@ -217,7 +217,7 @@ def _no_model(body: Any) -> EncodeError:
 
 
 def reason(error: Exception) -> str:
-    """Give a library's complaint in one line; many raise with an empty text."""
+    """Return a library's complaint in one line; many raise with an empty text."""
     if isinstance(error, RecursionError):
         # Python adds where, which depends on how deep the caller is.
         return "RecursionError: maximum recursion depth exceeded"

@@ -163,7 +163,7 @@ def _view_class(type_: type[Part]) -> type[View]:
 
 
 def _view_type(type_: type[Part]) -> Callable[[bytes], View]:
-    """Give the function that opens bytes as a message's view."""
+    """Return the function that opens bytes as a message's view."""
     cls, root = _view_class(type_), getattr(fbs, type_.__name__)
     return lambda data: cls(root.GetRootAs(data, 0))
 
@@ -184,7 +184,7 @@ def _field_reader(table: str, field: PlanField) -> Read:
 
 
 def _is_null(source: Any, id_: int) -> bool:
-    """Tell whether a table lists a field as explicitly null."""
+    """Return whether a table lists a field as explicitly null."""
     return not source.NullsIsNone() and id_ in source.NullsAsNumpy()
 
 
@@ -244,7 +244,7 @@ def _one_reader(name: str, item: Read) -> Read:
 
 
 def _item_reader(arm: Arm) -> Read:
-    """Give what makes a value of an accessor's result."""
+    """Return what makes a value of an accessor's result."""
     if arm.struct is not None:
         struct = arm.struct
         return lambda table: _view_class(struct)(table)
@@ -413,7 +413,7 @@ def _write_structs(arm: Arm, struct: type[Part], builder: Any, items: list[Any])
 
 
 def _scalar(builder: Any, value: Any) -> Any:
-    """Give a number or bool as it is; it stands in the table itself."""
+    """Return a number or bool as it is; it stands in the table itself."""
     return value
 
 

@@ -82,7 +82,7 @@ def _weight(marks: bytes, length: int, strings: int, widest: int) -> Weight:
 
 
 def width(text: bytes | memoryview, escapes: bool = False) -> int:
-    """Give the bytes of a character in the widest string that text can become: 1, 2 or 4.
+    """Return the bytes of a character in the widest string that text can become: 1, 2 or 4.
 
     Args:
         text: UTF-8.
@@ -181,7 +181,7 @@ def _loads_exotic(text: str | bytes | memoryview) -> Any:
 
 
 def _is_exotic(text: str | bytes | memoryview) -> bool:
-    """Tell whether JSON text may hold what only the standard library reads; such words in strings count."""
+    """Return whether JSON text may hold what only the standard library reads; such words in strings count."""
     found = EXOTIC_TEXT.search(text) if isinstance(text, str) else EXOTIC.search(text)
     return found is not None
 

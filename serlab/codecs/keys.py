@@ -26,7 +26,7 @@ PLAIN = frozenset({str, int, float, bool, type(None), np.ndarray})
 
 
 def text_keys(type_: Any, value: Any) -> Any:
-    """Give a free-form value back; msgspec calls this for each, as its `dec_hook`.
+    """Return a free-form value; msgspec calls this for each, as its `dec_hook`.
 
     Args:
         type_: what msgspec expects.
@@ -52,7 +52,7 @@ def text_keys(type_: Any, value: Any) -> Any:
 
 
 def _is_numbers(values: list[Any]) -> bool:
-    """Tell whether a list holds numbers only, in half the time that a look at their types would take."""
+    """Return whether a list holds numbers only, in half the time that a look at their types would take."""
     try:
         sum(values)
     except (TypeError, OverflowError):
@@ -61,7 +61,7 @@ def _is_numbers(values: list[Any]) -> bool:
 
 
 def checked(document: Any) -> Any:
-    """Give plain values back in which all keys are strings.
+    """Return plain values in which all keys are strings.
 
     Raises:
         DocumentError: they are not, or something is no JSON value; the text names the place.

@@ -129,7 +129,7 @@ def protobuf_within(codec: Codec, limits: Limits) -> Codec:
 
 @cache
 def grown_of(kind: str) -> Grown:
-    """Tell what the empty objects and arrays of a kind of message become."""
+    """Return what the empty objects and arrays of a kind of message become."""
     type_ = MESSAGE_TYPES.get(kind)
     if type_ is None:
         return UNTYPED
@@ -139,7 +139,7 @@ def grown_of(kind: str) -> Grown:
 
 
 def _listed_structs(type_: type[Part], listed: bool = False) -> Iterator[type[Part]]:
-    """Give the structs that a message may hold any number of: those in lists, and what these hold."""
+    """Yield the structs that a message may hold any number of: those in lists, and what these hold."""
     for field in fields_of(type_).values():
         for struct, in_list in ((field.struct, listed), (field.items, True)):
             if struct is not None:
@@ -183,7 +183,7 @@ def _settled_always(data: bytes, limits: Limits) -> str:
 
 
 def _chunks(data: bytes, overlap: int = 0) -> Iterator[np.ndarray]:
-    """Give the bytes as arrays that fit the cache; each also holds the first `overlap` bytes of the next."""
+    """Return the bytes as arrays that fit the cache; each also holds the first `overlap` bytes of the next."""
     marks = np.frombuffer(data, np.uint8)
     return (marks[start : start + CHUNK + overlap] for start in range(0, len(data), CHUNK))
 
@@ -199,7 +199,7 @@ def _settle_json(grown: Grown, data: bytes, limits: Limits) -> str:
 
 
 def suspect_json(grown: Grown, data: bytes, limits: Limits) -> bool:
-    """Tell whether JSON may be beyond a limit by its brackets and quotes; the rest counts as numbers of one digit."""
+    """Return whether JSON may be beyond a limit by its brackets and quotes; the rest counts as numbers of one digit."""
     if limits.max_depth is not None:
         return True
     groups = quotes = 0
@@ -215,7 +215,7 @@ def suspect_json(grown: Grown, data: bytes, limits: Limits) -> bool:
 
 
 def _exact_msgpack(grown: Grown, data: bytes, limits: Limits) -> bool:
-    """Tell whether MessagePack is to be counted value by value: its bytes above ASCII, or all as heads, may be many."""
+    """Return whether MessagePack is to be counted value by value: bytes above ASCII, or all as heads, may be many."""
     return limits.max_depth is not None or suspect_msgpack(grown, data, limits, high_bytes(data))
 
 
@@ -257,7 +257,7 @@ def _settle_any_keys(grown: Grown, data: bytes, limits: Limits) -> str:
 
 
 def _most_arrays(length: int) -> int:
-    """Give the arrays that a message of a length may have until it is looked at for keys.
+    """Return the arrays that a message of a length may have until it is looked at for keys.
 
     So many would take 0.1 s, and 20 ns for each byte, if all were short keys of one hash: n of them take n² × 9 ns.
     Long keys that begin alike are compared to their ends: n of them in L bytes take n × L × 2.5 ns, at most 0.3 s here.
@@ -276,7 +276,7 @@ def high_bytes(data: bytes) -> int:
 
 
 def suspect_msgpack(grown: Grown, data: bytes, limits: Limits, high: int) -> bool:
-    """Tell whether MessagePack may be beyond a limit if each of its bytes were a head.
+    """Return whether MessagePack may be beyond a limit if each of its bytes were a head.
 
     Args:
         grown: what the kind of message becomes.

@@ -33,7 +33,7 @@ class _Kept(threading.local):
 
 
 def _keeping() -> Callable[[Any], bytes]:
-    """Give a function that writes plain values with a Packer that each thread keeps."""
+    """Return a function that writes plain values with a Packer that each thread keeps."""
     kept = _Kept()
 
     def serialize(document: Any) -> bytes:

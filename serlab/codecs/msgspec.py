@@ -48,7 +48,7 @@ def make(info: CodecInfo, kind: str) -> Codec:
 
 
 def _tools(keep: bool, kind: str, protocol: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    """Give encode and decode to the kind's type, of objects that are kept or, for the variant, of the module."""
+    """Return encode and decode to the kind's type, of objects that are kept or, for the variant, of the module."""
     type_ = Any if kind == "document" else message_type(kind)
     look: dict[str, Any] = {"dec_hook": text_keys} if protocol is msgspec.msgpack else {}
     if not keep:
@@ -65,12 +65,12 @@ def _make_variant(name: str, kind: str, protocol: Any, check: Callable[[Any], No
 
 
 def _same_object(message: Any) -> Any:
-    """Give the message back: it is the library's own object."""
+    """Return the message: it is the library's own object."""
     return message
 
 
 def _without_extra(message: Any) -> Any:
-    """Give the message, or the document it stands for if it carries unknown fields."""
+    """Return the message, or the document it stands for if it carries unknown fields."""
     return message if message.extra is NO_EXTRA else to_document(message)
 
 

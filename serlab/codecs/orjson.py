@@ -25,7 +25,7 @@ from serlab.codecs.untyped import document_reroute, document_stages
 
 
 def _doubles(array: np.ndarray) -> np.ndarray:
-    """Give an array in a form that orjson writes exactly."""
+    """Return an array in a form that orjson writes exactly."""
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
 

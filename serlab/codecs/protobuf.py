@@ -66,7 +66,7 @@ FIXED_WIDTH = {
 
 
 def _write_prompt(value: Any) -> dict[str, Any]:
-    """Give a Prompt's arguments: text, texts, token ids or lists of them."""
+    """Return a Prompt's arguments: text, texts, token ids or lists of them."""
     arm, content = schema.prompt_arm(value)
     return {arm: [{"ids": ids} for ids in content] if arm == "token_lists" else content}
 
@@ -87,7 +87,7 @@ def _read_prompt(box: Any) -> Any:
 
 
 def _write_vector(value: Any) -> Any:
-    """Give a Vector or its arguments: packed numbers, base64 text, an object with a vector, or JSON."""
+    """Return a Vector or its arguments: packed numbers, base64 text, an object with a vector, or JSON."""
     if type(value) is dict:
         return _write_object(value)
     arm, content, integral = schema.vector_arm(value)
@@ -100,7 +100,7 @@ def _write_vector(value: Any) -> Any:
 
 
 def _write_object(value: dict[str, Any]) -> dict[str, Any]:
-    """Give the arguments of a Vector that holds an object: an `Embedding` where it is one, else JSON."""
+    """Return the arguments of a Vector that holds an object: an `Embedding` where it is one, else JSON."""
     embedding = item(value, lambda vector: vector)
     if isinstance(embedding, Embedding):
         return {"item": shaper(Embedding)(msgspec.to_builtins(embedding, builtin_types=(np.ndarray,)))}
@@ -324,12 +324,12 @@ def _slots_of(field: PlanField, numbers: dict[str, int], care: Care) -> _Slots:
 
 
 def _slot_of(arm: Arm, numbers: dict[str, int], care: Care) -> _Slot:
-    """Give an arm's slot; empty bytes have a presence of their own, an empty list needs a mark."""
+    """Return an arm's slot; empty bytes have a presence of their own, an empty list needs a mark."""
     return _Slot(arm.name, _writer_of(arm, care), numbers[arm.name] if _is_list(arm) else 0)
 
 
 def _is_list(arm: Arm) -> bool:
-    """Tell whether an arm holds a list that may be empty."""
+    """Return whether an arm holds a list that may be empty."""
     return arm.kind in LISTS | {"vectors"} and arm.kind != "bytes"
 
 
@@ -365,7 +365,7 @@ def _structs(shape: Shape, items: list[Any]) -> list[dict[str, Any]]:
 
 
 def _texts(values: list[Any]) -> list[Any]:
-    """Give a list of texts as it is.
+    """Return a list of texts as it is.
 
     Raises:
         Misfit: it holds something else.
@@ -393,7 +393,7 @@ def _dump_finite(value: Any) -> str:
 
 
 def _token_ids(values: list[Any]) -> list[Any]:
-    """Give token ids as they are, if they fit 32 bits; `array` tells in one pass.
+    """Return token ids as they are, if they fit 32 bits; `array` tells in one pass.
 
     Raises:
         Misfit: one is wide, or no integer.

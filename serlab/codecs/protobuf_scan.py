@@ -74,12 +74,12 @@ NO_FIELD = _Entry(None, UNKNOWN, 2)
 
 
 def _key_of(tag: int) -> int:
-    """Give the key of a tag: itself where it is one byte, else its first two bytes as they stand on the wire."""
+    """Return the key of a tag: itself where it is one byte, else its first two bytes as they stand on the wire."""
     return tag if tag < 128 else tag & 127 | 128 | tag >> 7 << 8
 
 
 def settled_length(descriptor: Any, limits: Limits) -> int:
-    """Give the length up to which a message of a type cannot go beyond a limit.
+    """Return the length up to which a message of a type cannot go beyond a limit.
 
     Args:
         descriptor: the message type's descriptor.
@@ -90,7 +90,7 @@ def settled_length(descriptor: Any, limits: Limits) -> int:
 
 @cache
 def _growth_of(descriptor: Any) -> int:
-    """Give the bytes that one byte of a message becomes at most.
+    """Return the bytes that one byte of a message becomes at most.
 
     Args:
         descriptor: the message type's descriptor.
@@ -136,7 +136,7 @@ def _fill(table: Table, descriptor: Any, known: dict[str, Table]) -> None:
 
 
 def _entry_of(field: Any) -> _Entry:
-    """Tell what the content of a field that is no message becomes."""
+    """Return what the content of a field that is no message becomes."""
     if field.type == field.TYPE_STRING:
         kind = _json_arms().get(field.containing_type.name, BOX_JSON).get(field.name, "")
         return _Entry(None, STRING, 0 if kind else TEXT_GROWTH, kind)
@@ -152,13 +152,13 @@ BOX_JSON = {"json": "json"}
 
 @cache
 def _struct_types() -> dict[str, type]:
-    """Give the structs that messages become, by name."""
+    """Return the structs that messages become, by name."""
     return {type_.__name__: type_ for type_ in structs_of([*MESSAGE_TYPES.values(), Embedding])}
 
 
 @cache
 def _json_arms() -> dict[str, dict[str, str]]:
-    """Tell which fields of a type hold JSON text, and whether objects in it become structs."""
+    """Return which fields of a type hold JSON text, and whether objects in it become structs."""
     return {
         name: {
             arm.name: "mixed" if arm.items is not None else "json"
@@ -172,7 +172,7 @@ def _json_arms() -> dict[str, dict[str, str]]:
 
 @cache
 def _weight_of(descriptor: Any) -> int:
-    """Give the bytes that a message takes without its content: the library's object, the struct, a place in a list.
+    """Return the bytes that a message takes without its content: the library's object, the struct, a place in a list.
 
     Args:
         descriptor: the message type's descriptor.
@@ -184,7 +184,7 @@ def _weight_of(descriptor: Any) -> int:
 
 
 def _width_of(field: Any) -> int:
-    """Give the bytes that a field takes in the library's object."""
+    """Return the bytes that a field takes in the library's object."""
     if field.is_repeated or field.message_type is not None:
         return 8
     return {field.TYPE_STRING: 16, field.TYPE_BOOL: 1}.get(field.type, 8)

@@ -159,7 +159,7 @@ def scan_json(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> str:
 
 
 def deeper_json(data: bytes, most: int) -> bool:
-    """Tell whether JSON has more levels of arrays and objects."""
+    """Return whether JSON has more levels of arrays and objects."""
     return scan_json(data, replace(UNLIMITED, max_depth=most)) != ""
 
 
@@ -191,7 +191,7 @@ def _count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> st
 
 
 def _in_utf8(data: bytes) -> bytes:
-    """Give JSON in UTF-8; the standard library reads UTF-16 and UTF-32 too, which hold zeros or begin with a mark."""
+    """Return JSON in UTF-8; the standard library reads UTF-16 and UTF-32 too, which hold zeros or begin with a mark."""
     if 0 in data[:4] or data[:1] in (b"\xfe", b"\xff"):
         return data.decode(json.detect_encoding(data), "surrogatepass").encode("utf-8", "surrogatepass")
     return data
@@ -205,7 +205,7 @@ def _text_growth(data: bytes) -> int:
 
 
 def _marks_outside(data: bytes, dropped: bytes) -> Iterator[bytes]:
-    """Give the marks of JSON, piece by piece: quotes, and what stands outside of strings."""
+    """Yield the marks of JSON, piece by piece: quotes, and what stands outside of strings."""
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     inside = 0
@@ -232,7 +232,7 @@ def _short_numbers(marks: bytes) -> int:
 
 
 def _levels_of(marks: bytes) -> np.ndarray:
-    """Give the depth after each mark, from that before the first."""
+    """Return the depth after each mark, from that before the first."""
     codes = np.frombuffer(marks, np.uint8) | 32
     return np.cumsum((codes == 0x7B).astype(np.int32) - (codes == 0x7D), dtype=np.int32)
 
@@ -290,7 +290,7 @@ def walk_msgpack(data: bytes, limits: Limits, grown: Grown = UNTYPED) -> tuple[s
 
 
 def _step_of(head: int) -> int:
-    """Give the bytes of what begins with a head, up to the next one; `JUMP` where these have to be read."""
+    """Return the bytes of what begins with a head, up to the next one; `JUMP` where these have to be read."""
     if head in SIZED or head in GROUPS:
         return JUMP
     return 1 + (head & 31) if 0xA0 <= head <= 0xBF else (WIDE | FIXED_EXT).get(head, 1)
@@ -301,7 +301,7 @@ STEPS = tuple(map(_step_of, range(256)))
 
 @cache
 def costs_of(grown: Grown) -> tuple[int, ...]:
-    """Give what each head counts; for those that `JUMP` only what is not read behind them."""
+    """Return what each head counts; for those that `JUMP` only what is not read behind them."""
     costs = [NUMBER if head in WIDE or head >= 0xE0 else 0 for head in range(256)]
     for head in range(0x80, 0xC0):
         if head < 0x90:
@@ -320,13 +320,13 @@ def costs_of(grown: Grown) -> tuple[int, ...]:
 
 
 def _map_size(keys: int, grown: Grown) -> int:
-    """Give the bytes of a map without its keys' text and its values."""
+    """Return the bytes of a map without its keys' text and its values."""
     size = grown.object + (FIRST_KEY + (keys - 1) * KEY if keys else 0)
     return size + (keys * UNKNOWN_KEY if keys >= MANY_KEYS else 0)
 
 
 def _array_size(elements: int, grown: Grown) -> int:
-    """Give the bytes of an array without its elements; it counts as an array unless it is empty."""
+    """Return the bytes of an array without its elements; it counts as an array unless it is empty."""
     return grown.array + elements * PLACE + (FIELD * FIELD if elements else 0)
 
 
@@ -381,7 +381,7 @@ def _short_at(data: bytes, place: int, stop: int) -> tuple[int, int]:
 
 
 def _wideness(text: bytes) -> int:
-    """Give the bytes that a byte of a text becomes at most."""
+    """Return the bytes that a byte of a text becomes at most."""
     if text.isascii():
         return 1
     return TEXT_GROWTH if any(lead in text for lead in range(0xF0, 0xF5)) else 2
@@ -415,7 +415,7 @@ def _row_at(data: bytes, place: int, most: int) -> tuple[int, int, int]:
 
 
 def deeper(data: bytes, most: int) -> bool:
-    """Tell whether MessagePack has more levels of arrays and maps."""
+    """Return whether MessagePack has more levels of arrays and maps."""
     place, end, left = 0, len(data), [1]
     while left and place < end:
         if not left[-1]:

@@ -144,7 +144,7 @@ def _plan_field(name: str, hint: Any, given: Names) -> PlanField:
 
 
 def _mixed_items(hint: Any) -> Any:
-    """Give the type of a list's items where it is a union of a struct and other types."""
+    """Return the type of a list's items where it is a union of a struct and other types."""
     item = get_args(hint)[0] if get_origin(hint) is list else None
     return item if len(union_arms(item)) > 1 else None
 
@@ -214,7 +214,7 @@ LISTS = {"strs", "bytes", "tokens", "structs"}
 
 
 def choose_arm(field: PlanField) -> tuple[dict[type, Arm], Arm | None]:
-    """Tell which arm holds a value of which Python type.
+    """Return which arm holds a value of which Python type.
 
     Args:
         field: a planned field.
@@ -240,7 +240,7 @@ def choose_arm(field: PlanField) -> tuple[dict[type, Arm], Arm | None]:
 
 
 def spare_of(field: PlanField) -> Arm:
-    """Give the arm that takes what the field's packed list cannot hold.
+    """Return the arm that takes what the field's packed list cannot hold.
 
     Raises:
         Misfit: it has none.
@@ -263,7 +263,7 @@ def check_items(arm: Arm, values: list[Any]) -> None:
 
 
 def json_reader(arm: Arm, loads: Callable[[Any], Any] = jsontext.loads) -> Callable[[Any], Any]:
-    """Give what reads a JSON arm: plain values, or the structs of a list that holds other things beside them.
+    """Return what reads a JSON arm: plain values, or the structs of a list that holds other things beside them.
 
     Args:
         arm: a JSON arm.
@@ -275,7 +275,7 @@ def json_reader(arm: Arm, loads: Callable[[Any], Any] = jsontext.loads) -> Calla
 
 
 def fitting(arm: Arm, value: Any) -> Any:
-    """Give a value in the form that its field has it in.
+    """Return a value in the form that its field has it in.
 
     Raises:
         ValueError: the field does not take it; its place is in `extra`.
@@ -305,7 +305,7 @@ def check_taken(arm: Arm, value: Any) -> None:
 
 
 def json_writer(arm: Arm) -> Callable[[Any], str]:
-    """Give what writes a JSON arm, structs in it included."""
+    """Return what writes a JSON arm, structs in it included."""
     if arm.items is None:
         return jsontext.dumps
     return lambda value: jsontext.dumps(msgspec.to_builtins(value, builtin_types=NOT_JSON))
@@ -355,7 +355,7 @@ def prompt_arm(value: Any) -> tuple[str, Any]:
 
 
 def prompt_of(value: Any) -> Any:
-    """Give back what a Prompt holds as JSON.
+    """Return what a Prompt holds as JSON.
 
     Raises:
         ValueError: it is no prompt.
@@ -366,7 +366,7 @@ def prompt_of(value: Any) -> Any:
 
 
 def is_tokens(value: list[Any]) -> bool:
-    """Tell whether a list holds token ids that fit 32 bits."""
+    """Return whether a list holds token ids that fit 32 bits."""
     return set(map(type, value)) <= {int} and (not value or (min(value) in TOKEN and max(value) in TOKEN))
 
 
@@ -392,7 +392,7 @@ def vector_arm(value: Any) -> tuple[str, Any, list[int]]:
 
 
 def _is_mixed(value: list[Any]) -> bool:
-    """Tell whether a list holds floats and integers that are all doubles."""
+    """Return whether a list holds floats and integers that are all doubles."""
     kinds = set(map(type, value))
     return kinds <= {int, float} and all(type(number) is float or abs(number) <= EXACT for number in value)
 

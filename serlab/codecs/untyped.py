@@ -161,7 +161,7 @@ Stage = Callable[[Any], Any]
 def document_stages(
     kind: str, write: Stage, read: Stage | None, sealing: bool = False, look: Look | None = None
 ) -> tuple[Stage, Stage]:
-    """Give a format's populate and convert.
+    """Return a format's populate and convert.
 
     Args:
         kind: a message type's name, or "document".
@@ -194,7 +194,7 @@ def _read_vectors(convert: Stage, read: Stage | None, document: Any) -> Any:
 
 
 def _is_array(value: Any) -> bool:
-    """Tell whether a value is an array."""
+    """Return whether a value is an array."""
     return isinstance(value, np.ndarray)
 
 
@@ -220,7 +220,7 @@ def _check_places(message: EmbeddingResponse) -> None:
 def document_reroute(
     kind: str, deserialize: Callable[[bytes], Any], serialize: Callable[[Any], bytes]
 ) -> Callable[[bytes, Route], bytes]:
-    """Give a format's `reroute`: the document is changed as it is and never becomes a message."""
+    """Return a format's `reroute`: the document is changed as it is and never becomes a message."""
     names, flags = (_types_of(kind, field) for field in ("model", "stream"))
 
     def reroute(data: bytes, route: Route) -> bytes:

@@ -82,7 +82,7 @@ def substitute_of(codec: str) -> str:
 
 
 def format_of(codec: str, claims: Mapping[str, bool] | None = None) -> Format:
-    """Tell what a codec's format can do.
+    """Return what a codec's format can do.
 
     Args:
         codec: its name.
@@ -167,7 +167,7 @@ def _figures(group: pd.DataFrame, process: int | None) -> dict[str, Any]:
 
 
 def _add_control(workloads: dict[str, Any], baseline: str) -> None:
-    """Give the baseline's second arm, which is only timed, the baseline's sizes."""
+    """Return the baseline's second arm, which is only timed, the baseline's sizes."""
     second = case_of(baseline).second
     for place in workloads.values():
         arm, base = place["codecs"].get(second), place["codecs"].get(baseline)
@@ -277,7 +277,7 @@ def counted(found: Inputs, scenario: Scenario, of: list[Part]) -> Counts:
 
 
 def _has_times(place: Mapping[str, Any], operations: tuple[str, ...]) -> bool:
-    """Tell whether some codec was timed in all of some operations."""
+    """Return whether some codec was timed in all of some operations."""
     return any(set(operations) <= one["time_ns"].keys() for one in place["codecs"].values())
 
 
@@ -312,7 +312,7 @@ class Refused(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Give the share of all bodies."""
+        """Return the share of all bodies."""
         return self.refused / self.bodies
 
     def __str__(self) -> str:
@@ -382,7 +382,7 @@ def _total(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, co
 
 
 def _higher(one: float, other: float) -> float:
-    """Give the higher of two; not a number if one is not."""
+    """Return the higher of two; not a number if one is not."""
     return math.nan if math.isnan(one) or math.isnan(other) else max(one, other)
 
 
@@ -434,7 +434,7 @@ def _other_s(scenario: Scenario) -> float:
 
 
 def share_of(scenario: Scenario, baseline: Cost, part_ns: float) -> float:
-    """Give a part of the whole latency of a call with the baseline."""
+    """Return a part of the whole latency of a call with the baseline."""
     whole = _other_s(scenario) + baseline.time_ns * per_call(scenario) / NS
     return part_ns / NS / whole if whole else math.nan
 

@@ -164,7 +164,7 @@ class Decision:
 
     @property
     def command(self) -> str:
-        """Give the command that decides the same again; "" for a table in memory."""
+        """Return the command that decides the same again; "" for a table in memory."""
         if not self.run.place:
             return ""
         changed = [word for path, value in self.overrides.items() for word in ("--set", f"{path}={value}")]
@@ -177,22 +177,22 @@ class Decision:
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
-        """Give the codecs in order, see `serlab.decide.decision._ranking_frame`."""
+        """Return the codecs in order, see `serlab.decide.decision._ranking_frame`."""
         return _ranking_frame(self.scenario, self.order)
 
     @cached_property
     def breakeven(self) -> pd.DataFrame:
-        """Give the points at which codecs overtake each other, see `serlab.decide.sensitivity.breakeven`."""
+        """Return the points at which codecs overtake each other, see `serlab.decide.sensitivity.breakeven`."""
         return breakeven(self.run, self.scenario, self.order)
 
     @cached_property
     def sensitivity(self) -> pd.DataFrame:
-        """Give what each weight does to the answer, see `serlab.decide.sensitivity.sensitivity`."""
+        """Return what each weight does to the answer, see `serlab.decide.sensitivity.sensitivity`."""
         return sensitivity(self.run, self.scenario, self.order)
 
     @cached_property
     def latency_share(self) -> LatencyShare | None:
-        """Give codec and wire beside the whole latency; None where nobody waits or there is no baseline."""
+        """Return codec and wire beside the whole latency; None where nobody waits or there is no baseline."""
         costs = {one.codec: one.cost for one in self.order.standings}
         base, leader = costs.get(self.order.baseline), costs.get(self.order.leader)
         if self.scenario.latency is None or base is None or leader is None:
@@ -201,7 +201,7 @@ class Decision:
 
     @cached_property
     def evidence(self) -> pd.DataFrame:
-        """Give the rows that the answer rests on, see `serlab.decide.decision.evidence`."""
+        """Return the rows that the answer rests on, see `serlab.decide.decision.evidence`."""
         return evidence(self.run, self.scenario)
 
     @cached_property
@@ -239,7 +239,7 @@ class Decision:
         return record(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give everything as JSON values; a figure that is missing, and a range without an end, is None."""
+        """Return everything as JSON values; a figure that is missing, and a range without an end, is None."""
         tables = ("ranking", "breakeven", "sensitivity", "evidence")
         share = self.latency_share
         found = {

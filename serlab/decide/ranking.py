@@ -59,17 +59,17 @@ class Run:
         self.place = place
 
     def option(self, name: str) -> list[str]:
-        """Give what the run was told by an option that may be repeated, such as its corpora."""
+        """Return what the run was told by an option that may be repeated, such as its corpora."""
         return list(map(str, self.environment.get("options", {}).get(name) or ()))
 
     @cached_property
     def inputs(self) -> Inputs:
-        """Give the medians over the processes."""
+        """Return the medians over the processes."""
         return inputs(self.rows)
 
     @cached_property
     def processes(self) -> dict[int, Inputs]:
-        """Give the figures of each process, the baseline's second arm among them."""
+        """Return the figures of each process, the baseline's second arm among them."""
         timed = self.rows[self.rows["metric"] == "time"]["process"].unique()
         return {int(process): inputs(self.rows, int(process), control=True) for process in sorted(timed) or [0]}
 
@@ -295,7 +295,7 @@ def _obstacle(found: Inputs, scenario: Scenario, codec: str) -> str:
 
 
 def _order_key(codec: str, barred: str, costs: dict[str, Cost], field: str) -> tuple[int, float]:
-    """Give what codecs are ordered by."""
+    """Return what codecs are ordered by."""
     return (bool(barred), getattr(costs[codec], field)) if codec in costs else (2, 0.0)
 
 
@@ -359,6 +359,6 @@ def _saving_of(scenario: Scenario, baseline: Cost | None, leader: Cost | None) -
 
 
 def _threshold(scenario: Scenario) -> float:
-    """Give the least saving that is worth a change."""
+    """Return the least saving that is worth a change."""
     limits = scenario.thresholds
     return limits.saving_per_million if scenario.objective == "money" else limits.latency_share

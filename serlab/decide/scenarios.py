@@ -175,7 +175,7 @@ def scenario_names() -> list[str]:
 
 
 def scenario_text(name: str) -> str:
-    """Give a built-in scenario's file, comments and all, to be copied and edited.
+    """Return a built-in scenario's file, comments and all, to be copied and edited.
 
     Raises:
         UnknownNameError: there is none of that name.
@@ -449,7 +449,7 @@ def _full_path(path: str) -> str:
 
 
 def replaced(tree: Any, path: tuple[str, ...], value: Any) -> Any:
-    """Give a copy of a scenario in which one setting is another; nothing is checked."""
+    """Return a copy of a scenario in which one setting is another; nothing is checked."""
     if not path:
         return value
     name, *rest = path

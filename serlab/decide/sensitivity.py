@@ -32,7 +32,7 @@ class _Weight(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Give the path as in `--set`."""
+        """Return the path as in `--set`."""
         return ".".join(self.path)
 
 
@@ -78,13 +78,13 @@ def _money_paths() -> list[tuple[str, ...]]:
 
 
 def _scaled(scenario: Scenario, weight: _Weight, factor: float) -> Scenario:
-    """Give the scenario with a weight multiplied."""
+    """Return the scenario with a weight multiplied."""
     changed: Scenario = replaced(scenario, weight.path, weight.value * factor)
     return changed
 
 
 def _lines(run: Run, scenario: Scenario, weight: _Weight, field: str) -> dict[int | None, dict[str, _Line]]:
-    """Give each codec's line in one weight.
+    """Return each codec's line in one weight.
 
     Args:
         run: the run.
@@ -106,7 +106,7 @@ def _lines(run: Run, scenario: Scenario, weight: _Weight, field: str) -> dict[in
 
 
 def _heights(costs: Mapping[str, Cost], scenario: Scenario, weight: _Weight, field: str) -> dict[str, float]:
-    """Give the cost of a call, times what makes it a straight line in the weight."""
+    """Return the cost of a call, times what makes it a straight line in the weight."""
     norm = per_call(scenario)
     if "workloads" in weight.path:
         norm *= sum(scenario.messages[weight.path[1]].workloads.values())
@@ -114,7 +114,7 @@ def _heights(costs: Mapping[str, Cost], scenario: Scenario, weight: _Weight, fie
 
 
 def _crossing(one: _Line, other: _Line) -> float:
-    """Give the factor at which two codecs cost the same.
+    """Return the factor at which two codecs cost the same.
 
     Returns:
         The factor, above 0; 0 where one is cheaper whatever the weight.
@@ -183,7 +183,7 @@ def _trial(run: Run, changed: Scenario, ranking: Ranking) -> dict[str, Any]:
 
 
 def _stays(run: Run, scenario: Scenario, ranking: Ranking, weight: _Weight) -> tuple[float, float]:
-    """Give the range of a weight in which the leader is ahead of all that do not tie with it."""
+    """Return the range of a weight in which the leader is ahead of all that do not tie with it."""
     drawn = _lines(run, scenario, weight, FIELDS[scenario.objective])[None]
     others = [one.codec for one in ranking.open if not one.ties]
     factors = [_crossing(drawn[codec], drawn[ranking.leader]) for codec in others]
@@ -283,7 +283,7 @@ def _point(
 def _reach(
     weight: _Weight, drawn: Mapping[int | None, Mapping[str, _Line]], codec: str, against: str
 ) -> tuple[float, float]:
-    """Give the interval of a break-even; none where a process sees no crossing."""
+    """Return the interval of a break-even; none where a process sees no crossing."""
     both = {p: (by[codec], by[against]) for p, by in drawn.items() if p is not None and {codec, against} <= by.keys()}
     if not both or not all(_crossing(one, other) for one, other in both.values()):
         return math.nan, math.nan

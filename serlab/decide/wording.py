@@ -150,7 +150,7 @@ def refuse(codecs: list[str]) -> str:
 
 
 def _only_refuses(scenario: Scenario, one: Standing) -> bool:
-    """Tell whether a codec is barred for nothing but the bodies that it refuses."""
+    """Return whether a codec is barred for nothing but the bodies that it refuses."""
     others = one.format.reference or shortcomings(one.format, scenario.constraints)
     return bool(one.cost and one.barred and not others)
 
@@ -347,7 +347,7 @@ def _consequences(decision: "Decision") -> list[str]:
 
 
 def _has_baseline(decision: "Decision") -> bool:
-    """Tell whether the baseline was measured."""
+    """Return whether the baseline was measured."""
     return any(one.codec == decision.order.baseline for one in decision.order.standings)
 
 

@@ -106,7 +106,7 @@ def _difference_of(expected: Any, got: Any) -> str:
 
 
 def _complaint(error: Exception) -> str:
-    """Give the reason of a refusal: the library's own where there is one."""
+    """Return the reason of a refusal: the library's own where there is one."""
     cause = error.__cause__ if isinstance(error, EncodeError | DecodeError) else None
     return brief_text(reason(cause) if isinstance(cause, Exception) else reason(error))
 

@@ -80,7 +80,7 @@ LIST = "_list"
 
 
 def without_unions(schema: Schema) -> Schema:
-    """Give a union the two fields that a schema format has for it, the second at the end under a new number."""
+    """Return the two fields that a schema format has for a union, the second at the end under a new number."""
     last = max(field.number for field in schema)
     unions = [field for field in schema if field.type == "union"]
     kept = [field._replace(type="string") if field.type == "union" else field for field in schema]

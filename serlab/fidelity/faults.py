@@ -175,7 +175,7 @@ def _unknown_slot(data: bytes) -> bytes:
 
 
 def _always(data: bytes) -> Damage:
-    """Give the same bytes whatever came."""
+    """Return the same bytes whatever came."""
     return lambda _: data
 
 

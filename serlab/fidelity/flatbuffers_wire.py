@@ -29,7 +29,7 @@ NUMBERS = {
 
 
 def make(ids: bool = False) -> Wire:
-    """Give the writer and the reader.
+    """Return the writer and the reader.
 
     Args:
         ids: whether the schema has `id` attributes.
@@ -38,7 +38,7 @@ def make(ids: bool = False) -> Wire:
 
 
 def slots(ids: bool, schema: Schema) -> list[tuple[int, Field]]:
-    """Give each field its slot in the vtable."""
+    """Return each field's slot in the vtable."""
     return [(field.number - 1 if ids else i, field) for i, field in enumerate(without_unions(schema))]
 
 
@@ -60,7 +60,7 @@ def write(ids: bool, schema: Schema, values: Values) -> bytes:
 
 
 def content(builder: Any, field: Field, value: Any) -> Any:
-    """Give the number that stands in the table, or write what its slot points to."""
+    """Return the number that stands in the table, or write what its slot points to."""
     if field.type == "string":
         return builder.CreateString(value)
     if field.type == "floats":

@@ -61,12 +61,12 @@ SCHEMA: dict[WireFormat, tuple[Callable[[], Wire], Callable[[], Both]]] = {
 
 
 def _is_plain(codec: str) -> bool:
-    """Tell whether a codec's library writes and reads plain values by itself."""
+    """Return whether a codec's library writes and reads plain values by itself."""
     return bool(codec_info(codec).plain)
 
 
 def has_library(codec: str) -> bool:
-    """Tell whether a codec's library can be tried by itself, beside what serlab makes of it."""
+    """Return whether a codec's library can be tried by itself, beside what serlab makes of it."""
     info = codec_info(codec)
     return not info.variant_of and (_is_plain(codec) or info.format in SCHEMA)
 
@@ -100,7 +100,7 @@ def _through_library(name: str, trap: Trap) -> tuple[Any, Any] | None:
 
 
 def _typed_value(trap: Trap) -> tuple[str, Any]:
-    """Give the one value of a trap and its type in a schema; None where it has none."""
+    """Return the one value of a trap and its type in a schema; None where it has none."""
     if trap.place == VECTOR:
         return "floats", trap.document["data"][0]["embedding"]
     if trap.place != TYPED:
@@ -171,7 +171,7 @@ def _fault_cell(codec: str, fault: Foreign) -> Cell:
 
 @cache
 def _find_format(codec: str) -> tuple[str, str]:
-    """Give no outcome and the format, or the outcome for all faults and its reason."""
+    """Return no outcome and the format, or the outcome for all faults and its reason."""
     try:
         encoded(codec, PROBE)
     except ImportError as error:
@@ -188,7 +188,7 @@ def _decoding(fault: Foreign, format_: str, decode: Callable[[bytes], Any]) -> A
 
 
 def _seen(source: Trap | Foreign, message: Any) -> Any:
-    """Give what is compared of a message that came back."""
+    """Return what is compared of a message that came back."""
     try:
         return source.look(source.walk(message))
     except DocumentError:

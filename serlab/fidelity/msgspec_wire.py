@@ -32,7 +32,7 @@ HINTS: dict[str, Any] = {
 
 
 def make_plain(codec: str) -> Wire:
-    """Give a library that knows no types, and a reader that converts to its type.
+    """Return a library that knows no types, and a reader that converts to its type.
 
     Args:
         codec: whose library it is.
@@ -47,7 +47,7 @@ def convert(read: Callable[[bytes], Any], schema: Schema, data: bytes) -> Values
 
 
 def make_typed(codec: str, array_like: bool = False) -> Wire:
-    """Give msgspec with types on both sides.
+    """Return msgspec with types on both sides.
 
     Args:
         codec: which of its codecs.
@@ -83,7 +83,7 @@ def struct_of(schema: Schema, array_like: bool) -> Any:
 
 
 def hint_of(field: Field) -> Any:
-    """Give a field's Python type."""
+    """Return a field's Python type."""
     if field.type == "enum":
         return Enum(field.name.title(), {symbol.name: symbol.name for symbol in field.symbols})
     return HINTS[field.type]

@@ -17,7 +17,7 @@ FieldProto: Any = descriptor_pb2.FieldDescriptorProto
 
 
 def make() -> Wire:
-    """Give the writer and the reader."""
+    """Return the writer and the reader."""
     return Wire(write, read)
 
 

@@ -189,12 +189,12 @@ def _caption_of(codecs: Sequence[str]) -> str:
 
 
 def _tidy_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
-    """Give one row for each cell."""
+    """Return one row for each cell."""
     return pd.DataFrame([cell._asdict() for cell in cells])
 
 
 def _wide_table(cells: Sequence[Cell] | Sequence[EvolutionCell]) -> pd.DataFrame:
-    """Give one row for each trap or change and direction, one column for each codec."""
+    """Return one row for each trap or change and direction, one column for each codec."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for cell in cells:
         codec, name, direction, outcome, detail = cell[:5]

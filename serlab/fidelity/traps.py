@@ -14,7 +14,7 @@ KEYS = "zyxwvutsrqponmlk"
 
 
 def same_object(value: Any) -> Any:
-    """Give a value as it is."""
+    """Return a value as it is."""
     return value
 
 
@@ -90,7 +90,7 @@ def levels(document: Any) -> int:
 
 
 def shallow(message: Any) -> Any:
-    """Give a document of the metadata alone, without walking it."""
+    """Return a document of the metadata alone, without walking it."""
     return {"metadata": message.metadata}
 
 

@@ -49,7 +49,7 @@ def load_messages(job: Job) -> list[Any]:
 
 
 def named_reader(kind: str, messages: list[Any]) -> Callable[[Any], Any] | None:
-    """Give the kind's field reader, if a message has the field; where some lack it, one that finds out."""
+    """Return the kind's field reader, if a message has the field; where some lack it, one that finds out."""
     reader = read_one(kind)
     there = [_has_field(reader, message) for message in messages] if reader else []
     if not reader or not any(there):
@@ -58,7 +58,7 @@ def named_reader(kind: str, messages: list[Any]) -> Callable[[Any], Any] | None:
 
 
 def _has_field(reader: Callable[[Any], Any], message: Any) -> bool:
-    """Tell whether a message has the named field."""
+    """Return whether a message has the named field."""
     try:
         reader(message)
     except ABSENT:
@@ -196,7 +196,7 @@ def named(corpora: Iterable[Given]) -> dict[str, Given]:
 
 
 def _base_of(corpus: Given) -> str:
-    """Give the name of a corpus's file; an open file has only a number, which changes from run to run."""
+    """Return the name of a corpus's file; an open file has only a number, which changes from run to run."""
     return "pipe" if corpus.file.startswith(DESCRIPTORS) else Path(corpus.file).name
 
 
@@ -230,7 +230,7 @@ class Reservoir:
             self.kept[place] = (self.seen, _compact(document))
 
     def take(self, limit: int) -> "Sample":
-        """Give what was kept, in random order."""
+        """Return what was kept, in random order."""
         self.random.shuffle(self.kept)
         return Sample(self.kept, limit)
 
@@ -247,7 +247,7 @@ class Sample(NamedTuple):
     limit: int
 
     def documents(self, without: Collection[int] = ()) -> list[Any]:
-        """Give what fits into the limit, at least one document, in the order of the file.
+        """Return what fits into the limit, at least one document, in the order of the file.
 
         Args:
             without: numbers of the bodies that are not to be measured.

@@ -59,7 +59,7 @@ def calibrate(effort: Effort, arm: Arm) -> Arm:
 
 
 def warm_up(arm: Arm) -> tuple[int, int]:
-    """Give the nanoseconds of a batch, timed and with the making of fresh arguments."""
+    """Return the nanoseconds of a batch, timed and with the making of fresh arguments."""
     start = perf_counter_ns()
     timed = batch(arm)
     return max(1, timed), max(1, perf_counter_ns() - start)

@@ -110,7 +110,7 @@ def pool_of_one() -> Iterator[ProcessPoolExecutor]:
 
 
 def _arms_of(job: Job, operation: str, codecs: list[str], messages: list[Any]) -> list[Arm]:
-    """Give each codec and floor in each way; the baseline enters twice."""
+    """Return each codec and floor in each way; the baseline enters twice."""
     works: dict[str, tuple[Callable[[Any], Any], Sequence[Any]]] = {}
     for name in codecs:
         items = messages if operation == "encode" else bind(job, name, messages).encoded
@@ -129,7 +129,7 @@ def _code(codec: str, kind: str, operation: str, item: Any) -> Any:
 
 
 def _handler(arm: Arm, pool: ProcessPoolExecutor) -> Callable[[Any], Any]:
-    """Give the coroutine function that codes one body in the arm's way."""
+    """Return the coroutine function that codes one body in the arm's way."""
 
     async def inline(item: Any) -> None:
         arm.call(item)

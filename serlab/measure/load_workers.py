@@ -62,7 +62,7 @@ def idle(_: Any) -> None:
 
 
 def floor(name: str, time_ns: int) -> tuple[Callable[[Any], None], Any]:
-    """Give a floor's function, with an argument on which one call takes about so long.
+    """Return a floor's function, with an argument on which one call takes about so long.
 
     Args:
         name: one of `FLOORS`.
@@ -188,7 +188,7 @@ class Team:
             self.errors.append(error)
 
     def is_over(self) -> bool:
-        """Tell whether every thread has begun, done a batch and passed the end of the window."""
+        """Return whether every thread has begun, done a batch and passed the end of the window."""
         if not all(len(marks) > 1 for marks in self.marks):
             return False
         end = max(marks[0] for marks in self.marks) + self.window_ns

@@ -195,7 +195,7 @@ def _measure_codec(job: Job, name: str, messages: list[Any], folder: Path, emit:
 
 
 def _operations_of(bound: Bound, messages: list[Any]) -> dict[str, tuple[Callable[[Any], Any], list[Any]]]:
-    """Give what is traced and its arguments; `open` only where that is a view and not the decoded message."""
+    """Return what is traced and its arguments; `open` only where that is a view and not the decoded message."""
     codec, encoded = bound.codec, bound.encoded
     found: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
         "encode": (codec.encode, messages),
@@ -237,7 +237,7 @@ def per_operation(call: Callable[[Any], Any], items: list[Any], passes: int, fol
 
 
 def _settled(once: float, twice: float, slack: float) -> bool:
-    """Tell whether 2N passes took twice what N passes took.
+    """Return whether 2N passes took twice what N passes took.
 
     A codec may learn from its first messages: the FlatBuffers writer writes code for a shape that it has met 16
     times. What that allocates for good is no cost of a message, and would fall into one of the two traces.

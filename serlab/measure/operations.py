@@ -150,7 +150,7 @@ def first_misread(opened: Any, message: Any, paths: Iterable[Path]) -> str:
 
 
 def _listed(value: Any) -> Any:
-    """Give arrays and lazy lists as plain lists."""
+    """Return arrays and lazy lists as plain lists."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
@@ -185,13 +185,13 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def copy_arm(codecs: Sequence[Bound]) -> Arm:
-    """Give the arm that copies each message's bytes; `bytes` of a memoryview copies, `bytes` of bytes does not."""
+    """Return the arm that copies each message's bytes; `bytes` of a memoryview copies, `bytes` of bytes does not."""
     shortest = min((bound.encoded for bound in codecs), key=lambda encoded: sum(map(len, encoded)))
     return Arm(FLOOR_COPY, bytes, [memoryview(data) for data in shortest], len(shortest))
 
 
 def strings_arm(read: Iterable[Any]) -> Arm:
-    """Give the arm that makes strings.
+    """Return the arm that makes strings.
 
     Args:
         read: for each message, what an operation reads of it: the message itself, a field, or a list of fields.
@@ -247,7 +247,7 @@ class MeanSizes:
             self.totals[metric] += other.totals[metric]
 
     def means(self) -> dict[str, float]:
-        """Give the mean bytes per message by metric.
+        """Return the mean bytes per message by metric.
 
         Raises:
             ZeroDivisionError: nothing was added.
@@ -267,7 +267,7 @@ Change = Callable[[bytes], bytes]
 
 
 def _compressor(operation: str) -> tuple[Change, Change]:
-    """Give what compresses and what decompresses.
+    """Return what compresses and what decompresses.
 
     Args:
         operation: one of `serlab.records.COMPRESSION`.
@@ -278,7 +278,7 @@ def _compressor(operation: str) -> tuple[Change, Change]:
 
 
 def compression_arm(operation: str, bound: Bound) -> Arm:
-    """Give a codec's arm in an operation of compression, not calibrated yet."""
+    """Return a codec's arm in an operation of compression, not calibrated yet."""
     compress, decompress = _compressor(operation)
     count = len(bound.encoded)
     if operation in ("gzip", "zstd"):
@@ -329,7 +329,7 @@ class Work:
 
     @cached_property
     def reader(self) -> Callable[[Any], Any] | None:
-        """Give the reader of the kind's named field."""
+        """Return the reader of the kind's named field."""
         return named_reader(self.kind, self.messages)
 
     @cached_property
@@ -342,7 +342,7 @@ class Work:
         return [choose(paths, operation, f"{self.seed}/{i}") for i, paths in enumerate(self.leaves)]
 
     def names(self, operation: str) -> Iterator[str]:
-        """Give the names that an operation has in the rows; none where the workload does not have it."""
+        """Yield the names that an operation has in the rows; none where the workload does not have it."""
         if operation == "read-k":
             yield from self.distinct_steps()
         elif operation == "read-one":
@@ -353,7 +353,7 @@ class Work:
             yield operation
 
     def distinct_steps(self) -> Iterator[str]:
-        """Give the steps of the access curve, without those that read as many leaves as the step before."""
+        """Yield the steps of the access curve, without those that read as many leaves as the step before."""
         seen: set[tuple[int, ...]] = set()
         for step in STEPS:
             counts = tuple(map(len, self.chosen(step)))
@@ -363,17 +363,17 @@ class Work:
 
 
 def _has_model(message: Any) -> bool:
-    """Tell whether a message names a model that a gateway can replace."""
+    """Return whether a message names a model that a gateway can replace."""
     return isinstance(_model_of(message), str)
 
 
 def _model_of(message: Any) -> Any:
-    """Give a message's model, or that of a document."""
+    """Return a message's model, or that of a document."""
     return message.get("model") if isinstance(message, dict) else getattr(message, "model", UNSET)
 
 
 def arm_of(operation: str, bound: Bound, work: Work) -> Arm:
-    """Give a codec's arm in an operation that the workload has, not calibrated yet."""
+    """Return a codec's arm in an operation that the workload has, not calibrated yet."""
     name, codec, encoded = bound
     count = len(encoded)
     if operation in COMPRESSION:
@@ -399,12 +399,12 @@ def arm_of(operation: str, bound: Bound, work: Work) -> Arm:
 
 
 def has_stage(operation: str, codec: Codec) -> bool:
-    """Tell whether a codec does an operation at all: only some have a check."""
+    """Return whether a codec does an operation at all: only some have a check."""
     return operation not in CHECKS or codec.check is not None
 
 
 def floors_of(operation: str, work: Work) -> list[Arm]:
-    """Give an operation's floors; compression makes no strings, and a check moves nothing."""
+    """Return an operation's floors; compression makes no strings, and a check moves nothing."""
     if operation in CHECKS:
         return []
     if operation in COMPRESSION:

@@ -183,17 +183,17 @@ def usable_cores() -> int:
 
 
 def window_ns(effort: Effort) -> int:
-    """Give the length of a throughput window."""
+    """Return the length of a throughput window."""
     return BATCHES_PER_WINDOW * effort.batch_ns
 
 
 def windows(effort: Effort) -> int:
-    """Give the number of throughput windows of each arm in one worker."""
+    """Return the number of throughput windows of each arm in one worker."""
     return min(MOST_WINDOWS, max(LEAST_WINDOWS, effort.arm_ns // window_ns(effort)))
 
 
 def lag_windows(effort: Effort) -> int:
-    """Give the number of lag windows of each arm in one worker."""
+    """Return the number of lag windows of each arm in one worker."""
     return 1 if effort.arm_ns < 100_000_000 else 2
 
 

@@ -149,7 +149,7 @@ class Base(NamedTuple):
 
     @property
     def codecs(self) -> dict[str, str]:
-        """Give codec → version of what is installed there."""
+        """Return codec → version of what is installed there."""
         return dict(self.record["codecs"])
 
 
@@ -367,7 +367,7 @@ class _Player:
 
 
 def _conduct(players: list[_Player], random: Random, silence_s: float) -> _Player | None:
-    """Give the workers their turns, those first that are behind, until all are done or one is gone.
+    """Run the workers in turn, those first that are behind, until all are done or one is gone.
 
     Args:
         players: the workers.

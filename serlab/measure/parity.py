@@ -92,7 +92,7 @@ def carries(job: Job, codec: str, messages: Iterable[Any], emit: Emit) -> bool:
 
 
 def _require_known(outcome: Outcome) -> Outcome:
-    """Give an outcome.
+    """Return an outcome.
 
     Raises:
         PassingError: it says nothing of the codec.
@@ -129,7 +129,7 @@ class Item(NamedTuple):
 
 
 def _built_in(name: str, seed: int) -> Iterator[Item]:
-    """Give a built-in workload's bodies."""
+    """Yield a built-in workload's bodies."""
     for line, document in enumerate(workloads.documents(name, seed), 1):
         yield _item(name, line, workloads.kind(name), document)
 
@@ -142,7 +142,7 @@ def recorded(
     name: str = "",
     max_body_mb: int = MAX_BODY_MB,
 ) -> Iterator[Item]:
-    """Give a corpus's bodies; a file that breaks off is reported like a line that cannot be read.
+    """Yield a corpus's bodies; a file that breaks off is reported like a line that cannot be read.
 
     Args:
         file: its path.
@@ -291,7 +291,7 @@ def run(job: Job, emit: Emit) -> None:
 
 
 def _items_of(job: Job, emit: Emit) -> Iterator[Item]:
-    """Give a job's bodies; lines that cannot be read become findings."""
+    """Return a job's bodies; lines that cannot be read become findings."""
     if not job.file:
         return _built_in(job.workload, job.seed)
     report = partial(_report_line, job, emit, Counter())
@@ -418,11 +418,11 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Tell whether every line was read and every body came back equal from every codec that has a schema for it."""
+        """Return whether every line was read and each body came back equal from each codec that has a schema for it."""
         return not self.unreadable and not self.findings
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the report as JSON values, the unknown fields by frequency."""
+        """Return the report as JSON values, the unknown fields by frequency."""
         return {
             "bodies": self.bodies,
             "kinds": dict(self.kinds),
@@ -461,7 +461,7 @@ def _walked_size(value: Any) -> int:
 def bodies_of(
     files: Collection[str], workloads: Iterable[str], seed: int, strict: bool, report: Report
 ) -> Iterator[Item]:
-    """Give the bodies of built-in workloads, then of corpora; lines that cannot be read go to the report.
+    """Yield the bodies of built-in workloads, then of corpora; lines that cannot be read go to the report.
 
     Args:
         files: corpora, each of which must be there.

@@ -257,7 +257,7 @@ def _check_taken(plan: Plan) -> None:
 
 
 def _default_workloads(options: Options) -> Iterable[str]:
-    """Give what is measured where nothing is named: all workloads, a selection for load or the wire alone."""
+    """Return what is measured where nothing is named: all workloads, a selection for load or the wire alone."""
     if WIRE in options.parts and {*options.parts} <= {WIRE, "size"}:
         return wire.defaults(options.experiments)
     return LOAD_WORKLOADS if {*options.parts} <= {*LOAD_PARTS} else workloads.names()

@@ -63,7 +63,7 @@ def _read_beat(descriptor: int) -> bytes:
 
 
 def open_mark(descriptor: int | None) -> Mark:
-    """Give a worker the function that writes its mark; one that does nothing where no run listens."""
+    """Return the function that writes a worker's mark; one that does nothing where no run listens."""
     if descriptor is None:
         return lambda name: None
     shared, beats = mmap(descriptor, SIZE + BEAT_SIZE), count(1)
@@ -105,7 +105,7 @@ class PassingError(WorkerError):
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether an error is the machine's: it, or one that it came of."""
+    """Return whether an error is the machine's: it, or one that it came of."""
     seen: BaseException | None = error
     for _ in range(LONGEST_CHAIN):
         if seen is None:
@@ -117,14 +117,14 @@ def is_passing(error: BaseException) -> bool:
 
 
 def _is_machines(error: BaseException) -> bool:
-    """Tell whether this very error is the machine's."""
+    """Return whether this very error is the machine's."""
     if isinstance(error, OSError) and error.errno in SCARCE:
         return True
     return isinstance(error, MemoryError | ConnectionError | BrokenExecutor) or getattr(error, "passing", False)
 
 
 def is_passing_end(status: int, said: str) -> bool:
-    """Tell whether a process came to its end by what passes.
+    """Return whether a process came to its end by what passes.
 
     Args:
         status: as of `subprocess`: below 0 it is a signal.
@@ -286,7 +286,7 @@ class Pulse:
         self.seen = (_read_beat(mark), cpu_ticks(pid))
 
     def changed(self) -> bool:
-        """Tell whether it has gone on since this was asked last."""
+        """Return whether it has gone on since this was asked last."""
         before, self.seen = self.seen, (_read_beat(self.mark), 0 if self.started else cpu_ticks(self.pid))
         return before != self.seen
 
@@ -298,7 +298,7 @@ def cpu_ticks(pid: int) -> int:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a process was stopped by a signal or a debugger; False where the system does not tell."""
+    """Return whether a process was stopped by a signal or a debugger; False where the system does not tell."""
     return _stat_of(pid)[:1] in (["T"], ["t"])
 
 
@@ -316,7 +316,7 @@ def _stat_of(pid: int) -> list[str]:
 def lines(
     process: subprocess.Popen[bytes], silence_s: float, goes_on: Callable[[], bool] = lambda: False
 ) -> Iterator[bytes]:
-    """Give whole lines as they come.
+    """Yield whole lines as they come.
 
     Args:
         process: what writes them.
@@ -370,5 +370,5 @@ def _last_line(complaints: IO[bytes]) -> str:
 
 
 def physical_memory() -> int:
-    """Give the machine's memory in bytes."""
+    """Return the machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -82,7 +82,7 @@ def _finish(plan: Plan, cell: Cell, run: str, journal: Journal) -> Finished:
 
 
 def _is_open(plan: Plan, cell: Cell, journal: Journal) -> bool:
-    """Tell whether a cell is still to be measured: it is not there, or lacks what can be measured now."""
+    """Return whether a cell is still to be measured: it is not there, or lacks what can be measured now."""
     before = journal.cells.get(cell.key)
     return before is None or bool(_unmeasured(before) - _blocked(plan, cell, journal))
 
@@ -149,7 +149,7 @@ class Collector:
         self.batches = [batches for batches in self.batches if batches.operation in kept]
 
     def finished(self) -> Finished:
-        """Give the cell."""
+        """Return the cell."""
         named = [{**asdict(one), "name": f"{self.cell.unit}/{one.operation}"} for one in self.batches]
         return Finished(self.cell.key, self.rows, self.findings, named, self.left_out)
 

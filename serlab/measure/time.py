@@ -52,7 +52,7 @@ def run(job: Job, emit: Emit, turn: Turn | None = None) -> None:
 
 
 def _marker(job: Job) -> Mark:
-    """Give the function that notes whose batch comes next, by the codec's own name; a floor's death is nobody's."""
+    """Return the function that notes whose batch comes next, by the codec's own name; a floor's death is nobody's."""
     mark = open_mark(job.mark)
     return lambda name: mark("" if (case := case_of(name)).is_bound else case.ran)
 
@@ -79,7 +79,7 @@ def _arms_of(job: Job, operation: str, work: Work, emit: Emit) -> tuple[list[Arm
 
 
 def _does_right(job: Job, operation: str, work: Work, emit: Emit) -> Iterator[Bound]:
-    """Give the codecs that do an operation as they should; what another does becomes a finding."""
+    """Yield the codecs that do an operation as they should; what another does becomes a finding."""
     for bound in (bound for bound in work.codecs if has_stage(operation, bound.codec)):
         emit(At(bound.name))
         try:
@@ -94,7 +94,7 @@ def _does_right(job: Job, operation: str, work: Work, emit: Emit) -> Iterator[Bo
 
 
 def _loops_of(arms: list[Arm], name: str) -> tuple[int, int]:
-    """Give an arm's passes and the messages in a pass."""
+    """Return an arm's passes and the messages in a pass."""
     arm = next(arm for arm in arms if arm.name == name)
     return arm.loops, arm.messages
 

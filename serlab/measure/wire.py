@@ -40,7 +40,7 @@ DISTRIBUTIONS = {"grpc": "grpcio"}
 
 
 def is_compared(info: CodecInfo, with_vectors: bool) -> bool:
-    """Tell whether a codec is compared where the user names none: those that verify, and no variants.
+    """Return whether a codec is compared where the user names none: those that verify, and no variants.
 
     Args:
         info: the codec's record.
@@ -201,7 +201,7 @@ def _spared(module: str) -> str:
 
 
 def _is_installed(module: str) -> bool:
-    """Tell whether a module can be imported; it is not imported here."""
+    """Return whether a module can be imported; it is not imported here."""
     return util.find_spec(module) is not None
 
 
@@ -217,6 +217,6 @@ def versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def conditions(experiments: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Tell what was asked, and under which conditions, for the record of a run."""
+    """Return what was asked, and under which conditions, for the record of a run."""
     picked = {name: EXPERIMENTS[name] for name in chosen(experiments)}
     return {name: {"question": one.question, "conditions": one.conditions} for name, one in picked.items()}

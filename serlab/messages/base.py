@@ -110,7 +110,7 @@ LOOKS, BESIDE_ARRAYS = _Looks(arrays=True), _Looks(arrays=False)
 
 
 def is_finite(value: Any, arrays: bool = True) -> bool:
-    """Tell whether a value holds no NaN and no infinity.
+    """Return whether a value holds no NaN and no infinity.
 
     Args:
         value: a message, a struct, plain JSON values or an array.
@@ -170,7 +170,7 @@ def _break_seals() -> None:
 
 
 def is_sealed(message: Any) -> bool:
-    """Tell whether all numbers in a message are known to be finite."""
+    """Return whether all numbers in a message are known to be finite."""
     try:
         return bool(message.seal is SEALS.unbroken)
     except AttributeError:
@@ -178,7 +178,7 @@ def is_sealed(message: Any) -> bool:
 
 
 def may_hold_float(hint: Any) -> bool:
-    """Tell whether a field of a type may hold a float, itself or somewhere inside."""
+    """Return whether a field of a type may hold a float, itself or somewhere inside."""
     if get_origin(hint) is Annotated:
         return may_hold_float(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):

@@ -290,7 +290,7 @@ def pack_vector(values: Any) -> Any:
 
 
 def _narrow(doubles: np.ndarray) -> np.ndarray:
-    """Give back float32 if it holds every value exactly, else the float64 array as it came."""
+    """Return float32 if it holds every value exactly, else the float64 array as it came."""
     with np.errstate(over="ignore"):
         singles = doubles.astype(np.float32)
     return singles if np.array_equal(singles.astype(np.float64), doubles) else doubles

@@ -48,7 +48,7 @@ KEPT_PATHS, KEPT_LENGTH = 2048, 200
 
 
 def legal(message: Any) -> Any:
-    """Give a message back whose `extra` is such as `from_document` writes.
+    """Return a message whose `extra` is such as `from_document` writes.
 
     Raises:
         DocumentError: it is not; the text names the entry.
@@ -194,7 +194,7 @@ path_of = lru_cache(KEPT_PATHS)(_find_path)
 
 
 def _unescaped(part: str) -> str | None:
-    """Give the key that a pointer's part stands for; None where `token` writes it in another way."""
+    """Return the key that a pointer's part stands for; None where `token` writes it in another way."""
     if "~" not in part:
         return part
     name = tokens(f"/{part}")[0]
@@ -202,7 +202,7 @@ def _unescaped(part: str) -> str | None:
 
 
 def _position(part: str) -> int | None:
-    """Give the position that a pointer's part stands for; None where it is none, or written in another way."""
+    """Return the position that a pointer's part stands for; None where it is none, or written in another way."""
     if not (part.isascii() and part.isdecimal() and len(part) <= MOST_DIGITS) or (part[0] == "0" and part != "0"):
         return None
     return int(part)
@@ -274,7 +274,7 @@ def _fits(pointer: str, value: Any) -> DocumentError:
 
 
 def _is_empty(struct: Any, type_: type[Part]) -> bool:
-    """Tell whether every field of a struct, or of a view of it, is absent."""
+    """Return whether every field of a struct, or of a view of it, is absent."""
     return all(getattr(struct, name) is UNSET for name in fields_of(type_))
 
 
@@ -315,7 +315,7 @@ def with_extra(message: Message, document: dict[str, Any]) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Give an array as a list; msgspec asks for this where it meets an unknown type."""
+    """Return an array as a list; msgspec asks for this where it meets an unknown type."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     raise DocumentError(f"a message holds a {type(value).__name__}; expected JSON values or a numpy array")

@@ -26,7 +26,7 @@ LIVE = Path("../results")
 
 
 def open_run(corpus: str = "", rerun: bool = False, *, stored: str | Path = STORED, **settings: Any) -> pd.DataFrame:
-    """Give the rows that a notebook argues from.
+    """Return the rows that a notebook argues from.
 
     Args:
         corpus: a file of recorded traffic; "" means the built-in workloads.
@@ -94,7 +94,7 @@ def stopped(name: str, settings: dict[str, Any]) -> Path | None:
 
 
 def holds(run: Path, settings: dict[str, Any]) -> bool:
-    """Tell whether a run has all the parts, operations and experiments that are asked for."""
+    """Return whether a run has all the parts, operations and experiments that are asked for."""
     record = load_environment(run)
     has = {
         "parts": record.get("plan", {}).get("parts", ()),
@@ -111,7 +111,7 @@ def wanted(settings: dict[str, Any]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Give a setting as JSON holds it: a list for one name or several."""
+    """Return a setting as JSON holds it: a list for one name or several."""
     if isinstance(value, str | bool | int | float):
         return value
     return list(value or ())
@@ -134,7 +134,7 @@ def say(*sentences: str) -> Any:
 
 
 def readable(table: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Give a table with its figures in units, as people read them, for display.
+    """Return a table with its figures in units, as people read them, for display.
 
     Args:
         table: with units in its column names, as `serlab.report.build_tables` gives it.

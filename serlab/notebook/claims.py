@@ -331,12 +331,12 @@ def count_among(claims: Iterable[Claim], counted: str | tuple[float, float]) -> 
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Give one name or several as several."""
+    """Return one name or several as several."""
     return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _by_workload(rows: pd.DataFrame, selection: Selection) -> dict[str, dict[str, Values]]:
-    """Give workload → arm → process → figure, its operations added up, where all of them were measured."""
+    """Return workload → arm → process → figure, its operations added up, where all of them were measured."""
     kept = rows[(rows["metric"] == selection.metric) & rows["operation"].isin(list(selection.operations))]
     groups = kept.groupby(["workload", "codec", "process"], sort=False)["value"].agg(["sum", "count"])
     whole = groups[groups["count"] == len(selection.operations)].reset_index()
@@ -364,7 +364,7 @@ def _with_reads(
 def _wire_controls(
     rows: pd.DataFrame, against: Selection, bottom: Mapping[str, dict[str, Values]]
 ) -> dict[str, Estimate]:
-    """Give each workload's A/A ratio on the wire: of the divisor's group, or of its experiment's first that has one.
+    """Return each workload's A/A ratio on the wire: of the divisor's group, or of its experiment's first that has one.
 
     As the tables take it (`serlab.report.wire_tables`): there not every group holds a second baseline.
     """
@@ -381,12 +381,12 @@ def _wire_controls(
 
 
 def _is_wire(selection: Selection) -> bool:
-    """Tell whether a selection is of whole calls."""
+    """Return whether a selection is of whole calls."""
     return bool(place_of(selection.operations[0]).experiment)
 
 
 def _again(arms: dict[str, Values]) -> Estimate:
-    """Give the A/A ratio of a group, whichever its baseline is."""
+    """Return the A/A ratio of a group, whichever its baseline is."""
     return control_of(arms, baseline_in(arms) or "")
 
 
@@ -420,6 +420,6 @@ def _least_of(arms: Mapping[str, Values], codecs: Sequence[str], baseline: str) 
 
 
 def _standing(values: Values, base: Values) -> float:
-    """Give what codecs are ordered by: the ratio to the baseline, which the machine's drift leaves alone."""
+    """Return what codecs are ordered by: the ratio to the baseline, which the machine's drift leaves alone."""
     both = values.keys() & base.keys()
     return median([values[i] / base[i] for i in both] if both else values.values())

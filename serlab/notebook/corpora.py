@@ -126,7 +126,7 @@ COALESCING_MOST = 5000
 
 
 def chunks_of(corpus: str = "") -> list[ChatChunk]:
-    """Give the chunks of recorded streams, in the order of the file, or the built-in stream where there are none.
+    """Return the chunks of recorded streams, in the order of the file, or the built-in stream where there are none.
 
     Args:
         corpus: a file of recorded traffic; "" means the built-in workload `stream`.
@@ -139,7 +139,7 @@ def chunks_of(corpus: str = "") -> list[ChatChunk]:
 
 
 def _recorded_chunks(corpus: str) -> Iterator[ChatChunk]:
-    """Give a corpus's chunks; a body that cannot become one is passed over, as the parity check names it."""
+    """Yield a corpus's chunks; a body that cannot become one is passed over, as the parity check names it."""
     for body in read(corpus):
         if body.kind == "ChatChunk":
             try:
@@ -149,14 +149,14 @@ def _recorded_chunks(corpus: str) -> Iterator[ChatChunk]:
 
 
 def text_of(chunk: ChatChunk) -> str:
-    """Give the text that a chunk adds to the answer."""
+    """Return the text that a chunk adds to the answer."""
     choices: Any = chunk.choices or ()
     contents = (choice.delta.content for choice in choices if choice.delta)
     return "".join(content for content in contents if type(content) is str)
 
 
 def _frame_of(chunk: ChatChunk) -> Any:
-    """Give what a chunk says beside its text, as a document; None where that is more than joining may drop."""
+    """Return what a chunk says beside its text, as a document; None where that is more than joining may drop."""
     document: dict[str, Any] = to_document(chunk)
     choices: list[dict[str, Any]] = document.get("choices") or []
     if len(choices) != 1 or document.get("usage"):
@@ -170,7 +170,7 @@ def _frame_of(chunk: ChatChunk) -> Any:
 
 
 def _has_more(part: dict[str, Any], known: set[str]) -> Iterator[Any]:
-    """Give what stands in a part of a chunk beside what is known."""
+    """Return what stands in a part of a chunk beside what is known."""
     return (value for name, value in part.items() if name not in known)
 
 
@@ -245,7 +245,7 @@ def flipped(data: bytes, random: Random) -> bytes:
 
 
 def _outcome(codec: Codec, sent: bytes, expected: Any, framed: bool) -> str:
-    """Tell what becomes of damaged bytes."""
+    """Return what becomes of damaged bytes."""
     try:
         got = to_document(codec.decode(decode_frame(sent) if framed else sent))
     except SerlabError:

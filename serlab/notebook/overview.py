@@ -99,7 +99,7 @@ def what_would_change(decision: Decision) -> list[str]:
 
 
 def _clauses(decision: Decision) -> Iterator[str]:
-    """Give the clauses one by one."""
+    """Yield the clauses one by one."""
     order, share = decision.order, decision.latency_share
     trials = decision.sensitivity
     yield from [change(row) for row in trials[trials["changes"]].to_dict("records")][:MOST_CHANGES]
@@ -142,7 +142,7 @@ DRAWS, REDRAWS = 200, 1_000
 
 
 def process_ratios(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give each process's ratio to the baseline against the median of all processes.
+    """Return each process's ratio to the baseline against the median of all processes.
 
     Args:
         rows: the tidy table of a run.
@@ -163,7 +163,7 @@ def process_ratios(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def control_ratios(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give the same for the A/A arm alone."""
+    """Return the same for the A/A arm alone."""
     ratios = process_ratios(rows)
     names = ratios.index.get_level_values("codec")
     return ratios[names == case_of(baseline_of(rows)).second]
@@ -198,7 +198,7 @@ def _reach(deviations: np.ndarray, count: int, random: np.random.Generator) -> f
 
 
 def reach_interval(ratios: pd.DataFrame, counts: Sequence[int] = COUNTS, seed: int = 0) -> pd.DataFrame:
-    """Give `reach_by_processes` its 95 % interval: what it would be with other workloads.
+    """Return the 95 % interval of `reach_by_processes`: what it would be with other workloads.
 
     Workloads are resampled and not groups, since the groups of one workload share its messages and its hour.
 
@@ -240,5 +240,5 @@ def variation(ratios: Sequence[float], seed: int = 0) -> Estimate:
 
 
 def enough(reaches: Iterable[tuple[int, float]], difference: float) -> int | None:
-    """Give the smallest number of processes whose reach is inside a difference; None if none of them is."""
+    """Return the smallest number of processes whose reach is inside a difference; None if none of them is."""
     return next((count for count, share in reaches if share < difference), None)

@@ -53,7 +53,7 @@ def share_texts(calls: pd.DataFrame) -> pd.Series:
 
 
 def parts_of(calls: pd.DataFrame, workload: str, transport: str = "http") -> pd.DataFrame:
-    """Give the calls of a workload over a transport, each split into its bytes alone and coding them, for display.
+    """Return the calls of a workload over a transport, each split into its bytes alone and coding them, for display.
 
     Args:
         calls: from `serlab.report.wire_calls.call_table`.
@@ -254,7 +254,7 @@ def filled_in(
 
 
 def _is_part(rows: pd.DataFrame, name: str) -> pd.Series:
-    """Tell which rows are of an experiment, or of a part of one."""
+    """Return which rows are of an experiment, or of a part of one."""
     return of_experiment(rows, name)
 
 
@@ -269,7 +269,7 @@ def _with_part(rows: pd.DataFrame, other: pd.DataFrame, name: str) -> pd.DataFra
 def small_cache(
     rows: pd.DataFrame, cache: Arms, store: str, capacity: str, model_ns: float
 ) -> tuple[pd.DataFrame, str]:
-    """Tell how to keep answers in a cache that has no room for all of them.
+    """Return how to keep answers in a cache that has no room for all of them.
 
     Args:
         rows: the tidy table of the run.

@@ -139,7 +139,7 @@ def _cores_of(cores: float | None) -> str:
 
 
 def _shareable(argument: str) -> str:
-    """Give the name of a file without the folders above it: a page is sent to people who need not know them."""
+    """Return the name of a file without the folders above it: a page is sent to people who need not know them."""
     return Path(argument).name if Path(argument).is_absolute() else argument
 
 
@@ -218,7 +218,7 @@ def _without_folders(text: str, run: Run) -> str:
 
 
 def _said(found: Decision) -> dict[str, Any]:
-    """Give a decision's sentences."""
+    """Return a decision's sentences."""
     return {
         "verdict": found.verdict,
         "notes": [_without_folders(note, found.run) for note in found.notes],
@@ -235,12 +235,12 @@ ALONE = (
 
 
 def _link(table: pd.DataFrame) -> str:
-    """Give the way to the section; nothing where there is none."""
+    """Return the way to the section; nothing where there is none."""
     return '<a class="jump" href="#wire-experiments">On the wire</a>\n' if len(table) else ""
 
 
 def _is_alone(table: pd.DataFrame, answers: Iterable[Mapping[str, Any]]) -> bool:
-    """Tell whether the wire is all there is to show: no boundary has an answer, for nothing else was timed."""
+    """Return whether the wire is all there is to show: no boundary has an answer, for nothing else was timed."""
     return bool(len(table)) and not any(answer["answered"] for answer in answers)
 
 
@@ -408,7 +408,7 @@ def _drawn(run: Run, built: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
 @cache
 def _library() -> str:
-    """Give Vega-Lite and what it needs as one script; that takes a second, so it is kept."""
+    """Return Vega-Lite and what it needs as one script; that takes a second, so it is kept."""
     import vl_convert
 
     return _script_of([vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")])

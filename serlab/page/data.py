@@ -110,7 +110,7 @@ def stems(codecs: Iterable[str]) -> dict[str, str]:
 
 
 def looks(codecs: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Tell how codecs are drawn: colours on a light and a dark page, and whether the mark is hollow."""
+    """Return how codecs are drawn: colours on a light and a dark page, and whether the mark is hollow."""
     found = {name: look_of(name) for name in codecs}
     return {
         name: {"light": look.colour, "dark": DARK.get(look.colour, look.colour), "hollow": look.is_variant}
@@ -222,7 +222,7 @@ def _span(low: float, high: float) -> str:
 
 
 def _ratio_panels(time: pd.DataFrame, workload: str) -> Iterator[Panel]:
-    """Give the ratios to the baseline, the fastest codec on top."""
+    """Yield the ratios to the baseline, the fastest codec on top."""
     for operation in RATIOS:
         group = group_of(time, workload, operation) if len(time) else time
         floor = floor_of(time, workload, operation) if len(group) else math.nan
@@ -235,7 +235,7 @@ def _ratio_panels(time: pd.DataFrame, workload: str) -> Iterator[Panel]:
 
 
 def _ratio_row(row: Any) -> dict[str, Any]:
-    """Give one bar."""
+    """Return one bar."""
     low, high = band(row["aa_low"], row["aa_high"])
     tie = " =" if row["verdict"] == "tie" else ""
     return {
@@ -252,7 +252,7 @@ def _ratio_row(row: Any) -> dict[str, Any]:
 
 
 def _pareto_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
-    """Give size against the time of encode and decode together."""
+    """Yield size against the time of encode and decode together."""
     if not {*WORK} <= set(rows[rows["workload"] == workload]["operation"]):
         return
     points = points_of(rows, workload, WORK, "raw", baseline_of(rows))
@@ -275,7 +275,7 @@ def _pareto_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
 
 
 def _access_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
-    """Give the time to open a message and read a share of its fields."""
+    """Yield the time to open a message and read a share of its fields."""
     steps = steps_of(rows, workload)
     if len(steps) < 2:
         return
@@ -291,7 +291,7 @@ def _access_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
 
 
 def _access_limits(rows: pd.DataFrame, workload: str, steps: list[str], texts: list[str]) -> Iterator[dict[str, Any]]:
-    """Give the baseline's A/A interval and the floor at each step."""
+    """Yield the baseline's A/A interval and the floor at each step."""
     baseline = baseline_of(rows)
     for i, (step, text) in enumerate(zip(steps, texts, strict=True)):
         group = arms(rows, workload, step)
@@ -302,7 +302,7 @@ def _access_limits(rows: pd.DataFrame, workload: str, steps: list[str], texts: l
 
 
 def _memory_panels(memory: pd.DataFrame, workload: str) -> Iterator[Panel]:
-    """Give what is allocated per operation, what allocates least on top."""
+    """Yield what is allocated per operation, what allocates least on top."""
     for operation in WORK if len(memory) else ():
         group = memory[(memory["workload"] == workload) & (memory["operation"] == operation)]
         for column, title in MEASURES.items():
@@ -311,7 +311,7 @@ def _memory_panels(memory: pd.DataFrame, workload: str) -> Iterator[Panel]:
 
 
 def _bars(group: pd.DataFrame, column: str) -> list[dict[str, Any]]:
-    """Give the bars; one that would leave the others no room is cut off and its figure bears an arrow."""
+    """Return the bars; one that would leave the others no room is cut off and its figure bears an arrow."""
     values = group[column].fillna(0)
     short = values[values <= CUT * values.median()]
     limit = float(short.max()) if len(short) and short.max() > 0 else 1.0
@@ -324,7 +324,7 @@ def _bars(group: pd.DataFrame, column: str) -> list[dict[str, Any]]:
 
 
 def _lag_panels(rows: pd.DataFrame) -> Iterator[Panel]:
-    """Give how late an event loop is, a panel for each operation and place where bodies are coded."""
+    """Yield how late an event loop is, a panel for each operation and place where bodies are coded."""
     names = names_of(rows[rows["metric"] == "lag-p99"], "workload")
     names.sort(key=lambda name: (size_of(rows, name, baseline_of(rows)), name))
     for way in WAYS:
@@ -335,7 +335,7 @@ def _lag_panels(rows: pd.DataFrame) -> Iterator[Panel]:
 
 
 def _lag_rows(rows: pd.DataFrame, workload: str, operation: str) -> Iterator[dict[str, Any]]:
-    """Give one workload's lags: of the codecs, of the baseline's second arm, and of a loop without any coding."""
+    """Yield one workload's lags: of the codecs, of the baseline's second arm, and of a loop without any coding."""
     found = {name: arms(rows, workload, operation, f"lag-{name}") for name in ("p50", "p99", "max")}
     place = {"workload": workload, "size": scaled(size_of(rows, workload, baseline_of(rows)), SIZE)}
     for codec, values in found["p99"].items():

@@ -64,7 +64,7 @@ def _html_cells(row: Sequence[str], columns: Sequence[Column]) -> str:
 
 
 def _kind(column: Column) -> str:
-    """Give the class of a cell."""
+    """Return the class of a cell."""
     return " class=number" if column.is_number else ""
 
 
@@ -227,7 +227,7 @@ def _part(columns: list[Column], caption: str, number: int) -> str:
 
 
 def _starts_of(columns: list[Column]) -> list[bool]:
-    """Tell which rows begin a group: what stands left of the codec differs from the row above."""
+    """Return which rows begin a group: what stands left of the codec differs from the row above."""
     left = list(takewhile(lambda column: column.heading != "codec" and not column.is_number, columns))
     keys = lines(left) or [()] * max(len(column.cells) for column in columns)
     return [i > 0 and key != keys[i - 1] for i, key in enumerate(keys)]
@@ -258,7 +258,7 @@ def _spelled(text: str) -> str:
 
 
 def _has(character: str) -> bool:
-    """Tell whether a character can be set."""
+    """Return whether a character can be set."""
     return character in SPECIAL or (character.isascii() and character.isprintable())
 
 

@@ -68,7 +68,7 @@ def leader_table(
 def _costs_of(
     rows: pd.DataFrame, workload: str, operations: Sequence[str], bandwidth: float, size: str
 ) -> dict[str, Values]:
-    """Give arm → process → nanoseconds per message, the wire's included; the A/A arm sends the baseline's bytes."""
+    """Return arm → process → nanoseconds per message, the wire's included; the A/A arm sends the baseline's bytes."""
     found = sums(rows, workload, operations)
     if bandwidth == inf:
         return found
@@ -98,7 +98,7 @@ def _leader_of(found: Mapping[str, Values], baseline: str) -> dict[str, Any]:
 
 
 def _standing(values: Values, base: Values) -> float:
-    """Give what codecs are ordered by: the ratio to the baseline, which the machine's drift leaves alone."""
+    """Return what codecs are ordered by: the ratio to the baseline, which the machine's drift leaves alone."""
     ratio = paired_ratio(values, base)
     return ratio.value if ratio.n else middle(values)
 
@@ -136,7 +136,7 @@ class _Curves(NamedTuple):
     control: dict[str, Estimate]
 
     def ratio(self, step: str) -> Estimate:
-        """Give the view against the whole decode."""
+        """Return the view against the whole decode."""
         return paired_ratio(self.lazy[step], self.eager[step])
 
     def verdict(self, step: str) -> str:
@@ -185,20 +185,20 @@ def fastest(rows: pd.DataFrame, workload: str, codecs: Sequence[str]) -> str:
 
 
 def _curves_of(rows: pd.DataFrame, workload: str, view: str, rival: str, plain: str) -> _Curves:
-    """Give the curves of a view and of a codec that decodes whole to the objects that `plain` decodes to."""
+    """Return the curves of a view and of a codec that decodes whole to the objects that `plain` decodes to."""
     baseline = baseline_of(rows)
     controls = {step: control_of(arms(rows, workload, step), baseline) for step in (*STEPS, ONE)}
     return _Curves(_curve(rows, workload, view), _whole_curve(rows, workload, rival, plain), controls)
 
 
 def _curve(rows: pd.DataFrame, workload: str, codec: str) -> dict[str, Values]:
-    """Give step → process → nanoseconds to open and to read that share."""
+    """Return step → process → nanoseconds to open and to read that share."""
     found = {step: arms(rows, workload, step).get(codec, {}) for step in (*STEPS, ONE)}
     return {step: values for step, values in found.items() if values}
 
 
 def _whole_curve(rows: pd.DataFrame, workload: str, codec: str, plain: str) -> dict[str, Values]:
-    """Give the same for a codec that decodes whole: another's curve, with this codec's decode in place of its own."""
+    """Return the same for a codec that decodes whole: another's curve, with this codec's decode in place of its own."""
     decode = arms(rows, workload, "decode")
     own, other = decode.get(codec, {}), decode.get(plain, {})
     return {
@@ -236,7 +236,7 @@ def _share_of(curves: _Curves, steps: Sequence[str]) -> Estimate:
 
 
 def crossing(gaps: Sequence[float], steps: Sequence[str]) -> float:
-    """Give the share at which a view's curve comes up through the other; 0 if it starts above, 1 if it stays below.
+    """Return the share at which a view's curve comes up through the other; 0 if it starts above, 1 if it stays below.
 
     Between two steps both are straight lines, fixed cost plus cost per field.
     """

@@ -90,7 +90,7 @@ class Column(NamedTuple):
 
 
 def readable(table: pd.DataFrame, columns: Sequence[str] | None = None) -> list[Column]:
-    """Give a table's columns as people read them.
+    """Return a table's columns as people read them.
 
     Args:
         table: with units in the column names.
@@ -109,7 +109,7 @@ def _safe(column: Column) -> Column:
 
 
 def stands_elsewhere(table: pd.DataFrame, name: str) -> bool:
-    """Tell whether a column is shown in another one's cells: the end of an interval, or a verdict of one of many."""
+    """Return whether a column is shown in another one's cells: the end of an interval, or a verdict of one of many."""
     stem, _, last = name.rpartition("_")
     if name == UNIT:
         return VALUE in table.columns
@@ -141,7 +141,7 @@ def _column_of(table: pd.DataFrame, name: str) -> Column:
 
 
 def _is_measured(table: pd.DataFrame, name: str) -> bool:
-    """Tell whether a column's figures have their units in a column of their own."""
+    """Return whether a column's figures have their units in a column of their own."""
     return name == VALUE and UNIT in table.columns
 
 
@@ -168,7 +168,7 @@ def interval(low: float, high: float) -> str:
 
 
 def _scaled_ends(values: Iterable[float], ends: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Give the ends of intervals of times in the units in which their figures are written."""
+    """Return the ends of intervals of times in the units in which their figures are written."""
     factors = [_unit_of(value, TIME)[0] for value in values]
     return [(low / factor, high / factor) for factor, (low, high) in zip(factors, ends, strict=True)]
 
@@ -184,7 +184,7 @@ def heading(name: str) -> str:
 
 
 def is_number(column: pd.Series) -> bool:
-    """Tell whether a column holds figures."""
+    """Return whether a column holds figures."""
     return bool(pd.api.types.is_numeric_dtype(column))
 
 

@@ -46,7 +46,7 @@ def load_tables(rows: pd.DataFrame, baseline: str) -> dict[str, pd.DataFrame]:
 
 
 def _groups(rows: pd.DataFrame, metric: str) -> Iterator[tuple[str, str, str, Arms]]:
-    """Give each workload, operation and mode with its arms, in the order of the rows."""
+    """Yield each workload, operation and mode with its arms, in the order of the rows."""
     chosen = rows[rows["metric"] == metric]
     for (workload, operation), group in chosen.groupby(["workload", "operation"], sort=False):
         place = place_of(str(operation))
@@ -86,7 +86,7 @@ def _lag_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def _middle(values: dict[int, float]) -> float:
-    """Give the median over workers; not a number for none."""
+    """Return the median over workers; not a number for none."""
     return float(pd.Series(values, dtype=float).median())
 
 

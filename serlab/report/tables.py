@@ -194,7 +194,7 @@ def build_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _parity_of(rows: pd.DataFrame, workload: str, codec: str) -> str:
-    """Tell what became of a workload's bodies in a codec.
+    """Return what became of a workload's bodies in a codec.
 
     Returns:
         "equal"; what costs the codec its figures, one of the values of `OUTCOMES`; or how many of the bodies a codec
@@ -357,7 +357,7 @@ def _summary_cells(
 
 
 def _pick(table: pd.DataFrame, workload: str, codec: str) -> Any:
-    """Give a table's rows for one workload and codec."""
+    """Return a table's rows for one workload and codec."""
     if table.empty:
         return ()
     return table[(table["workload"] == workload) & (table["codec"] == codec)].itertuples()

@@ -77,7 +77,7 @@ def part_verdict(row: Mapping[Any, Any]) -> str:
 
 
 def saving_table(calls: pd.DataFrame) -> pd.DataFrame:
-    """Tell what a change from the baseline to the fastest codec saves of a call.
+    """Return what a change from the baseline to the fastest codec saves of a call.
 
     Args:
         calls: from `call_table`.
@@ -121,7 +121,7 @@ def one_way(savings: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_noticed(saving: Mapping[Any, Any], wait_ns: float = 0.0) -> bool:
-    """Tell whether a change of codec is noticed in a call, even if it saves as little as its interval allows.
+    """Return whether a change of codec is noticed in a call, even if it saves as little as its interval allows.
 
     Args:
         saving: a record of `saving_table`.
@@ -153,7 +153,7 @@ ARMS = (KEPT, NEW, RESUMED)
 
 
 def connection_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give what a call takes on each kind of connection, by distance, measured and by formula.
+    """Return what a call takes on each kind of connection, by distance, measured and by formula.
 
     Args:
         rows: the tidy table of a run.
@@ -189,7 +189,7 @@ def _connection_of(arms: Arms, under: str, arm: str) -> dict[str, Any]:
 
 
 def stall_table(rows: pd.DataFrame, metric: str = "stall-p99") -> pd.DataFrame:
-    """Give how late an event loop is while bodies are coded on it, in the coroutine and by a thread.
+    """Return how late an event loop is while bodies are coded on it, in the coroutine and by a thread.
 
     Args:
         rows: the tidy table of a run.
@@ -232,7 +232,7 @@ def _stall_of(workload: str, codec: str, found: dict[str, dict[Any, Any]], threa
 
 
 def left_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give what cancelled calls leave behind and what they still cost.
+    """Return what cancelled calls leave behind and what they still cost.
 
     Args:
         rows: the tidy table of a run with the experiment `cancel`.
@@ -253,5 +253,5 @@ def left_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _has(rows: pd.DataFrame, experiment: str) -> bool:
-    """Tell whether a run holds an experiment."""
+    """Return whether a run holds an experiment."""
     return bool(of_experiment(rows, experiment).any())

@@ -17,7 +17,7 @@ FORMS = ("list", "base64", "bin", "packed")
 
 
 def form_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give what a call takes in each form of the vectors.
+    """Return what a call takes in each form of the vectors.
 
     Args:
         rows: the tidy table of a run.
@@ -36,7 +36,7 @@ def form_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_base64(codec: str) -> bool:
-    """Tell whether a codec is a variant that writes base64, which its codec sends as well when it is asked to."""
+    """Return whether a codec is a variant that writes base64, which its codec sends as well when it is asked to."""
     info = find_info(codec)
     return info is not None and info.vectors == "base64"
 
@@ -53,7 +53,7 @@ def _form_of(arms: Arms, form: str, codec: str) -> dict[str, Any]:
 
 
 def rival_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tell what the fastest form saves of a whole embeddings call against what is there today.
+    """Return what the fastest form saves of a whole embeddings call against what is there today.
 
     Two rivals: the baseline's list of numbers, and its base64, which the official client asks for by default.
 
@@ -175,7 +175,7 @@ def stream_forms(arms: Arms) -> pd.DataFrame:
 
 
 def _record_of(arms: Arms, form: Form) -> dict[str, Any]:
-    """Give the figures of a form."""
+    """Return the figures of a form."""
     found, scale = arms.versus(form.arm, arms.baseline()), arms.value(arms.baseline())
     ratio = found.ratio
     record = {**form._asdict(), "wire_bytes": arms.value(form.arm, "token-bytes"), "time_ns": ratio.value * scale}
@@ -225,7 +225,7 @@ def _carrier_of(arms: Arms, conditions: str, order: Sequence[str]) -> Form | Non
 
 
 def _floor_of(arms: Arms, form: Form) -> dict[str, Any]:
-    """Give the figures of a floor."""
+    """Return the figures of a floor."""
     floor = f"{BYTES} {form.conditions}"
     found = arms.versus(floor, form.arm)
     share = found.ratio
@@ -250,7 +250,7 @@ def gains(arms: Arms, steps: Mapping[str, tuple[Form, Form]]) -> pd.DataFrame:
 
 
 def _gain_of(arms: Arms, after: Form, before: Form) -> dict[str, Any]:
-    """Give the figures of one step; none where a form was not measured."""
+    """Return the figures of one step; none where a form was not measured."""
     time, size = (arms.versus(after.arm, before.arm, metric) for metric in ("latency", "token-bytes"))
     if not time.ratio.n:
         return {}

@@ -38,7 +38,7 @@ class Costs(NamedTuple):
     call: float
 
     def mean(self, hit_rate: float) -> float:
-        """Give what a request costs on average, in nanoseconds.
+        """Return what a request costs on average, in nanoseconds.
 
         Args:
             hit_rate: the share of requests that hit, 0 to 1.
@@ -46,7 +46,7 @@ class Costs(NamedTuple):
         return self.key + hit_rate * self.hit + (1 - hit_rate) * (self.get + self.call + self.put)
 
     def break_even(self) -> float:
-        """Give the hit rate from which the cache saves time; infinite where a hit costs as much as it saves.
+        """Return the hit rate from which the cache saves time; infinite where a hit costs as much as it saves.
 
         It is above 1 where no hit rate is enough.
         """
@@ -88,7 +88,7 @@ def _workers_of(arms: Arms, backend: str, codec: str) -> list[int]:
 
 
 def break_even_table(arms: Arms, model_ns: float = 0.0) -> pd.DataFrame:
-    """Tell from which hit rate each backend and codec saves time.
+    """Return from which hit rate each backend and codec saves time.
 
     Args:
         arms: of the experiment.
@@ -102,7 +102,7 @@ def break_even_table(arms: Arms, model_ns: float = 0.0) -> pd.DataFrame:
 
 
 def _records_of(arms: Arms, model_ns: float) -> Iterator[dict[str, Any]]:
-    """Give the rows."""
+    """Yield the rows."""
     for backend in backends_of(arms):
         for codec in arms.codecs(f"{backend}/get"):
             workers = _workers_of(arms, backend, codec)
@@ -146,7 +146,7 @@ def hit_rates(arms: Arms) -> pd.DataFrame:
 
 
 def mean_costs(arms: Arms, backend: str, capacity: str, model_ns: float = 0.0) -> pd.DataFrame:
-    """Tell what a request costs on average, with hit rates and times together.
+    """Return what a request costs on average, with hit rates and times together.
 
     Args:
         arms: of the experiment.
@@ -176,7 +176,7 @@ def mean_costs(arms: Arms, backend: str, capacity: str, model_ns: float = 0.0) -
 
 
 def _request_costs(arms: Arms, backend: str, codec: str, capacity: str, model_ns: float) -> Values:
-    """Give the mean nanoseconds of a request by worker; none where something was not measured."""
+    """Return the mean nanoseconds of a request by worker; none where something was not measured."""
     rates = arms.figures.get("hit-rate", {}).get(f"{codec} hits/capacity={capacity}", {})
     workers = [worker for worker in _workers_of(arms, backend, codec) if worker in rates]
     return {worker: _costs_of(arms, backend, codec, worker, model_ns).mean(rates[worker]) for worker in workers}
@@ -212,7 +212,7 @@ def pairs_of(arms: Arms) -> list[str]:
 
 
 def pooled(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, Versus]]:
-    """Give workload, pair, variant, and how it stands to a fresh object."""
+    """Yield workload, pair, variant, and how it stands to a fresh object."""
     for workload in workloads_of(rows):
         arms = wire_arms(rows, POOLING, workload)
         for pair in pairs_of(arms):
@@ -287,7 +287,7 @@ def sharing_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _wirepooling_records_of(arms: Arms) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the rows of one part of the experiment."""
+    """Yield the rows of one part of the experiment."""
     for label, way, base in ways_of(arms):
         found = arms.versus(way, base)
         value, low, high, _ = found.ratio
@@ -297,7 +297,7 @@ def _wirepooling_records_of(arms: Arms) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def ways_of(arms: Arms) -> Iterator[tuple[str, str, str]]:
-    """Give each way to share with its name for people, its arm, and the arm of the plain way."""
+    """Yield each way to share with its name for people, its arm, and the arm of the plain way."""
     what = "count by " if arms.experiment == f"{POOLING}/{COUNT}" else ""
     for conditions in _crowded(arms):
         base = next(name for name in (FREE, COUNTER) if name in arms.codecs(conditions))

@@ -98,7 +98,7 @@ def _crossed(group: pd.DataFrame, conditions: list[str]) -> Iterator[tuple[str, 
 
 
 def _listed(group: pd.DataFrame, metrics: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Give every arm a line, and every metric a column."""
+    """Return a line for each arm, with a column for each metric."""
     for condition, part in group.groupby("conditions", sort=False):
         if condition:
             yield str(condition), []
@@ -195,7 +195,7 @@ def _digest(experiment: str, workload: str, group: pd.DataFrame) -> Digest:
 
 
 def _noise_of(compared: pd.DataFrame) -> tuple[float, str]:
-    """Give how far a baseline strays from itself where it does so most among what is compared, and where that is."""
+    """Return how far a baseline strays from itself where it does so most among what is compared, and where that is."""
     found = compared.dropna(subset=["aa_low"]).to_dict("records")
     off = [(band(row["aa_low"], row["aa_high"])[1] - 1, str(row["conditions"])) for row in found]
     return max(off, default=(float("nan"), ""))

@@ -43,12 +43,12 @@ class _Group(NamedTuple):
 
 
 def is_wire(rows: pd.DataFrame) -> pd.Series:
-    """Tell which rows are of the wire."""
+    """Return which rows are of the wire."""
     return placed(rows["operation"], lambda place: bool(place.experiment))
 
 
 def of_experiment(rows: pd.DataFrame, name: str) -> pd.Series:
-    """Tell which rows are of an experiment or of its part ("pooling/share"), under some conditions."""
+    """Return which rows are of an experiment or of its part ("pooling/share"), under some conditions."""
     return placed(rows["operation"], lambda place: bool(place.within(name)))
 
 
@@ -76,7 +76,7 @@ def wire_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups_of(rows: pd.DataFrame) -> list[_Group]:
-    """Give the groups, numbers in conditions in their order: 5 ms before 25 ms."""
+    """Return the groups, numbers in conditions in their order: 5 ms before 25 ms."""
     wired, found = rows[is_wire(rows)], []
     for (workload, operation, metric), group in wired.groupby(["workload", "operation", "metric"], sort=False):
         place = place_of(str(operation))
@@ -86,12 +86,12 @@ def _groups_of(rows: pd.DataFrame) -> list[_Group]:
 
 
 def natural(conditions: str) -> list[list[tuple[float, str]]]:
-    """Give a key that puts http before http2, and 5 before 25."""
+    """Return a key that puts http before http2, and 5 before 25."""
     return [_numbered(condition) for condition in conditions.split(", ")]
 
 
 def _numbered(text: str) -> list[tuple[float, str]]:
-    """Give a key by which numbers in a text are in their order."""
+    """Return a key by which numbers in a text are in their order."""
     parts = re.split(r"(\d+(?:\.\d+)?)", text)
     return [(float(part), "") if i % 2 else (0.0, part) for i, part in enumerate(parts)]
 
@@ -108,7 +108,7 @@ def baseline_in(arms: WireArms) -> str | None:
 
 
 def _records_of(group: _Group, base: WireArms, load: WireArms) -> Iterator[dict[str, Any]]:
-    """Give a group's rows, what is measured first, then its formula, the A/A and the floors."""
+    """Yield a group's rows, what is measured first, then its formula, the A/A and the floors."""
     place, arms, metric = group._asdict(), group.arms, group.metric
     del place["arms"]
     first = baseline_in(base) or ""
@@ -126,7 +126,7 @@ def _records_of(group: _Group, base: WireArms, load: WireArms) -> Iterator[dict[
 
 
 def _twin(name: str, base: WireArms) -> str:
-    """Give the arm that was measured twice which an arm is, as client and server are; "" where it is none."""
+    """Return the arm that was measured twice which an arm is, as client and server are; "" where it is none."""
     case = case_of(name)
     return case.first if case.second in base and case.first in base else ""
 
@@ -212,11 +212,11 @@ class Arms(NamedTuple):
     figures: Mapping[str, Mapping[str, Values]]
 
     def estimate(self, name: str, metric: str = "latency") -> Estimate:
-        """Give an arm's figure with its interval; not a number where it was not measured."""
+        """Return an arm's figure with its interval; not a number where it was not measured."""
         return median_of(self.figures.get(metric, {}).get(name, {}))
 
     def value(self, name: str, metric: str = "latency") -> float:
-        """Give an arm's figure; not a number where it was not measured."""
+        """Return an arm's figure; not a number where it was not measured."""
         return self.estimate(name, metric).value
 
     def versus(self, name: str, other: str, metric: str = "latency") -> Versus:
@@ -230,7 +230,7 @@ class Arms(NamedTuple):
         return paired_difference(found.get(other, {}), found.get(name, {}))
 
     def control(self, name: str, metric: str = "latency") -> Estimate:
-        """Give the A/A ratio of an arm's group, or where nothing was measured twice there, of the experiment's first.
+        """Return the A/A ratio of an arm's group, or where nothing was measured twice there, of the experiment's first.
 
         Args:
             name: of the arm.

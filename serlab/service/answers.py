@@ -137,7 +137,7 @@ def tokens_of(mark: Mark, count: int, seed: int) -> Tokens:
 
 
 def vector_of(value: Any, dimensions: int, seed: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    """Give the vector of a text: about length 1, the same on every machine; not to be written to."""
+    """Return the vector of a text: about length 1, the same on every machine; not to be written to."""
     number = _hash_of(value, seed)
     return (kept_vector if dimensions <= KEPT_DIMENSIONS else _new_vector)(number, dimensions)
 
@@ -250,7 +250,7 @@ def _usage_of(mark: Mark, completion: int) -> Usage:
 
 
 def _response_of(reply: Reply) -> ChatResponse:
-    """Give the answer as one message."""
+    """Return the answer as one message."""
     content, calls = (None, [reply.call]) if reply.call else ("".join(reply.tokens), UNSET)
     message = ChatReply(role="assistant", content=content, tool_calls=calls, refusal=None, annotations=[])
     choice = ChatChoice(index=0, message=message, logprobs=None, finish_reason=reply.finish)
@@ -259,13 +259,13 @@ def _response_of(reply: Reply) -> ChatResponse:
 
 
 def _head(reply: Reply) -> dict[str, Any]:
-    """Give what an answer and its chunks share; the time is fixed, so that equal requests get equal bytes."""
+    """Return what an answer and its chunks share; the time is fixed, so that equal requests get equal bytes."""
     identity = f"chatcmpl-{reply.mark.number:016x}"
     return {"id": identity, "created": CREATED, "model": reply.model, "system_fingerprint": "fp_serlab"}
 
 
 def _chunks_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[ChatChunk, int]]:
-    """Give the answer in chunks.
+    """Yield the answer in chunks.
 
     Args:
         reply: the answer.
@@ -345,7 +345,7 @@ def _whole(reply: Reply) -> GenerateResponse:
 
 
 def _pieces_of(reply: Reply, wants_usage: bool) -> Iterator[tuple[GenerateResponse, int]]:
-    """Give the continuations piece by piece, in turns; see `serlab.service.answers._chunks_of`.
+    """Yield the continuations piece by piece, in turns; see `serlab.service.answers._chunks_of`.
 
     The prompts of a request are continued together, so only the first piece of each turn has to be waited for.
     """
@@ -383,7 +383,7 @@ def items_of(given: Any) -> list[Any]:
 
 
 def _is_ids(given: Any) -> bool:
-    """Tell whether a value is a list of token ids."""
+    """Return whether a value is a list of token ids."""
     return isinstance(given, list) and set(map(type, given)) == {int} and min(given) >= 0
 
 
@@ -429,7 +429,7 @@ FORMS: dict[type, Form] = {
 
 
 def wants_usage(request: Any) -> bool:
-    """Tell whether a stream should end with the count of its tokens."""
+    """Return whether a stream should end with the count of its tokens."""
     return getattr(request.stream_options, "include_usage", None) is True
 
 

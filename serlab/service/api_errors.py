@@ -55,16 +55,16 @@ class Refusal(ServiceError):
         self.status, self.kind, self.code, self.param, self.headers = status, kind, code, param, dict(headers)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Give what another process makes the same refusal of."""
+        """Return what another process makes the same refusal of."""
         return type(self), (self.status, str(self), self.kind, self.code, self.param, self.headers)
 
     def document(self) -> dict[str, Any]:
-        """Give the body."""
+        """Return the body."""
         return {"error": {"message": one_line(str(self)), "type": self.kind, "param": self.param, "code": self.code}}
 
 
 def one_line(text: str) -> str:
-    """Give a complaint as one line that every encoding can carry: a lone surrogate stands as its escape."""
+    """Return a complaint as one line that every encoding can carry: a lone surrogate stands as its escape."""
     return " ".join(text.split())[:SHOWN].encode("utf-8", "backslashreplace").decode()
 
 
@@ -166,5 +166,5 @@ class Stats:
             self.active -= 1
 
     def to_dict(self) -> dict[str, int]:
-        """Give the counters by name."""
+        """Return the counters by name."""
         return asdict(self)

@@ -111,7 +111,7 @@ class Tracked:
             self.peers.end(request)
 
     def refusal(self, scope: MutableMapping[str, Any]) -> Refusal | None:
-        """Tell why a request is refused before anybody looks at it."""
+        """Return why a request is refused before anybody looks at it."""
         if self.peers.underway > self.peers.bounds.requests:
             return overloaded(f"the server is at {self.peers.bounds.requests} requests already")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
@@ -342,7 +342,7 @@ class Departures:
         self.sizes: dict[asyncio.Task[Any], int] = {}
 
     def at_once(self, request: Request) -> int:
-        """Tell how many bytes of an answer may be given away in one part.
+        """Return how many bytes of an answer may be given away in one part.
 
         The more connections there are, and over HTTP/2 each of them may have `MAX_STREAMS`, the less.
         """
@@ -540,12 +540,12 @@ class _Handlers:
             raise
 
     async def stats(self, _: Request) -> Response:
-        """Give the counters, and how many tasks the event loop has, this one among them."""
+        """Return the counters, and how many tasks the event loop has, this one among them."""
         found = {**self.engine.stats.to_dict(), "tasks": len(asyncio.all_tasks())}
         return Response(orjson.dumps(found), media_type="application/json")
 
     async def echo(self, request: Request) -> Any:
-        """Give a message back."""
+        """Return a message."""
         content, kind = request.headers.get("content-type", ""), request.headers.get(KIND_HEADER, "")
         header = BYTES if content == BYTES else content_of(content).header()
         parts = await self.arrivals.body(request)
@@ -580,5 +580,5 @@ class _Handlers:
 
 
 def _said(error: HTTPException) -> Refusal:
-    """Give what starlette says (no such path, no such method) in the API's shape."""
+    """Return what starlette says (no such path, no such method) in the API's shape."""
     return Refusal(error.status_code, error.detail, headers=error.headers or {})

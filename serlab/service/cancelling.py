@@ -377,7 +377,7 @@ class LeavingArm:
     wasted: list[int] = field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
-        """Give metric → figure: the median of times, the mean of counts; none where no call was left in time."""
+        """Return metric → figure: the median of times, the mean of counts; none where no call was left in time."""
         lags = {"stop-lag": median(self.lags)} if self.lags else {}
         counts = {"wasted-tokens": fmean(self.wasted)} if self.wasted else {}
         return lags | counts

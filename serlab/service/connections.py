@@ -84,7 +84,7 @@ class Bounds:
                 raise ServiceError(f"bounds: {field.name}: expected more than 0, got {getattr(self, field.name)}")
 
     def table(self) -> int:
-        """Tell how many connections may stand in this process, whose descriptors are bounded too.
+        """Return how many connections may stand in this process, whose descriptors are bounded too.
 
         Each of four ports may have an eighth more until that is noticed; see `listener`.
         """
@@ -92,13 +92,13 @@ class Bounds:
 
 
 def _descriptors() -> int:
-    """Tell how many descriptors this process may have."""
+    """Return how many descriptors this process may have."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return NO_LIMIT if limit == resource.RLIM_INFINITY else limit
 
 
 def listener(table: int) -> int:
-    """Tell how many connections a port of HTTP takes at most; the others wait in the kernel.
+    """Return how many connections a port of HTTP takes at most; the others wait in the kernel.
 
     There is always room for a few beyond the table: nobody would be let in while a full one waits to be looked at.
     """
@@ -106,7 +106,7 @@ def listener(table: int) -> int:
 
 
 def grpc_listener(table: int) -> int:
-    """Tell how many connections a port of gRPC takes at most; it closes the others, so it has what is left."""
+    """Return how many connections a port of gRPC takes at most; it closes the others, so it has what is left."""
     return max(listener(table), (_descriptors() - RESERVED) // 2 - listener(table))
 
 
@@ -142,7 +142,7 @@ class Peer:
         self.requests: set[Underway] = set()
 
     def patience(self, now: float, bounds: Bounds) -> float | None:
-        """Tell which part of its patience the server has had with a connection; None while a request is at work.
+        """Return which part of its patience the server has had with a connection; None while a request is at work.
 
         1 is all of it. A connection without a request has it to itself, others by the request that waits longest.
         """
@@ -174,7 +174,7 @@ class Underway:
         self.is_late = False
 
     def patience(self, now: float) -> float | None:
-        """Tell which part of its time has passed, None while the server is at work."""
+        """Return which part of its time has passed, None while the server is at work."""
         return None if self.since is None else (now - self.since) / self.limit_s
 
     def waits(self, limit_s: float) -> None:
@@ -311,7 +311,7 @@ def _open_descriptors() -> Iterable[int]:
 
 
 def _client_of(descriptor: int, ports: set[int]) -> Address | None:
-    """Tell who is at the other end of a connection to one of some ports.
+    """Return who is at the other end of a connection to one of some ports.
 
     Raises:
         OSError: it is closed, or is no connection.

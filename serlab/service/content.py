@@ -243,7 +243,7 @@ class _LineUnwrapper:
         self.size = 0
 
     def lines(self, chunk: bytes) -> list[bytes]:
-        """Give the lines that are now whole, in time linear in the bytes however they are cut."""
+        """Return the lines that are now whole, in time linear in the bytes however they are cut."""
         first, newline, rest = chunk.partition(b"\n")
         self.parts.append(first)
         self.size += len(first)

@@ -142,7 +142,7 @@ class End(asyncio.Protocol):
             self.transport.resume_reading()
 
     def hand_over(self, item: bytes | Event, transport: asyncio.Transport) -> None:
-        """Give one thing to the other end's connection."""
+        """Send one thing to the other end's connection."""
         if isinstance(item, bytes):
             self.held -= len(item)
             # A connection that is gone takes nothing, and its sender hears of it in its turn.
@@ -388,7 +388,7 @@ async def _relay_all(routes: Sequence[Route]) -> None:
 
 
 def _answering(relays: Sequence[Relay], gone: asyncio.Event) -> Callable[[], None]:
-    """Give what is called when the parent has said something, or will not any more."""
+    """Return what is called when the parent has said something, or will not any more."""
 
     def answer() -> None:
         if sys.stdin.buffer.readline():

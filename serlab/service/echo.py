@@ -54,7 +54,7 @@ async def returned(heavy: Heavy, content: str, kind: str, parts: Sequence[bytes]
 
 
 def grpc_handler(heavy: Heavy) -> Any:
-    """Give what a gRPC server needs to answer; bytes go in and out, for no serializer is named."""
+    """Return what a gRPC server needs to answer; bytes go in and out, for no serializer is named."""
 
     async def echo(data: bytes, context: Any) -> bytes:
         told = dict(context.invocation_metadata() or ())
@@ -92,7 +92,7 @@ class Echo:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """Give what goes along with a message."""
+        """Return what goes along with a message."""
         return {KIND_HEADER: self.kind, CONTENT_HEADER: self.content}
 
     async def call(self, message: Any) -> Any:

@@ -52,7 +52,7 @@ async def _settled(channel: Any) -> None:
 
 
 def _options_of(payload: Payload) -> dict[str, Any]:
-    """Give what goes along with a request: metadata, and what is left of its deadline."""
+    """Return what goes along with a request: metadata, and what is left of its deadline."""
     found: dict[str, Any] = {"metadata": tuple(payload.headers.items())} if payload.headers else {}
     if payload.deadline is not None:
         found["timeout"] = max(0.0, payload.deadline.left_s())
@@ -140,7 +140,7 @@ class GrpcTransport:
 
     @asynccontextmanager
     async def channel(self, patience: Patience) -> AsyncIterator[Any]:
-        """Give a channel that is connected if there is a limit to that, and close it if it is for one call only."""
+        """Return a channel that is connected if there is a limit to that, and close it if it is for one call only."""
         channel = self.kept or self.open()
         try:
             if patience.timeouts.connect_s is not None:

@@ -48,7 +48,7 @@ class Service:
         self.codecs: dict[str, Codec] = {kind: open_codec(GRPC, kind) for kind in kinds}
 
     def handler(self) -> Any:
-        """Give what a gRPC server needs to answer; bytes go in and out, for no serializer is named."""
+        """Return what a gRPC server needs to answer; bytes go in and out, for no serializer is named."""
         handlers = {
             "Generate": grpc.unary_unary_rpc_method_handler(self.Generate),
             "GenerateStream": grpc.unary_stream_rpc_method_handler(self.GenerateStream),

@@ -50,7 +50,7 @@ PIECE = 1 << 20
 
 
 def is_large(parts: Sequence[bytes], codec: str) -> bool:
-    """Tell whether a child reads a message.
+    """Return whether a child reads a message.
 
     Args:
         parts: its bytes.
@@ -66,7 +66,7 @@ def is_large(parts: Sequence[bytes], codec: str) -> bool:
 
 
 def is_long(parts: Sequence[bytes]) -> bool:
-    """Tell whether what is done with a message that is not large takes turns."""
+    """Return whether what is done with a message that is not large takes turns."""
     return size_of(parts) >= LONG_BYTES
 
 
@@ -216,7 +216,7 @@ def _kill(process: Process) -> None:
 
 
 async def _exchange(process: Process, job: Job, parts: Sequence[bytes]) -> Prepared | Refusal:
-    """Give a child a job, and take what comes of it.
+    """Send a child a job, and take what comes of it.
 
     Raises:
         EOFError: the child has died; or ConnectionError.

@@ -199,7 +199,7 @@ class _Connection(asyncio.Protocol):
         self.lost.set_result(None)
 
     def has_room(self) -> bool:
-        """Tell whether a call can begin: the server says how many streams it takes, and until then it is one."""
+        """Return whether a call can begin: the server says how many streams it takes, and until then it is one."""
         most = self.state.remote_settings.max_concurrent_streams if self.agreed else 1
         return self.takes and self.state.open_outbound_streams < most
 

@@ -204,14 +204,14 @@ class _Watched(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.known: dict[str, Any] = {}
 
     def service(self, details: Any) -> Any:
-        """Give what answers a method, None if nothing does."""
+        """Return what answers a method, None if nothing does."""
         handler = self.known.get(details.method)
         if handler is None and (plain := self.handlers.service(details)) is not None:
             handler = self.known[details.method] = self.watched(plain)
         return handler
 
     def watched(self, handler: Any) -> Any:
-        """Give a handler that does the same."""
+        """Return a handler that does the same."""
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(self.both(handler.stream_stream))
         if handler.response_streaming:
@@ -296,7 +296,7 @@ OPTIONS: list[tuple[str, int]] = [
 
 
 def _bounded(peers: Peers) -> list[tuple[str, int]]:
-    """Give grpc's own options for the bounds that it keeps by itself."""
+    """Return grpc's own options for the bounds that it keeps by itself."""
     bounds = peers.bounds
     return [
         *OPTIONS,

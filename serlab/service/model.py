@@ -245,7 +245,7 @@ class Engine:
         return prompts * TOKEN_BYTES * (PROMPT + tokens_each(request, self.settings.tokens))
 
     def cut(self) -> Cut:
-        """Give what ends a whole answer on its way out, and count it."""
+        """Return what ends a whole answer on its way out, and count it."""
         self.stats.cut += 1
         return Cut(CUT)
 

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Give what a coroutine returns.
+    """Return what a coroutine returns.
 
     Args:
         coroutine: one that waits for nothing, such as those of `serlab.service.cache.cache`.

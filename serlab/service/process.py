@@ -55,7 +55,7 @@ def spawned(settings: Settings | None = None) -> Iterator[Addresses]:
 
 
 def command_of(module: str) -> list[str]:
-    """Give the command that runs a module's `child`; the package is found where this one was, from any folder."""
+    """Return the command that runs a module's `child`; the package is found where this one was, from any folder."""
     code = f"import sys; sys.path.insert(0, sys.argv[1]); from {module} import child; sys.exit(child())"
     # -P, or a json.py where the user stands would be imported in place of Python's own.
     return [sys.executable, "-P", "-c", code, str(Path(serlab.__file__).parents[1])]

@@ -263,7 +263,7 @@ class Addresses:
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches an address.
+    """Return whether only this machine reaches an address.
 
     Raises:
         ServiceError: it is none.

@@ -183,13 +183,13 @@ class BrokenError(CallError):
 
 
 def said(error: BaseException) -> str:
-    """Give a library's complaint in one line; many are empty."""
+    """Return a library's complaint in one line; many are empty."""
     text = _printable(str(error))
     return f"{type(error).__name__}: {text}"[:SHOWN] if text else type(error).__name__
 
 
 def _printable(text: str) -> str:
-    """Give what a server or a library says as one line without control characters, which a terminal would obey."""
+    """Return what a server or a library says as one line without control characters, which a terminal would obey."""
     words = " ".join(text[: 2 * SHOWN].split())
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in words)[:SHOWN]
 
@@ -255,7 +255,7 @@ class Deadline(NamedTuple):
         return cls(time.monotonic() + int(header) / 1000)
 
     def left_s(self) -> float:
-        """Tell how many seconds are left, less than 0 when it has passed."""
+        """Return how many seconds are left, less than 0 when it has passed."""
         return self.at_s - time.monotonic()
 
     def header(self) -> str:

@@ -148,7 +148,7 @@ class Parts:
         self.found.append(data)
 
     def whole(self) -> bytes:
-        """Give the answer."""
+        """Return the answer."""
         return b"".join(self.found)
 
 

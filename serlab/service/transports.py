@@ -263,7 +263,7 @@ class Httpx2Transport:
         return httpx2.AsyncHTTPTransport(verify=verify, limits=limits)
 
     def limits(self) -> httpx2.Timeout:
-        """Give httpx2 the limit of the connect phase; it counts pool, TCP and TLS each by itself."""
+        """Return httpx2's limit of the connect phase; it counts pool, TCP and TLS each by itself."""
         connect_s = self.settings.timeouts.connect_s
         return httpx2.Timeout(None, connect=connect_s, pool=connect_s)
 

@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def used_s() -> float:
-    """Give the processor seconds of this process and its trials."""
+    """Return the processor seconds of this process and its trials."""
     return sum(os.times()[:4])
 
 

@@ -14,7 +14,7 @@ TRIES = 8
 
 
 def spots(node: Node, place: Place, path: Path = ()) -> Iterator[Spot]:
-    """Give every node but the blocks, with what may stand there."""
+    """Yield every node but the blocks, with what may stand there."""
     yield path, node, place
     for i, part in enumerate(node):
         if isinstance(part, tuple) and part and part[0] == "block":
@@ -90,7 +90,7 @@ def wrap(random: Random, node: Node, own: list[Spot], other: list[Spot]) -> Node
 
 
 def rekey(random: Random, node: Node, own: list[Spot], other: list[Spot]) -> Node:
-    """Give entries another key, or a field another number."""
+    """Return entries another key, or a field another number."""
     path, holder, place = random.choice([spot for spot in own if spot[1][0] in ("dict", "message", "table")] or own)
     blocks = [i for i, part in enumerate(holder) if isinstance(part, tuple) and part[:1] == ("block",)]
     if not blocks:

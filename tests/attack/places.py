@@ -91,7 +91,7 @@ class Free:
         return random.choice((*KEYS, ("bits", *random.sample(BITS, 2)), ("bits", *random.choice(ALIKE))))
 
     def inside(self, node: Node, key: Any) -> "Free":
-        """Tell what may stand in a part of it."""
+        """Return what may stand in a part of it."""
         return self
 
 
@@ -116,7 +116,7 @@ class Struct(Free):
         return ("block", 1, name, self.inside((), name).grow(random, depth + 1))
 
     def inside(self, node: Node, key: Any) -> "Free":
-        """Tell what a field may hold."""
+        """Return what a field may hold."""
         found = [field for field in plan_of(self.type_) if field.name == key]
         return Field(self.binary, found[0].arms) if found else Free(self.binary)
 
@@ -164,7 +164,7 @@ class Field(Free):
         return listed(random, lambda: atom(random, FLOATS if kind.startswith("vector") else INTEGERS))
 
     def inside(self, node: Node, key: Any) -> "Free":
-        """Tell what may stand in an object or a list here."""
+        """Return what may stand in an object or a list here."""
         kind = "struct" if node[0] == "dict" else "structs"
         struct = next((arm.struct for arm in self.arms if arm.kind == kind), None)
         if struct is None:

@@ -96,7 +96,7 @@ def clone(folder: Path, edits: tuple[Edit, ...]) -> Path:
 
 
 def prove(name: str, seconds: float, seed: int) -> bool:
-    """Tell whether the search finds, within the time, a message that is too dear without the repair and not with it."""
+    """Return whether the search finds, within the time, a message too dear without the repair and not with it."""
     repair, end = REPAIRS[name], monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
         tree, finds = clone(Path(folder), repair.edits), Path(folder) / "finds"

@@ -38,12 +38,12 @@ MOST_NODES = 400
 
 
 def times(count: float, scale: float) -> int:
-    """Give a count for a scale, at least one."""
+    """Return a count for a scale, at least one."""
     return max(1, int(count * scale)) if isinstance(count, float) else count
 
 
 def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
-    """Give every node with its place, the whole recipe first."""
+    """Yield every node with its place, the whole recipe first."""
     yield path, node
     for i, part in enumerate(node):
         if isinstance(part, tuple) and part and isinstance(part[0], str):
@@ -51,21 +51,21 @@ def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
 
 
 def at(node: Node, path: Path) -> Node:
-    """Give the node at a place."""
+    """Return the node at a place."""
     for i in path:
         node = node[i]
     return node
 
 
 def put(node: Node, path: Path, new: Any) -> Node:
-    """Give the recipe with another node, or count, at a place."""
+    """Return the recipe with another node, or count, at a place."""
     if not path:
         return new
     return (*node[: path[0]], put(node[path[0]], path[1:], new), *node[path[0] + 1 :])
 
 
 def without(node: Node, path: Path) -> Node:
-    """Give the recipe without the node at a place."""
+    """Return the recipe without the node at a place."""
     above = at(node, path[:-1])
     return put(node, path[:-1], (*above[: path[-1]], *above[path[-1] + 1 :]))
 
@@ -76,7 +76,7 @@ def counts(node: Node) -> list[Path]:
 
 
 def grows(node: Node) -> bool:
-    """Tell whether a recipe becomes longer with the scale."""
+    """Return whether a recipe becomes longer with the scale."""
     return any(isinstance(at(node, path), float) for path in counts(node))
 
 

@@ -49,7 +49,7 @@ class Message:
         return block(random, number, self.inside((), number).grow(random, depth + 1))
 
     def inside(self, node: Node, key: Any) -> "Place":
-        """Tell what a field may hold."""
+        """Return what a field may hold."""
         field = self.fields().get(key)
         if field is None:
             return Content("unknown")
@@ -78,7 +78,7 @@ class Content:
         return ("json", Free().grow(random)) if random.random() < 0.6 else text(random)
 
     def inside(self, node: Node, key: Any) -> "Place":
-        """Tell what may stand in a message where none belongs."""
+        """Return what may stand in a message where none belongs."""
         return Content("unknown")
 
 
@@ -108,7 +108,7 @@ class Table:
         return ("block", 1, slot, self.inside((), slot).grow(random, depth + 1))
 
     def inside(self, node: Node, key: Any) -> "Place":
-        """Tell what a slot may hold."""
+        """Return what a slot may hold."""
         return of_type(next((type_ for slot, type_ in LAYOUT[self.name].values() if slot == key), "long"))
 
 
@@ -136,12 +136,12 @@ class Slot:
         return ("vector", random.random() < 0.4, *grown[1:])
 
     def inside(self, node: Node, key: Any) -> "Place":
-        """Tell what an item is."""
+        """Return what an item is."""
         return of_type(self.type_[1:-1] if self.type_[0] == "[" else "string")
 
 
 def of_type(type_: str) -> "Place":
-    """Give the place for a type of the FlatBuffers schema."""
+    """Return the place for a type of the FlatBuffers schema."""
     return Table(type_) if type_ in LAYOUT else Slot(type_)
 
 
@@ -149,7 +149,7 @@ Place = Free | Message | Content | Table | Slot
 
 
 def root(form: str, kind: str) -> Place:
-    """Give the place of a whole message.
+    """Return the place of a whole message.
 
     Args:
         form: "json", "msgpack", "protobuf" or "flatbuffers".

@@ -196,7 +196,7 @@ class Search:
             slot[1] = max(slot[1], (cost, value), key=lambda item: item[0].memory)
 
     def is_new(self, find: Find) -> bool:
-        """Tell whether nothing of the kind was found."""
+        """Return whether nothing of the kind was found."""
         mine = [other for other in self.finds if other.codec == find.codec]
         return len(mine) < MOST_FINDS and shape(find.node) not in {shape(other.node) for other in mine}
 

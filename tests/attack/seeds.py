@@ -14,17 +14,17 @@ LISTS = (
 
 
 def atom(name: str) -> Node:
-    """Give an atom."""
+    """Return an atom."""
     return ("atom", name)
 
 
 def many(node: Node, count: float = 1.0) -> Node:
-    """Give a list of equal items."""
+    """Return a list of equal items."""
     return ("list", ("block", count, None, node))
 
 
 def only(key: object, node: Node) -> Node:
-    """Give an object with one field."""
+    """Return an object with one field."""
     return ("dict", ("block", 1, key, node))
 
 

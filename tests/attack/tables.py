@@ -26,7 +26,7 @@ def flatbuffers(node: Node, scale: float) -> Rope:
 
 
 def width(node: Node) -> int:
-    """Give the bytes that a value takes in its table."""
+    """Return the bytes that a value takes in its table."""
     return int(node[1]) if node[0] == "inline" else 4
 
 

@@ -61,7 +61,7 @@ class Cost(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Tell whether something went wrong, whatever it cost."""
+        """Return whether something went wrong, whatever it cost."""
         return self.outcome not in ("accepted", "refused", "killed")
 
     length: int
@@ -83,7 +83,7 @@ def pace(size: int) -> float:
 
 
 def may_take_s(length: int) -> float:
-    """Give the seconds that a message may take."""
+    """Return the seconds that a message may take."""
     if length > SIZES[-1]:
         return FREE_S + TIMES * pace(SIZES[-1]) * length / SIZES[-1]
     longer = min(size for size in SIZES if size >= length)
@@ -92,12 +92,12 @@ def may_take_s(length: int) -> float:
 
 
 def may_hold(codec: str, length: int) -> int:
-    """Give the bytes that a message may take."""
+    """Return the bytes that a message may take."""
     return min(FACTORS.get(form_of(codec), FACTOR) * length + ALLOWANCE, MOST)
 
 
 def score(codec: str, cost: Cost) -> float:
-    """Give the part of its budget that a message took, the larger of memory and time; over 1 is too dear."""
+    """Return the part of its budget that a message took, the larger of memory and time; over 1 is too dear."""
     if cost.failed:
         return 100.0
     return max(cost.memory / may_hold(codec, cost.length), cost.cpu_s / may_take_s(cost.length))

@@ -34,11 +34,11 @@ class Tried:
     dearest: float = 0.0
 
     def promise(self) -> float:
-        """Give the score that it may reach at any length, if what it takes grows with the length."""
+        """Return the score that it may reach at any length, if what it takes grows with the length."""
         return max(self.dearest, max((found for found, _ in self.next_lengths()), default=0.0))
 
     def next_lengths(self) -> Iterator[tuple[float, int]]:
-        """Give lengths that are worth a try by `decode`, and the score that may come of each."""
+        """Yield lengths that are worth a try by `decode`, and the score that may come of each."""
         if self.dearest > 1:
             return
         mine = [(size, cost) for (entrance, size), cost in self.costs.items() if entrance == "decode"]
@@ -60,7 +60,7 @@ class Tried:
             yield max(values), lengths[0]
 
     def expected(self, cost: Cost, length: int) -> float:
-        """Give the score of a message of a length, if it takes as much for each byte as a shorter one."""
+        """Return the score of a message of a length, if it takes as much for each byte as a shorter one."""
         growth = length / max(cost.length, 1)
         memory = max(0, cost.memory - NOISE_BYTES) * growth / may_hold(self.codec, length)
         return max(memory, max(0.0, cost.cpu_s - NOISE_S) * growth / may_take_s(length))

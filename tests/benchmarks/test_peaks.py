@@ -162,14 +162,14 @@ PEAK_KIB = {
 
 
 def limited(codec: str, workload: str) -> Any:
-    """Give a case and its limit; a codec or workload that has no measured peak yet is a KeyError at collection."""
+    """Return a case and its limit; a codec or workload that has no measured peak yet is a KeyError at collection."""
     peak = PEAK_KIB[codec.removesuffix("-fresh").removesuffix("-unverified")][workload]
     return pytest.param(codec, workload, marks=pytest.mark.limit_memory(f"{2 * peak + ARENA_KIB} KB"))
 
 
 @pytest.fixture
 def warm(codec: str, workload: str) -> tuple[Any, list[bytes]]:
-    """Give decoder and bytes after a first pass: a fixture is made before the tracker starts."""
+    """Return decoder and bytes after a first pass: a fixture is made before the tracker starts."""
     decode, data = open_codec(codec, workloads.kind(workload)).decode, encoded(codec, workload)
     for one in data:
         decode(one)

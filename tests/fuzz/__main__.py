@@ -103,12 +103,12 @@ class Watched:
         self.seen, self.since, self.died = 0, monotonic(), False
 
     def cases(self) -> int:
-        """Tell how many cases it has begun."""
+        """Return how many cases it has begun."""
         case = read_board(self.board)
         return case[0] if case else 0
 
     def is_over(self) -> bool:
-        """Tell whether it has ended; one that hangs is killed."""
+        """Return whether it has ended; one that hangs is killed."""
         if self.process.poll() is not None:
             return True
         if (count := self.cases()) != self.seen:

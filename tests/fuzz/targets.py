@@ -22,7 +22,7 @@ class GrownError(AssertionError):
 
 
 def refuses(call: Callable[[], object]) -> bool:
-    """Tell whether a call refused; memory that ran out inside is no refusal but a finding."""
+    """Return whether a call refused; memory that ran out inside is no refusal but a finding."""
     try:
         call()
     except DecodeError as error:

@@ -115,7 +115,7 @@ class Miser:
         return stream
 
     async def give(self, stream: int, room: int) -> None:
-        """Give room for a part of an answer."""
+        """Return room for a part of an answer."""
         self.connection.increment_flow_control_window(room)
         self.connection.increment_flow_control_window(room, stream)
         await self.send()

@@ -59,5 +59,5 @@ class Clock:
         self.now = 1_000.0
 
     def __call__(self) -> float:
-        """Give the seconds."""
+        """Return the seconds."""
         return self.now

@@ -58,7 +58,7 @@ class LeapingLoop(asyncio.SelectorEventLoop):
         super().__init__(self.selector)
 
     def time(self) -> float:
-        """Give the seconds since the start."""
+        """Return the seconds since the start."""
         return self.selector.now_s
 
 
@@ -73,7 +73,7 @@ def client(server: ModelServer, **options: Any) -> httpx2.AsyncClient:
 
 
 def asking(**fields: Any) -> dict[str, Any]:
-    """Give a chat request's document with more fields."""
+    """Return a chat request's document with more fields."""
     return {**CHAT, **fields}
 
 
@@ -87,7 +87,7 @@ async def until(condition: Any, seconds: float = PATIENCE_S) -> bool:
 
 
 def request(**fields: Any) -> ChatRequest:
-    """Give a chat request with more fields."""
+    """Return a chat request with more fields."""
     return from_document("ChatRequest", asking(**fields))
 
 

@@ -38,15 +38,15 @@ class Served:
         self.ended = asyncio.Event()
 
     def of(self, kind: type[Event]) -> list[Any]:
-        """Give the events of a kind."""
+        """Return the events of a kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
     def resets(self) -> list[tuple[int, str]]:
-        """Give the streams that were reset, and why."""
+        """Return the streams that were reset, and why."""
         return [(event.stream_id, event.error_code.name) for event in self.of(StreamReset)]
 
     def body(self, stream: int) -> bytes:
-        """Give what has come of a request."""
+        """Return what has come of a request."""
         return b"".join(event.data for event in self.of(DataReceived) if event.stream_id == stream)
 
     def begin(self, stream: int, data: bytes = b"") -> None:
@@ -57,12 +57,12 @@ class Served:
         self.flush()
 
     def answer(self, stream: int, data: bytes = b"a") -> None:
-        """Give an answer that is whole."""
+        """Return an answer that is whole."""
         self.state.send_headers(stream, OK)
         self.end(stream, data)
 
     def end(self, stream: int, data: bytes = b"") -> None:
-        """Give the rest of one."""
+        """Return the rest of one."""
         self.state.send_data(stream, data, end_stream=True)
         self.flush()
 

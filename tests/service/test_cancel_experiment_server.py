@@ -130,7 +130,7 @@ class Late(Random):
     """Leaves a stream as late as can be."""
 
     def randint(self, low: int, high: int) -> int:
-        """Give the most."""
+        """Return the most."""
         return high
 
 

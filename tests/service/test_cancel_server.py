@@ -26,7 +26,7 @@ THOUSANDS = 3
 
 
 def grown(before: Sides, after: Sides) -> bool:
-    """Tell whether a side holds more memory or more descriptors than before.
+    """Return whether a side holds more memory or more descriptors than before.
 
     A pool may hold a connection more than it did, once; what leaks does so with every thousand.
     """

@@ -41,7 +41,7 @@ def rows() -> list[Figure]:
 
 @pytest.fixture(scope="module")
 def found(rows: list[Figure]) -> Found:
-    """Give the figures by protocol and distance, arm and metric."""
+    """Return the figures by protocol and distance, arm and metric."""
     figures = figures_of(rows).items()
     return {(name.removeprefix("wire/connection/"), *arm): value for (name, *arm), value in figures}
 
@@ -145,7 +145,7 @@ def prepared(arm: Arm) -> Any:
 
 
 def secure(connection: Any) -> ssl.SSLSocket:
-    """Give a connection's socket."""
+    """Return a connection's socket."""
     assert isinstance(connection.sock, ssl.SSLSocket)
     assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     return connection.sock

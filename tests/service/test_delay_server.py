@@ -210,7 +210,7 @@ def test_slow_reader_holds_the_sender_back() -> None:
 
 
 def held(relay: Relay) -> int:
-    """Give the most that an end of a relay holds."""
+    """Return the most that an end of a relay holds."""
     return max((end.held for end in relay.ends), default=0)
 
 

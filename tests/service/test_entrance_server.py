@@ -57,7 +57,7 @@ def shut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Addresses]:
-    """Give a server in another process, whose way in is open."""
+    """Return a server in another process, whose way in is open."""
     with spawned() as addresses:
         yield addresses
 
@@ -94,7 +94,7 @@ def ways() -> list[tuple[str, str, bool]]:
 
 
 def asking(kind: str, streams: bool) -> Any:
-    """Give a request, one for a stream where that is wanted."""
+    """Return a request, one for a stream where that is wanted."""
     message = REQUESTS[kind]
     document = {**json.loads(open_codec("json", kind).encode(message)), **({"stream": True} if streams else {})}
     return from_document(kind, document)
@@ -286,11 +286,11 @@ class Told:
         self.data, self.messages = data, messages
 
     async def call(self, payload: Any) -> Reply:
-        """Give a whole answer."""
+        """Return a whole answer."""
         return Reply(self.data[0], 0, 0, 0)
 
     async def stream(self, payload: Any) -> AsyncGenerator[tuple[bytes, int], None]:
-        """Give a stream: messages as they are, anything else cut."""
+        """Yield a stream: messages as they are, anything else cut."""
         whole = b"".join(self.data)
         for piece in self.data if self.messages else [whole[i : i + 60_000] for i in range(0, len(whole), 60_000)]:
             yield piece, 0

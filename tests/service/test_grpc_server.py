@@ -29,7 +29,7 @@ def message(kind: str, found: Any) -> Any:
 
 
 async def conversations(*requests: Any) -> AsyncIterator[Any]:
-    """Give chat requests as protobuf objects."""
+    """Yield chat requests as protobuf objects."""
     for one in requests:
         yield open_codec("protobuf", "ChatRequest").populate(one)
 

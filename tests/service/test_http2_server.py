@@ -108,7 +108,7 @@ def test_call_that_is_left_is_a_reset_for_the_server(secure: bool, tmp_path: Pat
 
 
 def transport_call(transport: Http2Transport) -> Any:
-    """Give the one call that is under way."""
+    """Return the one call that is under way."""
     (call,) = [call for connection in transport.connections for call in connection.calls.values()]
     return call
 

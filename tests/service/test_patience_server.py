@@ -41,7 +41,7 @@ LATER_S = 60.0
 
 
 def within(**seconds: float) -> ClientSettings:
-    """Give a client that has some limits."""
+    """Return a client that has some limits."""
     return ClientSettings(timeouts=Timeouts(**seconds))
 
 

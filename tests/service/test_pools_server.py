@@ -44,7 +44,7 @@ def write_frame(number: int, buffer: bytearray) -> None:
 
 
 def is_whole(number: int, data: bytes | bytearray) -> bool:
-    """Tell whether a buffer still holds the frame that was written into it."""
+    """Return whether a buffer still holds the frame that was written into it."""
     try:
         return decode_frame(data, number) == encoder.encode({"number": f"{number:06}"})
     except DecodeError:

@@ -30,7 +30,7 @@ COMMAND = str(Path(sys.executable).with_name("serlab"))
 
 
 def dies(pid: int) -> bool:
-    """Tell whether a process ends."""
+    """Return whether a process ends."""
     for _ in moments():
         if gone(pid):
             return True
@@ -39,7 +39,7 @@ def dies(pid: int) -> bool:
 
 
 def gone(pid: int) -> bool:
-    """Tell whether there is no such process."""
+    """Return whether there is no such process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -31,7 +31,7 @@ def figures(*codecs: str) -> dict[tuple[str, str, str], float]:
 
 @pytest.fixture(scope="module")
 def found() -> dict[tuple[str, str, str], float]:
-    """Give the figures of one run with all codecs."""
+    """Return the figures of one run with all codecs."""
     return figures(*WIRE_CODECS)
 
 

@@ -27,7 +27,7 @@ def wire_job(experiment: str, workload: str = "chat-turn", codecs: Sequence[str]
 
 
 def all_of(kind: type[Sent], sent: Iterable[Record]) -> list[Sent]:
-    """Give a worker's records of one type."""
+    """Return a worker's records of one type."""
     return [one for one in sent if isinstance(one, kind)]
 
 

@@ -58,7 +58,7 @@ form_of = lru_cache(256)(make_form)
 
 
 def with_model(kind: str, data: bytes, model: str) -> bytes:
-    """Give a message another model.
+    """Return a message with another model.
 
     Args:
         kind: the message type's name, of one that has a model.
@@ -125,18 +125,18 @@ def within(codec: Codec, limits: Limits) -> Codec:
 
 
 def with_reader(codec: Codec, read: Callable[[bytes], Any]) -> Codec:
-    """Give the codec the function that reads a message, also where it passes one on."""
+    """Return the codec with the function that reads a message, also where it passes one on."""
     has_model = "model" in message_type(codec.message).__struct_fields__
     return replace(codec, convert=read, reroute=partial(relay, codec.message, read) if has_model else None)
 
 
 def bytes_of(data: Any) -> bytes:
-    """Give bytes as they are and copy any other buffer, so that nobody can change what is being read."""
+    """Return bytes as they are and copy any other buffer, so that nobody can change what is being read."""
     return data if type(data) is bytes else bytes(data)
 
 
 def buffer_of(data: Any) -> Any:
-    """Give short bytes as they are, and a read-only view of any other buffer, whose parts are then not copied."""
+    """Return short bytes as they are, and a read-only view of any other buffer, whose parts are then not copied."""
     return data if type(data) is bytes and len(data) < LARGE else memoryview(data).cast("B").toreadonly()
 
 
@@ -161,7 +161,7 @@ def open_verified(kind: str, limits: Limits, data: Any) -> View:
 
 
 def open_unverified(kind: str, data: Any) -> View:
-    """Give a view over bytes that are known to be good, such as those that `verify` has passed."""
+    """Return a view over bytes that are known to be good, such as those that `verify` has passed."""
     buffer = buffer_of(data)
     return view_class(kind)(buffer, root_of(buffer, kind))
 

@@ -201,7 +201,7 @@ def put_token_lists(lists: list[list[int]], out: Out, pos: int, seen: Seen) -> i
 
 
 def vector_writer(write_item: Write) -> Write:
-    """Give the function that writes a Vector.
+    """Return the function that writes a Vector.
 
     Args:
         write_item: writes an `Embedding`, which a Vector may hold.

@@ -269,7 +269,7 @@ def _emit_numbers(info: TableInfo, slot: Slot, locate: str, mode: Mode) -> _Emit
 
 
 def _is_offset(slot: Slot) -> bool:
-    """Tell whether a slot holds an offset."""
+    """Return whether a slot holds an offset."""
     return slot.kind in OFFSETS
 
 
@@ -333,7 +333,7 @@ def _budget(info: TableInfo, emitted: list[_Emitted], mode: Mode) -> list[str]:
 
 
 def _base_size(info: TableInfo) -> int:
-    """Give what a struct takes by itself, or more where it is small."""
+    """Return what a struct takes by itself, or more where it is small."""
     if info.type is None:
         return EXTRA if info.name == "Extra" else LEAST_TABLE
     return max(LEAST_TABLE, info.type.__basicsize__ + 32)

@@ -117,7 +117,7 @@ def box_slots(table: str) -> tuple[Slot, ...]:
 
 
 def _box_kind(name: str, type_: str) -> str:
-    """Tell what a slot of a box is by its schema type; JSON text is named so."""
+    """Return what a slot of a box is by its schema type; JSON text is named so."""
     if type_ == "string":
         return "json" if name == "json" else "str"
     if type_ == "[string]":

@@ -90,7 +90,7 @@ class Readers:
         self.functions[name] = first
 
     def find(self, info: TableInfo, walk: Walk, place: int) -> Read:
-        """Give the reader for the vtable at a place, and keep it in the walk.
+        """Return the reader for the vtable at a place, and keep it in the walk.
 
         Raises:
             DecodeError: there is no vtable, or none that is legal for this table.
@@ -133,7 +133,7 @@ class Readers:
 
 @cache
 def readers(mode: str) -> Readers:
-    """Give the readers of a mode: decode, verify, trust, copy or large."""
+    """Return the readers of a mode: decode, verify, trust, copy or large."""
     return Readers(MODES[mode])
 
 

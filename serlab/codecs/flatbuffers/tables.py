@@ -250,7 +250,7 @@ class Counted:
 
 
 def _levels(limits: Limits) -> int:
-    """Give the levels of tables that are read."""
+    """Return the levels of tables that are read."""
     return MAX_DEPTH if limits.max_depth is None else limits.max_depth
 
 
@@ -428,7 +428,7 @@ class Nulls(dict[bytes, dict[str, None]]):
 
 
 def null_fields(info: TableInfo, places: Any, ids: bytes) -> dict[str, None]:
-    """Tell which fields are null.
+    """Return which fields are null.
 
     Args:
         info: the table.

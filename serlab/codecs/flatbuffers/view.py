@@ -70,7 +70,7 @@ class Shape(dict[str, tuple[int, Read]]):
                 self[name] = self.places[slot.name], _fitting_reader(slot, info, kinds)
 
     def absent(self, buffer: Any, place: int, name: str) -> Any:
-        """Tell what a field is that has no value: None where the table lists it as null, else UNSET."""
+        """Return what a field is that has no value: None where the table lists it as null, else UNSET."""
         if name == "extra":
             return NO_EXTRA
         if "nulls" not in self.places:
@@ -175,7 +175,7 @@ def _read_numbers(format_: str, buffer: Any, slot: int) -> Any:
 
 @cache
 def _table_reader(table: str, kinds: Kinds) -> Read:
-    """Give what reads a table through its offset: a view, or what a box holds."""
+    """Return what reads a table through its offset: a view, or what a box holds."""
     if tables()[table].type is None:
         return partial(_read_box, table, kinds)
 
@@ -332,7 +332,7 @@ def _materialized(value: Any) -> Any:
 
 
 def view_type(value: Any) -> Any:
-    """Give the type of the struct that a view is of, or that of any other value."""
+    """Return the type of the struct that a view is of, or that of any other value."""
     return value._info.type if isinstance(value, View) else type(value)
 
 

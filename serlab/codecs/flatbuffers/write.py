@@ -51,7 +51,7 @@ from serlab.messages import NOT_JSON, UNSET, Embedding, Message, Part, is_sealed
 
 
 def _is_text(slot: Slot) -> bool:
-    """Tell whether a slot points to text or to bytes, which are written as text is."""
+    """Return whether a slot points to text or to bytes, which are written as text is."""
     return slot.kind in ("str", "json") or (slot.kind == "numbers" and slot.element == "B")
 
 
@@ -291,7 +291,7 @@ def _text_of(slot: Slot, value: Any, functions: dict[str, Any]) -> bytes:
 
 
 def _writer_of(slot: Slot, functions: dict[str, Any]) -> Callable[..., int]:
-    """Give what writes the content of a slot."""
+    """Return what writes the content of a slot."""
     name, first = _call_of(slot)
     arguments = [functions[argument] for argument in first]
 
@@ -325,7 +325,7 @@ class Writers:
         self.functions |= {"put_vector": put_vector, "put_vectors": partial(builder.put_vectors, put_vector)}
 
     def late(self, type_: type[Part], name: str) -> Write:
-        """Give a function that is compiled when it is first called, and then stands in its own place.
+        """Return a function that is compiled when it is first called, and then stands in its own place.
 
         Args:
             type_: a message type or a struct inside one.
@@ -343,7 +343,7 @@ class Writers:
         return found
 
     def shapes_of(self, type_: type[Part]) -> Shapes:
-        """Give a type's shapes; at the first time prepare what its functions call."""
+        """Return a type's shapes; at the first time prepare what its functions call."""
         name, plan, slots = type_.__name__, plan_of(type_), slots_of(type_)
         if f"shapes_{name}" not in self.functions:
             ids = {slot.name: slot.id for slot in slots}
@@ -390,7 +390,7 @@ def _plain(struct: Part) -> Any:
 
 
 def _is_bytes(values: list[Any]) -> bool:
-    """Tell whether a list holds bytes."""
+    """Return whether a list holds bytes."""
     return all(type(value) is int and 0 <= value < 256 for value in values)
 
 
@@ -436,7 +436,7 @@ def _field_lines(table: str, index: int, field: PlanField, bits: dict[str, int],
 
 
 def taken(bit: int, arm: Arm, value: Any) -> int:
-    """Give the bit of an arm whose field takes the value."""
+    """Return the bit of an arm whose field takes the value."""
     check_taken(arm, value)
     return bit
 
@@ -475,7 +475,7 @@ MISFIT = (StructError, EncodeError, TypeError, ValueError, AttributeError, Overf
 
 
 def writer(type_: type[Message]) -> Callable[[Any], list[Any]]:
-    """Give the function that writes a message as pieces of a buffer.
+    """Return the function that writes a message as pieces of a buffer.
 
     Args:
         type_: the message's type.

@@ -75,7 +75,7 @@ def group_of(time: pd.DataFrame, workload: str, operation: str) -> pd.DataFrame:
 
 
 def floor_of(time: pd.DataFrame, workload: str, operation: str) -> float:
-    """Give the ratio of an operation's floor to the baseline; not a number where it was not measured."""
+    """Return the ratio of an operation's floor to the baseline; not a number where it was not measured."""
     here = (time["workload"] == workload) & (time["operation"] == operation) & (time["verdict"] == "baseline")
     return 1 / float(time[here]["times_floor"].iloc[0]) if here.any() else float("nan")
 
@@ -175,7 +175,7 @@ def _legend(codecs: Sequence[str]) -> Spec:
 
 
 def _ratios_of(rows: pd.DataFrame, metric: str, baseline: str) -> Sizes:
-    """Give the ratios of the workloads that the baseline carries."""
+    """Return the ratios of the workloads that the baseline carries."""
     found = {workload: sizes(rows, workload, metric) for workload in names_of(rows, "workload")}
     return {
         workload: {codec: value / by_codec[baseline] for codec, value in by_codec.items()}
@@ -234,7 +234,7 @@ def _memory_panel(group: pd.DataFrame, column: str, *title: str) -> Spec:
 
 
 def memory_bars(group: pd.DataFrame, column: str) -> tuple[list[Row], float]:
-    """Give the bars of a measure, one that would hide the others cut off with an arrow, and the longest that is not."""
+    """Return a measure's bars, one that would hide the others cut off with an arrow, and the longest that is not."""
     values = group[column].fillna(0)
     short = values[values <= CUT * values.median()]
     limit = float(short.max()) if len(short) and short.max() > 0 else 1.0

@@ -90,7 +90,7 @@ def steps_of(rows: pd.DataFrame, workload: str) -> list[str]:
 
 
 def curves_of(rows: pd.DataFrame, workload: str, baseline: str) -> Curves:
-    """Give the times of the codecs that were measured at every step."""
+    """Return the times of the codecs that were measured at every step."""
     found = [times(arms(rows, workload, step), baseline) for step in steps_of(rows, workload)]
     codecs = [codec for codec in found[0] if is_codec(codec) and all(codec in step for step in found)]
     return {codec: [step[codec] for step in found] for codec in codecs}
@@ -226,19 +226,19 @@ def crossover_figure(
 
 
 def costs_of(rows: pd.DataFrame, workload: str, operations: Sequence[str], size: str, baseline: str) -> dict[str, Cost]:
-    """Give the costs of the codecs that have both a size and a time."""
+    """Return the costs of the codecs that have both a size and a time."""
     bytes_of = sizes(rows, workload, size)
     found = times(sums(rows, workload, operations), baseline)
     return {name: Cost(bytes_of[name], time) for name, time in found.items() if is_codec(name) and name in bytes_of}
 
 
 def total_ns(cost: Cost, bandwidth: "np.ndarray | float", time: float | None = None) -> "np.ndarray":
-    """Give the time per message at a bandwidth in bits per second."""
+    """Return the time per message at a bandwidth in bits per second."""
     return np.asarray((cost.time.value if time is None else time) + cost.bytes * BITS_NS / bandwidth)
 
 
 def crossing(cost: Cost, base: Cost) -> float:
-    """Give the bandwidth at which two codecs take equally long, bits per second; not a number where none does."""
+    """Return the bandwidth at which two codecs take equally long, bits per second; not a number where none does."""
     saved, lost = base.bytes - cost.bytes, cost.time.value - base.time.value
     bandwidth = saved * BITS_NS / lost if lost else float("nan")
     return bandwidth if bandwidth > 0 else float("nan")

@@ -41,7 +41,7 @@ def names_of(rows: pd.DataFrame, column: str) -> list[str]:
 
 
 def is_codec(name: str) -> bool:
-    """Tell whether an arm is a codec: no floor, and not the baseline's second arm."""
+    """Return whether an arm is a codec: no floor, and not the baseline's second arm."""
     case = case_of(name)
     return not (case.is_bound or case.again)
 
@@ -66,14 +66,14 @@ def workloads_with(
 
 
 def arms(rows: pd.DataFrame, workload: str, operation: str, metric: str = "time") -> dict[str, Values]:
-    """Give codec → process → figure of one group."""
+    """Return codec → process → figure of one group."""
     here = (rows["workload"] == workload) & (rows["operation"] == operation) & (rows["metric"] == metric)
     groups = rows[here].groupby("codec", sort=False)
     return {str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in groups}
 
 
 def sums(rows: pd.DataFrame, workload: str, operations: Sequence[str]) -> dict[str, Values]:
-    """Give codec → process → nanoseconds of several operations together, where all were measured."""
+    """Return codec → process → nanoseconds of several operations together, where all were measured."""
     parts = [arms(rows, workload, operation) for operation in operations]
     codecs = [codec for codec in parts[0] if all(codec in part for part in parts)]
     return {codec: summed([part[codec] for part in parts]) for codec in codecs}
@@ -86,7 +86,7 @@ def summed(parts: Sequence[Values]) -> Values:
 
 
 def times(found: Mapping[str, Values], baseline: str) -> dict[str, Spread]:
-    """Give each codec's nanoseconds per message with an interval.
+    """Return each codec's nanoseconds per message with an interval.
 
     A process is as fast as the machine is at that moment, so what is certain is a codec's ratio to the baseline: value
     and interval are the ratio's, times the baseline's median. Without a baseline the median stands alone.
@@ -97,7 +97,7 @@ def times(found: Mapping[str, Values], baseline: str) -> dict[str, Spread]:
 
 
 def _time_of(values: Values, base: Values, scale: float) -> Spread:
-    """Give one codec's time by its ratio to the baseline."""
+    """Return one codec's time by its ratio to the baseline."""
     ratio = paired_ratio(values, base)
     if not ratio.n:
         return Spread(middle(values), middle(values), middle(values))
@@ -105,27 +105,27 @@ def _time_of(values: Values, base: Values, scale: float) -> Spread:
 
 
 def ratio_of(time: Spread, base: Spread) -> Estimate:
-    """Give back the ratio that a codec's time was drawn from."""
+    """Return the ratio that a codec's time was drawn from."""
     return Estimate(time.value / base.value, time.low / base.value, time.high / base.value, 1)
 
 
 def control_of(found: Mapping[str, Values], baseline: str) -> Estimate:
-    """Give the A/A ratio of a group."""
+    """Return the A/A ratio of a group."""
     return paired_ratio(found.get(case_of(baseline).second, {}), found.get(baseline, {}))
 
 
 def floor_time(found: Mapping[str, Values], operation: str) -> float:
-    """Give an operation's floor in nanoseconds; not a number where it was not measured."""
+    """Return an operation's floor in nanoseconds; not a number where it was not measured."""
     return middle(floor_values(operation, found))
 
 
 def middle(values: Mapping[int, float]) -> float:
-    """Give the median over processes; not a number for none."""
+    """Return the median over processes; not a number for none."""
     return float(pd.Series(dict(values), dtype=float).median())
 
 
 def sizes(rows: pd.DataFrame, workload: str, metric: str) -> dict[str, float]:
-    """Give codec → mean bytes per message."""
+    """Return codec → mean bytes per message."""
     here = (rows["workload"] == workload) & (rows["operation"] == "size") & (rows["metric"] == metric)
     found = rows[here].groupby("codec", sort=False)["value"].mean()
     return {str(codec): float(value) for codec, value in found.items()}

@@ -46,12 +46,12 @@ class Box(NamedTuple):
     low: float
 
     def meets(self, other: "Box", gap: float = 0.0) -> bool:
-        """Tell whether two boxes overlap or are nearer than a gap."""
+        """Return whether two boxes overlap or are nearer than a gap."""
         apart = self.left >= other.right + gap or other.left >= self.right + gap
         return not (apart or self.top >= other.low + gap or other.top >= self.low + gap)
 
     def holds(self, other: "Box") -> bool:
-        """Tell whether another box is inside."""
+        """Return whether another box is inside."""
         return self.left <= other.left and other.right <= self.right and self.top <= other.top and other.low <= self.low
 
 
@@ -104,7 +104,7 @@ def label_points(
 
 
 def _spots(place: Place, width: float) -> Iterator[Box]:
-    """Give the boxes that a label may take, the nearest first, on each ring the right one first."""
+    """Yield the boxes that a label may take, the nearest first, on each ring the right one first."""
     for ring in RINGS:
         for k in range(DIRECTIONS):
             turn = pi * ((k + 1) // 2) / (DIRECTIONS / 2) * (-1) ** k

@@ -57,7 +57,7 @@ class Look(NamedTuple):
 
 
 def look_of(codec: str) -> Look:
-    """Tell how a codec is drawn."""
+    """Return how a codec is drawn."""
     info = find_info(codec)
     family = find_info(info.stem) if info is not None else None
     if info is None or family is None:

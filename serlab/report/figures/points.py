@@ -63,7 +63,7 @@ def pareto_figure(
 
 
 def points_of(rows: pd.DataFrame, workload: str, operations: Sequence[str], size: str, baseline: str) -> Points:
-    """Give the codecs of a workload that have both a size and a time."""
+    """Return the codecs of a workload that have both a size and a time."""
     bytes_of = sizes(rows, workload, size)
     found = times(sums(rows, workload, operations), baseline)
     return {name: (bytes_of[name], time) for name, time in found.items() if is_codec(name) and name in bytes_of}

@@ -184,7 +184,7 @@ def lag_figure(
 
 
 def _lags_of(rows: pd.DataFrame, workload: str, operation: str) -> Lags:
-    """Give the lags of one group of rows."""
+    """Return the lags of one group of rows."""
     median, p99, most = (arms(rows, workload, operation, f"lag-{name}") for name in ("p50", "p99", "max"))
     return {
         arm: {**spread_of(values)._asdict(), "median": middle(median.get(arm, {})), "most": middle(most.get(arm, {}))}
@@ -193,7 +193,7 @@ def _lags_of(rows: pd.DataFrame, workload: str, operation: str) -> Lags:
 
 
 def spread_of(values: Values) -> Spread:
-    """Give the median over workers with an interval that resamples them.
+    """Return the median over workers with an interval that resamples them.
 
     A lag stands for itself: what delays a loop does not delay all codecs alike, so a ratio would be less certain.
     """
@@ -202,7 +202,7 @@ def spread_of(values: Values) -> Spread:
 
 
 def size_of(rows: pd.DataFrame, workload: str, baseline: str) -> float:
-    """Give the baseline's mean bytes per message, from the size part or the rates; not a number where neither is."""
+    """Return the baseline's mean bytes per message, from the size part or the rates; not a number where neither is."""
     here = rows[(rows["workload"] == workload) & (rows["codec"] == baseline)]
     raw = here[(here["operation"] == "size") & (here["metric"] == "raw")]["value"]
     if len(raw):

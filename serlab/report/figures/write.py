@@ -62,7 +62,7 @@ def write_figures(directory: str | Path) -> Iterator[Path]:
 
 
 def _figures_of(rows: pd.DataFrame) -> Iterator[tuple[str, Picture]]:
-    """Give file name and figure of what the rows hold."""
+    """Yield file name and figure of what the rows hold."""
     names: dict[str, str] = {}
     for workload in names_of(rows, "workload"):
         names[workload] = file_name(workload, set(names.values()))

@@ -58,7 +58,7 @@ class BackendStats:
     failed: int = 0
 
     def to_dict(self) -> dict[str, int]:
-        """Give the counters by name."""
+        """Return the counters by name."""
         return asdict(self)
 
 
@@ -72,7 +72,7 @@ class Backend(Protocol):
     stats: BackendStats
 
     async def get(self, key: bytes) -> bytes | None:
-        """Give an entry; None where there is none."""
+        """Return an entry; None where there is none."""
 
     async def put(self, key: bytes, sealed: bytes, ttl_s: float) -> None:
         """Keep an entry, for at most so many seconds where the backend knows of time; 0 is for ever."""
@@ -97,7 +97,7 @@ class Store(Protocol):
     failures: tuple[type[Exception], ...]
 
     def get(self, key: bytes) -> bytes | None:
-        """Give a value."""
+        """Return a value."""
 
     def put(self, key: bytes, value: bytes, victims: Iterable[bytes]) -> None:
         """Remove some values and keep one, both or neither."""
@@ -175,7 +175,7 @@ class Bounded:
         self.evict(capacity_bytes)
 
     async def get(self, key: bytes) -> bytes | None:
-        """Give an entry; None where there is none, or the store cannot read it."""
+        """Return an entry; None where there is none, or the store cannot read it."""
         with self.lock:
             if key not in self.order:
                 return None
@@ -524,13 +524,13 @@ class Cache:
         return key_of(request, self.ignored, self.namespace)
 
     async def get_raw(self, key: bytes) -> bytes | None:
-        """Give an answer's bytes; None on a miss."""
+        """Return an answer's bytes; None on a miss."""
         data = await self.find(key)
         self.count(data is not None)
         return data
 
     async def get(self, key: bytes) -> Any:
-        """Give an answer; None on a miss."""
+        """Return an answer; None on a miss."""
         data = await self.find(key)
         try:
             answer = None if data is None else self.decode(data)
@@ -565,7 +565,7 @@ class Cache:
         await self.backend.put(key, seal(key, Entry(data, expires_ms)), self.ttl_s)
 
     async def find(self, key: bytes) -> bytes | None:
-        """Give the bytes of an answer that is whole and good."""
+        """Return the bytes of an answer that is whole and good."""
         sealed = await self.backend.get(key)
         if sealed is None:
             return None
@@ -606,10 +606,10 @@ class Cache:
 
 
 def _unpacked(length: int) -> int:
-    """Give the bytes that compressed ones may become: no more than a message of their length may."""
+    """Return the bytes that compressed ones may become: no more than a message of their length may."""
     return min(DEFAULT_LIMITS.max_bytes, DEFAULT_LIMITS.allowance(length))
 
 
 def _plain_codec(codec: Codec | Compressed) -> Codec:
-    """Give the codec of what is kept, compressed or not."""
+    """Return the codec of what is kept, compressed or not."""
     return codec.codec if isinstance(codec, Compressed) else codec

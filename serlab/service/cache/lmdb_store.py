@@ -51,7 +51,7 @@ with lmdb.open(sys.argv[1], subdir=False, readonly=True, lock=False).begin() as 
 
 
 def _fill_up(file: Path) -> None:
-    """Give a file that was cut short its length back, as a hole.
+    """Restore the length of a file that was cut short, as a hole.
 
     A page that is mapped and lies beyond the end of the file kills the process by SIGBUS. A hole reads as zeros, in
     which LMDB finds damage, or ends the process on an assertion; so another process looks first whether all can be
@@ -114,7 +114,7 @@ class LmdbStore:
             self.closing = stack.pop_all()
 
     def get(self, key: bytes) -> bytes | None:
-        """Give a value."""
+        """Return a value."""
         with self.environment.begin() as transaction:
             value: bytes | None = transaction.get(key)
         return value

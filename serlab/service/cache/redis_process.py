@@ -93,7 +93,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) 
 
 
 def _answers(pid: int, port: int) -> bool:
-    """Tell whether this very process answers: another's server may have the port."""
+    """Return whether this very process answers: another's server may have the port."""
     try:
         with socket.create_connection((HOST, port), 0.5) as connection:
             connection.sendall(b"INFO server\r\n")

@@ -67,7 +67,7 @@ class RedisBackend:
         self.stats = BackendStats()
 
     async def get(self, key: bytes) -> bytes | None:
-        """Give an entry; None where there is none or Redis does not answer."""
+        """Return an entry; None where there is none or Redis does not answer."""
         found = await self.ask("GET", self.prefix + key)
         return found if isinstance(found, bytes) else None
 

@@ -22,7 +22,7 @@ each may wait for a processor."""
 
 
 def again(arm: Arm) -> Arm:
-    """Give an arm a second time (A/A)."""
+    """Return an arm's second one (A/A)."""
     return arm._replace(name=control(arm.name))
 
 

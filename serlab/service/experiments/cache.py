@@ -71,7 +71,7 @@ def run(job: Job, emit: Emit) -> None:
 
 
 def _answers(job: Job, count: int) -> list[Any]:
-    """Give the answers that are kept: so many of a built-in workload, or all of what was recorded."""
+    """Return the answers that are kept: so many of a built-in workload, or all of what was recorded."""
     return distinct(job.workload, count, job.seed) if job.documents is None else load_messages(job)
 
 
@@ -84,7 +84,7 @@ def _ways(job: Job, names: Sequence[str], messages: list[Any]) -> list[_Kept]:
 
 
 def _asked(seed: int) -> Any:
-    """Give the request that is digested and sent: for a whole answer, whose length the server decides."""
+    """Return the request that is digested and sent: for a whole answer, whose length the server decides."""
     return msgspec.structs.replace(workloads.build(REQUEST, seed)[0], max_tokens=UNSET, stream=UNSET)
 
 

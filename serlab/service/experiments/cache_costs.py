@@ -134,7 +134,7 @@ def arms_of(runner: asyncio.Runner, one: Filled) -> list[Arm]:
 
 
 def baseline_arms(runner: asyncio.Runner, one: Filled) -> list[Arm]:
-    """Give the arms of the baseline, each twice (A/A), and what its bytes cost with no codec at work."""
+    """Return the arms of the baseline, each twice (A/A), and what its bytes cost with no codec at work."""
     pairs = list(zip(one.keys, one.encoded, strict=True))
 
     async def put(pair: tuple[bytes, bytes]) -> None:

@@ -102,7 +102,7 @@ async def _over_each(job: Job, addresses: Addresses, requests: list[GenerateRequ
 
 
 async def _leaves(place: Place, name: str) -> None:
-    """Tell what a batch of cancelled calls leaves, twice, while the transport stays open."""
+    """Return what a batch of cancelled calls leaves, twice, while the transport stays open."""
     transport = open_transport(name, place.addresses)
     caller = Client(transport, "GenerateRequest", GRPC)
     try:
@@ -145,7 +145,7 @@ def _calls_of(job: Job) -> int:
 
 
 async def _stops(place: Place, name: str) -> None:
-    """Tell what the server still does for calls that were left."""
+    """Return what the server still does for calls that were left."""
     arms = open_arms(name, place.addresses, place.requests)
     await leave_by_turns(place.job.effort.arm_ns, arms, place.stats, place.random)
     for arm in arms:

@@ -96,7 +96,7 @@ def _context_of(addresses: Addresses, protocol: str) -> ssl.SSLContext | None:
 
 
 def _target(addresses: Addresses, protocol: str) -> str:
-    """Give the server's address for a protocol."""
+    """Return the server's address for a protocol."""
     return addresses.https if protocol in VERSIONS else addresses.http
 
 
@@ -106,7 +106,7 @@ def _operation_of(protocol: str, distance_ms: int) -> str:
 
 
 def arms_of(operation: str, near: Dialler, direct: Dialler, kept: HTTPConnection) -> Iterator[Arm]:
-    """Give the arms of a group.
+    """Yield the arms of a group.
 
     Args:
         operation: its name.

@@ -71,7 +71,7 @@ class StallArm:
         self.elapsed_ns += perf_counter_ns() - began_ns
 
     def figures(self) -> dict[str, float]:
-        """Give metric → figure."""
+        """Return metric → figure."""
         p50, p99 = np.percentile(self.lags, [50, 99])
         stalls = {"stall-p50": float(p50), "stall-p99": float(p99), "stall-max": float(max(self.lags))}
         return {**stalls, "body-rate": fmean(self.rates), "client-cpu": self.cpu_ns / self.elapsed_ns}
@@ -112,7 +112,7 @@ async def _by_turns(job: Job, arms: list[StallArm], messages: int) -> None:
 
 
 async def _arms_of(job: Job, transport: Transport, messages: list[Any]) -> list[StallArm]:
-    """Give every codec in every way, the baseline twice, and the floors, checked and warmed up."""
+    """Return every codec in every way, the baseline twice, and the floors, checked and warmed up."""
     echoes = {name: Echo(transport, job.kind, name) for name in job.codecs}
     for echo in echoes.values():
         await check(echo, messages)

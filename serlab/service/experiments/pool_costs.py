@@ -300,7 +300,7 @@ def _bare_work(pool: Pool[Any]) -> Callable[[int], None]:
 
 
 def _counter_work(counter: Ticket | CountingLock) -> Callable[[int], None]:
-    """Give what counts."""
+    """Return what counts."""
 
     def work(operations: int) -> None:
         for _ in range(operations):
@@ -326,7 +326,7 @@ def task_arms(runner: asyncio.Runner, count: int) -> list[Arm]:
 
 
 def _leasing(pool: Pool[Any]) -> Callable[[int], Any]:
-    """Give a task that takes, lets others run, and gives back."""
+    """Return a task that takes, lets others run, and gives back."""
 
     async def work(operations: int) -> None:
         for _ in range(operations):
@@ -337,7 +337,7 @@ def _leasing(pool: Pool[Any]) -> Callable[[int], Any]:
 
 
 def _waiting_for(pool: WaitingPool[Any]) -> Callable[[int], Any]:
-    """Give the same for a pool that is waited for."""
+    """Return the same for a pool that is waited for."""
 
     async def work(operations: int) -> None:
         for _ in range(operations):

@@ -49,7 +49,7 @@ def _pair_arms(job: Job, emit: Emit) -> Iterator[Arm]:
 
 
 def _shares(job: Job) -> bool:
-    """Tell whether this is the workload with which sharing is measured."""
+    """Return whether this is the workload with which sharing is measured."""
     return job.workload == EXPERIMENTS["pooling"].workloads[0]
 
 

@@ -61,12 +61,12 @@ class Way(NamedTuple):
 
 
 def is_text(codec: str) -> bool:
-    """Tell whether a codec writes JSON, which can go as events or lines."""
+    """Return whether a codec writes JSON, which can go as events or lines."""
     return codec_info(codec).format.family == JSON.family
 
 
 def usual(codec: str) -> Way:
-    """Give the way that a client gets who names only a codec: events of JSON, frames of the others."""
+    """Return the way that a client gets who names only a codec: events of JSON, frames of the others."""
     return Way("http", "sse" if is_text(codec) else "frames", FULL, codec)
 
 
@@ -153,7 +153,7 @@ class Reader:
 
 
 def _text_of(chunk: Any) -> str:
-    """Give the text that a piece adds; the first and the last add none."""
+    """Return the text that a piece adds; the first and the last add none."""
     return "".join(choice.delta.content or "" for choice in chunk.choices or ())
 
 

@@ -55,7 +55,7 @@ def _emit_sizes(job: Job, emit: Emit, messages: list[Any]) -> None:
 
 
 def _arms_of(job: Job, runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
-    """Give a codec's arms on one transport, and those of its bytes, checked and warmed up."""
+    """Yield a codec's arms on one transport, and those of its bytes, checked and warmed up."""
     name, transport = way
     echo = Echo(transport, job.kind, codec)
     teach(echo.codec, messages)

@@ -32,7 +32,7 @@ DIGITS = 4 / 3 * 4
 
 
 def shapes_of(message: Any) -> Iterator[tuple[int, int]]:
-    """Give (vectors, numbers of one) for each group of vectors in an EmbeddingResponse; ragged ones count as the first.
+    """Yield (vectors, numbers of one) for each group of vectors in an EmbeddingResponse; ragged count as the first.
 
     Args:
         message: an EmbeddingResponse, of any API's shape.
@@ -151,7 +151,7 @@ def run(job: Job, emit: Emit) -> None:
 
 
 def fitting(message: Any) -> tuple[int, int] | None:
-    """Give the shape of a message's vectors, if the server makes such."""
+    """Return the shape of a message's vectors, if the server makes such."""
     return next((s for s in shapes_of(message) if 0 < s[0] <= MOST_INPUTS and 0 < s[1] <= MOST_DIMENSIONS), None)
 
 

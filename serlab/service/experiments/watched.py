@@ -34,7 +34,7 @@ class Watch:
         self.passes: dict[str, list[tuple[int, int]]] = {}
 
     def over(self, arm: Arm) -> Arm:
-        """Give the arm with the watch round its call; costs about a microsecond a pass."""
+        """Return the arm with the watch round its call; costs about a microsecond a pass."""
         found, call = self.passes.setdefault(arm.name, []), arm.call
 
         def watched(items: Any) -> Any:
@@ -46,7 +46,7 @@ class Watch:
         return arm._replace(call=watched)
 
     def share(self, name: str) -> float:
-        """Tell what share of one core the client used: the median of the passes that were timed."""
+        """Return what share of one core the client used: the median of the passes that were timed."""
         return median(used / took for used, took in self.passes[name][WARM_UP_BATCHES:])
 
     def tell(self, job: Job, emit: Emit) -> None:
@@ -56,7 +56,7 @@ class Watch:
 
 
 def patient(job: Job) -> Job:
-    """Give an arm the time for about as many batches as there are rounds: one call here is longer than a batch."""
+    """Set an arm's time to that of about as many batches as there are rounds: one call here is longer than a batch."""
     return replace(job, effort=job.effort._replace(arm_ns=PATIENCE * job.effort.arm_ns))
 
 

@@ -53,7 +53,7 @@ class CountingLock:
         self.lock = Lock()
 
     def next(self) -> int:
-        """Give the next number."""
+        """Return the next number."""
         with self.lock:
             number = self.value
             self.value = number + 1
@@ -288,7 +288,7 @@ def buffers(most_bytes: int = MOST_BYTES, kind: Kind = Pool) -> Pool[bytearray]:
 
 
 def _buffer_cleaner(most_bytes: int) -> Callable[[bytearray], bool]:
-    """Give what looks at a buffer that comes back; its bytes stay, since the next owner writes over them."""
+    """Return what looks at a buffer that comes back; its bytes stay, since the next owner writes over them."""
 
     def clean(buffer: bytearray) -> bool:
         try:
