@@ -52,8 +52,8 @@ def made(name: str, outcome: str) -> pd.DataFrame:
 
 def remade(group: pd.DataFrame, outcome: str) -> pd.DataFrame:
     """Replace the figures of one group; what has no baseline, or is a count, stays as it is."""
-    twins = {arm.removesuffix(CONTROL) for arm in group["codec"] if arm.endswith(CONTROL)}
-    baseline = next(iter(twins), "orjson")
+    group_by_output = {arm.removesuffix(CONTROL) for arm in group["codec"] if arm.endswith(CONTROL)}
+    baseline = next(iter(group_by_output), "orjson")
     metric = group["metric"].iloc[0]
     if baseline not in set(group["codec"]) or metric not in LIKE_TIME + LIKE_SIZE:
         return group

@@ -148,8 +148,8 @@ def spread(rows: pd.DataFrame, against: Selection, top: pd.DataFrame, bottom: pd
         measured: list[str] = derived(rows, against.metric, lambda: measured_by(rows, against.metric))
         beside = (one for one in measured if one.startswith(begin))
         groups = chain([bottom], (least(rows, Selection((), (one,), against.metric))[0] for one in beside))
-    twins = ((group, name) for group in groups for name in group if name.endswith("(A/A)"))
-    group, twin = next(twins, (None, ""))
+    group_by_output = ((group, name) for group in groups for name in group if name.endswith("(A/A)"))
+    group, twin = next(group_by_output, (None, ""))
     if group is None:
         return Estimate(np.nan, np.nan, np.nan, 0)
     return paired_ratio(dict(group[twin].dropna()), dict(group[twin.removesuffix(" (A/A)")].dropna()))

@@ -13,7 +13,7 @@ import pytest
 
 from serlab import build
 from serlab.codecs import applicable_limits, codec_names, jsontext, open_codec
-from serlab.codecs.limits import grown_of, high_bytes, suspect_json, suspect_msgpack
+from serlab.codecs.limits import grown_of, high_bytes, quick_bound_json, quick_bound_msgpack
 from serlab.codecs.protobuf_scan import scan_protobuf
 from serlab.codecs.scans import FIELD, PLACE, TEXT_GROWTH, costs_of, scan_json, scan_msgpack
 from serlab.errors import DecodeError
@@ -222,12 +222,12 @@ CHAT = grown_of("ChatRequest")
 
 def suspicious_msgpack(data: bytes, limits: Limits) -> bool:
     """Look as the guard does before the exact scan."""
-    return suspect_msgpack(CHAT, data, limits, high_bytes(data))
+    return quick_bound_msgpack(CHAT, data, limits, high_bytes(data))
 
 
 SCANS = {
     "msgpack": (partial(scan_msgpack, grown=CHAT), suspicious_msgpack),
-    "orjson": (partial(scan_json, grown=CHAT), partial(suspect_json, CHAT)),
+    "orjson": (partial(scan_json, grown=CHAT), partial(quick_bound_json, CHAT)),
 }
 
 

@@ -20,7 +20,7 @@ from serlab.errors import UnknownNameError, WorkerError
 from serlab.measure import lag, options, throughput, ticker
 from serlab.measure.inputs import bind, load_messages
 from serlab.measure.interleave import Arm, batch, calibrate
-from serlab.measure.load_workers import HOLDS, IDLE, RELEASES, Crew, Order, Team, Work, floor, rate_per_s
+from serlab.measure.load_workers import HOLDS, IDLE, RELEASES, Order, Team, Work, WorkerGroup, floor, rate_per_s
 from serlab.measure.options import EFFORTS, LOAD_PARTS, LOAD_WORKLOADS, TICK_NS, Options, usable_cores
 from serlab.measure.plan import make_plan
 from serlab.measure.process import is_passing
@@ -36,16 +36,16 @@ BUFFER = bytes(1 << 19)
 
 
 @pytest.fixture(scope="module")
-def crew() -> Iterator[Crew]:
+def group() -> Iterator[WorkerGroup]:
     """Start two processes that hold orjson and a small workload."""
-    with Crew(job_of("throughput", "tool-call-response", operations=("encode", "decode")), 2) as crew:
-        yield crew
+    with WorkerGroup(job_of("throughput", "tool-call-response", operations=("encode", "decode")), 2) as group:
+        yield group
 
 
-def rate(crew: Crew, codec: str, processes: int = 1, threads: int = 0, window_ns: int = 30 * MS) -> float:
+def rate(group: WorkerGroup, codec: str, processes: int = 1, threads: int = 0, window_ns: int = 30 * MS) -> float:
     """Measure one window in which all were at work."""
     for _ in moments():
-        found = rate_per_s(crew.run(Order(codec, "decode", 1, threads, window_ns), processes), 1)
+        found = rate_per_s(group.run(Order(codec, "decode", 1, threads, window_ns), processes), 1)
         if found is not None:
             return found
     raise AssertionError(f"{processes} processes were never at work at the same time")
@@ -74,7 +74,7 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
 
 
 @pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
-def test_floors_show_who_releases_the_lock(crew: Crew) -> None:
+def test_floors_show_who_releases_the_lock(group: WorkerGroup) -> None:
     """Over two threads, hashing does nearly what it does over two processes; a Python loop does much less.
 
     How much two processes do hangs on the machine, whose two cores may be two halves of one. All are taken at their
@@ -84,7 +84,7 @@ def test_floors_show_who_releases_the_lock(crew: Crew) -> None:
     best: dict[tuple[str, int, int], float] = {}
     for _ in moments(5 * PATIENCE_S):
         for way in ((name, *spread) for name in (RELEASES, HOLDS) for spread in ((1, 1), (1, 2), (1, 0), (2, 0))):
-            best[way] = max(best.get(way, 0.0), rate(crew, *way, window_ns=5 * MS))
+            best[way] = max(best.get(way, 0.0), rate(group, *way, window_ns=5 * MS))
         given = [best[name, 2, 0] / best[name, 1, 0] for name in (RELEASES, HOLDS)]
         scaling = {name: best[name, 1, 2] / best[name, 1, 1] for name in (RELEASES, HOLDS)}
         if min(given) > 1.25 and scaling[RELEASES] > 0.85 * given[0] and scaling[HOLDS] < 0.85 * given[1]:
@@ -115,7 +115,7 @@ def runs_beside(call: Callable[[Any], None], item: Any) -> bool:
     return found
 
 
-def test_rates_agree_with_times(crew: Crew) -> None:
+def test_rates_agree_with_times(group: WorkerGroup) -> None:
     """One process decodes at 1/time within 25 %, both at their best; a busy machine only makes them worse."""
     job = job_of("throughput", "tool-call-response")
     bound = bind(job, "orjson", load_messages(job))
@@ -123,33 +123,33 @@ def test_rates_agree_with_times(crew: Crew) -> None:
     rates, fastest = [0.0], [float("inf")]
     for _ in moments():
         fastest.append(batch(arm) / arm.loops)
-        found = rate_per_s(crew.run(Order("orjson", "decode", 20, 0, 10 * MS), 1), 20)
+        found = rate_per_s(group.run(Order("orjson", "decode", 20, 0, 10 * MS), 1), 20)
         rates.append(found or 0.0)
         if len(rates) > 20 and 0.8 < max(rates) * min(fastest) / 1e9 < 1.25:
             return
     raise AssertionError(f"{max(rates)} messages/s, but {min(fastest)} ns per message")
 
 
-def test_a_crew_that_cannot_work_says_so(crew: Crew) -> None:
+def test_a_group_that_cannot_work_says_so(group: WorkerGroup) -> None:
     """An error under load arrives with its reason, and the next order is followed."""
     with pytest.raises(WorkerError, match="KeyError"):
-        crew.run(Order("nowhere", "decode"), 2)
-    assert rate(crew, "orjson") > 100
+        group.run(Order("nowhere", "decode"), 2)
+    assert rate(group, "orjson") > 100
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGSEGV])
 def test_a_process_that_dies_is_noticed(number: signal.Signals) -> None:
     """The order fails; nobody waits for the dead, and no codec is blamed unless it was a crash."""
-    with Crew(job_of("throughput", codecs=[], operations=("decode",)), 1) as crew:
-        os.kill(crew.processes[0].pid or 0, number)
-        with pytest.raises(WorkerError, match=f"a process of the crew died \\({number.name}\\)") as error:
-            crew.run(Order(HOLDS, "decode"), 1)
+    with WorkerGroup(job_of("throughput", codecs=[], operations=("decode",)), 1) as group:
+        os.kill(group.processes[0].pid or 0, number)
+        with pytest.raises(WorkerError, match=f"a load worker died \\({number.name}\\)") as error:
+            group.run(Order(HOLDS, "decode"), 1)
     assert is_passing(error.value) == (number is not signal.SIGSEGV)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGSEGV])
 def test_a_pool_that_dies_is_noticed(number: signal.Signals) -> None:
-    """As a crew is."""
+    """As a group is."""
     told = f"the process of the pool died \\({number.name}\\)"
     with pytest.raises(WorkerError, match=told) as error, lag.pool_of_one() as pool:
         pool.submit(signal.raise_signal, number).result()
@@ -254,14 +254,14 @@ def test_load_is_measured_on_request_only() -> None:
 
 
 def test_the_command_can_be_stopped_reported_and_leaves_nobody(serlab: Run, tmp_path: Path) -> None:
-    """Killed in a throughput cell, it takes worker and crew along; what was measured is shown by `report`."""
+    """Killed in a throughput cell, it takes worker and load workers along; what was measured is shown by `report`."""
     program = str(Path(sys.executable).with_name("serlab"))
     command = [program, "throughput", "--quick", "--workload", "chat-turn", "--codec", "orjson"]
     process = subprocess.Popen([*command, "--operation", "decode", "-o", "out"], cwd=tmp_path, stderr=subprocess.PIPE)
     wait_for_lines(tmp_path / "out/journal.jsonl", 2)
     # Between two cells there is no worker.
     while len(family := descendants(process.pid)) <= usable_cores():
-        assert process.poll() is None, "the command ended before it had a worker and a crew"
+        assert process.poll() is None, "the command ended before it had a worker and load workers"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()

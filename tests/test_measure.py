@@ -48,10 +48,10 @@ from serlab.measure.process import (
     WorkerDied,
     cpu_ticks,
     lines,
-    open_mark,
-    read_mark,
+    open_heartbeat,
+    read_heartbeat,
     run_worker,
-    shared_mark,
+    shared_heartbeat,
 )
 from tests.loops import every
 from tests.support.jobs import all_of, figures_of, job_of
@@ -157,7 +157,7 @@ def test_a_codec_that_learns_is_measured_when_it_has_learned(monkeypatch: pytest
 def test_a_hot_shape_is_encoded_by_code_of_its_own() -> None:
     """What the FlatBuffers codec says of itself: after so many uses, nothing more is compiled."""
     codec, messages = open_codec("flatbuffers", "ChatRequest"), build("azure-conv")
-    inputs.teach(codec, messages)
+    inputs.warm_up(codec, messages)
     with monitored_compile() as compiled:
         for message in messages:
             codec.encode(message)
@@ -237,8 +237,8 @@ def test_a_batch_is_a_sign_of_life_and_a_processor_only_before_the_first_record(
     """An interpreter that starts is alive; later a codec may run in circles."""
     ticks = count()
     monkeypatch.setattr("serlab.measure.process.cpu_ticks", lambda pid: next(ticks))
-    with shared_mark() as descriptor:
-        pulse, mark = Pulse(os.getpid(), descriptor), open_mark(descriptor)
+    with shared_heartbeat() as descriptor:
+        pulse, mark = Pulse(os.getpid(), descriptor), open_heartbeat(descriptor)
         assert pulse.changed() and pulse.changed()
         monkeypatch.setattr("serlab.measure.process.cpu_ticks", lambda pid: 7)
         assert not Pulse(os.getpid(), descriptor).changed()
@@ -247,7 +247,7 @@ def test_a_batch_is_a_sign_of_life_and_a_processor_only_before_the_first_record(
         assert not pulse.changed()
         for _ in range(2):
             mark("orjson")
-            assert pulse.changed() and read_mark(descriptor) == "orjson"
+            assert pulse.changed() and read_heartbeat(descriptor) == "orjson"
         assert not pulse.changed()
 
 

@@ -20,9 +20,9 @@ from serlab.measure.operations import (
     first_misread,
     floors_of,
     follow,
+    group_by_output,
     leaf_paths,
     make_strings,
-    misdone,
     not_restored,
     pass_stream,
     route,
@@ -30,7 +30,7 @@ from serlab.measure.operations import (
     strings,
     strings_arm,
     touch,
-    twins,
+    verify_operation,
     visit_of,
 )
 from serlab.messages import from_document
@@ -165,12 +165,12 @@ def test_a_workload_has_the_operations_that_make_sense_there() -> None:
 
 @pytest.mark.parametrize("operation", ["read-one", "read-100%", "relay", "stream"])
 def test_every_default_codec_does_what_is_timed(operation: str) -> None:
-    """Nothing is misdone on a stream of chunks, and every arm can be called."""
+    """Nothing is verify_operation on a stream of chunks, and every arm can be called."""
     work = work_of("stream", "json", "orjson", "msgpack", "protobuf", "flatbuffers", "msgspec-json", "msgspec-msgpack")
     for bound in work.codecs:
         bound = bound._replace(encoded=bound.encoded[:5])
         few = Work(work.kind, work.messages[:5], [bound], 0)
-        assert misdone(operation, bound, few) == ""
+        assert verify_operation(operation, bound, few) == ""
         arm = arm_of(operation, bound, few)
         assert arm.messages == 5
         for item in arm.items:
@@ -182,7 +182,7 @@ def test_every_default_codec_reads_the_named_field(workload: str) -> None:
     """Also where it is a list of structs, which a view gives as views."""
     for name in ("orjson", "protobuf", "flatbuffers"):
         work = work_of(workload, name)
-        assert misdone("read-one", work.codecs[0], work) == ""
+        assert verify_operation("read-one", work.codecs[0], work) == ""
 
 
 @pytest.mark.parametrize("codec", ["orjson", "msgpack", "protobuf", "flatbuffers", "flatbuffers-unverified"])
@@ -193,7 +193,7 @@ def test_a_body_without_the_named_field_does_not_keep_the_others_from_being_read
     messages = [from_document("ChatResponse", document) for document in (answer, *lacking)]
     opened = open_codec(codec, "ChatResponse")
     work = Work("ChatResponse", messages, [Bound(codec, opened, list(map(opened.encode, messages)))], 0)
-    assert list(work.names("read-one")) == ["read-one"] and misdone("read-one", work.codecs[0], work) == ""
+    assert list(work.names("read-one")) == ["read-one"] and verify_operation("read-one", work.codecs[0], work) == ""
     assert [work.reader(message) for message in messages] == ["hi", None, None, None] if work.reader else False
     assert list(Work("ChatResponse", messages[1:], [], 0).names("read-one")) == []
 
@@ -243,4 +243,4 @@ def test_compression_is_that_of_the_size_table(operation: str) -> None:
 def test_codecs_that_write_the_same_bytes_share_a_measurement() -> None:
     """Compression sees bytes, not codecs."""
     codecs = work_of("chat-turn", "json", "orjson", "msgpack", "msgspec-json").codecs
-    assert twins(codecs) == {"json": ["orjson", "msgspec-json"], "msgpack": []}
+    assert group_by_output(codecs) == {"json": ["orjson", "msgspec-json"], "msgpack": []}

@@ -195,10 +195,10 @@ def _count(matches: np.ndarray) -> int:
 
 def _settle_json(grown: Grown, data: bytes, limits: Limits) -> str:
     """Count JSON: the brackets and quotes first, which also stand inside of strings, for what only these bound."""
-    return scan_json(data, limits, grown) if suspect_json(grown, data, limits) else ""
+    return scan_json(data, limits, grown) if quick_bound_json(grown, data, limits) else ""
 
 
-def suspect_json(grown: Grown, data: bytes, limits: Limits) -> bool:
+def quick_bound_json(grown: Grown, data: bytes, limits: Limits) -> bool:
     """Return whether JSON may be beyond a limit by its brackets and quotes; the rest counts as numbers of one digit."""
     if limits.max_depth is not None:
         return True
@@ -216,7 +216,7 @@ def suspect_json(grown: Grown, data: bytes, limits: Limits) -> bool:
 
 def _exact_msgpack(grown: Grown, data: bytes, limits: Limits) -> bool:
     """Return whether MessagePack is to be counted value by value: bytes above ASCII, or all as heads, may be many."""
-    return limits.max_depth is not None or suspect_msgpack(grown, data, limits, high_bytes(data))
+    return limits.max_depth is not None or quick_bound_msgpack(grown, data, limits, high_bytes(data))
 
 
 def _settle_reserving(grown: Grown, settled: int, data: bytes, limits: Limits) -> str:
@@ -246,7 +246,7 @@ def _settle_any_keys(grown: Grown, data: bytes, limits: Limits) -> str:
 
     high, most = high_bytes(data), _most_arrays(len(data))
     many = high > most and _array_heads(data) > most
-    if limits.max_depth is not None or many or suspect_msgpack(grown, data, limits, high):
+    if limits.max_depth is not None or many or quick_bound_msgpack(grown, data, limits, high):
         passed, arrays = walk_msgpack(data, limits, grown)
         if not passed and limits.max_depth is not None and deeper(data, limits.max_depth):
             return "max_depth"
@@ -275,7 +275,7 @@ def high_bytes(data: bytes) -> int:
     return sum(_count(marks.view(np.int8) < 0) for marks in _chunks(data))
 
 
-def suspect_msgpack(grown: Grown, data: bytes, limits: Limits, high: int) -> bool:
+def quick_bound_msgpack(grown: Grown, data: bytes, limits: Limits, high: int) -> bool:
     """Return whether MessagePack may be beyond a limit if each of its bytes were a head.
 
     Args:

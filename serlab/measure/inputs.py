@@ -82,11 +82,11 @@ def row(job: Job, codec: str, operation: str, metric: str, unit: str, value: flo
 def bind(job: Job, name: str, messages: list[Any]) -> Bound:
     """Open a codec and encode a workload."""
     codec = open_codec(name, job.kind, applicable_limits(name, limits_for(job.max_body_mb)))
-    teach(codec, messages)
+    warm_up(codec, messages)
     return Bound(name, codec, [codec.encode(message) for message in messages])
 
 
-def teach(codec: Codec, messages: Sequence[Any]) -> None:
+def warm_up(codec: Codec, messages: Sequence[Any]) -> None:
     """Let a codec that learns meet each message as often as it takes, so that what follows is its full speed."""
     for _ in range(codec.learns):
         for message in messages:

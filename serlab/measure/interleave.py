@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 from serlab.measure.options import Effort
-from serlab.measure.process import Mark, open_mark
+from serlab.measure.process import Heartbeat, open_heartbeat
 
 LEAST_BATCHES = 3
 """Of an arm so slow that it would use up its time at once; a median of fewer says nothing."""
@@ -66,7 +66,7 @@ def warm_up(arm: Arm) -> tuple[int, int]:
 
 
 def interleaved(
-    arms: list[Arm], random: Random, mark: Mark | None = None, turn: Callable[[], object] | None = None
+    arms: list[Arm], random: Random, mark: Heartbeat | None = None, turn: Callable[[], object] | None = None
 ) -> dict[str, list[float]]:
     """Time all arms, batch by batch in random order.
 
@@ -79,7 +79,7 @@ def interleaved(
     Returns:
         Arm's name → nanoseconds per message of each batch.
     """
-    mark = mark or open_mark(None)
+    mark = mark or open_heartbeat(None)
     values: dict[str, list[float]] = {arm.name: [] for arm in arms}
     for number in range(max((arm.batches for arm in arms), default=0)):
         due = [arm for arm in arms if number < arm.batches]

@@ -50,7 +50,7 @@ class Job(msgspec.Struct, frozen=True, tag=True, kw_only=True):
         folder: the results folder that they go into.
         max_body_mb: length of a body in MiB that codecs take.
         memory_bytes: address space of the worker; 0 is the machine's memory.
-        mark: a file descriptor, see `serlab.measure.process.open_mark`; None where no run listens.
+        mark: a file descriptor, see `serlab.measure.process.open_heartbeat`; None where no run listens.
         turns: the descriptor of a socket, see `serlab.measure.paired`.
     """
 

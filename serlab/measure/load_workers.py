@@ -1,7 +1,7 @@
-"""A crew: processes that hold the same codecs and messages and load the machine on command.
+"""Load workers: processes that hold the same codecs and messages and load the machine on command.
 
 They start afresh (spawn), not as copies of a process with threads. Each waits on a pipe of its own, so that it ends
-when its captain does.
+when their parent does.
 """
 
 import gc
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self
 from serlab.cases import FLOOR, Case, case_of
 from serlab.codecs import open_codec, reason
 from serlab.errors import WorkerError
-from serlab.measure.inputs import load_messages, teach
+from serlab.measure.inputs import load_messages, warm_up
 from serlab.measure.job import Failed, Job
 from serlab.measure.process import PassingError, is_passing, is_passing_end
 from serlab.scratch import die_with_parent
@@ -245,7 +245,7 @@ class Order(NamedTuple):
     begin_ns: int = 0
 
 
-class Crew:
+class WorkerGroup:
     """Starts processes and gives them orders; a context manager.
 
     Args:
@@ -312,7 +312,7 @@ def _receive(pipe: Connection, process: SpawnProcess) -> list[Marks]:
         status = process.exitcode or 0
         kind = PassingError if is_passing_end(status, "") else WorkerError
         # Not from the error of the pipe: it is a broken connection, which would pass.
-        raise kind(f"a process of the crew died ({ended_by(status)})") from None
+        raise kind(f"a load worker died ({ended_by(status)})") from None
     if isinstance(found, Failed):
         raise PassingError(found.reason) if found.passing else WorkerError(found.reason)
     return found
@@ -324,7 +324,7 @@ def ended_by(status: int) -> str:
 
 
 def _serve(pipe: Connection, job: Job) -> None:
-    """Take orders until the captain is gone: what a process of the crew runs."""
+    """Take orders until the parent is gone: what a load worker runs."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     works = _prepare(job)
@@ -337,7 +337,7 @@ def _serve(pipe: Connection, job: Job) -> None:
             order = pipe.recv()
             try:
                 pipe.send(_follow(works, order))
-            except Exception as error:  # A codec may raise anything under load; the captain must hear of it.
+            except Exception as error:  # A codec may raise anything under load; the parent must hear of it.
                 pipe.send(Failed(reason(error), is_passing(error)))
 
 
@@ -357,7 +357,7 @@ def _prepare(job: Job) -> dict[tuple[str, str], Work]:
 def _work_of(codec: str, kind: str, operation: str, messages: Sequence[Any]) -> Work:
     """Make a codec's work."""
     bound = open_codec(codec, kind)
-    teach(bound, messages)
+    warm_up(bound, messages)
     items = messages if operation == "encode" else list(map(bound.encode, messages))
     return Work(getattr(bound, operation), items)
 

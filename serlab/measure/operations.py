@@ -297,7 +297,7 @@ def not_restored(operation: str, bound: Bound) -> str:
     return next((f"message {number} did not come back" for number in wrong), "")
 
 
-def twins(codecs: Iterable[Bound]) -> dict[str, list[str]]:
+def group_by_output(codecs: Iterable[Bound]) -> dict[str, list[str]]:
     """Group codecs that write the same bytes: the first one's name → the others'."""
     first: dict[tuple[bytes, ...], str] = {}
     found: dict[str, list[str]] = {}
@@ -438,7 +438,7 @@ def pass_stream(codec: Codec, chunks: list[Any]) -> str:
     return "".join(text)
 
 
-def misdone(operation: str, bound: Bound, work: Work) -> str:
+def verify_operation(operation: str, bound: Bound, work: Work) -> str:
     """Check what a codec reads or passes on.
 
     Returns:

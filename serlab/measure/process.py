@@ -36,12 +36,12 @@ SIZE = 256
 BEAT_SIZE = 8
 """Bytes behind the name, for a number that goes up with every mark: a worker that goes on is not one that hangs."""
 
-Mark = Callable[[str], None]
+Heartbeat = Callable[[str], None]
 """Notes the codec that is about to run; "" for none."""
 
 
 @contextmanager
-def shared_mark() -> Iterator[int]:
+def shared_heartbeat() -> Iterator[int]:
     """Make an empty mark.
 
     Yields:
@@ -52,7 +52,7 @@ def shared_mark() -> Iterator[int]:
         yield file.fileno()
 
 
-def read_mark(descriptor: int) -> str:
+def read_heartbeat(descriptor: int) -> str:
     """Read what a worker noted last, "" if nothing; the worker may be dead."""
     return os.pread(descriptor, SIZE, 0).rstrip(b"\0").decode("utf-8", "replace")
 
@@ -62,7 +62,7 @@ def _read_beat(descriptor: int) -> bytes:
     return os.pread(descriptor, BEAT_SIZE, SIZE)
 
 
-def open_mark(descriptor: int | None) -> Mark:
+def open_heartbeat(descriptor: int | None) -> Heartbeat:
     """Return the function that writes a worker's mark; one that does nothing where no run listens."""
     if descriptor is None:
         return lambda name: None
@@ -190,7 +190,7 @@ def run_worker(
     with (
         Scratch() as folder,
         TemporaryFile() as complaints,
-        shared_mark() as mark,
+        shared_heartbeat() as mark,
         _started(complaints, _with_temporary(interpreter, folder), (*descriptors, mark)) as process,
     ):
         _send(process, replace(job, memory_bytes=job.memory_bytes or physical_memory(), mark=mark))
@@ -203,15 +203,15 @@ def run_worker(
                 at = sent.codec if isinstance(sent, At) else at
                 finished = finished or isinstance(sent, Done)
                 if isinstance(sent, Failed):
-                    raise WorkerDied(sent.reason, read_mark(mark) or at, sent.passing)
+                    raise WorkerDied(sent.reason, read_heartbeat(mark) or at, sent.passing)
                 record(sent)
         except TimeoutError as error:
-            raise WorkerDied(str(error), read_mark(mark) or at, is_stopped(process.pid)) from error
+            raise WorkerDied(str(error), read_heartbeat(mark) or at, is_stopped(process.pid)) from error
         status, said = process.wait(), _last_line(complaints)
         passing = is_passing_end(status, said)
         # One that had sent everything before a signal came has lost nothing.
         if not finished or (status and not passing):
-            raise WorkerDied(f"{_ending(status)}{said}", read_mark(mark) or at, passing)
+            raise WorkerDied(f"{_ending(status)}{said}", read_heartbeat(mark) or at, passing)
 
 
 def _with_temporary(interpreter: Interpreter, folder: Path) -> Interpreter:

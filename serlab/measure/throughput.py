@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from serlab.cases import case_of
 from serlab.measure.inputs import bind, load_messages, row
 from serlab.measure.job import At, Emit, Job
-from serlab.measure.load_workers import HOLDS, RELEASES, Crew, Order, codec_of, rate_per_s
+from serlab.measure.load_workers import HOLDS, RELEASES, Order, WorkerGroup, codec_of, rate_per_s
 from serlab.measure.options import LOAD_OPERATIONS, usable_cores, window_ns, windows
 from serlab.measure.parity import carries
 from serlab.measure.process import PassingError
@@ -75,7 +75,7 @@ def run(job: Job, emit: Emit) -> None:
         emit: receives rows and findings.
 
     Raises:
-        WorkerError: a codec killed or failed in a process of the crew.
+        WorkerError: a codec killed or failed in a process of the group.
     """
     messages = load_messages(job)
     able = [name for name in job.codecs if carries(job, name, messages, emit)]
@@ -83,18 +83,20 @@ def run(job: Job, emit: Emit) -> None:
     operations = tuple(name for name in LOAD_OPERATIONS if name in job.operations)
     random = Random(f"{job.seed}/{job.process}/{job.workload}/throughput")
     emit(At(""))
-    with Crew(replace(job, codecs=able, operations=operations), usable_cores()) as crew:
-        arms = [arm for operation in operations for arm in _arms_of(job, crew, operation, sizes, len(messages), emit)]
+    with WorkerGroup(replace(job, codecs=able, operations=operations), usable_cores()) as group:
+        arms = [arm for operation in operations for arm in _arms_of(job, group, operation, sizes, len(messages), emit)]
         for _ in range(windows(job.effort)):
             random.shuffle(arms)
             for arm in arms:
                 emit(At(codec_of(arm.codec)))
-                arm.rates.append(_one_window(crew, arm))
+                arm.rates.append(_one_window(group, arm))
     for arm in sorted(arms, key=lambda arm: (arm.operation, arm.mode.name, arm.codec)):
         _emit_arm(job, arm, emit)
 
 
-def _arms_of(job: Job, crew: Crew, operation: str, sizes: dict[str, float], messages: int, emit: Emit) -> list[_Arm]:
+def _arms_of(
+    job: Job, group: WorkerGroup, operation: str, sizes: dict[str, float], messages: int, emit: Emit
+) -> list[_Arm]:
     """Calibrate each codec in each mode; the baseline enters twice, and the floors join."""
     arms = []
     control = [case_of(job.baseline).second] if job.baseline in sizes else []
@@ -102,20 +104,20 @@ def _arms_of(job: Job, crew: Crew, operation: str, sizes: dict[str, float], mess
         emit(At(codec_of(name)))
         count = messages if codec_of(name) else 1
         size = sizes.get(codec_of(name), 0.0)
-        elapsed = min(_batch_ns(crew, Order(name, operation)) for _ in range(2))
+        elapsed = min(_batch_ns(group, Order(name, operation)) for _ in range(2))
         loops = max(1, round(LEAST_BATCH_NS / elapsed))
         length = max(window_ns(job.effort), 2 * loops * elapsed)
         arms += [_Arm(name, operation, mode, count, size, loops, length) for mode in modes(usable_cores())]
     return arms
 
 
-def _batch_ns(crew: Crew, order: Order) -> int:
+def _batch_ns(group: WorkerGroup, order: Order) -> int:
     """Time one pass in every process, which also warms them up; the first one's time counts."""
-    marks = crew.run(order, len(crew.pipes))[0]
+    marks = group.run(order, len(group.pipes))[0]
     return max(1, marks[-1] - marks[0])
 
 
-def _one_window(crew: Crew, arm: _Arm) -> float:
+def _one_window(group: WorkerGroup, arm: _Arm) -> float:
     """Load the machine for one window; for a longer one where a process began only when the others were done.
 
     Returns:
@@ -127,7 +129,7 @@ def _one_window(crew: Crew, arm: _Arm) -> float:
     order = Order(arm.codec, arm.operation, arm.loops, arm.mode.threads)
     for attempt in range(TRIES):
         order = order._replace(window_ns=arm.window_ns << attempt)
-        rate = rate_per_s(crew.run(order, arm.mode.processes), arm.loops * arm.messages)
+        rate = rate_per_s(group.run(order, arm.mode.processes), arm.loops * arm.messages)
         if rate is not None:
             return rate
     raise PassingError(f"{arm.mode.name}: never at work at the same time in {TRIES} windows; the machine is too busy")

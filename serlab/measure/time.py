@@ -16,10 +16,10 @@ from serlab.codecs import reason
 from serlab.measure.inputs import Bound, bind, load_messages, row
 from serlab.measure.interleave import DESCRIPTIONS, Arm, calibrate, interleaved, pin, settle_gc
 from serlab.measure.job import At, Batches, Emit, Finding, Job, Metadata
-from serlab.measure.operations import Work, arm_of, floors_of, has_stage, misdone, twins
+from serlab.measure.operations import Work, arm_of, floors_of, group_by_output, has_stage, verify_operation
 from serlab.measure.options import COMPRESSION_SHARE
 from serlab.measure.parity import carries
-from serlab.measure.process import Mark, open_mark, reraise_passing
+from serlab.measure.process import Heartbeat, open_heartbeat, reraise_passing
 from serlab.records import COMPRESSION
 
 Turn = Callable[[], object]
@@ -51,9 +51,9 @@ def run(job: Job, emit: Emit, turn: Turn | None = None) -> None:
                 emit(Batches(about, codec, operation, _loops_of(arms, name), values))
 
 
-def _marker(job: Job) -> Mark:
+def _marker(job: Job) -> Heartbeat:
     """Return the function that notes whose batch comes next, by the codec's own name; a floor's death is nobody's."""
-    mark = open_mark(job.mark)
+    mark = open_heartbeat(job.mark)
     return lambda name: mark("" if (case := case_of(name)).is_bound else case.ran)
 
 
@@ -64,7 +64,7 @@ def _arms_of(job: Job, operation: str, work: Work, emit: Emit) -> tuple[list[Arm
         The arms, and for each the other codecs that its figure stands for: in compression those that write the same.
     """
     able = list(_does_right(job, operation, work, emit))
-    same = twins(able) if operation in COMPRESSION else {}
+    same = group_by_output(able) if operation in COMPRESSION else {}
     # Compression gets its share of the time.
     share = COMPRESSION_SHARE if operation in COMPRESSION else 1.0
     effort = job.effort._replace(arm_ns=round(job.effort.arm_ns * share))
@@ -83,7 +83,7 @@ def _does_right(job: Job, operation: str, work: Work, emit: Emit) -> Iterator[Bo
     for bound in (bound for bound in work.codecs if has_stage(operation, bound.codec)):
         emit(At(bound.name))
         try:
-            outcome, wrong = "changed", misdone(operation, bound, work)
+            outcome, wrong = "changed", verify_operation(operation, bound, work)
         except Exception as error:  # A codec from elsewhere may raise anything; it costs that codec only.
             reraise_passing(error)
             outcome, wrong = "refused", reason(error)

@@ -31,7 +31,7 @@ from serlab.messages import (
     ToolCall,
     Usage,
 )
-from serlab.service.api_errors import Refusal
+from serlab.service.api_errors import ApiError
 from serlab.service.content import FULL, Shape
 from serlab.workloads import CHARACTERS_PER_TOKEN, CREATED, english, tool_call
 
@@ -49,7 +49,7 @@ KEPT_VECTORS, KEPT_DIMENSIONS = 2048, 4096
 over the wire, not the making of random numbers."""
 
 
-class Mark(NamedTuple):
+class RequestDigest(NamedTuple):
     """A request in short.
 
     Attributes:
@@ -61,10 +61,10 @@ class Mark(NamedTuple):
     prompt_tokens: int
 
 
-def _mark_of(request: Any, seed: int) -> Mark:
+def _digest_of(request: Any, seed: int) -> RequestDigest:
     """Hash a request; whether and how it is streamed is no part of it."""
     data = text_of(msgspec.structs.replace(request, stream=UNSET, stream_options=UNSET))
-    return Mark(xxh3_64_intdigest(data, seed % 2**64), 1 + len(data) // CHARACTERS_PER_TOKEN)
+    return RequestDigest(xxh3_64_intdigest(data, seed % 2**64), 1 + len(data) // CHARACTERS_PER_TOKEN)
 
 
 def _hash_of(value: Any, seed: int) -> int:
@@ -131,7 +131,7 @@ class Tokens(Sequence[str]):
         return found
 
 
-def tokens_of(mark: Mark, count: int, seed: int) -> Tokens:
+def tokens_of(mark: RequestDigest, count: int, seed: int) -> Tokens:
     """Take the tokens of an answer."""
     return Tokens(mark.number % len(pool(seed)), count, seed)
 
@@ -175,7 +175,7 @@ class Reply(NamedTuple):
         others: the tokens of further answers, as many in each, where a request has several prompts.
     """
 
-    mark: Mark
+    mark: RequestDigest
     model: str
     tokens: Sequence[str]
     finish: str
@@ -207,7 +207,7 @@ def _reply_to(request: ChatRequest, seed: int, limit: int) -> Reply:
         seed: the server's.
         limit: tokens of an answer.
     """
-    mark, model = _mark_of(request, seed), str(request.model)
+    mark, model = _digest_of(request, seed), str(request.model)
     call = _chosen_call(request, mark)
     if call is not None:
         text = str(call.function.arguments) if isinstance(call.function, FunctionCall) else ""
@@ -223,7 +223,7 @@ def _wanted_tokens(request: Any) -> int:
     return next((value for value in values if type(value) is int and value > 0), 0)
 
 
-def _chosen_call(request: ChatRequest, mark: Mark) -> ToolCall | None:
+def _chosen_call(request: ChatRequest, mark: RequestDigest) -> ToolCall | None:
     """Call a tool if the request has any: always where it must, every second time where it may.
 
     The arguments are synthetic; they do not follow the tool's schema.
@@ -238,7 +238,7 @@ def _chosen_call(request: ChatRequest, mark: Mark) -> ToolCall | None:
     return ToolCall(id=call["id"], type="function", function=FunctionCall(**call["function"]))
 
 
-def _usage_of(mark: Mark, completion: int) -> Usage:
+def _usage_of(mark: RequestDigest, completion: int) -> Usage:
     """Report the tokens."""
     return Usage(
         prompt_tokens=mark.prompt_tokens,
@@ -318,14 +318,14 @@ def _continuation_of(request: GenerateRequest, seed: int, limit: int) -> Reply:
         limit: tokens of an answer.
     """
     name, prompts = prompts_of(request)
-    rest = _mark_of(msgspec.structs.replace(request, **{name: UNSET}), seed).number
-    marks = [Mark(_hash_of(prompt, rest), 0) for prompt in prompts]
+    rest = _digest_of(msgspec.structs.replace(request, **{name: UNSET}), seed).number
+    marks = [RequestDigest(_hash_of(prompt, rest), 0) for prompt in prompts]
     wanted = _wanted_tokens(request)
     first, *others = (tokens_of(mark, min(limit, wanted or limit), seed) for mark in marks)
     number = marks[0].number if not others else _hash_of([mark.number for mark in marks], seed)
     model = request.model if isinstance(request.model, str) else "serlab"
     finish = "length" if wanted and wanted < limit else "stop"
-    return Reply(Mark(number, _count_tokens(prompts)), model, list(first), finish, None, others=others)
+    return Reply(RequestDigest(number, _count_tokens(prompts)), model, list(first), finish, None, others=others)
 
 
 def _piece(reply: Reply, texts: Sequence[str], finish: str | None, start: int = 0, **fields: Any) -> GenerateResponse:
@@ -458,7 +458,7 @@ def check(request: Any, tokens: int, dimensions: int) -> None:
         dimensions: the server's length of a vector; the request may want another.
 
     Raises:
-        Refusal: something is missing, wrong or not done here.
+        ApiError: something is missing, wrong or not done here.
     """
     named = not isinstance(request.model, str) or len(request.model) <= MOST_CHARACTERS
     _require(named, "model", f"a name of at most {MOST_CHARACTERS} characters", request.model)
@@ -512,7 +512,7 @@ def _check_texts(name: str, items: list[Any]) -> None:
     """Look at prompts, or at what is to be embedded.
 
     Raises:
-        Refusal: they are not all texts or all lists of token ids, or too many.
+        ApiError: they are not all texts or all lists of token ids, or too many.
     """
     texts = all(isinstance(item, str) for item in items)
     _require(bool(items) and (texts or all(map(_is_ids, items))), name, TEXTS, items[0] if len(items) == 1 else items)
@@ -523,8 +523,8 @@ def _require(holds: bool, name: str, expected: str, got: Any) -> None:
     """Refuse a parameter that does not hold.
 
     Raises:
-        Refusal: it does not.
+        ApiError: it does not.
     """
     if not holds:
         shown = "nothing" if got is UNSET or got == "" else repr(got)[:80]
-        raise Refusal(400, f"{name}: expected {expected}, got {shown}", param=name, code="invalid_value")
+        raise ApiError(400, f"{name}: expected {expected}, got {shown}", param=name, code="invalid_value")

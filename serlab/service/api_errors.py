@@ -30,7 +30,7 @@ SHOWN = 1000
 """Characters of a complaint that a client is told."""
 
 
-class Refusal(ServiceError):
+class ApiError(ServiceError):
     """A request that gets an error for an answer.
 
     Args:
@@ -68,42 +68,42 @@ def one_line(text: str) -> str:
     return " ".join(text.split())[:SHOWN].encode("utf-8", "backslashreplace").decode()
 
 
-def refusal_for(error: Exception) -> Refusal:
+def api_error_for(error: Exception) -> ApiError:
     """Turn any error into what the client is told; a mistake of the server goes to its log."""
-    if isinstance(error, Refusal):
+    if isinstance(error, ApiError):
         return error
     if isinstance(error, BAD_BODY):
-        return Refusal(400, str(error), code="invalid_body")
+        return ApiError(400, str(error), code="invalid_body")
     if isinstance(error, MissingPackageError):
-        return Refusal(415, str(error), code="codec_not_installed")
+        return ApiError(415, str(error), code="codec_not_installed")
     if not isinstance(error, Cut):
         LOG.error("a request failed", exc_info=error)
-    return Refusal(500, "the server made a mistake; see its log", "server_error", "internal_error")
+    return ApiError(500, "the server made a mistake; see its log", "server_error", "internal_error")
 
 
 class Cut(ServiceError):
     """An answer that a fault ends in the middle: the connection goes, no word is said."""
 
 
-class Departed(ServiceError):
+class ClientDisconnected(ServiceError):
     """The client has gone, so nobody hears the answer."""
 
 
-def injected_error() -> Refusal:
+def injected_error() -> ApiError:
     """Refuse as a server that failed."""
-    return Refusal(500, "the model failed (an injected fault); try again", "server_error", "internal_error")
+    return ApiError(500, "the model failed (an injected fault); try again", "server_error", "internal_error")
 
 
-def rate_limited(retry_after_s: float) -> Refusal:
+def rate_limited(retry_after_s: float) -> ApiError:
     """Refuse as a server that has enough; `Retry-After` is in whole seconds, `retry-after-ms` is OpenAI's own."""
     headers = {"retry-after": str(max(1, round(retry_after_s))), "retry-after-ms": str(round(retry_after_s * 1000))}
     text = f"rate limit reached (an injected fault); try again in {retry_after_s:g} s"
-    return Refusal(429, text, "requests", "rate_limit_exceeded", headers=headers)
+    return ApiError(429, text, "requests", "rate_limit_exceeded", headers=headers)
 
 
-def overloaded(why: str) -> Refusal:
+def overloaded(why: str) -> ApiError:
     """Refuse what the server has no room for now."""
-    return Refusal(503, f"{why}; try again in a second", "server_error", "overloaded", headers={"retry-after": "1"})
+    return ApiError(503, f"{why}; try again in a second", "server_error", "overloaded", headers={"retry-after": "1"})
 
 
 # The server's own counters: whether its work stops when the client goes shows in them.

@@ -28,7 +28,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serlab.codecs import open_codec
-from serlab.service.api_errors import BAD_BODY, Departed, Refusal, Stats, overloaded, refusal_for
+from serlab.service.api_errors import BAD_BODY, ApiError, ClientDisconnected, Stats, api_error_for, overloaded
 from serlab.service.connections import MAX_HEADER_BYTES, MAX_STREAMS, Bounds, Peers, Underway
 from serlab.service.content import SHOWN, STREAM_FORMS, Content, Shape, answer_content, content_of, whole_codec
 from serlab.service.echo import BYTES, ECHO_PATH, KIND_HEADER, returned
@@ -67,7 +67,7 @@ async def _while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         work: what to do.
 
     Raises:
-        Departed: the client went first.
+        ClientDisconnected: the client went first.
     """
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_departure(receive))
@@ -75,7 +75,7 @@ async def _while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise Departed("the client went before its answer was whole")
+        raise ClientDisconnected("the client went before its answer was whole")
     finally:
         task.cancel()
         gone.cancel()
@@ -110,12 +110,12 @@ class Tracked:
             self.tasks.discard(task)
             self.peers.end(request)
 
-    def refusal(self, scope: MutableMapping[str, Any]) -> Refusal | None:
+    def refusal(self, scope: MutableMapping[str, Any]) -> ApiError | None:
         """Return why a request is refused before anybody looks at it."""
         if self.peers.underway > self.peers.bounds.requests:
             return overloaded(f"the server is at {self.peers.bounds.requests} requests already")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
-            return Refusal(431, f"headers: expected at most {MAX_HEADER_BYTES} bytes", code="headers_too_large")
+            return ApiError(431, f"headers: expected at most {MAX_HEADER_BYTES} bytes", code="headers_too_large")
         return None
 
     async def stop(self, patience_s: float) -> None:
@@ -145,7 +145,7 @@ def _taken(send: Send, request: Underway, peers: Peers) -> Send:
     return sends
 
 
-def _refused_by(refusal: Refusal) -> App:
+def _refused_by(refusal: ApiError) -> App:
     """Answer with a refusal, and leave the body."""
 
     async def respond(_: MutableMapping[str, Any], __: Receive, send: Send) -> None:
@@ -198,7 +198,7 @@ class Arrivals:
         takes, a quarter of a second on a busy machine.
 
         Raises:
-            Refusal: it is too long, comes too slowly or not whole, or there is no room for it; or it is compressed:
+            ApiError: it is too long, comes too slowly or not whole, or there is no room for it; or it is compressed:
                 what it would become is not known beforehand.
         """
         _check_headers(request)
@@ -226,12 +226,12 @@ class Arrivals:
             if isinstance(error, asyncio.CancelledError) and underway.is_late:
                 underway.task.uncancel()
                 rate = f"{self.bounds.body_s:g} s and {self.bounds.body_rate} bytes a second"
-                raise Refusal(408, f"body: expected it within {rate}, got {size} bytes") from error
+                raise ApiError(408, f"body: expected it within {rate}, got {size} bytes") from error
             if isinstance(error, ClientDisconnect):
                 # The server's library says the same of chunks that it cannot read, whose client waits for an answer.
                 LOG.debug("a body broke off, or could not be read, after %d bytes", size)
                 text = f"body: expected a whole one, got {size} bytes and then no more, or a chunk that is none"
-                raise Refusal(400, text, code="incomplete_body") from error
+                raise ApiError(400, text, code="incomplete_body") from error
             raise
 
     async def pace(self, size: int) -> None:
@@ -284,12 +284,12 @@ def _check_headers(request: Request) -> None:
     """Look at what a request says of its body.
 
     Raises:
-        Refusal: that it is compressed, or too long.
+        ApiError: that it is compressed, or too long.
     """
     coding = request.headers.get("content-encoding", "identity")
     if coding.strip().lower() != "identity":
         text = f"Content-Encoding: expected identity or none, got {coding[:SHOWN]!r}; send the body as it is"
-        raise Refusal(415, text, headers={"accept-encoding": "identity"})
+        raise ApiError(415, text, headers={"accept-encoding": "identity"})
     told = request.headers.get("content-length", "")
     if told.isdecimal() and (len(told) > 18 or int(told) > MAX_BODY_BYTES):
         raise _too_long()
@@ -305,9 +305,9 @@ def _add(parts: list[bytes | bytearray], part: bytes) -> None:
         parts.append(bytearray(part))
 
 
-def _too_long() -> Refusal:
+def _too_long() -> ApiError:
     """Refuse a body."""
-    return Refusal(413, f"body: expected at most {MAX_BODY_BYTES} bytes", code="request_too_large")
+    return ApiError(413, f"body: expected at most {MAX_BODY_BYTES} bytes", code="request_too_large")
 
 
 # Answers on their way out over HTTP: whole, or piece by piece.
@@ -355,7 +355,7 @@ class Departures:
         Called with an estimate before the answer is made, and with its size then.
 
         Raises:
-            Refusal: there is no room for it.
+            ApiError: there is no room for it.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -450,13 +450,13 @@ def _streamed(
     async def respond(_: Any, receive: Receive, send: Send) -> None:
         try:
             await before(deadline, lambda: _while_connected(receive, pump(send)), stats)
-        except Departed:
+        except ClientDisconnected:
             LOG.debug("a client left its stream")
 
     return respond
 
 
-REFUSALS = (Refusal, *BAD_BODY, HTTPException, Exception)
+REFUSALS = (ApiError, *BAD_BODY, HTTPException, Exception)
 
 
 def application(engine: Engine) -> Tracked:
@@ -470,7 +470,7 @@ def application(engine: Engine) -> Tracked:
     routes += [Route("/stats", handlers.stats), Route("/v1/models", handlers.models)]
     routes.append(Route(ECHO_PATH, handlers.echo, methods=["POST"]))
     refusals = dict.fromkeys(REFUSALS, handlers.refused)
-    app = Starlette(routes=routes, exception_handlers={**refusals, Departed: handlers.departed})
+    app = Starlette(routes=routes, exception_handlers={**refusals, ClientDisconnected: handlers.departed})
     # A redirect to a path with or without a slash would be built of the request's Host, whatever that holds.
     app.router.redirect_slashes = False
     return Tracked(app, engine.peers)
@@ -529,13 +529,13 @@ class _Handlers:
         await self.engine.heavy.place()
         answer = kinds.whole if writes else ""
         prepare = partial(self.engine.heavy.prepared, kinds.request, codec, parts, answer, writes)
-        return await before(deadline, lambda: self.while_connected(request, prepare()), self.engine.stats)
+        return await before(deadline, lambda: self.run_until_disconnect(request, prepare()), self.engine.stats)
 
-    async def while_connected(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
+    async def run_until_disconnect(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
         """Do work that is no answer of the engine's while its client is there, and count a client that goes."""
         try:
             return await _while_connected(request.receive, work)
-        except Departed:
+        except ClientDisconnected:
             self.engine.stats.cancelled += 1
             raise
 
@@ -554,7 +554,7 @@ class _Handlers:
             if content != BYTES and is_large(parts, content_of(content).codec):
                 await self.engine.heavy.place()
                 work = returned(self.engine.heavy, content, kind, parts)
-                pieces = await self.while_connected(request, work)
+                pieces = await self.run_until_disconnect(request, work)
             else:
                 pieces = await returned(self.engine.heavy, content, kind, parts)
         finally:
@@ -570,7 +570,7 @@ class _Handlers:
     async def refused(self, _: Request, error: Exception) -> Response:
         """Answer with an error."""
         self.engine.stats.refused += 1
-        refusal = _said(error) if isinstance(error, HTTPException) else refusal_for(error)
+        refusal = _said(error) if isinstance(error, HTTPException) else api_error_for(error)
         body = orjson.dumps(refusal.document())
         return Response(body, refusal.status, refusal.headers, media_type="application/json")
 
@@ -579,6 +579,6 @@ class _Handlers:
         return Response(status_code=GONE)
 
 
-def _said(error: HTTPException) -> Refusal:
+def _said(error: HTTPException) -> ApiError:
     """Return what starlette says (no such path, no such method) in the API's shape."""
-    return Refusal(error.status_code, error.detail, headers=error.headers or {})
+    return ApiError(error.status_code, error.detail, headers=error.headers or {})

@@ -24,7 +24,7 @@ from serlab.codecs import JSON, CodecInfo, codec_for, codec_info, codec_infos, v
 from serlab.errors import DecodeError, UnknownNameError
 from serlab.frames import FrameDecoder, encode_frame, end_frame
 from serlab.limits import DEFAULT_LIMITS
-from serlab.service.api_errors import Refusal
+from serlab.service.api_errors import ApiError
 from serlab.sse import DONE, data_of
 
 BASELINE, GRPC = codec_for("baseline"), codec_for("grpc")
@@ -78,12 +78,12 @@ def content_of(header: str) -> Content:
     """Read a Content-Type; none at all is JSON.
 
     Raises:
-        Refusal: it is not known, or its codec is of another format.
+        ApiError: it is not known, or its codec is of another format.
     """
     _check_length("Content-Type", header)
     content = _known(header or JSON.media)
     if content is None or content.media in (EVENTS, LINES, FRAMES):
-        raise Refusal(415, f"Content-Type: expected one of {', '.join((*FORMATS, ANY_CODEC))}, got {header[:SHOWN]!r}")
+        raise ApiError(415, f"Content-Type: expected one of {', '.join((*FORMATS, ANY_CODEC))}, got {header[:SHOWN]!r}")
     return content
 
 
@@ -97,7 +97,7 @@ def answer_content(accept: str, request: Content, streams: bool) -> Content:
         streams: whether the answer is a stream.
 
     Raises:
-        Refusal: nothing that is accepted can be given.
+        ApiError: nothing that is accepted can be given.
     """
     _check_length("Accept", accept)
     for header in _preferences(accept):
@@ -109,18 +109,18 @@ def answer_content(accept: str, request: Content, streams: bool) -> Content:
         if content is not None and content.media not in (EVENTS, LINES, FRAMES):
             return content
     expected = ", ".join((*FORMATS, ANY_CODEC, *((EVENTS, LINES, FRAMES) if streams else ())))
-    raise Refusal(406, f"Accept: expected one of {expected}, got {accept[:SHOWN]!r}")
+    raise ApiError(406, f"Accept: expected one of {expected}, got {accept[:SHOWN]!r}")
 
 
 def whole_codec(accept: str, request: Content, may_stream: bool) -> str:
     """Return the codec of an answer that is not streamed; "" where only a stream is accepted.
 
     Raises:
-        Refusal: nothing that is accepted can be given, and there is no stream.
+        ApiError: nothing that is accepted can be given, and there is no stream.
     """
     try:
         return answer_content(accept, request, False).codec
-    except Refusal:
+    except ApiError:
         if may_stream:
             return ""
         raise
@@ -129,7 +129,7 @@ def whole_codec(accept: str, request: Content, may_stream: bool) -> str:
 def _check_length(name: str, header: str) -> None:
     """Refuse a header that is longer than any that means something here."""
     if len(header) > MOST_HEADER:
-        raise Refusal(431, f"{name}: expected at most {MOST_HEADER:,} characters, got {len(header):,}; name one type")
+        raise ApiError(431, f"{name}: expected at most {MOST_HEADER:,} characters, got {len(header):,}; name one type")
 
 
 def _stream_of(content: Content) -> Content:
@@ -165,13 +165,13 @@ def _known(header: str, status: int = 415) -> Content | None:
         status: of the refusal.
 
     Raises:
-        Refusal: the codec is not offered, or of another format than the media type.
+        ApiError: the codec is not offered, or of another format than the media type.
     """
     media = header.partition(";")[0].strip().lower()
     media = ALIASES.get(media, media)
     named = _parameters(header).get("codec", "")
     if named and named not in verifying_codecs():
-        raise Refusal(status, str(UnknownNameError.of("codec offered here", named[:SHOWN], verifying_codecs())))
+        raise ApiError(status, str(UnknownNameError.of("codec offered here", named[:SHOWN], verifying_codecs())))
     formats = {EVENTS: JSON.media, LINES: JSON.media}
     if media in (FRAMES, ANY_CODEC):
         return Content(media, named) if named else None
@@ -179,7 +179,7 @@ def _known(header: str, status: int = 415) -> Content | None:
     if codecs is None:
         return None
     if named and codec_info(named).format.media != formats.get(media, media):
-        raise Refusal(status, f"{media}: expected one of its codecs ({', '.join(codecs)} and variants), got {named}")
+        raise ApiError(status, f"{media}: expected one of its codecs ({', '.join(codecs)} and variants), got {named}")
     return Content(media, named or codecs[0])
 
 
@@ -349,7 +349,7 @@ class Shape(NamedTuple):
         """Read the headers of a request.
 
         Raises:
-            Refusal: there is no such envelope, or no number of tokens.
+            ApiError: there is no such envelope, or no number of tokens.
         """
         envelope, every = headers.get(ENVELOPE_HEADER, ENVELOPES[0]), headers.get(COALESCE_HEADER, "1")
         if envelope not in ENVELOPES:
@@ -379,6 +379,6 @@ FULL = Shape()
 """A token a piece, each with all that the API says."""
 
 
-def _wrong(name: str, expected: str, got: str) -> Refusal:
+def _wrong(name: str, expected: str, got: str) -> ApiError:
     """Make the refusal of a header's value."""
-    return Refusal(400, f"{name}: expected {expected}, got {got[:40]!r}", param=name, code="invalid_value")
+    return ApiError(400, f"{name}: expected {expected}, got {got[:40]!r}", param=name, code="invalid_value")

@@ -17,7 +17,7 @@ import grpc
 
 from serlab import codecs
 from serlab.codecs import check_verifies, open_codec
-from serlab.service.api_errors import one_line, refusal_for
+from serlab.service.api_errors import api_error_for, one_line
 from serlab.service.client import content_for
 from serlab.service.content import SHOWN, content_of
 from serlab.service.heavy import Heavy, is_large, is_long, joined
@@ -64,7 +64,7 @@ def grpc_handler(heavy: Heavy) -> Any:
                 await heavy.place()
             return joined(await returned(heavy, content, kind, (data,)))
         except Exception as error:
-            refusal = refusal_for(error)
+            refusal = api_error_for(error)
             code = grpc.StatusCode.INVALID_ARGUMENT if refusal.status < 500 else grpc.StatusCode.INTERNAL
             await context.abort(code, one_line(str(refusal)))
             raise

@@ -20,7 +20,7 @@ import grpc
 from serlab.errors import ServiceError
 from serlab.service.echo import ECHO_PATH, METHOD, SERVICE
 from serlab.service.settings import MAX_BODY_BYTES
-from serlab.service.timeouts import EXPIRED, BrokenError, CallError, ClientSettings, Patience, retry_after
+from serlab.service.timeouts import EXPIRED, BrokenError, CallError, CallTimeouts, ClientSettings, retry_after
 from serlab.service.transport import Payload, Piece, Reply
 
 # The parts of a call over gRPC.
@@ -64,7 +64,7 @@ async def _alone(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-async def _guarded(work: Any, patience: Patience, began: bool) -> Any:
+async def _guarded(work: Any, patience: CallTimeouts, began: bool) -> Any:
     """Wait for gRPC, with its errors turned into ours.
 
     Raises:
@@ -76,7 +76,7 @@ async def _guarded(work: Any, patience: Patience, began: bool) -> Any:
         raise _failure_of(error, patience, began) from error
 
 
-def _failure_of(error: Any, patience: Patience, began: bool) -> CallError:
+def _failure_of(error: Any, patience: CallTimeouts, began: bool) -> CallError:
     """Turn a status of gRPC into our error."""
     text = f"{error.code().name}: {error.details()}"
     if error.code() in BROKEN:
@@ -139,7 +139,7 @@ class GrpcTransport:
         return grpc.aio.secure_channel(self.address, self.credentials, options=options)
 
     @asynccontextmanager
-    async def channel(self, patience: Patience) -> AsyncIterator[Any]:
+    async def channel(self, patience: CallTimeouts) -> AsyncIterator[Any]:
         """Return a channel that is connected if there is a limit to that, and close it if it is for one call only."""
         channel = self.kept or self.open()
         try:
@@ -176,7 +176,7 @@ class GrpcTransport:
             finally:
                 call.cancel()
 
-    def begin(self, payload: Payload, methods: dict[str, str]) -> tuple[Patience, str]:
+    def begin(self, payload: Payload, methods: dict[str, str]) -> tuple[CallTimeouts, str]:
         """Find the method.
 
         Raises:
@@ -185,7 +185,7 @@ class GrpcTransport:
         where = f"grpc://{self.address}{payload.path}"
         if payload.path not in methods:
             raise CallError(f"{where}: expected one of {', '.join(methods)} for this form of answer; or use HTTP")
-        return Patience(self.settings.timeouts, payload.deadline, where), methods[payload.path]
+        return CallTimeouts(self.settings.timeouts, payload.deadline, where), methods[payload.path]
 
     async def close(self) -> None:
         """Close the channel."""

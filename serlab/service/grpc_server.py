@@ -19,7 +19,7 @@ from typing import Any
 import grpc
 
 from serlab.codecs import Codec, open_codec
-from serlab.service.api_errors import Cut, one_line, refusal_for
+from serlab.service.api_errors import Cut, api_error_for, one_line
 from serlab.service.content import GRPC, SHOWN
 from serlab.service.heavy import LARGE_NUMBERS, LONG_NUMBERS, is_large, is_long, joined
 from serlab.service.model import Engine
@@ -114,7 +114,7 @@ class Service:
             The message or what a child has made of it, its fault, and whether the work on it takes turns.
 
         Raises:
-            DecodeError: it is no message; or Refusal, if it is not let in.
+            DecodeError: it is no message; or ApiError, if it is not let in.
         """
         heavy, parts = self.engine.heavy, (data,)
         prepare = partial(heavy.prepared, kind, GRPC, parts, answer, GRPC if answer else "")
@@ -139,7 +139,7 @@ class Service:
         """Let a request in, with the fault that its metadata ask for.
 
         Raises:
-            Refusal: it is not let in.
+            ApiError: it is not let in.
             UnknownNameError: there is no such fault.
         """
         forced = dict(context.invocation_metadata() or ()).get("x-serlab-fault", "")
@@ -151,7 +151,7 @@ class Service:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
             return
         self.engine.stats.refused += 1
-        refusal = refusal_for(error)
+        refusal = api_error_for(error)
         wait_ms = refusal.headers.get("retry-after-ms")
         trailing = (("grpc-retry-pushback-ms", wait_ms),) if wait_ms else ()
         await context.abort(CODES.get(refusal.status, grpc.StatusCode.UNKNOWN), one_line(str(refusal)), trailing)

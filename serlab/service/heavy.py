@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from serlab import codecs
 from serlab.codecs import JSON, codec_info
 from serlab.service import jobs
-from serlab.service.api_errors import Refusal, overloaded
+from serlab.service.api_errors import ApiError, overloaded
 from serlab.service.jobs import SIZE, Job, Prepared
 from serlab.service.process import command_of
 
@@ -123,7 +123,7 @@ class Heavy:
         """Take a place until the task that asks for it, the whole request, has ended.
 
         Raises:
-            Refusal: there is none for too long.
+            ApiError: there is none for too long.
         """
         try:
             async with asyncio.timeout(PLACE_S):
@@ -140,15 +140,15 @@ class Heavy:
         """Have a child decode a request and make its answer; see `Job`.
 
         Raises:
-            Refusal: it is no message, or is not answered; or the child died of it.
+            ApiError: it is no message, or is not answered; or the child died of it.
         """
         async with self.workers:
             found = await self.asked(Job(kind, codec, answer, written, *self.settings), parts)
-        if isinstance(found, Refusal):
+        if isinstance(found, ApiError):
             raise found
         return found
 
-    async def asked(self, job: Job, parts: Sequence[bytes]) -> Prepared | Refusal:
+    async def asked(self, job: Job, parts: Sequence[bytes]) -> Prepared | ApiError:
         """Ask a child; one that is left in the middle is killed."""
         process = await self.child()
         self.busy.add(process)
@@ -156,7 +156,7 @@ class Heavy:
             found = await _exchange(process, job, parts)
         except (EOFError, ConnectionError) as error:
             await self.ended(process)
-            raise Refusal(500, "the process that read this request died of it", "server_error") from error
+            raise ApiError(500, "the process that read this request died of it", "server_error") from error
         except asyncio.CancelledError:
             await self.ended(process)
             raise
@@ -215,7 +215,7 @@ def _kill(process: Process) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-async def _exchange(process: Process, job: Job, parts: Sequence[bytes]) -> Prepared | Refusal:
+async def _exchange(process: Process, job: Job, parts: Sequence[bytes]) -> Prepared | ApiError:
     """Send a child a job, and take what comes of it.
 
     Raises:
@@ -229,7 +229,7 @@ async def _exchange(process: Process, job: Job, parts: Sequence[bytes]) -> Prepa
             for start in range(0, len(piece), PIECE):
                 target.write(piece[start : start + PIECE])
                 await target.drain()
-    found: Prepared | Refusal = pickle.loads(await source.readexactly(await _size_from(source)))
+    found: Prepared | ApiError = pickle.loads(await source.readexactly(await _size_from(source)))
     left, answer = await _size_from(source), []
     while left:
         answer.append(await source.readexactly(min(left, PIECE)))

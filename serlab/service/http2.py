@@ -25,7 +25,7 @@ from h2.exceptions import H2Error, StreamClosedError
 from h2.settings import SettingCodes, Settings
 
 from serlab.errors import ServiceError
-from serlab.service.timeouts import BrokenError, ClientSettings, Patience, Pool, retry_after, said
+from serlab.service.timeouts import BrokenError, CallTimeouts, ClientSettings, Pool, retry_after, said
 from serlab.service.transport import PATIENCE_S, Payload, Piece, Reply, complaint_of, gathered, headers_of
 
 STREAM_WINDOW = 1 << 20
@@ -374,7 +374,7 @@ class Http2Transport:
 
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""
-        patience = Patience(self.settings.timeouts, payload.deadline, self._where(payload))
+        patience = CallTimeouts(self.settings.timeouts, payload.deadline, self._where(payload))
         connection = await patience.first(patience.connected(self._connection(patience.where)))
         call = connection.begin(self._headers(payload), payload.data, patience.where)
         try:

@@ -13,7 +13,7 @@ from serlab.codecs import open_codec
 from serlab.messages import EmbeddingRequest
 from serlab.service import answers
 from serlab.service.answers import FORMS, Reply, check, wants_usage
-from serlab.service.api_errors import refusal_for
+from serlab.service.api_errors import api_error_for
 
 SIZE = 8
 """Bytes of each length, little-endian."""
@@ -73,7 +73,7 @@ def child() -> int:
         try:
             found, data = _done(job, data)
         except Exception as error:
-            found, data = refusal_for(error), b""
+            found, data = api_error_for(error), b""
         message = pickle.dumps(found)
         for part in (message, data):
             target.write(len(part).to_bytes(SIZE, "little"))

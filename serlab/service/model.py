@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from serlab.messages import EmbeddingRequest, GenerateRequest
 from serlab.service import answers
 from serlab.service.answers import FORMS, Form, Reply, check, numbers_of, tokens_each, wants_usage
-from serlab.service.api_errors import Cut, Refusal, Stats, injected_error, rate_limited
+from serlab.service.api_errors import ApiError, Cut, Stats, injected_error, rate_limited
 from serlab.service.connections import Peers
 from serlab.service.content import FULL, Shape
 from serlab.service.heavy import Heavy, size_of
@@ -137,7 +137,7 @@ class Engine:
             The fault that its answer will have.
 
         Raises:
-            Refusal: it asks for what the model does not do, or the fault is an error or a rate limit.
+            ApiError: it asks for what the model does not do, or the fault is an error or a rate limit.
             UnknownNameError: there is no such fault.
         """
         if not isinstance(request, Prepared):
@@ -193,7 +193,7 @@ class Engine:
             takes_turns: as for `answer`.
 
         Raises:
-            Refusal: this kind of request is not answered with tokens.
+            ApiError: this kind of request is not answered with tokens.
             Cut: the fault is one.
         """
         form, reply = await self.heavy.by_turns(partial(self.reply, request), takes_turns)
@@ -219,7 +219,7 @@ class Engine:
             return FORMS[request.kind], request.reply
         form = FORMS.get(type(request))
         if form is None:
-            raise Refusal(400, f"a {type(request).__name__} is not answered with tokens", param="stream")
+            raise ApiError(400, f"a {type(request).__name__} is not answered with tokens", param="stream")
         return form, form.reply(request, self.settings.seed, self.settings.tokens)
 
     def size(self, request: Any) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from serlab.errors import ServiceError
-from serlab.service.api_errors import Refusal, Stats
+from serlab.service.api_errors import ApiError, Stats
 
 # What a client is told: its connections, its patience, its TLS.
 
@@ -245,13 +245,13 @@ class Deadline(NamedTuple):
         """Read the header of a request that has come; None where there is none.
 
         Raises:
-            Refusal: it is no number of milliseconds.
+            ApiError: it is no number of milliseconds.
         """
         if not header:
             return None
         # Fifteen digits are 30,000 years; float() would take "inf" and "1e400" too.
         if not header.isdecimal() or len(header) > 15:
-            raise Refusal(400, f"{DEADLINE_HEADER}: expected whole milliseconds, got {header[:40]!r}")
+            raise ApiError(400, f"{DEADLINE_HEADER}: expected whole milliseconds, got {header[:40]!r}")
         return cls(time.monotonic() + int(header) / 1000)
 
     def left_s(self) -> float:
@@ -272,7 +272,7 @@ async def before(deadline: Deadline | None, work: Callable[[], Awaitable[T]], st
         stats: where to count an end before its time.
 
     Raises:
-        Refusal: the deadline has passed; the work was cancelled, or not even begun.
+        ApiError: the deadline has passed; the work was cancelled, or not even begun.
     """
     if deadline is None:
         return await work()
@@ -287,10 +287,10 @@ async def before(deadline: Deadline | None, work: Callable[[], Awaitable[T]], st
         raise _expired(stats) from error
 
 
-def _expired(stats: Stats) -> Refusal:
+def _expired(stats: Stats) -> ApiError:
     """Refuse what nobody waits for any more, and count it."""
     stats.expired += 1
-    return Refusal(504, "the deadline has passed; the work was stopped", code="deadline_exceeded")
+    return ApiError(504, "the deadline has passed; the work was stopped", code="deadline_exceeded")
 
 
 EXPIRED = 504
@@ -299,7 +299,7 @@ EXPIRED = 504
 Limit = tuple[float, Phase, float]
 
 
-class Patience:
+class CallTimeouts:
     """Waits for the parts of one call, each within its limit.
 
     Args:

@@ -197,7 +197,7 @@ PATIENCE_S = 2.0
 """How long what was left may take to end when its transport is closed: a handshake, or the last word to a server."""
 
 
-class Keeping:
+class TaskSet:
     """Holds tasks until they have ended; what they raise concerns nobody, since their callers have left."""
 
     def __init__(self) -> None:

@@ -19,17 +19,17 @@ from serlab.service.settings import Addresses
 from serlab.service.timeouts import (
     BrokenError,
     CallTimeoutError,
+    CallTimeouts,
     ClientSettings,
-    Patience,
     retry_after,
     said,
 )
 from serlab.service.transport import (
-    Keeping,
     Parts,
     Payload,
     Piece,
     Reply,
+    TaskSet,
     Transport,
     complaint_of,
     gathered,
@@ -53,7 +53,7 @@ class Sending:
         count: called for each connection that is made.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, keeping: Keeping, count: Callable[[], None]) -> None:
+    def __init__(self, client: httpx2.AsyncClient, keeping: TaskSet, count: Callable[[], None]) -> None:
         self.client, self.keeping, self.count = client, keeping, count
         self.connecting = self.left = False
 
@@ -149,7 +149,7 @@ class AiohttpTransport:
 
     async def call(self, payload: Payload) -> Reply:
         """Get a whole answer; see `serlab.service.transport.Transport`."""
-        patience = Patience(self.settings.timeouts, payload.deadline, self.where(payload))
+        patience = CallTimeouts(self.settings.timeouts, payload.deadline, self.where(payload))
         began = perf_counter_ns()
         async with self.answer(payload, patience) as answer:
             parts = Parts(patience.where)
@@ -161,7 +161,7 @@ class AiohttpTransport:
 
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""
-        patience = Patience(self.settings.timeouts, payload.deadline, self.where(payload))
+        patience = CallTimeouts(self.settings.timeouts, payload.deadline, self.where(payload))
         async with self.answer(payload, patience) as answer:
             wait = patience.first
             while data := await wait(_guarded(answer.content.readany(), patience, True)):
@@ -169,7 +169,7 @@ class AiohttpTransport:
                 wait = patience.next
 
     @asynccontextmanager
-    async def answer(self, payload: Payload, patience: Patience) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+    async def answer(self, payload: Payload, patience: CallTimeouts) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         """Send a request and wait for the answer's head; closes the connection if its body is not read to its end.
 
         Raises:
@@ -208,7 +208,7 @@ async def _gather(content: aiohttp.StreamReader, parts: Parts) -> None:
         parts.add(data)
 
 
-async def _guarded(work: Any, patience: Patience, began: bool) -> Any:
+async def _guarded(work: Any, patience: CallTimeouts, began: bool) -> Any:
     """Wait for aiohttp, with its errors turned into ours.
 
     Raises:
@@ -246,7 +246,7 @@ class Httpx2Transport:
         self.settings = settings or ClientSettings()
         self.base_url = base_url
         self.opened = 0
-        self.keeping = Keeping()
+        self.keeping = TaskSet()
         self.client = httpx2.AsyncClient(transport=self.pool(), timeout=self.limits(), trust_env=False)
 
     def pool(self) -> httpx2.AsyncHTTPTransport:
@@ -277,7 +277,7 @@ class Httpx2Transport:
 
     async def stream(self, payload: Payload) -> AsyncGenerator[Piece, None]:
         """Get an answer as it comes; see `serlab.service.transport.Transport`."""
-        patience = Patience(self.settings.timeouts, payload.deadline, self.where(payload))
+        patience = CallTimeouts(self.settings.timeouts, payload.deadline, self.where(payload))
         async with self.answer(payload, patience) as answer, aclosing(answer.aiter_raw()) as parts:
             wait = patience.first
             while data := await wait(_httpx2client_guarded(anext(parts, b""), patience, True)):
@@ -289,7 +289,7 @@ class Httpx2Transport:
         return f"{self.base_url}{payload.path}"
 
     @asynccontextmanager
-    async def answer(self, payload: Payload, patience: Patience) -> AsyncGenerator[httpx2.Response, None]:
+    async def answer(self, payload: Payload, patience: CallTimeouts) -> AsyncGenerator[httpx2.Response, None]:
         """Send a request and wait for the answer's head.
 
         Raises:
@@ -311,7 +311,7 @@ class Httpx2Transport:
         await self.client.aclose()
 
 
-async def _httpx2client_guarded(work: Any, patience: Patience, began: bool) -> Any:
+async def _httpx2client_guarded(work: Any, patience: CallTimeouts, began: bool) -> Any:
     """Wait for httpx2, with its errors turned into ours.
 
     Raises:

@@ -8,7 +8,7 @@ from serlab.codecs import codec_names, open_codec, verifying_codecs
 from serlab.frames import FrameDecoder
 from serlab.messages import ChatChunk, ChatRequest, from_document, to_document
 from serlab.service import Settings, app, model, running
-from serlab.service.api_errors import Refusal
+from serlab.service.api_errors import ApiError
 from serlab.service.content import Content, answer_content, content_of
 from tests.service.helpers import CHAT, HELLO, PATH, bounded, client, request
 
@@ -116,7 +116,7 @@ def test_content_type_names_a_codec(header: str, codec: str) -> None:
 )
 def test_unknown_content_type_is_refused(header: str) -> None:
     """So is a codec of another format than the type."""
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         content_of(header)
     assert caught.value.status == 415
 

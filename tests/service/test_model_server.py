@@ -10,7 +10,7 @@ from serlab.errors import ServiceError
 from serlab.messages import from_document
 from serlab.service import Engine, Latency, Settings
 from serlab.service.answers import Mark, pool, tokens_of
-from serlab.service.api_errors import Refusal, Stats
+from serlab.service.api_errors import ApiError, Stats
 from serlab.service.model import Batcher
 from serlab.service.settings import NO_FAULT, Pace
 from tests.service.helpers import HELLO, bounded, leaping, request, until
@@ -180,7 +180,7 @@ def test_model_has_a_short_name(kind: str, fields: dict[str, object]) -> None:
     async def work() -> None:
         engine = Engine(Settings())
         engine.admit(from_document(kind, {"model": "m" * 256, **fields}))
-        with pytest.raises(Refusal, match="model: expected a name of at most 256 characters, got 'mmm") as caught:
+        with pytest.raises(ApiError, match="model: expected a name of at most 256 characters, got 'mmm") as caught:
             engine.admit(from_document(kind, {"model": "m" * 257, **fields}))
         assert caught.value.status == 400
 

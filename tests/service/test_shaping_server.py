@@ -11,7 +11,7 @@ from serlab.codecs import open_codec
 from serlab.messages import UNSET, from_document
 from serlab.service import Engine, Latency, Settings, running
 from serlab.service.answers import KEPT_DIMENSIONS, kept_vector, vector_of
-from serlab.service.api_errors import Cut, Refusal
+from serlab.service.api_errors import ApiError, Cut
 from serlab.service.clients import Client, RefusedError
 from serlab.service.content import COALESCE_HEADER, ENVELOPE_HEADER, FULL, MOST_TOKENS, Shape
 from serlab.service.settings import NO_FAULT
@@ -92,7 +92,7 @@ def test_pieces_of_several_prompts_are_told_by_index_in_every_shape(shape: Shape
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "eight", "", "²", "٣", str(MOST_TOKENS + 1), "9" * 5000])
 def test_coalescing_by_what_is_no_number_of_tokens_is_refused(value: str) -> None:
     """The refusal names the header and what it takes."""
-    with pytest.raises(Refusal, match=f"x-serlab-coalesce: expected 1 to {MOST_TOKENS} tokens") as caught:
+    with pytest.raises(ApiError, match=f"x-serlab-coalesce: expected 1 to {MOST_TOKENS} tokens") as caught:
         Shape.read({COALESCE_HEADER: value})
     assert caught.value.status == 400 and len(str(caught.value)) < 120
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from serlab.cases import arm_and_place, case_of
 from serlab.codecs import codec_info, codec_names
-from serlab.measure import Arm, Emit, Figure, Job, calibrate, interleaved, open_mark, settle_gc
+from serlab.measure import Arm, Emit, Figure, Job, calibrate, interleaved, open_heartbeat, settle_gc
 
 BATCHES = 3
 """How many times as long a batch is as that of a codec alone: a call goes through two processes and the kernel, and
@@ -67,7 +67,7 @@ def timed(
     Returns:
         Arm's name → its figure.
     """
-    mark = open_mark(job.mark)
+    mark = open_heartbeat(job.mark)
     effort = job.effort._replace(batch_ns=batches * job.effort.batch_ns)
     ready = [calibrate(effort, arm) for arm in arms]
     settle_gc(job.gc)

@@ -24,7 +24,18 @@ from typing import Any
 import numpy as np
 
 from serlab.cases import FLOOR, case_of, operation_named
-from serlab.measure import METRICS, Emit, Job, Mark, fine_loop, load_messages, open_mark, settle_gc, teach, ticked
+from serlab.measure import (
+    METRICS,
+    Emit,
+    Heartbeat,
+    Job,
+    fine_loop,
+    load_messages,
+    open_heartbeat,
+    settle_gc,
+    ticked,
+    warm_up,
+)
 from serlab.service import Addresses, spawned
 from serlab.service.clients import Transport, open_transport
 from serlab.service.echo import Echo
@@ -102,7 +113,7 @@ async def _measured(job: Job, addresses: Addresses, messages: list[Any]) -> list
 async def _by_turns(job: Job, arms: list[StallArm], messages: int) -> None:
     """Measure window by window, in random order, with the same bodies for every arm: those of a mix differ in size."""
     random = Random(f"{job.seed}/{job.process}/{job.workload}/loop-stall")
-    mark: Mark = open_mark(job.mark)
+    mark: Heartbeat = open_heartbeat(job.mark)
     for _ in range(max(LEAST_WINDOWS, min(MOST_WINDOWS, job.effort.arm_ns // WINDOW_NS))):
         picks = [random.randrange(messages) for _ in range(BODIES_PER_WINDOW)]
         for arm in random.sample(arms, len(arms)):
@@ -134,7 +145,7 @@ async def idle(_: Any) -> None:
 
 async def check(echo: Echo, messages: list[Any]) -> None:
     """Send every message in both ways, until both sides know it, and compare what comes back."""
-    teach(echo.codec, messages)
+    warm_up(echo.codec, messages)
     for message in messages:
         for way in WAYS:
             for _ in range(1 + echo.codec.learns):

@@ -29,7 +29,7 @@ from serlab.cases import FLOOR, operation_named
 from serlab.codecs import KEPT, codec_for, codec_on, open_codec, plain, shaper, writer
 from serlab.errors import ServiceError
 from serlab.generated import llm_pb2
-from serlab.measure import Arm, Outcome, known_outcome, teach
+from serlab.measure import Arm, Outcome, known_outcome, warm_up
 from serlab.messages import message_type, to_document
 from serlab.service.experiments.base import again, awaited
 from serlab.service.pools import (
@@ -211,7 +211,7 @@ def arms_of(pair: str, kind: str, messages: list[Any]) -> list[Arm]:
         ServiceError: the variants do not all do the same.
     """
     codec, make = PAIRS[pair]
-    teach(open_codec(codec, kind), messages)
+    warm_up(open_codec(codec, kind), messages)
     prepare, calls = make(kind)
     items = [prepare(message) for message in messages]
     check(pair, calls, items)

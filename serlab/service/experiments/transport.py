@@ -15,7 +15,7 @@ from typing import Any
 
 from serlab.cases import BYTES_OF, Case, arm_and_place, case_of, operation_named
 from serlab.codecs import open_codec
-from serlab.measure import METRICS, Arm, Emit, Job, load_messages, teach
+from serlab.measure import METRICS, Arm, Emit, Job, load_messages, warm_up
 from serlab.messages import first_difference, to_document
 from serlab.service import spawned
 from serlab.service.clients import Transport
@@ -58,7 +58,7 @@ def _arms_of(job: Job, runner: asyncio.Runner, way: Way, codec: str, messages: l
     """Yield a codec's arms on one transport, and those of its bytes, checked and warmed up."""
     name, transport = way
     echo = Echo(transport, job.kind, codec)
-    teach(echo.codec, messages)
+    warm_up(echo.codec, messages)
     runner.run(_checked(echo, messages))
     coded = [echo.codec.encode(message) for message in messages]
     once, several = (operation_named("transport", name, f"inflight={count}") for count in (1, AT_ONCE))
