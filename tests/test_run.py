@@ -163,7 +163,7 @@ def test_a_death_in_the_timed_rounds_costs_its_codec_only(
 @pytest.mark.parametrize(("part", "kept"), [("wire", ["one", "one"]), ("memory", [])])
 def test_a_death_that_is_no_codecs_keeps_what_stands_by_itself(part: str, kept: list[str]) -> None:
     """The operations that were finished before the one that was under way; none where they are not sent by turns."""
-    collector = Collector(Cell(part, "x/chat-turn"), "run")
+    collector = Collector(Cell(part, "chat-turn", experiment="x"), "run")
     for operation in ("one", "one", "two"):
         collector.record(Figure("chat-turn", "ChatRequest", "orjson", operation, "latency", "ns", 1.0, "1"))
         collector.record(Batches({}, "orjson", operation, (1, 1), []))

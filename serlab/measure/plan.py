@@ -72,14 +72,15 @@ class Cell(NamedTuple):
 
     Attributes:
         part: "parity", "memory", "time", one of `LOAD_PARTS`, or `WIRE`.
-        unit: the workload's name; for the parity of a corpus the file's, whose kinds are read in one go; on the wire
-            EXPERIMENT/WORKLOAD.
+        workload: its name; for the parity of a corpus the file's, whose kinds are read in one go.
         process: the worker's number.
+        experiment: on the wire its name; "" elsewhere.
     """
 
     part: str
-    unit: str
+    workload: str
     process: int = 0
+    experiment: str = ""
 
     @property
     def key(self) -> str:
@@ -88,14 +89,9 @@ class Cell(NamedTuple):
         return f"{once}/{self.process}" if self.part in ("time", WIRE, *LOAD_PARTS) else once
 
     @property
-    def experiment(self) -> str:
-        """Name the experiment; "" where it is none."""
-        return self.unit.partition("/")[0] if self.part == WIRE else ""
-
-    @property
-    def workload(self) -> str:
-        """Name the workload."""
-        return self.unit.partition("/")[2] if self.part == WIRE else self.unit
+    def unit(self) -> str:
+        """Name what is measured, whichever worker does: the workload, on the wire after its experiment."""
+        return f"{self.experiment}/{self.workload}" if self.experiment else self.workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +122,7 @@ class Plan:
         return list(self.iterate())
 
     def iterate(self) -> Iterator[Cell]:
-        """Give parity first, for it decides who is measured; then process by process, so that drift meets all alike."""
+        """Yield parity first, for it decides who is measured; then process by process, so that drift meets all alike."""
         built_in = [name for name, source in self.sources.items() if source.corpus is None]
         yield from (Cell("parity", unit) for unit in (*built_in, *self.corpora))
         if "memory" in self.options.parts:
@@ -136,7 +132,10 @@ class Plan:
         for part in (part for part in LOAD_PARTS if part in self.options.parts):
             yield from (Cell(part, name, i) for i in range(self.effort.processes) for name in self.loaded())
         if WIRE in self.options.parts:
-            yield from (Cell(WIRE, unit, i) for i in range(self.effort.processes) for unit in self.wired())
+            wired = self.wired()
+            yield from (
+                Cell(WIRE, name, i, experiment) for i in range(self.effort.processes) for experiment, name in wired
+            )
 
     def loaded(self) -> list[str]:
         """List the workloads that are measured under load: a selection where the user names nothing."""
@@ -144,16 +143,16 @@ class Plan:
             return list(self.sources)
         return [name for name in self.sources if name in LOAD_WORKLOADS]
 
-    def wired(self) -> list[str]:
-        """List the experiments with the workloads that they take, as EXPERIMENT/WORKLOAD."""
+    def wired(self) -> list[tuple[str, str]]:
+        """List the experiments, each with a workload that it takes."""
         kinds = {name: source.kind for name, source in self.sources.items()}
         by_user = bool(self.options.workloads or self.options.corpora)
         names = wire.chosen(self.options.experiments)
-        return [f"{name}/{workload}" for name in names for workload in wire.taken(name, kinds, by_user)]
+        return [(name, workload) for name in names for workload in wire.taken(name, kinds, by_user)]
 
     def idle(self) -> list[str]:
         """List the experiments for which the run has no message of a kind that they take."""
-        busy = {unit.partition("/")[0] for unit in self.wired()}
+        busy = {experiment for experiment, _ in self.wired()}
         return [name for name in wire.chosen(self.options.experiments) if name not in busy]
 
     def hints(self) -> list[str]:
@@ -167,7 +166,7 @@ class Plan:
             MissingPackageError: an experiment of the run needs a package that is not installed.
         """
         if WIRE in self.options.parts:
-            wire.check_installed(dict.fromkeys(unit.partition("/")[0] for unit in self.wired()))
+            wire.check_installed(dict.fromkeys(experiment for experiment, _ in self.wired()))
 
     def cost(self, cell: Cell) -> float:
         """Estimate a cell's seconds, before anything is known of this machine."""
@@ -175,7 +174,7 @@ class Plan:
             return parity_cost(len(self.codecs))
         if cell.part == WIRE:
             return wire.cost(cell.experiment, self.effort.arm_ns)
-        codecs = len(self.codecs_for(self.sources[cell.unit].kind))
+        codecs = len(self.codecs_for(self.sources[cell.workload].kind))
         if cell.part == "memory":
             return memory_cost(codecs)
         if cell.part in LOAD_PARTS:

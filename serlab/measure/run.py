@@ -180,8 +180,8 @@ def _held(cell: Cell, source: Source, codec: str) -> Texts:
 
 def _sources_of(plan: Plan, cell: Cell) -> list[Source]:
     """List the workloads of a cell: one, or for the parity of a corpus one for each kind in it."""
-    if cell.part == "parity" and cell.unit in plan.corpora:
-        return [source for source in plan.sources.values() if source.corpus is plan.corpora[cell.unit]]
+    if cell.part == "parity" and cell.workload in plan.corpora:
+        return [source for source in plan.sources.values() if source.corpus is plan.corpora[cell.workload]]
     return [plan.sources[cell.workload]]
 
 
