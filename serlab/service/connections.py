@@ -241,7 +241,11 @@ class Peers:
             await self.look()
 
     async def look(self) -> None:
-        """Close the connections that have waited too long; of too many, those with the least patience left."""
+        """Close the connections that have waited too long; of too many, those with the least patience left.
+
+        One that is seen for the first time is spared: its request may be on its way.
+        """
+        begun = time.monotonic()
         found = await self.connections()
         now = time.monotonic()
         self.peers = {address: peer for address, peer in self.peers.items() if address in found or peer.requests}
@@ -251,7 +255,7 @@ class Peers:
             part = peer.patience(now, self.bounds)
             if part is not None and part > 1 and not peer.requests:
                 self.close(descriptor)
-            elif part is not None:
+            elif part is not None and self.sockets[descriptor].seen < begun:
                 # Of those first seen together, the older socket has the lower inode.
                 waiting.append((-part, self.sockets[descriptor].inode, descriptor))
         surplus = len(found) - self.table
