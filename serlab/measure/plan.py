@@ -122,7 +122,7 @@ class Plan:
         return list(self.iterate())
 
     def iterate(self) -> Iterator[Cell]:
-        """Yield parity first, for it decides who is measured; then process by process, so that drift meets all alike."""
+        """Yield parity first, which decides who is measured; then process by process, so that drift meets all alike."""
         built_in = [name for name, source in self.sources.items() if source.corpus is None]
         yield from (Cell("parity", unit) for unit in (*built_in, *self.corpora))
         if "memory" in self.options.parts:
