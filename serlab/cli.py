@@ -56,7 +56,7 @@ from serlab.visible import visible
 
 if TYPE_CHECKING:
     from serlab.decide import Decision, Run
-    from serlab.service import Addresses
+    from serlab.wire import Addresses
 
 
 # The subcommand that answers: which codec at this boundary, what does it buy, or stay with the baseline?
@@ -373,7 +373,7 @@ def serve(
     as_json: AsJson = False,
 ) -> None:
     """Run a model server on loopback, with a stated latency and seeded faults, until Ctrl-C or SIGTERM."""
-    from serlab.service import Faults, Latency, Settings, run_until_signal
+    from serlab.wire import Faults, Latency, Settings, run_until_signal
 
     times = (first_token_ms / 1e3, token_ms / 1e3, batch_base_ms / 1e3, batch_item_ms / 1e3)
     faults = Faults(errors, rate_limits, stalls, cuts, stall_s, retry_after_s)

@@ -57,10 +57,10 @@ CBOR = Need("cbor2", modules("cbor2"))
 LINUX = Need("Linux", lambda: Path("/proc/self/stat").exists() and Path("/dev/full").exists())
 
 MAY_SKIP = {
-    "tests/service/test_*_server.py": (SERVER,),
-    "tests/service/test_redis_server.py": (REDIS,),
-    "tests/service/test_zipf_server.py": (REDIS,),
-    "tests/service/test_wire_command.py": (SERVER, LINUX),
+    "tests/wire/test_*_server.py": (SERVER,),
+    "tests/wire/test_redis_server.py": (REDIS,),
+    "tests/wire/test_zipf_server.py": (REDIS,),
+    "tests/wire/test_wire_command.py": (SERVER, LINUX),
     "tests/test_cli.py": (LINUX,),
     "tests/test_export.py": (LATEX,),
     "tests/test_flatbuffers_cpp.py": (COMPILER,),

@@ -53,7 +53,7 @@ LAYERS: dict[str, set[str]] = {
         "visible",
         "scratch",
     },
-    "service": {
+    "wire": {
         "messages",
         "generated",
         "codecs",

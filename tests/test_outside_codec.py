@@ -28,8 +28,8 @@ from serlab.fidelity import evolution_cells, fidelity_cells
 from serlab.limits import Limits
 from serlab.measure.wire import is_compared
 from serlab.report.figures.look import look_of
-from serlab.service.client import content_for
-from serlab.service.content import content_of
+from serlab.wire.client import content_for
+from serlab.wire.content import content_of
 from serlab.workloads import names
 
 NAME = "cbor-outside"

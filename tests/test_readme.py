@@ -19,7 +19,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 
 def test_the_example_runs() -> None:
-    """The Python block is executed as it stands; those that need a server: `tests/service/test_readme_server.py`."""
+    """The Python block is executed as it stands; those that need a server: `tests/wire/test_readme_server.py`."""
     blocks = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "127.0.0.1" not in block]
     assert len(blocks) == 1
     done = subprocess.run([sys.executable, "-c", blocks[0]], capture_output=True, text=True)

@@ -13,7 +13,7 @@ import pytest
 from serlab import cli
 from serlab.__main__ import MIB, ROOM, THREAD, blas_threads
 from serlab.measure.process import run_worker
-from serlab.service.process import command_of
+from serlab.wire.process import command_of
 from tests.conftest import ROOT, Run
 from tests.support.jobs import job_of
 
@@ -40,7 +40,7 @@ def test_a_worker_imports_nothing_from_where_it_stands(trap: Path) -> None:
     assert rows and not trap.exists()
 
 
-@pytest.mark.parametrize("module", ["serlab.service.process", "serlab.service.delay"])
+@pytest.mark.parametrize("module", ["serlab.wire.process", "serlab.wire.delay"])
 def test_servers_and_relays_import_nothing_from_where_they_stand(
     trap: Path, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """The experiments of `serlab wire`, by name: what each asks, on which messages, under which conditions.
 
-What they do is in `serlab.service.experiments`; this is what a plan has to know. A plan can be made without the extra
+What they do is in `serlab.wire.experiments`; this is what a plan has to know. A plan can be made without the extra
 `service`; an experiment that starts a server cannot be measured without it.
 """
 

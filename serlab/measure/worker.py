@@ -26,7 +26,7 @@ PARTS = {
     "throughput": "serlab.measure.throughput:run",
     "lag": "serlab.measure.lag:run",
     # By name only: measuring must not need what the service does.
-    "wire": "serlab.service:run_experiment",
+    "wire": "serlab.wire:run_experiment",
 }
 """Part of a run → the module and its function that measures it."""
 

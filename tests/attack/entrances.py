@@ -15,7 +15,7 @@ from serlab.codecs.flatbuffers import verify
 from serlab.errors import SerlabError
 from serlab.frames import FrameDecoder, encode_frame
 from serlab.limits import UNLIMITED
-from serlab.service.transport import PATHS
+from serlab.wire.transport import PATHS
 from tests.attack.documents import json, msgpack
 from tests.attack.recipe import Render
 from tests.attack.tables import flatbuffers
@@ -79,9 +79,9 @@ def http(codec: str, kind: str, data: bytes) -> None:
         SerlabError: the answer is 4xx.
         RuntimeError: it is 5xx.
     """
-    from serlab.service.app import application
-    from serlab.service.model import Engine
-    from serlab.service.settings import Settings
+    from serlab.wire.app import application
+    from serlab.wire.model import Engine
+    from serlab.wire.settings import Settings
 
     status: list[int] = []
     body = iter(({"type": "http.request", "body": data, "more_body": False},))
