@@ -5,7 +5,7 @@
 #   make lab ARGS=--no-browser        the notebooks; make notebooks ARGS=--check executes them on the stored run
 #   make stored ARGS="--only wire"    remake what is published: runs, README, notebooks, picture; or one part of it
 #   make compare ARGS="--rigorous"    more options of `serlab compare`
-#   make test ARGS="-m 'not slow'"    the quick part of the tests; ARGS="-n 0 tests/test_x.py" one file, in one process
+#   make test ARGS="-m 'not slow'"    the quick part of the tests; ARGS="-n 0 tests/codecs" one part, in one process
 PYTHON ?=
 CORPUS ?=
 ARGS ?=

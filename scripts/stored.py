@@ -144,7 +144,7 @@ def execute_notebooks() -> bool:
 
 def write_picture(run: Path, folder: Path, picture: Path) -> bool:
     """Photograph the page of a run as it opens, but with the reasons folded, so that the codecs are in the picture."""
-    from tests.browser import browser, open_page
+    from tests.support.browser import browser, open_page
 
     folder.mkdir(exist_ok=True)
     for name in (ENVIRONMENT, PARQUET):

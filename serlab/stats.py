@@ -6,7 +6,7 @@ processes, since batches within one process are not independent.
 
 The plain percentile interval of so few processes is too narrow: simulated, that of 5 to 10 covers the truth in 88 to
 94 % of runs instead of 95. So it is stretched about the median as Student's t is wider than the normal distribution,
-which gives 93 to 98 % (`tests/test_stats.py`).
+which gives 93 to 98 % (`tests/measure/test_stats.py`).
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13 (percentile interval); Hesterberg, What
 Teachers Should Know About the Bootstrap, section 4.3 (why it is too narrow, and by what factor).

@@ -44,7 +44,7 @@ problem piece told knew pass farm top whole king size heard best hour better tru
 hold west ground interest reach fast five sing listen six table travel less morning ten simple several vowel toward war
 lay against pattern slow center love person money serve appear road map science rule govern pull cold notice voice fall
 power town fine certain fly unit lead cry dark machine note wait plan figure star box noun field rest correct able pound
-done beauty drive stood contain front warm_up week final gave green quick develop sleep warm free minute strong special
+done beauty drive stood contain front teach week final gave green quick develop sleep warm free minute strong special
 mind behind clear tail produce fact street inch lot nothing course stay wheel full force blue object decide surface deep
 moon island foot yet busy test record boat common gold possible plane age dry wonder laugh thousand ago ran check game
 shape yes cool miss brought heat snow bed bring sit perhaps fill east weight language among request response token model

@@ -15,7 +15,7 @@ import pytest
 from serlab.codecs.info import BUILT_IN
 from tests.support.commands import Commands
 
-pytest_plugins = ["tests.skips", "tests.alone"]
+pytest_plugins = ["tests.support.skips", "tests.support.alone"]
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every command that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

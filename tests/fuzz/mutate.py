@@ -7,7 +7,7 @@ from random import Random
 from serlab import workloads
 from serlab.codecs import codec_info, codec_names, open_codec
 from serlab.messages import KINDS, from_document
-from tests.documents import DOCUMENTS
+from tests.support.documents import DOCUMENTS
 
 INTERESTING = (0, 1, 2, 4, 0x7F, 0x80, 0x90, 0xC0, 0xC1, 0xDC, 0xDD, 0xDF, 0xFF, *b'"\\[]{},:')
 WORDS = (0, 1, 3, 4, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC, 0xFFFFFFFF)

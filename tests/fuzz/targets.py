@@ -7,7 +7,7 @@ from serlab.codecs import open_codec
 from serlab.errors import DecodeError, SerlabError
 from serlab.frames import FrameDecoder, decode_frame, encode_frame, end_frame
 from serlab.messages import to_document
-from tests.damage import touch
+from tests.fuzz.damage import touch
 
 Target = Callable[[str, str, bytes], bool]
 """(codec, kind, data) → whether the bytes were accepted; anything but DecodeError that comes out is a finding."""

@@ -1,4 +1,4 @@
-"""Golden bytes: what each codec writes for the documents of `tests.documents`, in one file a codec.
+"""Golden bytes: what each codec writes for the documents of `tests.support.documents`, in one file a codec.
 
 A line is a kind and its bytes: JSON as the text itself, other formats as hex. `python -m tests.golden` writes the
 files again after a deliberate change of a format; a change that nobody meant shows as a failing test.
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from serlab.codecs import codec_info, codec_names, open_codec
 from serlab.messages import KINDS, from_document
-from tests.documents import DOCUMENTS
+from tests.support.documents import DOCUMENTS
 
 FOLDER = Path(__file__).parent
 CASES = [

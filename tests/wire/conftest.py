@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.skips import SERVICE
+from tests.support.skips import SERVICE
 
 MISSING = [name for name in SERVICE if not find_spec(name)]
 REASON = f"the extra 'service' is not installed ({', '.join(MISSING)}): make extras"

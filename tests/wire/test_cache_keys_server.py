@@ -11,7 +11,7 @@ from serlab.codecs import codec_names, open_codec
 from serlab.errors import EncodeError, NoSchemaError
 from serlab.messages import from_document, to_document
 from serlab.wire.cache import IGNORED, key_of
-from tests.extras import check_agreement, hostile, is_written
+from tests.support.extras import check_agreement, hostile, is_written
 from tests.wire.helpers import CHAT
 
 TOOL = {

@@ -27,8 +27,8 @@ from serlab.wire.content import ALIASES, EVENTS, FORMATS, FRAMES, LINES, STREAM_
 from serlab.wire.echo import Echo
 from serlab.wire.transport import PATHS, Reply
 from tests.conftest import ROOT
-from tests.corpora import ANSWER, CHAT, line, read_bytes
-from tests.corpora import EVENTS as RECORDED
+from tests.support.corpora import ANSWER, CHAT, line, read_bytes
+from tests.support.corpora import EVENTS as RECORDED
 from tests.wire.cachehelpers import EMBEDDED, answer, cache_on
 from tests.wire.clienthelpers import HTTP_ARMS, PROMPT, messages, opened
 from tests.wire.helpers import HANG_S, HELLO, bounded, trust

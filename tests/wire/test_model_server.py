@@ -9,7 +9,7 @@ import pytest
 from serlab.errors import ServiceError
 from serlab.messages import from_document
 from serlab.wire import Engine, Latency, Settings
-from serlab.wire.answers import Mark, pool, tokens_of
+from serlab.wire.answers import RequestDigest, pool, tokens_of
 from serlab.wire.api_errors import ApiError, Stats
 from serlab.wire.model import Batcher
 from serlab.wire.settings import NO_FAULT, Pace
@@ -215,7 +215,7 @@ def test_tokens_go_round_their_pool() -> None:
     """An answer is the words from its place on, from the first again after the last, without white space before it."""
     words = pool(5)
     for start, count in ((0, 3), (len(words) - 2, 5), (7, 1), (3, 2 * len(words) + 3)):
-        found = tokens_of(Mark(start + 9 * len(words), 0), count, 5)
+        found = tokens_of(RequestDigest(start + 9 * len(words), 0), count, 5)
         expected = [words[(start + at) % len(words)] for at in range(count)]
         expected[0] = expected[0].lstrip()
         assert list(found) == expected and len(found) == count
@@ -223,4 +223,4 @@ def test_tokens_go_round_their_pool() -> None:
         assert found[1:4] == expected[1:4] and found[count:] == []
         assert list(pickle.loads(pickle.dumps(found))) == expected
     with pytest.raises(IndexError):
-        tokens_of(Mark(0, 0), 3, 5)[3]
+        tokens_of(RequestDigest(0, 0), 3, 5)[3]

@@ -14,8 +14,8 @@ import pytest
 from serlab import compare, load_results
 from serlab.measure import wire
 from serlab.results import Row
+from tests.cli.test_cli import wait_for_lines
 from tests.conftest import Run
-from tests.test_cli import wait_for_lines
 from tests.wire.conftest import needs_service
 
 KEY = [name for name in Row._fields if name not in ("run", "value")]
