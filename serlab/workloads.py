@@ -125,7 +125,7 @@ CHARACTERS_PER_TOKEN = 4
 """Of English text, the rule of thumb in OpenAI's tokenizer documentation."""
 
 
-class Trace(NamedTuple):
+class _Trace(NamedTuple):
     """Quantiles of a trace at `PERCENT`, in tokens."""
 
     input: tuple[int, ...]
@@ -133,15 +133,15 @@ class Trace(NamedTuple):
 
 
 TRACES = {
-    "azure-conv": Trace(
+    "azure-conv": _Trace(
         (2, 29, 181, 207, 396, 1020, 1189, 2734, 4083, 4142, 14050),
         (7, 16, 41, 54, 85, 129, 395, 424, 451, 601, 1000),
     ),
-    "azure-code": Trace(
+    "azure-code": _Trace(
         (3, 17, 75, 147, 578, 1469, 2745, 5186, 7302, 7436, 7437),
         (6, 6, 6, 7, 9, 13, 24, 55, 90, 252, 1899),
     ),
-    "mooncake-conv": Trace(
+    "mooncake-conv": _Trace(
         (891, 894, 901, 964, 2307, 6909, 15366, 27367, 39549, 85401, 126195),
         (1, 3, 10, 24, 157, 350, 472, 597, 698, 1120, 2000),
     ),

@@ -21,7 +21,7 @@ TYPES = ("int32", "int64", "uint32", "sint32", "float", "double", "string", "str
 """Types of fields; a union is a text or a list of texts, and for a schema format two fields."""
 
 
-class Symbol(NamedTuple):
+class _Symbol(NamedTuple):
     """A value of an enum and its number."""
 
     name: str
@@ -42,7 +42,7 @@ class Field(NamedTuple):
     name: str
     type: str
     number: int
-    symbols: tuple[Symbol, ...] = ()
+    symbols: tuple[_Symbol, ...] = ()
     meaning: str = ""
 
     @property
@@ -120,10 +120,10 @@ MODEL, PROMPT, COMPLETION = Field("model", "string", 1), Field("prompt", "int32"
 BASE: Schema = (MODEL, PROMPT, COMPLETION)
 VALUES: Values = {"model": "small", "prompt": 7, "completion": 5}
 TIER = Field("tier", "string", 4)
-LOW, HIGH = Symbol("low", 0), Symbol("high", 1)
+LOW, HIGH = _Symbol("low", 0), _Symbol("high", 1)
 
 
-class Change(NamedTuple):
+class _Change(NamedTuple):
     """A change of the schema.
 
     Attributes:
@@ -141,30 +141,30 @@ class Change(NamedTuple):
     new_values: Values
 
 
-def _of_base(name: str, *new: Field, **values: object) -> Change:
+def _of_base(name: str, *new: Field, **values: object) -> _Change:
     """Change the base schema; the new record has the old one's values and those that are given."""
     record = VALUES | values
-    return Change(name, BASE, new, VALUES, {field.means: record[field.means] for field in new})
+    return _Change(name, BASE, new, VALUES, {field.means: record[field.means] for field in new})
 
 
-def _retyped(name: str, old: str, new: str, old_value: object, new_value: object) -> Change:
+def _retyped(name: str, old: str, new: str, old_value: object, new_value: object) -> _Change:
     """Change the type of one field between two others."""
     return _reshaped(name, Field("value", old, 2), Field("value", new, 2), old_value, new_value)
 
 
-def _reshaped(name: str, old: Field, new: Field, old_value: object, new_value: object) -> Change:
+def _reshaped(name: str, old: Field, new: Field, old_value: object, new_value: object) -> _Change:
     """Change one field between two others."""
     record = {"model": "small", "completion": 5}
     before, after = (MODEL, old, COMPLETION), (MODEL, new, COMPLETION)
-    return Change(name, before, after, record | {"value": old_value}, record | {"value": new_value})
+    return _Change(name, before, after, record | {"value": old_value}, record | {"value": new_value})
 
 
-def _effort(*symbols: Symbol) -> Field:
+def _effort(*symbols: _Symbol) -> Field:
     """Make a field with an enum."""
     return Field("value", "enum", 2, symbols)
 
 
-CHANGES: tuple[Change, ...] = (
+CHANGES: tuple[_Change, ...] = (
     _of_base("field added at the end", *BASE, TIER, tier="gold"),
     _of_base("field added in the middle", MODEL, TIER, PROMPT, COMPLETION, tier="gold"),
     _of_base("field removed at the end", MODEL, PROMPT),
@@ -182,9 +182,9 @@ CHANGES: tuple[Change, ...] = (
     _retyped("float to double", "float", "double", 0.5, 0.1),
     _retyped("string to list of strings", "string", "strings", "end", ["end", "stop"]),
     _retyped("string to string or list", "string", "union", "end", ["end", "stop"]),
-    _reshaped("enum value added at the end", _effort(LOW, HIGH), _effort(LOW, HIGH, Symbol("max", 2)), "high", "max"),
+    _reshaped("enum value added at the end", _effort(LOW, HIGH), _effort(LOW, HIGH, _Symbol("max", 2)), "high", "max"),
     _reshaped(
-        "enum value added in the middle", _effort(LOW, HIGH), _effort(LOW, Symbol("mid", 2), HIGH), "high", "mid"
+        "enum value added in the middle", _effort(LOW, HIGH), _effort(LOW, _Symbol("mid", 2), HIGH), "high", "mid"
     ),
 )
 """All changes, in the order of the matrix."""
@@ -314,7 +314,7 @@ def evolution_cells(codecs: Sequence[str]) -> list[EvolutionCell]:
     return [cell for change in CHANGES for format_ in formats for cell in _cells_of(format_, change)]
 
 
-def _cells_of(format_: Format, change: Change) -> list[EvolutionCell]:
+def _cells_of(format_: Format, change: _Change) -> list[EvolutionCell]:
     """Try a change both ways."""
     old, new = (change.old, change.old_values), (change.new, change.new_values)
     said = _rule_of(format_.rules, change.name)

@@ -37,14 +37,14 @@ def make(ids: bool = False) -> Wire:
     return Wire(partial(write, ids), partial(read, ids))
 
 
-def slots(ids: bool, schema: Schema) -> list[tuple[int, Field]]:
+def _slots(ids: bool, schema: Schema) -> list[tuple[int, Field]]:
     """Return each field's slot in the vtable."""
     return [(field.number - 1 if ids else i, field) for i, field in enumerate(without_unions(schema))]
 
 
 def write(ids: bool, schema: Schema, values: Values) -> bytes:
     """Write a table."""
-    builder, placed = flatbuffers.Builder(64), slots(ids, schema)
+    builder, placed = flatbuffers.Builder(64), _slots(ids, schema)
     given = split_unions(schema, values)
     contents = [
         (slot, field, content(builder, field, given[field.name])) for slot, field in placed if field.name in given
@@ -81,14 +81,14 @@ def read(ids: bool, schema: Schema, data: bytes) -> Values:
     """Read a table as generated accessors do: a slot that is 0 or not there is an absent field."""
     table = Table(data, int.from_bytes(data[:4], "little"))
     values: Values = {}
-    for slot, field in slots(ids, schema):
+    for slot, field in _slots(ids, schema):
         offset = table.Offset(4 + 2 * slot)
         if offset:
-            values[field.name] = READERS.get(field.type, read_number)(table, table.Pos + offset, field)
+            values[field.name] = READERS.get(field.type, _read_number)(table, table.Pos + offset, field)
     return join_unions(schema, values)
 
 
-def read_number(table: Any, place: int, field: Field) -> Any:
+def _read_number(table: Any, place: int, field: Field) -> Any:
     """Read a scalar."""
     value = table.Get(NUMBERS[field.type][1], place)
     if field.type != "enum":
@@ -96,27 +96,27 @@ def read_number(table: Any, place: int, field: Field) -> Any:
     return field.symbols[value].name if 0 <= value < len(field.symbols) else unnamed(value)
 
 
-def read_string(table: Any, place: int, field: Field) -> str:
+def _read_string(table: Any, place: int, field: Field) -> str:
     """Read a text."""
     text: bytes = table.String(place)
     return text.decode()
 
 
-def read_strings(table: Any, place: int, field: Field) -> list[str]:
+def _read_strings(table: Any, place: int, field: Field) -> list[str]:
     """Read a vector of texts."""
     slot = place - table.Pos
     start = table.Vector(slot)
     return [table.String(start + 4 * i).decode() for i in range(table.VectorLen(slot))]
 
 
-def read_floats(table: Any, place: int, field: Field) -> list[float]:
+def _read_floats(table: Any, place: int, field: Field) -> list[float]:
     """Read a vector of float32."""
     values: list[float] = table.GetVectorAsNumpy(number_types.Float32Flags, place - table.Pos).tolist()
     return values
 
 
 READERS: dict[str, Callable[[Any, int, Field], Any]] = {
-    "string": read_string,
-    "strings": read_strings,
-    "floats": read_floats,
+    "string": _read_string,
+    "strings": _read_strings,
+    "floats": _read_floats,
 }

@@ -43,7 +43,7 @@ def make_plain(codec: str) -> Wire:
 
 def convert(read: Callable[[bytes], Any], schema: Schema, data: bytes) -> Values:
     """Read plain values and convert them to the reader's type."""
-    return values_of(schema, msgspec.convert(read(data), struct_of(schema, False)))
+    return _values_of(schema, msgspec.convert(read(data), _struct_of(schema, False)))
 
 
 def make_typed(codec: str, array_like: bool = False) -> Wire:
@@ -56,18 +56,18 @@ def make_typed(codec: str, array_like: bool = False) -> Wire:
     module: Any = import_module(codec_info(codec).library)
 
     def write(schema: Schema, values: Values) -> bytes:
-        named = msgspec.convert(values, struct_of(schema, False))
-        message = struct_of(schema, array_like)(**{name: getattr(named, name) for name in values})
+        named = msgspec.convert(values, _struct_of(schema, False))
+        message = _struct_of(schema, array_like)(**{name: getattr(named, name) for name in values})
         data: bytes = module.encode(message)
         return data
 
     def read(schema: Schema, data: bytes) -> Values:
-        return values_of(schema, module.decode(data, type=struct_of(schema, array_like)))
+        return _values_of(schema, module.decode(data, type=_struct_of(schema, array_like)))
 
     return Wire(write, read)
 
 
-def values_of(schema: Schema, message: Any) -> Values:
+def _values_of(schema: Schema, message: Any) -> Values:
     """Read the fields of a struct, an enum's value as its name."""
     found = {field.name: getattr(message, field.name) for field in schema}
     return {
@@ -76,13 +76,13 @@ def values_of(schema: Schema, message: Any) -> Values:
 
 
 @cache
-def struct_of(schema: Schema, array_like: bool) -> Any:
+def _struct_of(schema: Schema, array_like: bool) -> Any:
     """Make the struct of a schema; every field may be absent."""
-    fields = [(field.name, Union[hint_of(field), UnsetType], UNSET) for field in schema]
+    fields = [(field.name, Union[_hint_of(field), UnsetType], UNSET) for field in schema]
     return msgspec.defstruct("Evolving", fields, kw_only=True, array_like=array_like)
 
 
-def hint_of(field: Field) -> Any:
+def _hint_of(field: Field) -> Any:
     """Return a field's Python type."""
     if field.type == "enum":
         return Enum(field.name.title(), {symbol.name: symbol.name for symbol in field.symbols})

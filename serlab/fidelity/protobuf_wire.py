@@ -23,7 +23,7 @@ def make() -> Wire:
 
 def write(schema: Schema, values: Values) -> bytes:
     """Write a message; fields are found by number."""
-    target = message_class(without_unions(schema))()
+    target = _message_class(without_unions(schema))()
     symbols = {field.name: dict(field.symbols) for field in schema if field.type == "enum"}
     for name, value in split_unions(schema, values).items():
         if isinstance(value, list):
@@ -38,7 +38,7 @@ def read(schema: Schema, data: bytes) -> Values:
     """Read a message."""
     symbols = {field.name: {symbol.number: symbol.name for symbol in field.symbols} for field in schema}
     values: Values = {}
-    for descriptor, content in message_class(without_unions(schema)).FromString(data).ListFields():
+    for descriptor, content in _message_class(without_unions(schema)).FromString(data).ListFields():
         if descriptor.enum_type is not None:
             values[descriptor.name] = symbols[descriptor.name].get(content, unnamed(content))
         else:
@@ -47,18 +47,18 @@ def read(schema: Schema, data: bytes) -> Values:
 
 
 @cache
-def message_class(schema: Schema) -> Any:
+def _message_class(schema: Schema) -> Any:
     """Make the message class of a schema in a pool of its own."""
     file = descriptor_pb2.FileDescriptorProto(name="evolution.proto", syntax="proto3")
     message = file.message_type.add(name="Message")
     for field in schema:
-        add_field(message, field)
+        _add_field(message, field)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("Message"))
 
 
-def add_field(message: Any, field: Field) -> None:
+def _add_field(message: Any, field: Field) -> None:
     """Declare a field."""
     added = message.field.add(name=field.name, number=field.number)
     added.type = getattr(FieldProto, f"TYPE_{REPEATED.get(field.type, field.type).upper()}")

@@ -186,7 +186,7 @@ def _known(header: str, status: int = 415) -> Content | None:
 # The three forms of a stream: events, lines, frames.
 
 
-class StreamForm(NamedTuple):
+class _StreamForm(NamedTuple):
     """How encoded messages become a stream.
 
     Attributes:
@@ -198,10 +198,10 @@ class StreamForm(NamedTuple):
     end: Callable[[int], bytes]
 
 
-STREAM_FORMS: dict[str, StreamForm] = {
-    EVENTS: StreamForm(lambda data, _: b"data: " + data + b"\n\n", lambda _: b"data: " + DONE + b"\n\n"),
-    LINES: StreamForm(lambda data, _: data + b"\n", lambda _: b""),
-    FRAMES: StreamForm(encode_frame, end_frame),
+STREAM_FORMS: dict[str, _StreamForm] = {
+    EVENTS: _StreamForm(lambda data, _: b"data: " + data + b"\n\n", lambda _: b"data: " + DONE + b"\n\n"),
+    LINES: _StreamForm(lambda data, _: data + b"\n", lambda _: b""),
+    FRAMES: _StreamForm(encode_frame, end_frame),
 }
 """Media type → form. JSON as the codecs write it has no line breaks, so it needs no splitting."""
 
@@ -215,7 +215,7 @@ LINE = 64
 """Bytes that a line of an event takes beside its own."""
 
 
-class Unwrapper(Protocol):
+class _Unwrapper(Protocol):
     """Takes the bytes of one stream and gives the messages."""
 
     def feed(self, chunk: bytes) -> Iterable[bytes]:
@@ -257,11 +257,11 @@ class _LineUnwrapper:
         return found
 
     def feed(self, chunk: bytes) -> Iterable[bytes]:
-        """Take the next bytes; see `Unwrapper`."""
+        """Take the next bytes; see `_Unwrapper`."""
         return [line for line in map(bytes.strip, self.lines(chunk)) if line]
 
     def close(self) -> None:
-        """Tell that the stream is at its end; see `Unwrapper`."""
+        """Tell that the stream is at its end; see `_Unwrapper`."""
         if b"".join(self.parts).strip():
             raise DecodeError(f"stream: expected a whole line at its end, got {self.size} bytes of one")
 
@@ -276,7 +276,7 @@ class _EventUnwrapper(_LineUnwrapper):
         self.done = False
 
     def feed(self, chunk: bytes) -> Iterable[bytes]:
-        """Take the next bytes; see `Unwrapper`."""
+        """Take the next bytes; see `_Unwrapper`."""
         found = []
         for line in map(bytes.strip, self.lines(chunk)):
             if line:
@@ -298,7 +298,7 @@ class _EventUnwrapper(_LineUnwrapper):
             raise DecodeError(f"stream: expected events of at most {MOST_LINE:,} bytes, got a longer one")
 
     def close(self) -> None:
-        """Tell that the stream is at its end; see `Unwrapper`."""
+        """Tell that the stream is at its end; see `_Unwrapper`."""
         if not self.done:
             raise DecodeError(f"stream: expected {DONE.decode()} at its end, got none; it may be cut")
 
@@ -307,14 +307,14 @@ class MessageUnwrapper:
     """A transport that gives messages as they are, and knows its own end."""
 
     def feed(self, chunk: bytes) -> Iterable[bytes]:
-        """Take a message; see `Unwrapper`."""
+        """Take a message; see `_Unwrapper`."""
         return (chunk,)
 
     def close(self) -> None:
-        """Tell that the stream is at its end; see `Unwrapper`."""
+        """Tell that the stream is at its end; see `_Unwrapper`."""
 
 
-UNWRAPPERS: dict[str, type[Unwrapper]] = {EVENTS: _EventUnwrapper, LINES: _LineUnwrapper, FRAMES: FrameDecoder}
+UNWRAPPERS: dict[str, type[_Unwrapper]] = {EVENTS: _EventUnwrapper, LINES: _LineUnwrapper, FRAMES: FrameDecoder}
 """Media type → what takes a stream of it apart."""
 
 

@@ -44,7 +44,7 @@ from serlab.wire.transport import (
 # Source: the trace extension of httpx2, which tells how far a request is.
 
 
-class Sending:
+class _Sending:
     """Sends one request, and knows how far it is.
 
     Args:
@@ -296,7 +296,7 @@ class Httpx2Transport:
             CallError: the answer is an error, or there is none.
         """
         request = self.client.build_request("POST", patience.where, content=payload.data, headers=headers_of(payload))
-        work = Sending(self.client, self.keeping, self.count).send(request)
+        work = _Sending(self.client, self.keeping, self.count).send(request)
         answer = await patience.first(_httpx2client_guarded(work, patience, False))
         async with aclosing(answer):
             if answer.status_code != 200:

@@ -227,13 +227,13 @@ def memory_figure(
 
 def _memory_panel(group: pd.DataFrame, column: str, *title: str) -> Spec:
     """Draw one measure of one group; figures stand beyond the bars and take about a third of a narrow panel."""
-    shown, limit = memory_bars(group, column)
+    shown, limit = _memory_bars(group, column)
     x = fixed("length", Scale(0, limit * 1.6, 190, is_log=False), SIZE if "bytes" in column else COUNT, tickCount=2)
     y = by_codec([row["codec"] for row in shown], bool(title[0]))
     return panel([painted(**row) for row in shown], memory_layers(x, y), 190, ROW * len(shown), *title)
 
 
-def memory_bars(group: pd.DataFrame, column: str) -> tuple[list[Row], float]:
+def _memory_bars(group: pd.DataFrame, column: str) -> tuple[list[Row], float]:
     """Return a measure's bars, one that would hide the others cut off with an arrow, and the longest that is not."""
     values = group[column].fillna(0)
     short = values[values <= CUT * values.median()]

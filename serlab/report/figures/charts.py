@@ -99,7 +99,7 @@ def fixed(field: str, scale: Scale, steps: Steps = (), title: str = "", **more: 
     if scale.is_log:
         ends, labels = {"type": "log", **ends}, round_ticks(steps, f"{scale.high / scale.low:.6g}", 5)
     else:
-        ends, labels = {"zero": False, **ends}, f"datum.value === 0 ? '0' : {unit_text(steps)}" if steps else ""
+        ends, labels = {"zero": False, **ends}, f"datum.value === 0 ? '0' : {_unit_text(steps)}" if steps else ""
     return {**amount(field), "scale": ends, "axis": axis(title, labels, **{"grid": False, "labelFlush": False, **more})}
 
 
@@ -122,10 +122,10 @@ def round_ticks(steps: Steps, reach: str, short: int) -> str:
     """Write powers of ten, 2 and 5 times these where there is room, and all ticks where the ends are near."""
     digit = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
     is_round = f"({reach} < {short} || {digit} === 1 || ({reach} < 300 && ({digit} === 2 || {digit} === 5)))"
-    return f"{is_round} ? {unit_text(steps)} : ''"
+    return f"{is_round} ? {_unit_text(steps)} : ''"
 
 
-def unit_text(steps: Steps) -> str:
+def _unit_text(steps: Steps) -> str:
     """Write a tick in the largest unit that keeps it at 1 or more."""
     texts = [(factor, f"format(datum.value / {factor}, '~g') + '{unit if unit == '×' else ' ' + unit}'")
              for factor, unit in steps]  # fmt: skip

@@ -55,7 +55,7 @@ class Box(NamedTuple):
         return self.left <= other.left and other.right <= self.right and self.top <= other.top and other.low <= self.low
 
 
-def along(places: Sequence[Place]) -> list[Box]:
+def _along(places: Sequence[Place]) -> list[Box]:
     """Return the pieces of a line as boxes to keep clear of."""
     found = []
     for (left, top), (right, low) in pairwise(places):
@@ -87,7 +87,7 @@ def label_points(
     places = [(x.pixel(one), y.pixel(other)) for _, one, other in points]
     taken = [Box(left - MARK, top - MARK, left + MARK, top + MARK) for left, top in places]
     for line in obstacles:
-        taken += along([(x.pixel(one), y.pixel(other)) for one, other in line])
+        taken += _along([(x.pixel(one), y.pixel(other)) for one, other in line])
     inside, texts, rows = Box(0, 0, x.size, y.size), list[Box](), list[Row]()
     lines: list[Line] = []
     crowd = [sum(hypot(a - c, b - d) < 80 for c, d in places) for a, b in places]
@@ -98,7 +98,7 @@ def label_points(
         texts.append(spot)
         if near := _leader(places[i], spot):
             lines.append((places[i], near, name))
-            taken += along([places[i], near])
+            taken += _along([places[i], near])
         rows.append(_text(spot.left, (spot.top + spot.low) / 2, shortened(name), name, x, y, name in bold))
     return _written(rows, lines, x, y)
 
@@ -119,7 +119,7 @@ def _free_spot(place: Place, width: float, taken: Sequence[Box], texts: Sequence
     spots = [box for box in spots if inside.holds(box)] or spots
 
     def met(box: Box) -> int:
-        line = along([place, near]) if (near := _leader(place, box)) else []
+        line = _along([place, near]) if (near := _leader(place, box)) else []
         crossed = sum(piece.meets(other) for piece in line for other in texts)
         over = sum(box.meets(other, 2 * GAP) for other in texts)
         return 100 * over + 10 * crossed + sum(box.meets(other, GAP) for other in taken)
