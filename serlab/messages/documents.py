@@ -5,6 +5,7 @@ is both the conversion and the check. Only a document that does not convert is w
 goes to `extra` under its JSON Pointer, the rest converts.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -68,6 +69,13 @@ list is left over whole."""
 
 BLOCK = 256
 """Elements that are converted at a time in a list that does not fit whole; those among which all fit cost little."""
+
+Steps = tuple[str | int, ...]
+"""Keys and positions that lead to a value. What is said not to fit is not converted once more at each level above it: a
+list of a million numbers would be, six times. It is a hint: an unknown key may bear the words that msgspec says it in.
+"""
+
+STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
 MISFIT: Any = object()
 """What stands for a value that does not convert."""
@@ -199,8 +207,8 @@ def converter(kind: str, sealing: bool = False, look: Look | None = None) -> Cal
     def convert(document: Any) -> Any:
         try:
             message = strict(document, type_) if look is None else strict(document, type_, dec_hook=look)
-        except DOES_NOT_FIT:
-            message = _fit(type_, document if look is None else look(Any, document))
+        except DOES_NOT_FIT as error:
+            message = _fit(type_, document if look is None else look(Any, document), _steps_to(error))
         except RecursionError as error:
             raise _too_deep(kind) from error
         if sealing:
@@ -217,13 +225,19 @@ def _same_object(document: Any) -> Any:
     return document
 
 
-def _fit(type_: type[Message], document: Any) -> Message:
+def _steps_to(error: Exception) -> Steps:
+    """Return where msgspec found what does not fit; nothing where it does not say."""
+    _, _, place = str(error).rpartition(" - at `$")
+    return tuple(int(number) if number else name for name, number in STEP.findall(place))
+
+
+def _fit(type_: type[Message], document: Any, misfit: Steps) -> Message:
     """Convert what fits and put the rest into `extra`."""
     extra: dict[str, Any] = {}
     if type(document) is not dict:
         return type_(extra={"": document})
     try:
-        message = _keep_fitting(type_, document, "", extra)
+        message = _keep_fields(type_, document, "", Left(extra), misfit)
     except RecursionError as error:
         raise _too_deep(type_.__name__) from error
     set_field(message, "extra", extra)
@@ -271,11 +285,6 @@ def union_arms(hint: Any) -> tuple[Any, ...]:
     return (hint,)
 
 
-def _keep_fitting(struct: type[P], document: dict[str, Any], pointer: str, extra: dict[str, Any]) -> P:
-    """Make a struct of the fields that fit; put the others into `extra`."""
-    return _keep_fields(struct, document, pointer, Left(extra))
-
-
 @dataclass(slots=True)
 class Left:
     """What is left over, and how many pieces were looked at one by one for it."""
@@ -284,18 +293,20 @@ class Left:
     pieces: int = 0
 
 
-def _keep_fields(struct: type[P], document: dict[str, Any], pointer: str, left: Left) -> P:
-    """Make a struct of the fields that fit."""
+def _keep_fields(struct: type[P], document: dict[str, Any], pointer: str, left: Left, misfit: Steps) -> P:
+    """Make a struct of the fields that fit; put the others into `extra`."""
     kept: dict[str, Any] = {}
     fields, extra, prefix = fields_of(struct), left.extra, f"{pointer}/"
     known = list(filter(fields.__contains__, document))
     if len(known) < len(document):
         left.pieces += _leave_unknown(document, fields, prefix, extra)
     for name in known:
-        value = document[name]
-        fitting = converted(fields[name].type, value)
+        value, field = document[name], fields[name]
+        fitting, inside = MISFIT, misfit[1:]
+        if not misfit or misfit[0] != name or not _has_parts(field, value):
+            fitting, inside = _converted_or_where(field.type, value)
         if fitting is MISFIT:
-            fitting = keep_inside(fields[name], value, prefix + token(name), left)
+            fitting = keep_inside(field, value, prefix + token(name), left, inside)
         if fitting is not MISFIT:
             kept[name] = fitting
         else:
@@ -321,21 +332,34 @@ def _leave_unknown(document: dict[str, Any], fields: dict[str, Field], prefix: s
     return len(names)
 
 
-def keep_inside(field: Field, value: Any, pointer: str, left: Left) -> Any:
-    """Keep what fits inside of an object, or of a list of them, that does not fit whole; `MISFIT` if it is neither."""
+def _has_parts(field: Field, value: Any) -> bool:
+    """Return whether `keep_inside` makes of a value that fits what converting it makes."""
+    return bool(field.struct and type(value) is dict) or bool(field.items and type(value) is list)
+
+
+def keep_inside(field: Field, value: Any, pointer: str, left: Left, misfit: Steps = ()) -> Any:
+    """Keep what fits inside of an object, or of a list of them, that does not fit whole; `MISFIT` if it is neither.
+
+    Args:
+        field: the value's.
+        value: what does not fit.
+        pointer: where it stands.
+        left: what is left over.
+        misfit: where in it something is said not to fit.
+    """
     if field.struct and type(value) is dict:
-        return _keep_fields(field.struct, value, pointer, left)
+        return _keep_fields(field.struct, value, pointer, left, misfit)
     if not field.items or type(value) is not list:
         return MISFIT
     own = Left({})
-    kept = _keep_items(field, field.items, value, pointer, own)
+    kept = _keep_items(field, field.items, value, pointer, own, misfit)
     left.pieces += own.pieces
     if kept is not MISFIT:
         left.extra |= own.extra
     return kept
 
 
-def _keep_items(field: Field, struct: type[Part], values: list[Any], pointer: str, left: Left) -> Any:
+def _keep_items(field: Field, struct: type[Part], values: list[Any], pointer: str, left: Left, misfit: Steps) -> Any:
     """Keep the elements of a list of structs that fit.
 
     Args:
@@ -344,6 +368,7 @@ def _keep_items(field: Field, struct: type[Part], values: list[Any], pointer: st
         values: the list; it does not fit whole.
         pointer: where it stands.
         left: what is left over of this list alone.
+        misfit: where in it something is said not to fit.
 
     Returns:
         The list, an empty struct in the place of each element that is left over; `MISFIT` where these are `MANY`, or
@@ -353,14 +378,18 @@ def _keep_items(field: Field, struct: type[Part], values: list[Any], pointer: st
     strangers = 0
     for start in range(0, len(values), BLOCK):
         block = values[start : start + BLOCK]
-        fitting = converted(GenericAlias(list, (field.item_type,)), block)
-        if fitting is not MISFIT:
-            kept += fitting
-            continue
+        if not (misfit and type(misfit[0]) is int and start <= misfit[0] < start + BLOCK):
+            fitting, inside = _converted_or_where(GenericAlias(list, (field.item_type,)), block)
+            if fitting is not MISFIT:
+                kept += fitting
+                continue
+            misfit = (start + int(inside[0]), *inside[1:]) if inside and type(inside[0]) is int else ()
         for i, value in enumerate(block, start):
-            item = converted(field.item_type, value)
+            item, within = MISFIT, misfit[1:]
+            if not misfit or misfit[0] != i or type(value) is not dict:
+                item, within = _converted_or_where(field.item_type, value)
             if item is MISFIT and type(value) is dict:
-                item = _keep_fields(struct, value, f"{pointer}/{i}", left)
+                item = _keep_fields(struct, value, f"{pointer}/{i}", left, within)
             elif item is MISFIT:
                 left.extra[f"{pointer}/{i}"] = value
                 left.pieces += 1
@@ -374,10 +403,15 @@ def _keep_items(field: Field, struct: type[Part], values: list[Any], pointer: st
 
 def converted(hint: Any, value: Any) -> Any:
     """Convert a value to a field's type; `MISFIT` if it is of another."""
+    return _converted_or_where(hint, value)[0]
+
+
+def _converted_or_where(hint: Any, value: Any) -> tuple[Any, Steps]:
+    """Convert a value to a field's type; `MISFIT` and the place in it if it is of another."""
     try:
-        return msgspec.convert(value, hint)
-    except DOES_NOT_FIT:
-        return MISFIT
+        return msgspec.convert(value, hint), ()
+    except DOES_NOT_FIT as error:
+        return MISFIT, _steps_to(error)
 
 
 def kind_of(message: Any) -> str:

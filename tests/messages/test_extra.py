@@ -1,12 +1,15 @@
 """A message says one thing: `extra` holds what `from_document` would write there, or is refused."""
 
+import json
 import math
 from copy import deepcopy
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import flatbuffers
 import msgpack
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -30,7 +33,7 @@ from serlab.messages import (
 from serlab.messages.base import NO_EXTRA
 from serlab.messages.chat import ChatTurn
 from serlab.messages.content import ContentPart, StreamOptions
-from serlab.messages.documents import MANY, PIECES, fields_of
+from serlab.messages.documents import MANY, PIECES, converter, fields_of
 from tests.support.extras import check_agreement, hostile, is_written, unchecked, unfit_values
 from tests.support.loops import every
 
@@ -399,3 +402,35 @@ def test_entries_of_one_object_are_set_where_the_last_of_its_parents_stands() ->
     assert apply_extra({"x": {}}, entries) == {"x": {"f": 5}}
     with pytest.raises(DocumentError):
         apply_extra(to_document(message), {"/x/a": 1, "/x/b": 2})
+
+
+@every("words", ["", ".model", ".stop", ".messages", ".messages[0]", ".messages[0].content", ".tools[3]"])
+def test_unknown_field_that_bears_the_converters_words_misleads_nobody(words: str) -> None:
+    """Where something does not fit is read from what msgspec says, in which an unknown field's name stands."""
+    key = f" - at `${words}"
+    turn = {"role": "user", "content": [{"type": "text", "text": "q"}], key: 1}
+    document = {"model": "m", "stop": ["a"], "messages": [turn, {"role": "a"}], "tools": [{"type": "function"}], key: 2}
+    message = from_document("ChatRequest", document)
+    assert to_document(message) == document
+    assert (message.model, message.stop, message.messages[0].content[0].text) == ("m", ["a"], "q")
+    assert set(message.extra) == {f"/{key}", f"/messages/0/{key}"}
+
+
+def test_long_list_that_does_not_fit_is_converted_once_or_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once more at each level above it."""
+    numbers = [*range(1000), "x"]
+    token = {"token": "a", "top_logprobs": [{"token": "b", "bytes": numbers}]}
+    document = {"choices": [{"logprobs": {"content": [token]}}]}
+    asked: list[str] = []
+
+    def convert(value: Any, type: Any, **options: Any) -> Any:
+        asked.append(json.dumps(value))
+        return msgspec.convert(value, type, **options)
+
+    monkeypatch.setattr("serlab.messages.documents.msgspec", SimpleNamespace(**vars(msgspec) | {"convert": convert}))
+    converter.cache_clear()
+    message = from_document("ChatResponse", document)
+    monkeypatch.undo()
+    converter.cache_clear()
+    assert list(message.extra) == ["/choices/0/logprobs/content/0/top_logprobs/0/bytes"]
+    assert sum("999" in text for text in asked) <= 2
