@@ -99,6 +99,17 @@ def json_fields(codec: str, text: str) -> bytes:
     return flat(write)
 
 
+def shared_json(text: str, count: int) -> bytes:
+    """Make a request with one JSON text in so many entries of `extra`."""
+
+    def write(builder: Any) -> int:
+        place = builder.CreateString(text)
+        extra = [table(builder, "Extra", Pointer=builder.CreateString(f"/x{i}"), Json=place) for i in range(count)]
+        return table(builder, "ChatRequest", Extra=vector(builder, extra))
+
+    return flat(write)
+
+
 def field(kind: str, name: str, wire: int = 2) -> bytes:
     """Return a field's tag."""
     number = getattr(llm_pb2, kind).DESCRIPTOR.fields_by_name[name].number << 3 | wire
@@ -326,3 +337,18 @@ def documents_of(kind: str) -> list[dict[str, Any]]:
                 found += [{outer.name: [{}, {inner.name: value}, {inner.name: value}]} for value in ODD]
                 found += [{outer.name: [{"index": 0, "embedding": [0.5], inner.name: value}] * 2} for value in ODD[:6]]
     return found
+
+
+@pytest.mark.parametrize("text", [" " * 2_999_999 + "1", '["' + "\\n" * 1_499_000 + '",NaN]'], ids=["blanks", "nan"])
+def test_long_json_text_that_many_fields_share_is_refused(text: str) -> None:
+    """Each field reads it anew: three times its length is enough to know; a short one may stand in any number."""
+    codec = open_codec("flatbuffers", "ChatRequest")
+    for count, passes in ((2, True), (4, False), (60, False)):
+        data = shared_json(text, count)
+        for read in (codec.decode, codec.open, lambda data: codec.relay(data, lambda model, stream: "m")):
+            if passes:
+                read(data)
+            else:
+                with pytest.raises(DecodeError, match="limit max_amplification"):
+                    read(data)
+    assert len(codec.decode(shared_json("[1,2]", 20_000)).extra) == 20_000

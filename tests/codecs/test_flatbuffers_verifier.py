@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from serlab.codecs import open_codec
-from serlab.codecs.flatbuffers import read, verify
+from serlab.codecs.flatbuffers import VIEWED, read, verify
 from serlab.errors import DecodeError
 from serlab.generated.llm_layout import LAYOUT
 from serlab.limits import DEFAULT_LIMITS, Limits
@@ -189,3 +189,16 @@ def test_general_reader_agrees_with_the_compiled_ones(kind: str, monkeypatch: py
 def bare(text: str) -> str:
     """Leave out what an error says, of which several may be true."""
     return re.sub(r"^DecodeError.*", "DecodeError", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("buffer", [bytes, bytearray], ids=["bytes", "other"])
+def test_many_entries_of_extra_are_checked_as_few_are(buffer: type) -> None:
+    """A view is not asked thousands of times; what is refused is a DecodeError all the same."""
+    codec = open_codec("flatbuffers", "ChatRequest")
+    many = {f"x{i}": i for i in range(VIEWED + 1)}
+    good = codec.encode(from_document("ChatRequest", {"model": "m", **many}))
+    verify("ChatRequest", buffer(good))
+    codec.open(buffer(good))
+    for other in (b"/seed", b"/x255", b"/a/bc"):
+        with pytest.raises(DecodeError, match="extra"):
+            verify("ChatRequest", buffer(good.replace(b"/x256", other)))

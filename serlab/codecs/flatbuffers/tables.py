@@ -43,6 +43,10 @@ FREE_ITEMS = 4096
 LARGE = 24 * MIB
 """Buffers from here on are read without copies of their parts, and long JSON texts in them by what they copy."""
 
+SHARED_TIMES, SHARED_BYTES = 2, 4 * MIB
+"""How many times the buffer's length its JSON texts may have together, and bytes beside: fields may share one, and each
+reads it anew. Texts that no two share have less than the buffer."""
+
 JSON_COPIES = {1: 2, 2: 4, 4: 6}
 """Bytes of a character in the widest string → what a byte of one long JSON text becomes while it is read."""
 
@@ -173,6 +177,8 @@ class Walk:
         counted = self.counted = self.counted or Counted()
         counted.rough += [self.recount(counted, jsontext.bound, place, None, 0) for place in self.texts]
         self.texts.clear()
+        if counted.length > SHARED_TIMES * self.end + SHARED_BYTES:
+            raise wrong(self.too_large())
         left = self.left_for_texts()
         if self.size < 0 or counted.items > left:
             for text in counted.rough:
@@ -205,6 +211,7 @@ class Walk:
         if length > jsontext.JSONWEIGHT_LONG and self.end > LARGE:
             size += (JSON_COPIES[jsontext.width(text, escapes=True)] - jsontext.TEXT_GROWTH) * length
         self.size += (worst if taken is None else taken) - size
+        counted.length += length if taken is None else 0
         counted.items += found.items - items
         return place, size, found.items
 
@@ -239,13 +246,14 @@ class Counted:
 
     Attributes:
         items: arrays, objects and strings in them.
+        length: bytes of them, of one that several fields share each time.
         rough: of each that was counted with the marks inside of its strings, what `Walk.recount` gave.
     """
 
-    __slots__ = ("items", "rough")
+    __slots__ = ("items", "length", "rough")
 
     def __init__(self) -> None:
-        self.items = 0
+        self.items = self.length = 0
         self.rough: list[tuple[int, int, int]] = []
 
 
