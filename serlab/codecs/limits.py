@@ -60,6 +60,10 @@ RESERVED = 3000
 """Bytes of MessagePack in which arrays that claim too much do no harm: msgpack-python makes room for what each claims,
 8 bytes for each byte of the message, and goes 1,024 levels deep."""
 
+MANY_TEXTS, DENSE = 65_536, 40
+"""Texts of JSON from which on they are counted exactly, if there is one in so many bytes: if they are unknown keys,
+they take time beside their memory."""
+
 MOST_RESERVED = 24 * MIB
 """Bytes for which such arrays may make it make room."""
 
@@ -209,6 +213,8 @@ def quick_bound_json(grown: Grown, data: bytes, limits: Limits) -> bool:
         quotes += _count(marks == 0x22)
     # Rounded up: a text that does not end counts.
     strings = (quotes + 1) // 2
+    if strings > max(MANY_TEXTS, len(data) // DENSE):
+        return True
     size = groups * max(grown.object + FIRST_KEY, grown.array) + strings * (STRING + KEY + PLACE)
     size += len(data) * (TEXT_GROWTH + 1 + (PLACE + NUMBER) // 2)
     return limit_passed(limits, len(data), groups + strings, size) != ""

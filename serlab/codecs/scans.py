@@ -166,7 +166,7 @@ def deeper_json(data: bytes, most: int) -> bool:
 def _count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> str:
     """Count as `scan_json` does; `dropped` are the bytes outside of strings that are not looked at."""
     length, data = len(data), _in_utf8(data)
-    items = depth = deepest = 0
+    items = depth = deepest = keys = maps = 0
     size = len(data) * _text_growth(data)
     for marks in _marks_outside(data, dropped):
         objects, arrays, colons = marks.count(b"{"), marks.count(b"["), marks.count(b":")
@@ -174,6 +174,7 @@ def _count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> st
         empty, bare = marks.count(b"{}"), marks.count(b"[]")
         filled = objects - empty
         items += objects + arrays + strings
+        keys, maps = keys + colons, maps + objects
         # A comma, and the opening of what is not empty, precede a key or an element; a colon comes behind each key.
         places = max(0, commas + filled + arrays - bare - colons)
         numbers = max(0, commas + colons + 1 - strings - empty - bare)
@@ -185,7 +186,9 @@ def _count_json(data: bytes, limits: Limits, grown: Grown, dropped: bytes) -> st
             levels = _levels_of(marks)
             deepest = max(deepest, depth + int(levels.max(initial=0)))
             depth += int(levels[-1]) if levels.size else 0
-        if passed := limit_passed(limits, length, items, size, deepest):
+        # Where so many keys are unknown is not seen here: those count that maps of fewer cannot have.
+        unknown = UNKNOWN_KEY * max(0, keys - MANY_KEYS * maps)
+        if passed := limit_passed(limits, length, items, size + unknown, deepest):
             return passed
     return ""
 

@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import chain, compress, count, islice
-from operator import is_
+from itertools import chain
 from types import GenericAlias, UnionType
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -84,8 +83,8 @@ P = TypeVar("P", bound=Part)
 
 G = TypeVar("G", dict[Any, Any], list[Any])
 
-Level = tuple[list[Any], list[dict[Any, Any]], list[list[Any]]]
-"""The values that stand equally deep in a document: all of them, the objects and the lists among them."""
+Level = tuple[list[dict[Any, Any]], list[list[Any]]]
+"""The objects and the lists that stand equally deep in a document."""
 
 Look = Callable[[Any, Any], Any]
 """(type, value) → the value, or `DocumentError`."""
@@ -139,24 +138,26 @@ def inspect(document: Any) -> bool:
     Raises:
         DocumentError: it holds what is no JSON value.
     """
-    all_finite, values, seen, above = True, [document], set[int](), list[Level]()
-    while rest := [value for value in values if type(value) not in PLAIN]:
+    all_finite, seen, above = True, set[int](), list[Level]()
+    rest = [] if type(document) in PLAIN else [document]
+    while rest:
         objects = [value for value in rest if isinstance(value, dict)]
         lists = [value for value in rest if isinstance(value, list)]
         if len(objects) + len(lists) < len(rest):
             for value in [value for value in rest if not isinstance(value, JSON)]:
                 got = f"expected a JSON value, got a {type(value).__name__}; convert it before"
-                raise DocumentError(f"{_pointer_to(value, values, above)}: {got}")
+                raise DocumentError(f"{_pointer_to(value, above)}: {got}")
             all_finite = all_finite and is_finite([value for value in rest if isinstance(value, FLOATS)])
         if not _all_text(chain.from_iterable(objects)):
             holder = next(value for value in objects if not _all_text(value))
             key = next(key for key in holder if not isinstance(key, str))
             got = f"expected keys that are strings, got {brief(key)}"
-            raise DocumentError(f"{_pointer_to(holder, values, above)}: {got}")
+            raise DocumentError(f"{_pointer_to(holder, above)}: {got}")
         if seen or len(above) > DEEPEST or len(rest) > WIDEST:
             objects, lists = _unseen(objects, seen), _unseen(lists, seen)
-        above.append((values, objects, lists))
-        values = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(lists)]
+        above.append((objects, lists))
+        inner = chain(chain.from_iterable(map(dict.values, objects)), chain.from_iterable(lists))
+        rest = [value for value in inner if type(value) not in PLAIN]
     return all_finite
 
 
@@ -172,18 +173,17 @@ def _all_text(keys: Iterable[Any]) -> bool:
     return all(issubclass(kind, str) for kind in set(map(type, keys)))
 
 
-def _pointer_to(value: Any, values: list[Any], above: list[Level]) -> str:
-    """Return the JSON Pointer of one of the values of a level, below others."""
+def _pointer_to(value: Any, above: list[Level]) -> str:
+    """Return the JSON Pointer of a value below these levels."""
     pointer = ""
-    for upper, objects, lists in reversed(above):
-        place = next(compress(count(), map(partial(is_, value), values)))
+    for objects, lists in reversed(above):
         for group in chain[dict[Any, Any] | list[Any]](objects, lists):
-            if place < len(group):
+            named = group.items() if isinstance(group, dict) else enumerate(group)
+            name = next((name for name, inner in named if inner is value), None)
+            if name is not None:
                 break
-            place -= len(group)
-        name = next(islice(group, place, None)) if isinstance(group, dict) else place
         pointer = f"/{token(str(name))}{pointer}"
-        value, values = group, upper
+        value = group
     return pointer if len(pointer) <= SHOWN else f"{pointer[:SHOWN]}..."
 
 

@@ -3,6 +3,7 @@
 Source: the OpenAI, Cohere, Gemini (`embedContent`, `batchEmbedContents`), Voyage and Ollama API references.
 """
 
+from array import array
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -268,6 +269,10 @@ BATCHES = ("float", "int8", "uint8", "binary", "ubinary")
 
 INT64 = range(-(2**63), 2**63)
 
+SHORT = 32
+"""Numbers of a vector up to which Python finds sooner than numpy whether float32 holds them: a stranger may send tens
+of thousands of vectors of one number, at 6 µs each."""
+
 
 def pack_vector(values: Any) -> Any:
     """Turn a list of JSON numbers into the narrowest array that holds each value exactly.
@@ -283,6 +288,9 @@ def pack_vector(values: Any) -> Any:
         return values
     kinds = set(map(type, values))
     if kinds == {float}:
+        if len(values) <= SHORT:
+            exact = (singles := array("f", values)).tolist() == values
+            return np.array(singles, dtype=np.float32) if exact else np.array(values, dtype=np.float64)
         return _narrow(np.array(values, dtype=np.float64))
     if kinds == {int} and all(value in INT64 for value in (min(values), max(values))):
         return np.array(values, dtype=np.int64)

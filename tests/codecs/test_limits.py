@@ -359,3 +359,13 @@ def test_relay_is_held_to_the_limits() -> None:
     bound = open_codec("orjson", "ChatRequest")
     with pytest.raises(DecodeError, match="limit max_items"):
         bound.relay(BOMBS["orjson"], lambda model, stream: "m")
+
+
+@pytest.mark.parametrize("codec", ["json", "orjson", "msgspec-json", "msgpack", "msgspec-msgpack"])
+def test_more_unknown_fields_than_can_be_read_in_time_are_refused(codec: str) -> None:
+    """Six hundred thousand are; a bias for each of 200,000 tokens and a hundred thousand unknown fields are not."""
+    bound, plain = open_codec(codec, "ChatRequest"), open_codec(codec, "document")
+    with pytest.raises(DecodeError, match=r"limit max_(amplification|materialized_bytes)"):
+        bound.decode(plain.encode({f"x{i:06}": 1 for i in range(600_000)}))
+    bound.decode(plain.encode({"model": "m", "logit_bias": {f"{i + 100_000}": -100 for i in range(200_000)}}))
+    bound.decode(plain.encode({f"x{i:06}": 1 for i in range(100_000)}))
