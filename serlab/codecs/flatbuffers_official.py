@@ -67,7 +67,7 @@ def _checked(read: Read, source: Any) -> Any:
         ) from error
 
 
-class _View:
+class View:
     """A lazy reader with the attribute names of one message type or struct.
 
     Args:
@@ -140,7 +140,7 @@ class _ViewList(Sequence[Any]):
 
 def _materialized(value: Any) -> Any:
     """Copy what a view gave out of the bytes."""
-    if isinstance(value, _View):
+    if isinstance(value, View):
         return value.materialize()
     if isinstance(value, _ViewList):
         return [_materialized(item) for item in value]
@@ -154,15 +154,15 @@ class _TokenArray(np.ndarray):
 
 
 @cache
-def _view_class(type_: type[Part]) -> type[_View]:
+def _view_class(type_: type[Part]) -> type[View]:
     """Make the view class of a struct."""
     readers = {field.name: _field_reader(type_.__name__, field) for field in plan_of(type_)}
     if issubclass(type_, Message):
         readers["extra"] = _read_extra
-    return type(f"{type_.__name__}View", (_View,), {"__slots__": (), "_type": type_, "_readers": readers})
+    return type(f"{type_.__name__}View", (View,), {"__slots__": (), "_type": type_, "_readers": readers})
 
 
-def _view_type(type_: type[Part]) -> Callable[[bytes], _View]:
+def _view_type(type_: type[Part]) -> Callable[[bytes], View]:
     """Return the function that opens bytes as a message's view."""
     cls, root = _view_class(type_), getattr(fbs, type_.__name__)
     return lambda data: cls(root.GetRootAs(data, 0))
@@ -333,7 +333,7 @@ def _serialize(builder: Any) -> bytes:
     return bytes(builder.Output())
 
 
-def materialize(view: _View) -> Any:
+def materialize(view: View) -> Any:
     """Read everything behind a view into a message."""
     return view.materialize()
 

@@ -182,7 +182,7 @@ def _is_exotic(text: str | bytes | memoryview) -> bool:
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
     if b"NaN" in data or b"Infinity" in data:
         return True
-    # The pattern takes thirty times as long as the words.
+    # The pattern takes 9 to 12 times as long as these four looks.
     return (b"\\ud" in data or b"\\uD" in data) and LONE_SURROGATE.search(data) is not None
 
 

@@ -220,7 +220,7 @@ READS: dict[str, Change] = {
 Shape = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class _Care(NamedTuple):
+class Care(NamedTuple):
     """What is looked at while a message is shaped.
 
     Attributes:
@@ -232,7 +232,7 @@ class _Care(NamedTuple):
     numbers: bool = True
 
 
-TRUSTING = _Care()
+TRUSTING = Care()
 
 
 class _Slot(NamedTuple):
@@ -259,7 +259,7 @@ class _Slots(NamedTuple):
 
 
 @cache
-def shaper(type_: type[Part], care: _Care = TRUSTING) -> Shape:
+def shaper(type_: type[Part], care: Care = TRUSTING) -> Shape:
     """Build the function that turns a struct's plain values into the arguments of its protobuf class.
 
     Args:
@@ -315,7 +315,7 @@ def _write_extra(extra: dict[str, Any]) -> list[dict[str, str]]:
     return [{"pointer": pointer, "json": jsontext.dumps(value)} for pointer, value in extra.items()]
 
 
-def _slots_of(field: PlanField, numbers: dict[str, int], care: _Care) -> _Slots:
+def _slots_of(field: PlanField, numbers: dict[str, int], care: Care) -> _Slots:
     """Plan a field; among plain values a struct is a dict."""
     by_type, rest = choose_arm(field)
     slots = {kind: _slot_of(arm, numbers, care) for kind, arm in by_type.items()}
@@ -323,7 +323,7 @@ def _slots_of(field: PlanField, numbers: dict[str, int], care: _Care) -> _Slots:
     return _Slots(plain, _slot_of(rest, numbers, care) if rest else None, numbers[field.schema_name], field)
 
 
-def _slot_of(arm: Arm, numbers: dict[str, int], care: _Care) -> _Slot:
+def _slot_of(arm: Arm, numbers: dict[str, int], care: Care) -> _Slot:
     """Return an arm's slot; empty bytes have a presence of their own, an empty list needs a mark."""
     return _Slot(arm.name, _writer_of(arm, care), numbers[arm.name] if _is_list(arm) else 0)
 
@@ -333,7 +333,7 @@ def _is_list(arm: Arm) -> bool:
     return arm.kind in LISTS | {"vectors"} and arm.kind != "bytes"
 
 
-def _writer_of(arm: Arm, care: _Care) -> Change | None:
+def _writer_of(arm: Arm, care: Care) -> Change | None:
     """Build what changes a value on its way into a schema field."""
     if arm.struct is None:
         change = _dump_finite if arm.kind == "json" and not care.numbers else WRITES.get(arm.kind)
@@ -464,7 +464,7 @@ def _relay(cls: Any, convert: Callable[[Any], Any], data: bytes, route: Route) -
 
 def _populator(type_: type[Message], cls: Any) -> Callable[[Any], Any]:
     """Build the function that makes a protobuf object of a message."""
-    trusting, sealed, careful = shaper(type_), shaper(type_, _Care(numbers=False)), shaper(type_, _Care(tokens=True))
+    trusting, sealed, careful = shaper(type_), shaper(type_, Care(numbers=False)), shaper(type_, Care(tokens=True))
     to_builtins = msgspec.to_builtins
 
     def populate(message: Any) -> Any:

@@ -21,7 +21,7 @@ TYPES = ("int32", "int64", "uint32", "sint32", "float", "double", "string", "str
 """Types of fields; a union is a text or a list of texts, and for a schema format two fields."""
 
 
-class _Symbol(NamedTuple):
+class Symbol(NamedTuple):
     """A value of an enum and its number."""
 
     name: str
@@ -42,7 +42,7 @@ class Field(NamedTuple):
     name: str
     type: str
     number: int
-    symbols: tuple[_Symbol, ...] = ()
+    symbols: tuple[Symbol, ...] = ()
     meaning: str = ""
 
     @property
@@ -120,7 +120,7 @@ MODEL, PROMPT, COMPLETION = Field("model", "string", 1), Field("prompt", "int32"
 BASE: Schema = (MODEL, PROMPT, COMPLETION)
 VALUES: Values = {"model": "small", "prompt": 7, "completion": 5}
 TIER = Field("tier", "string", 4)
-LOW, HIGH = _Symbol("low", 0), _Symbol("high", 1)
+LOW, HIGH = Symbol("low", 0), Symbol("high", 1)
 
 
 class _Change(NamedTuple):
@@ -159,7 +159,7 @@ def _reshaped(name: str, old: Field, new: Field, old_value: object, new_value: o
     return _Change(name, before, after, record | {"value": old_value}, record | {"value": new_value})
 
 
-def _effort(*symbols: _Symbol) -> Field:
+def _effort(*symbols: Symbol) -> Field:
     """Make a field with an enum."""
     return Field("value", "enum", 2, symbols)
 
@@ -182,9 +182,9 @@ CHANGES: tuple[_Change, ...] = (
     _retyped("float to double", "float", "double", 0.5, 0.1),
     _retyped("string to list of strings", "string", "strings", "end", ["end", "stop"]),
     _retyped("string to string or list", "string", "union", "end", ["end", "stop"]),
-    _reshaped("enum value added at the end", _effort(LOW, HIGH), _effort(LOW, HIGH, _Symbol("max", 2)), "high", "max"),
+    _reshaped("enum value added at the end", _effort(LOW, HIGH), _effort(LOW, HIGH, Symbol("max", 2)), "high", "max"),
     _reshaped(
-        "enum value added in the middle", _effort(LOW, HIGH), _effort(LOW, _Symbol("mid", 2), HIGH), "high", "mid"
+        "enum value added in the middle", _effort(LOW, HIGH), _effort(LOW, Symbol("mid", 2), HIGH), "high", "mid"
     ),
 )
 """All changes, in the order of the matrix."""

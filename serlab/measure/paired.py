@@ -134,7 +134,7 @@ VARIABLES = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 """What would make another Python look for its packages here."""
 
 
-class _Base(NamedTuple):
+class Base(NamedTuple):
     """An environment that was asked what it has.
 
     Attributes:
@@ -154,7 +154,7 @@ class _Base(NamedTuple):
 
 
 @cache
-def base_of(place: str) -> _Base:
+def base_of(place: str) -> Base:
     """Ask an environment what it has.
 
     Args:
@@ -183,7 +183,7 @@ def base_of(place: str) -> _Base:
             "same there, or uninstall it there, and this one is used"
         )
     home = Path(record.pop("home")).parent
-    return _Base(interpreter, cast(records.Base, {"place": place, **record}), home)
+    return Base(interpreter, cast(records.Base, {"place": place, **record}), home)
 
 
 def _python_in(place: str) -> str:
@@ -223,7 +223,7 @@ WAITING_S = 12 * SILENCE_S
 """How long a worker may send nothing: it waits for two others. Whoever holds its turn too long is ended for that."""
 
 
-def run_paired(base: _Base, job: Job, record: Emit, silence_s: float = SILENCE_S) -> None:
+def run_paired(base: Base, job: Job, record: Emit, silence_s: float = SILENCE_S) -> None:
     """Measure one cell in both environments.
 
     Args:
@@ -271,7 +271,7 @@ def _play(
             deaths.append(WorkerDied(f"{error.reason} ({role})", at, error.passing))
 
 
-def _jobs_of(base: _Base, job: Job) -> dict[str, Job]:
+def _jobs_of(base: Base, job: Job) -> dict[str, Job]:
     """Make the three jobs; all get the same documents, which another serlab might build otherwise."""
     documents = workloads.documents(job.workload, job.seed) if job.documents is None else job.documents
     head = replace(job, documents=documents)
@@ -288,7 +288,7 @@ class Arms:
         record: receives what the run keeps.
     """
 
-    def __init__(self, base: _Base, job: Job, record: Emit) -> None:
+    def __init__(self, base: Base, job: Job, record: Emit) -> None:
         self.base = base
         self.job = job
         self.keep = record

@@ -27,7 +27,7 @@ TRIES = 10
 at the same time."""
 
 
-class _Mode(NamedTuple):
+class Mode(NamedTuple):
     """How the load is spread: so many processes, each with so many threads; 0 threads is the main one."""
 
     name: str
@@ -52,7 +52,7 @@ class _Arm:
 
     codec: str
     operation: str
-    mode: _Mode
+    mode: Mode
     messages: int
     size_bytes: float
     loops: int
@@ -60,11 +60,11 @@ class _Arm:
     rates: list[float] = field(default_factory=list)
 
 
-def modes(cores: int) -> list[_Mode]:
+def modes(cores: int) -> list[Mode]:
     """List how the load is spread; on one core there is nothing to spread it over."""
     counts = (1, cores) if cores > 1 else (1,)
-    spread = [_Mode(f"processes={count}", count, 0) for count in counts]
-    return spread + [_Mode(f"threads={count}", 1, count) for count in counts]
+    spread = [Mode(f"processes={count}", count, 0) for count in counts]
+    return spread + [Mode(f"threads={count}", 1, count) for count in counts]
 
 
 def run(job: Job, emit: Emit) -> None:

@@ -133,7 +133,7 @@ def inspect(document: Any) -> bool:
     """Return whether all numbers of a document are finite.
 
     A stranger may send hundreds of thousands of lists and objects. One by one each would take 1.5 µs, and 70 bytes in a
-    set of those that were seen; level by level it takes 0.4 µs and 32 bytes, and a number 40 ns.
+    set of those that were seen; level by level an empty list takes 0.2 µs and 17 bytes, and a number 60 ns.
 
     Raises:
         DocumentError: it holds what is no JSON value.

@@ -380,7 +380,7 @@ FORMATS: dict[str, Writer] = {
 # One table of a run, cut to some rows and columns, as a text.
 
 
-class _Exported(NamedTuple):
+class Exported(NamedTuple):
     """A table as a text.
 
     Attributes:
@@ -399,7 +399,7 @@ def export_table(
     selections: Sequence[str] = (),
     columns: Sequence[str] = (),
     whole: bool = False,
-) -> _Exported:
+) -> Exported:
     """Write one table of a run.
 
     Args:
@@ -425,7 +425,7 @@ def export_table(
         _check("column", column, table.columns)
     caption = _titled(name, load_environment(directory, MACHINE))
     text = FORMATS[format_](table, caption, list(columns) or None)
-    return _Exported(standalone(text) if whole and format_ == "tex" else text, caption)
+    return Exported(standalone(text) if whole and format_ == "tex" else text, caption)
 
 
 def _table_of(directory: str | Path, name: str) -> pd.DataFrame:

@@ -47,7 +47,7 @@ PATIENCE_S = 60.0
 """How long both sides may take to come to rest: long against a process that waits its turn on a busy machine."""
 
 
-class _Gauge(NamedTuple):
+class Gauge(NamedTuple):
     """What a process holds.
 
     Attributes:
@@ -64,11 +64,11 @@ class _Gauge(NamedTuple):
 class Sides(NamedTuple):
     """A figure of either side."""
 
-    client: _Gauge
-    server: _Gauge
+    client: Gauge
+    server: Gauge
 
 
-def gauge(pid: int, tasks: int) -> _Gauge:
+def gauge(pid: int, tasks: int) -> Gauge:
     """Read what a process holds.
 
     Args:
@@ -80,7 +80,7 @@ def gauge(pid: int, tasks: int) -> _Gauge:
     """
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return _Gauge(tasks, descriptors(pid), pages * os.sysconf("SC_PAGE_SIZE"))
+        return Gauge(tasks, descriptors(pid), pages * os.sysconf("SC_PAGE_SIZE"))
     except OSError as error:
         raise ServiceError(f"process {pid}: expected its numbers in /proc, got {error}; this needs Linux") from error
 

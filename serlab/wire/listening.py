@@ -48,7 +48,7 @@ from serlab.wire.settings import MAX_BODY_BYTES, Settings
 NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-class _Certificates(NamedTuple):
+class Certificates(NamedTuple):
     """What the server shows, and what its clients need.
 
     Attributes:
@@ -81,7 +81,7 @@ class _OpenFile(PosixPath):
         return self
 
 
-def make_certificates(folder: Path, host: str) -> _Certificates:
+def make_certificates(folder: Path, host: str) -> Certificates:
     """Make an authority and a certificate for loopback.
 
     Args:
@@ -91,7 +91,7 @@ def make_certificates(folder: Path, host: str) -> _Certificates:
     authority = trustme.CA()
     issued = authority.issue_cert(*dict.fromkeys((*NAMES, host)))
     private = issued.private_key_pem.bytes()
-    found = _Certificates(folder / "chain.pem", *_held(folder, private), private, folder / "authority.pem")
+    found = Certificates(folder / "chain.pem", *_held(folder, private), private, folder / "authority.pem")
     found.chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     found.authority.write_bytes(authority.cert_pem.bytes())
     return found
@@ -117,7 +117,7 @@ BACKLOG = 4096
 
 
 @asynccontextmanager
-async def http_servers(app: Tracked, settings: Settings, certificates: _Certificates) -> AsyncIterator[tuple[int, int]]:
+async def http_servers(app: Tracked, settings: Settings, certificates: Certificates) -> AsyncIterator[tuple[int, int]]:
     """Serve an application until the block is left.
 
     Args:
@@ -306,7 +306,7 @@ def _bounded(peers: Peers) -> list[tuple[str, int]]:
     ]
 
 
-async def start_grpc(engine: Engine, settings: Settings, certificates: _Certificates) -> tuple[Any, str, str]:
+async def start_grpc(engine: Engine, settings: Settings, certificates: Certificates) -> tuple[Any, str, str]:
     """Start the gRPC server.
 
     Returns:

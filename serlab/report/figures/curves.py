@@ -44,7 +44,7 @@ FINE = 12
 """Points of a curve between two steps."""
 
 
-class _BreakEven(NamedTuple):
+class BreakEven(NamedTuple):
     """Where a codec's curve crosses the baseline's from below.
 
     Attributes:
@@ -134,7 +134,7 @@ def _access_panel(rows: pd.DataFrame, workload: str, baseline: str) -> Spec:
     return panel(shown, layers, across.size, up.size, shortened(workload))
 
 
-def break_evens(curves: Curves, steps: list[str], baseline: str, controls: Sequence[Estimate] = ()) -> list[_BreakEven]:
+def break_evens(curves: Curves, steps: list[str], baseline: str, controls: Sequence[Estimate] = ()) -> list[BreakEven]:
     """Find where codecs that are faster at the first step and slower at the last cross the baseline.
 
     Args:
@@ -154,17 +154,17 @@ def break_evens(curves: Curves, steps: list[str], baseline: str, controls: Seque
     return found
 
 
-def _access_crossing(codec: str, curve: list[Spread], base: list[Spread], steps: list[str]) -> _BreakEven:
+def _access_crossing(codec: str, curve: list[Spread], base: list[Spread], steps: list[str]) -> BreakEven:
     """Find the last place where a curve comes up through the baseline's."""
     gaps = [one.value - other.value for one, other in zip(curve, base, strict=True)]
     i = max(i for i in range(len(gaps) - 1) if gaps[i] <= 0 < gaps[i + 1])
     part = gaps[i] / (gaps[i] - gaps[i + 1])
     left, right = (SHARES.get(step, float("nan")) for step in steps[i : i + 2])
     time = base[i].value + part * (base[i + 1].value - base[i].value)
-    return _BreakEven(codec, i + part, left + part * (right - left), time)
+    return BreakEven(codec, i + part, left + part * (right - left), time)
 
 
-def _until(even: _BreakEven, steps: list[str]) -> str:
+def _until(even: BreakEven, steps: list[str]) -> str:
     """Write up to which share a codec is faster; where the share of a step is unknown, below which step."""
     if even.share == even.share:
         return f"≤ {even.share:.0%}".replace("%", " %")

@@ -50,7 +50,7 @@ BACKENDS: dict[str, Callable[[ExitStack, int], Backend]] = {
 """Name → what opens it with a capacity in bytes; "redis" needs the program redis-server."""
 
 
-class _Filled(NamedTuple):
+class Filled(NamedTuple):
     """A cache with an answer under every key.
 
     Attributes:
@@ -86,7 +86,7 @@ def opened(runner: asyncio.Runner, name: str, encoded: Sequence[Sequence[bytes]]
             runner.run(backend.close())
 
 
-async def fill(name: str, cache: Cache, answers: list[Any], encoded: list[bytes]) -> _Filled:
+async def fill(name: str, cache: Cache, answers: list[Any], encoded: list[bytes]) -> Filled:
     """Put every answer under a key of its own, and see that it comes back.
 
     Raises:
@@ -99,7 +99,7 @@ async def fill(name: str, cache: Cache, answers: list[Any], encoded: list[bytes]
             raise ServiceError(
                 f"cache in {name}: expected the answer that was put, got another from {cache.codec.name}"
             )
-    return _Filled(name, cache, keys, answers, encoded)
+    return Filled(name, cache, keys, answers, encoded)
 
 
 def key_arms(requests: Sequence[Any], encoded: Sequence[bytes]) -> list[Arm]:
@@ -118,7 +118,7 @@ def decode_arms(codecs: Sequence[Codec | Compressed], encoded: Sequence[list[byt
     return [*arms, again(arms[0])]
 
 
-def arms_of(runner: asyncio.Runner, one: _Filled) -> list[Arm]:
+def arms_of(runner: asyncio.Runner, one: Filled) -> list[Arm]:
     """Get bytes, hit (get and decode) and put (encode and keep) on one backend with one codec."""
     cache, who = one.cache, one.cache.codec.name
     pairs = list(zip(one.keys, one.answers, strict=True))
@@ -133,7 +133,7 @@ def arms_of(runner: asyncio.Runner, one: _Filled) -> list[Arm]:
     ]
 
 
-def baseline_arms(runner: asyncio.Runner, one: _Filled) -> list[Arm]:
+def baseline_arms(runner: asyncio.Runner, one: Filled) -> list[Arm]:
     """Return the arms of the baseline, each twice (A/A), and what its bytes cost with no codec at work."""
     pairs = list(zip(one.keys, one.encoded, strict=True))
 

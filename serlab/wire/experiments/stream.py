@@ -35,7 +35,7 @@ EVERY = 8
 SHAPES = (Shape(slim=True), Shape(every=EVERY), Shape(slim=True, every=EVERY))
 
 
-class _Way(NamedTuple):
+class Way(NamedTuple):
     """One way of streaming.
 
     Attributes:
@@ -65,12 +65,12 @@ def is_text(codec: str) -> bool:
     return codec_info(codec).format.family == JSON.family
 
 
-def usual(codec: str) -> _Way:
+def usual(codec: str) -> Way:
     """Return the way that a client gets who names only a codec: events of JSON, frames of the others."""
-    return _Way("http", "sse" if is_text(codec) else "frames", FULL, codec)
+    return Way("http", "sse" if is_text(codec) else "frames", FULL, codec)
 
 
-def ways_of(codecs: Sequence[str], baseline: str) -> list[_Way]:
+def ways_of(codecs: Sequence[str], baseline: str) -> list[Way]:
     """List what is compared, the baseline first.
 
     Every codec goes the usual way; the other transports, forms and shapes are shown with one codec of each sort, since
@@ -84,11 +84,11 @@ def ways_of(codecs: Sequence[str], baseline: str) -> list[_Way]:
     texts, binaries = list(filter(is_text, names)), [name for name in names if not is_text(name)]
     found = list(map(usual, names))
     for codec in _leads(texts, codec_for("baseline")):
-        found += [_Way("http", "ndjson", FULL, codec), _Way("http2", "sse", FULL, codec)]
-        found += [_Way("http", "sse", shape, codec) for shape in SHAPES]
+        found += [Way("http", "ndjson", FULL, codec), Way("http2", "sse", FULL, codec)]
+        found += [Way("http", "sse", shape, codec) for shape in SHAPES]
     for codec in _leads(binaries, GRPC):
-        found += [_Way("grpc", "messages", FULL, codec)] if codec == GRPC else []
-        found += [_Way("http2", "frames", FULL, codec), *(_Way("http", "frames", shape, codec) for shape in SHAPES)]
+        found += [Way("grpc", "messages", FULL, codec)] if codec == GRPC else []
+        found += [Way("http2", "frames", FULL, codec), *(Way("http", "frames", shape, codec) for shape in SHAPES)]
     return found
 
 
@@ -97,9 +97,9 @@ def _leads(names: Sequence[str], wanted: str) -> list[str]:
     return [wanted] if wanted in names else list(names[:1])
 
 
-def floors_of(ways: Sequence[_Way]) -> list[_Way]:
+def floors_of(ways: Sequence[Way]) -> list[Way]:
     """Choose the ways whose bytes are read alone as well: the first of each transport and form in the full shape."""
-    firsts: dict[tuple[str, str], _Way] = {}
+    firsts: dict[tuple[str, str], Way] = {}
     for way in ways:
         if way.shape == FULL:
             firsts.setdefault((way.transport, way.form), way)
@@ -120,7 +120,7 @@ class Reader:
         firsts: nanoseconds from the begin of each call to its first token, decoded.
     """
 
-    def __init__(self, transport: Transport, way: _Way) -> None:
+    def __init__(self, transport: Transport, way: Way) -> None:
         self.client = Client(transport, "ChatRequest", way.codec, FORMS[way.form], way.shape.headers())
         self.way = way
         self.firsts: list[int] = []

@@ -68,7 +68,7 @@ SHAPES = 3
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
-class _Caller:
+class Caller:
     """Calls with one codec in one form.
 
     Args:
@@ -136,7 +136,7 @@ def run(job: Job, emit: Emit) -> None:
     names = list(dict.fromkeys((job.baseline, *job.codecs)))
     pairs = dict.fromkeys(pair for name in names for pair in forms_of(name))
     with spawned(Settings()) as addresses, asyncio.Runner() as runner, opened(runner, addresses, ["http"]) as opens:
-        callers = [_Caller(opens["http"], *pair) for pair in pairs]
+        callers = [Caller(opens["http"], *pair) for pair in pairs]
         runner.run(agree(callers, shapes))
         arms = [_timing(runner, caller.name, caller, shapes) for caller in callers]
         arms.append(_timing(runner, control(callers[0].name), callers[0], shapes))
@@ -155,18 +155,18 @@ def fitting(message: Any) -> tuple[int, int] | None:
     return next((s for s in shapes_of(message) if 0 < s[0] <= MOST_INPUTS and 0 < s[1] <= MOST_DIMENSIONS), None)
 
 
-def _timing(runner: asyncio.Runner, name: str, caller: _Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
+def _timing(runner: asyncio.Runner, name: str, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
     """Make the arm of a caller."""
     return awaited(runner, name, caller.call, [caller.request(shape) for shape in shapes])
 
 
-def _floor(runner: asyncio.Runner, caller: _Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
+def _floor(runner: asyncio.Runner, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
     """Make the arm of the same calls whose answers are not decoded."""
     name = f"{FLOOR}not decoded {operation_named('vectors', caller.form)}"
     return awaited(runner, name, caller.size, [caller.payload(shape) for shape in shapes])
 
 
-async def agree(callers: Sequence[_Caller], shapes: Sequence[tuple[int, int]]) -> None:
+async def agree(callers: Sequence[Caller], shapes: Sequence[tuple[int, int]]) -> None:
     """Make sure that every form brings the same numbers, bit by bit.
 
     Raises:

@@ -65,7 +65,7 @@ class CountingLock:
 T = TypeVar("T")
 
 
-class _Lender(Protocol[T]):
+class Lender(Protocol[T]):
     """What a lease needs of a pool."""
 
     def acquire(self) -> T:
@@ -84,7 +84,7 @@ class Lease(Generic[T]):
 
     __slots__ = ("held", "object", "pool")
 
-    def __init__(self, pool: _Lender[T]) -> None:
+    def __init__(self, pool: Lender[T]) -> None:
         self.pool = pool
         self.object = pool.acquire()
         self.held = True
