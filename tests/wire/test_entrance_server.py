@@ -366,7 +366,7 @@ SPARED = {
 
 def test_nobody_else_decodes() -> None:
     """No module that meets strangers calls a codec, or a codec's library, by itself."""
-    files = [path for path in (ROOT / "serlab" / "service").rglob("*.py") if not {*path.parts} & {*OWN}]
+    files = [path for path in (ROOT / "serlab" / "wire").rglob("*.py") if not {*path.parts} & {*OWN}]
     files += [ROOT / "serlab" / name for name in ("corpus.py", "kinds.py", "sse.py", "frames.py")]
     found = {str(path.relative_to(ROOT)): calls for path in files if (calls := decoding(path))}
     assert found.items() <= SPARED.items() and len(files) > 30
