@@ -48,11 +48,17 @@ class Relay:
         upstream, sink = await asyncio.open_connection("127.0.0.1", self.port)
         sink.write(first)
         ways = [asyncio.ensure_future(carry(*way)) for way in ((reader, sink), (upstream, writer))]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        self.open -= 1
-        for end in (sink, writer):
-            end.close()
-        await asyncio.gather(*ways, return_exceptions=True)
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            self.open -= 1
+            for end in (sink, writer):
+                end.close()
+            await asyncio.gather(*ways, return_exceptions=True)
+        except asyncio.CancelledError:
+            # The loop ends first: nobody else closes them.
+            for end in (sink, writer):
+                end.transport.abort()
+            raise
 
 
 async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
