@@ -22,10 +22,9 @@ from serlab.notebook.corpora import flips
 from serlab.notebook.wire_claims import small_cache
 from serlab.report import build_tables
 from serlab.report.fastest import leader_table
-from serlab.report.figures.data import is_codec
 from serlab.report.formatting import TIME, scaled
 from serlab.report.wire_calls import call_table, connection_table, saving_table
-from serlab.report.wire_forms import Form, stream_forms
+from serlab.report.wire_forms import baseline_form, stream_forms
 from serlab.report.wire_reuse import break_even_table
 from serlab.report.wire_tables import wire_arms
 
@@ -80,8 +79,8 @@ say(f"A message that is kept takes {share.median():.1f} times its JSON at the me
 # ## [04 When does zero copy pay?](04_when_does_zero_copy_pay.ipynb)
 
 # %%
-timed = figures[(figures["metric"] == "time") & (figures["operation"] == "decode")]["codec"]
-decoders = sorted(name for name in timed.unique() if is_codec(name))
+timed = figures[(figures["metric"] == "time") & (figures["role"] == "measured")]
+decoders = sorted(timed[timed["operation"] == "decode"]["codec"].unique())
 views = [name for name in ("flatbuffers", "flatbuffers-unverified") if name in decoders]
 plain = [name for name in decoders if name not in views]
 whole = {"to": decoders, "to_operations": "decode", "to_reads": "read-1", "to_readers": plain}
@@ -224,7 +223,7 @@ say(
 # %%
 streams = wire_arms(wire, "stream")
 forms, pays = stream_forms(streams), break_even_table(wire_arms(wire, "cache"))["break_even_share"]
-plain, lean = forms.loc[str(Form.read(streams.baseline()))], forms.loc[forms["wire_bytes"].idxmin()]
+plain, lean = forms.loc[str(baseline_form(streams))], forms.loc[forms["wire_bytes"].idxmin()]
 say(
     f"`{plain.name}`: {plain['wire_bytes']:.0f} bytes and {scaled(plain['time_ns'], TIME)} a token. `{lean.name}`: "
     f"{lean['wire_bytes']:.0f} bytes, {lean['ratio']:.2f} of the time ({lean['verdict']}). Against the cheapest call a "

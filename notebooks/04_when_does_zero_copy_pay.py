@@ -19,7 +19,6 @@ from serlab.notebook.claims import compare
 from serlab.report import build_tables
 from serlab.report.fastest import lazy_table
 from serlab.report.figures import access_figure
-from serlab.report.figures.data import is_codec
 from serlab.report.formatting import three_digits
 
 # %%
@@ -28,7 +27,7 @@ RERUN = False  # True: measure now, on this machine
 
 operations = ["encode", "decode", "read-one", "read-k", "relay"]
 rows = open_run(CORPUS, RERUN, parts=["time"], operations=operations)
-timed = rows[(rows["metric"] == "time") & rows["codec"].map(is_codec)]
+timed = rows[(rows["metric"] == "time") & (rows["role"] == "measured")]
 decoders = sorted(timed[timed["operation"] == "decode"]["codec"].unique())
 views = [name for name in ("flatbuffers", "flatbuffers-unverified") if name in decoders]
 plain = [name for name in decoders if name not in views]

@@ -21,7 +21,7 @@ from serlab.notebook.claims import compare_arms, count_among, least_among, most_
 from serlab.notebook.wire_claims import filled_in, reuse_claims, sharing_claims, small_cache
 from serlab.report.figures import hit_figure, token_figure
 from serlab.report.formatting import TIME, scaled
-from serlab.report.wire_forms import Form, floors_of, forms_of, gains, lead, stream_forms
+from serlab.report.wire_forms import baseline_form, floors_of, forms_of, gains, lead, stream_forms
 from serlab.report.wire_reuse import (
     Costs,
     backends_of,
@@ -110,7 +110,7 @@ say(
 
 # %%
 forms = stream_forms(stream)
-plain = Form.read(stream.baseline())
+plain = baseline_form(stream)
 plain_bytes = compare_arms(rows, stream, plain.arm, metric="token-bytes")
 plain_ns = compare_arms(rows, stream, plain.arm)
 assert plain_bytes.value > own_bytes and plain_ns.value > 0

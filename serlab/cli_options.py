@@ -38,6 +38,7 @@ def run(
     **settings: Any,
 ) -> None:
     """Measure some parts and show the results."""
+    from serlab.cases import facts_of
     from serlab.cli_show import show_results
     from serlab.comparison import run_plan
     from serlab.measure import WIRE, Options, make_plan, refuse_folder
@@ -71,7 +72,8 @@ def run(
         sys.exit(INTERRUPTED)
     page = write_page(directory) if has_page else None
     if as_json:
-        print(table.to_json(orient="records", lines=True), end="")
+        shown = table.assign(conditions=table["conditions"].map(facts_of))
+        print(shown.to_json(orient="records", lines=True), end="")
     else:
         show_results(console(), table, directory)
         show_page(page)

@@ -6,7 +6,7 @@ place, so that whoever reads a record need not look. What serlab does not know o
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
@@ -93,6 +93,7 @@ class Batches(TypedDict):
     """The raw times of one codec and operation in one worker, for pyperf."""
 
     codec: str
+    role: NotRequired[Literal["measured", "aa", "bound", "other_env", "other_env_aa"]]
     name: str
     loops: tuple[Count, Count]
     values: list[float]

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.cases import Case, case_of, where
+from serlab.cases import AA, CONTROLS, ELSEWHERE, ROLES, Case
 from serlab.errors import ResultsError
 from serlab.report import baseline_of, is_wire, paired_table
-from serlab.results import load_environment, load_results
+from serlab.results import by_case, load_environment, load_results
 from serlab.stats import Estimate, band, margin, paired_ratio, spread, unpaired_ratio, verdict
 
 # Two runs side by side: whether they can be compared at all, and which versions changed between them.
@@ -126,6 +126,8 @@ SAME = ("tie", "equal")
 
 SIZES = ("raw", "gzip", "zstd")
 PLACE = ("workload", "operation", "codec", "metric")
+OWN = tuple(role for role in ROLES if role not in (*CONTROLS, *ELSEWHERE))
+"""Roles of what this environment ran, the first time."""
 
 Key = tuple[str, str, str, str]
 
@@ -186,20 +188,15 @@ def _exact_changes(old: pd.DataFrame, new: pd.DataFrame) -> list[Change]:
 
 def _exact_figures(rows: pd.DataFrame) -> dict[Key, float]:
     """Collect sizes, allocation counts and bodies that came back equal, by their place."""
-    own = rows[where(rows["codec"], _is_own)]
-    figures = own[((own["operation"] == "size") & own["metric"].isin(SIZES)) | (own["metric"] == "allocations")]
-    return {**dict(_figure_items(figures)), **_equal_bodies(own[own["operation"] == "parity"])}
-
-
-def _is_own(case: Case) -> bool:
-    """Return what this environment ran, the first time."""
-    return not (case.again or case.other_env)
+    own = rows[rows["role"].isin(OWN)]
+    figures = own[((own["place"] == "size") & own["metric"].isin(SIZES)) | (own["metric"] == "allocations")]
+    return {**dict(_figure_items(figures)), **_equal_bodies(own[own["place"] == "parity"])}
 
 
 def _figure_items(rows: pd.DataFrame) -> Iterator[tuple[Key, float]]:
     """Yield rows as place and figure."""
     for row in rows.to_dict("records"):
-        yield (row["workload"], row["operation"], row["codec"], row["metric"]), float(row["value"])
+        yield (row["workload"], row["place"], row["case"], row["metric"]), float(row["value"])
 
 
 def _equal_bodies(parity: pd.DataFrame) -> dict[Key, float]:
@@ -241,7 +238,8 @@ def _verdict_of(metric: str, old: float, new: float) -> str:
 SHARED = ("msgspec", "serlab", "serlab's commit", "Python")
 """What lies under every codec, so that a change of it does not show in a ratio between two of them."""
 
-Arms = dict[tuple[str, str], dict[str, dict[int, float]]]
+Figures = dict[Case, dict[int, float]]
+Arms = dict[tuple[str, str], Figures]
 """Workload and operation → codec → process → nanoseconds per message."""
 
 
@@ -318,14 +316,14 @@ def _choose_reference(old: Run, new: Run) -> tuple[str, list[str]]:
 
 def _timed_versions(rows: pd.DataFrame) -> dict[str, str]:
     """Map each timed codec to its version, controls and other environments aside."""
-    times = rows[(rows["metric"] == "time") & where(rows["codec"], _is_own)]
-    return dict(zip(times["codec"], times["codec_version"], strict=True))
+    times = rows[(rows["metric"] == "time") & rows["role"].isin(OWN)]
+    return dict(zip(times["case"], times["version"], strict=True))
 
 
 def _groups_with(rows: pd.DataFrame, codec: str) -> set[tuple[str, str]]:
     """List the workloads and operations that a codec was timed in."""
-    times = rows[(rows["metric"] == "time") & (rows["codec"] == codec)]
-    return set(zip(times["workload"], times["operation"], strict=True))
+    times = rows[(rows["metric"] == "time") & (rows["case"] == codec)]
+    return set(zip(times["workload"], times["place"], strict=True))
 
 
 def _time_changes(old: pd.DataFrame, new: pd.DataFrame, reference: str) -> list[Change]:
@@ -343,25 +341,23 @@ def _time_changes(old: pd.DataFrame, new: pd.DataFrame, reference: str) -> list[
 def _arms_of(rows: pd.DataFrame) -> Arms:
     """Sort times by group, codec and process."""
     arms: Arms = {}
-    for row in rows[rows["metric"] == "time"].itertuples():
-        group = arms.setdefault((str(row.workload), str(row.operation)), {})
-        group.setdefault(str(row.codec), {})[int(str(row.process))] = float(str(row.value))
+    for (workload, place), group in rows[rows["metric"] == "time"].groupby(["workload", "place"], sort=False):
+        arms[str(workload), str(place)] = by_case(group)
     return arms
 
 
-def _control_of(arms: dict[str, dict[int, float]]) -> Estimate:
+def _control_of(arms: Figures) -> Estimate:
     """Estimate the baseline against itself in one group, with the band of noise for an interval: alike both ways."""
-    cases = [case_of(name) for name in arms]
-    control = next((case for case in cases if case.again and not case.other_env), Case(""))
-    found = paired_ratio(arms.get(control.name, {}), arms.get(control.first, {}))
+    control = next((case for case in arms if case.role == AA), Case(""))
+    found = paired_ratio(arms.get(control, {}), arms.get(control.first, {}))
     low, high = band(found.low, found.high)
     return found._replace(low=low, high=high)
 
 
-def _ratios_to(arms: dict[str, dict[int, float]], reference: str) -> dict[str, dict[int, float]]:
+def _ratios_to(arms: Figures, reference: str) -> Figures:
     """Divide each codec's times by the reference's in the same process."""
-    base = arms.get(reference, {})
-    names = [name for name in arms if name != reference and _is_own(case_of(name))]
+    base = arms.get(Case(reference), {})
+    names = [case for case in arms if case != reference and case.role in OWN]
     found = {name: {i: value / base[i] for i, value in arms[name].items() if i in base} for name in names}
     return {name: ratios for name, ratios in found.items() if ratios}
 

@@ -11,13 +11,28 @@ import pandas as pd
 from scripts.oracle import normal
 from scripts.oracle.shell import Run, serlab
 from scripts.oracle.store import Item, Record, full
+from serlab import load_results
 
 COMMANDS = {"compare": ("compare", "--quick"), "wire": ("wire", "all", "--quick")}
 FOLDER = "run"
 SECONDS = 3600.0
-CODEC, OPERATION = ("codec", "role", "form", "lifetime"), ("operation", "experiment", "conditions")
+CODEC, OPERATION = ("case", "codec"), ("place", "operation")
+"""The name of whose figure it is, and of what was measured; in rows without it, the column that was the name."""
 VERSION = ("version", "codec_version")
-NO_KEY = ("run", "process", "value", *VERSION)
+NO_KEY = (
+    "run",
+    "process",
+    "value",
+    "role",
+    "form",
+    "lifetime",
+    "experiment",
+    "conditions",
+    *CODEC,
+    *OPERATION,
+    *VERSION,
+)
+"""What is no key, or stands in the names."""
 
 
 def make(kind: str, work: Path) -> Record:
@@ -32,7 +47,7 @@ def make(kind: str, work: Path) -> Record:
 
 def record_of(folder: Path) -> Record:
     """Record a results folder."""
-    rows = pd.read_parquet(folder / "results.parquet")
+    rows = load_results(folder)
     environment = json.loads((folder / "environment.json").read_text())
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return {
@@ -45,12 +60,9 @@ def record_of(folder: Path) -> Record:
 
 
 def keys(rows: pd.DataFrame) -> list[str]:
-    """List what rows there are: a line for each codec, operation, metric, unit and number of rows, with its workloads.
-
-    Columns that the name of a codec or of an operation is later parted into are joined to one name again.
-    """
-    parts = {"codec": joined(rows, CODEC), "operation": joined(rows, OPERATION)}
-    known = {*CODEC, *OPERATION, *NO_KEY, "metric", "unit", "workload", "message"}
+    """List what rows there are: a line for each case, place, metric, unit and number of rows, with its workloads."""
+    parts = {"codec": named(rows, CODEC), "operation": named(rows, OPERATION)}
+    known = {*NO_KEY, "metric", "unit", "workload", "message"}
     others = {str(name): rows[name].astype(str) for name in rows.columns if name not in known}
     place = pd.DataFrame({**parts, **others, "metric": rows["metric"], "unit": rows["unit"]})
     where = rows["message"].astype(str) + " " + rows["workload"].astype(str)
@@ -61,16 +73,15 @@ def keys(rows: pd.DataFrame) -> list[str]:
     return sorted(f"{' | '.join(map(str, key))} | {', '.join(sorted(at))}" for key, at in found.items())
 
 
-def joined(rows: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
-    """Join the texts of those of some columns that the table has."""
-    there = [rows[name].astype(str) for name in columns if name in rows.columns]
-    return [" ".join(text for text in texts if text) for texts in zip(*there, strict=True)]
+def named(rows: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
+    """Return the texts of the first of some columns that the table has."""
+    return list(rows[next(name for name in columns if name in rows.columns)].astype(str))
 
 
 def versions(rows: pd.DataFrame) -> list[str]:
     """List which version each codec's rows bear."""
     column = next(name for name in VERSION if name in rows.columns)
-    pairs = zip(joined(rows, CODEC), rows[column].astype(str), strict=True)
+    pairs = zip(named(rows, CODEC), rows[column].astype(str), strict=True)
     return sorted({f"{codec}: {normal.version(version)}".rstrip() for codec, version in pairs})
 
 

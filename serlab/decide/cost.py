@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pandas as pd
 
-from serlab.cases import case_of, where
+from serlab.cases import AA, BOUNDS, ELSEWHERE, Case
 from serlab.codecs import find_info
 from serlab.decide.scenarios import Constraints, Message, Scenario, percent
 from serlab.errors import ScenarioError
@@ -132,15 +132,16 @@ def inputs(rows: pd.DataFrame, process: int | None = None, control: bool = False
         }}}}}`; JSON values throughout.
     """
     baseline = baseline_of(rows)
-    rows = rows[~where(rows["codec"], lambda case: case.is_bound or case.other_env)]
+    rows = rows[~rows["role"].isin((*BOUNDS, *ELSEWHERE))]
     found: Inputs = {"baseline": baseline, "formats": {}, "workloads": {}}
-    for keys, group in rows.groupby(["workload", "message", "codec"], sort=False):
-        workload, kind, codec = map(str, keys)
+    for keys, group in rows.groupby(["workload", "message", "codec", "role"], sort=False):
+        workload, kind, name, role = map(str, keys)
+        codec = Case(name, role)
         place = found["workloads"].setdefault(workload, {"kind": kind, "codecs": {}})
-        if case_of(codec).again and not control:
+        if codec.is_again and not control:
             continue
-        place["codecs"][codec] = _figures(group, process)
-        found["formats"].setdefault(codec, format_of(codec)._asdict())
+        place["codecs"][str(codec)] = _figures(group, process)
+        found["formats"].setdefault(str(codec), format_of(codec)._asdict())
     if control:
         _add_control(found["workloads"], baseline)
     return found
@@ -153,13 +154,13 @@ def _figures(group: pd.DataFrame, process: int | None) -> dict[str, Any]:
     counts: dict[str, float] = {}
     for row in group.itertuples():
         if row.metric == "time" and process in (None, row.process):
-            times.setdefault(str(row.operation), []).append(float(row.value))  # type: ignore[arg-type]
-        elif row.operation == "size":
+            times.setdefault(str(row.place), []).append(float(row.value))  # type: ignore[arg-type]
+        elif row.place == "size":
             found["bytes"][row.metric] = row.value
-        elif row.operation == "parity":
+        elif row.place == "parity":
             counts[str(row.metric)] = float(row.value)  # type: ignore[arg-type]
         elif row.metric in MEMORY:
-            found[MEMORY[str(row.metric)]][row.operation] = row.value
+            found[MEMORY[str(row.metric)]][row.place] = row.value
     found["failure"] = OUTCOMES.get(why_unmeasured(counts), "")
     found |= {"bodies": body_count(counts), "refused": round(counts.get("refused", 0))}
     found["time_ns"] = {operation: float(pd.Series(values).median()) for operation, values in times.items()}
@@ -168,7 +169,7 @@ def _figures(group: pd.DataFrame, process: int | None) -> dict[str, Any]:
 
 def _add_control(workloads: dict[str, Any], baseline: str) -> None:
     """Return the baseline's second arm, which is only timed, the baseline's sizes."""
-    second = case_of(baseline).second
+    second = str(Case(baseline, AA))
     for place in workloads.values():
         arm, base = place["codecs"].get(second), place["codecs"].get(baseline)
         if arm and base:

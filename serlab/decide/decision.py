@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from serlab.cases import case_of
+from serlab.cases import AA, Case
 from serlab.console import literal
 from serlab.decide import wording
 from serlab.decide.cost import (
@@ -109,7 +109,8 @@ def evidence(run: Run, scenario: Scenario) -> pd.DataFrame:
         One line for each selector of rows: workload, message, operation, metric, codec; how many rows it gives, and of
         which runs.
     """
-    rows = run.rows.merge(_selectors(run, scenario), on=EVIDENCE[:1] + EVIDENCE[2:5], how="inner")
+    named = run.rows[["workload", "message", "place", "metric", "case", "run"]].set_axis([*EVIDENCE[:5], "run"], axis=1)
+    rows = named.merge(_selectors(run, scenario), on=EVIDENCE[:1] + EVIDENCE[2:5], how="inner")
     grouped = rows.groupby(EVIDENCE[:5], sort=True)["run"].agg(["size", "unique"]).reset_index()
     grouped["run"] = grouped["unique"].map(lambda runs: ", ".join(map(str, runs)))
     return grouped.rename(columns={"size": "rows"})[EVIDENCE]
@@ -137,7 +138,7 @@ def _rowed(run: Run, scenario: Scenario, workload: str) -> set[str]:
     held = run.inputs["workloads"][workload]["codecs"]
     used = {codec for codec in names if codec in held}
     used |= {codec for codec in held if any(figures_of(run.inputs, workload, name) is held[codec] for name in names)}
-    return used | {case_of(run.inputs["baseline"]).second}
+    return used | {str(Case(run.inputs["baseline"], AA))}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import pandas as pd
 
-from serlab.cases import case_of
+from serlab.cases import AA, Case
 from serlab.decide.cost import (
     Cost,
     Format,
@@ -35,7 +35,7 @@ from serlab.decide.cost import (
 )
 from serlab.decide.scenarios import Message, Scenario
 from serlab.errors import ResultsError, ScenarioError
-from serlab.results import Row, load_environment, load_results
+from serlab.results import NAMES, Row, load_environment, load_results
 from serlab.stats import Estimate, is_tie, paired_ratio
 
 # A run that was read once, to answer any number of scenarios.
@@ -99,7 +99,7 @@ def read_run(results: str | Path | pd.DataFrame | Run) -> Run:
     if isinstance(results, Run):
         return results
     if isinstance(results, pd.DataFrame):
-        if absent := [name for name in Row._fields if name not in results.columns]:
+        if absent := [name for name in (*Row._fields, *NAMES) if name not in results.columns]:
             raise ResultsError(f"not a table of results: no column {', '.join(absent)}; expected that of load_results")
         return Run(results, dict(results.attrs.get("environment", {})))
     return Run(load_results(results), load_environment(results), str(results))
@@ -251,7 +251,7 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
     names = sorted(barred, key=lambda codec: (codec != baseline, codec))
     order = sorted(names, key=lambda codec: _order_key(codec, barred[codec], costs, field))
     leader = next((codec for codec in order if not barred[codec]), "")
-    control = _ratio(values, case_of(baseline).second, baseline)
+    control = _ratio(values, str(Case(baseline, AA)), baseline)
     standings = [
         _standing(codec, scenario, values, costs.get(codec), barred[codec], baseline, leader, control)
         for codec in order

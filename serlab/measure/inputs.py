@@ -18,7 +18,7 @@ from random import Random
 from typing import IO, Any, NamedTuple
 
 from serlab import workloads
-from serlab.cases import case_of
+from serlab.cases import Case, Place
 from serlab.codecs import Codec, applicable_limits, codec_info, open_codec
 from serlab.corpus import read
 from serlab.errors import CorpusError
@@ -74,9 +74,20 @@ def _read_if_there(reader: Callable[[Any], Any], message: Any) -> Any:
         return None
 
 
-def row(job: Job, codec: str, operation: str, metric: str, unit: str, value: float) -> Figure:
-    """Make the record of one figure."""
-    return Figure(job.workload, job.kind, codec, operation, metric, unit, value)
+def row(job: Job, codec: str, place: str | Place, metric: str, unit: str, value: float) -> Figure:
+    """Make the record of one figure.
+
+    Args:
+        job: of the worker.
+        codec: its name, or a case.
+        place: an operation, or a place with conditions.
+        metric: of the figure.
+        unit: of the value.
+        value: the figure.
+    """
+    case = codec if isinstance(codec, Case) else Case(codec)
+    where = place if isinstance(place, Place) else Place(place)
+    return Figure(job.workload, job.kind, case.codec, case.role, *where, metric, unit, value)
 
 
 def bind(job: Job, name: str, messages: list[Any]) -> Bound:
@@ -93,10 +104,9 @@ def warm_up(codec: Codec, messages: Sequence[Any]) -> None:
             codec.encode(message)
 
 
-def version_of(arm: str) -> str:
-    """Tell the version of an arm's library; a floor is Python's own."""
-    case = case_of(arm)
-    return platform.python_version() if case.is_bound else codec_info(case.ran).version
+def version_of(case: Case) -> str:
+    """Tell the version of a case's library; a floor is Python's own."""
+    return platform.python_version() if case.is_bound else codec_info(case.codec).version
 
 
 def read_field(opened: Callable[[bytes], Any], reader: Any, data: bytes) -> Any:

@@ -11,10 +11,9 @@ import os
 from collections.abc import Callable
 from random import Random
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from serlab.measure.options import Effort
-from serlab.measure.process import Heartbeat, open_heartbeat
 
 LEAST_BATCHES = 3
 """Of an arm so slow that it would use up its time at once; a median of fewer says nothing."""
@@ -27,11 +26,15 @@ WARM_UP_BATCHES = 2
 """Passes over an arm's messages before it is timed; the faster one says how long a pass takes."""
 
 
-class Arm(NamedTuple):
+Named = TypeVar("Named")
+"""What tells arms apart: a case, or a case in a place."""
+
+
+class Arm(NamedTuple, Generic[Named]):
     """A codec in one operation: what is called, with what, and how often in a batch.
 
     Attributes:
-        name: the codec's name, the baseline's with `CONTROL`, or a floor's.
+        name: whose figure it gives; hashable.
         call: the function that is timed.
         items: its arguments, one per call.
         messages: how many messages a pass over the items handles.
@@ -41,7 +44,7 @@ class Arm(NamedTuple):
         batches: how many batches are timed.
     """
 
-    name: str
+    name: Named
     call: Callable[[Any], Any]
     items: list[Any]
     messages: int
@@ -50,7 +53,7 @@ class Arm(NamedTuple):
     batches: int = 1
 
 
-def calibrate(effort: Effort, arm: Arm) -> Arm:
+def calibrate(effort: Effort, arm: Arm[Named]) -> Arm[Named]:
     """Choose how many passes make a batch and how many batches the arm gets; this warms it up as well."""
     timed, whole = map(min, zip(*(warm_up(arm) for _ in range(WARM_UP_BATCHES)), strict=True))
     loops = max(1, min(round(effort.batch_ns / timed), LONGEST_BATCH * effort.batch_ns // whole))
@@ -58,7 +61,7 @@ def calibrate(effort: Effort, arm: Arm) -> Arm:
     return arm._replace(loops=loops, batches=max(LEAST_BATCHES, min(effort.rounds, affordable)))
 
 
-def warm_up(arm: Arm) -> tuple[int, int]:
+def warm_up(arm: Arm[Any]) -> tuple[int, int]:
     """Return the nanoseconds of a batch, timed and with the making of fresh arguments."""
     start = perf_counter_ns()
     timed = batch(arm)
@@ -66,35 +69,37 @@ def warm_up(arm: Arm) -> tuple[int, int]:
 
 
 def interleaved(
-    arms: list[Arm], random: Random, mark: Heartbeat | None = None, turn: Callable[[], object] | None = None
-) -> dict[str, list[float]]:
+    arms: list[Arm[Named]],
+    random: Random,
+    mark: Callable[[Named | None], None] = lambda name: None,
+    turn: Callable[[], object] | None = None,
+) -> dict[Named, list[float]]:
     """Time all arms, batch by batch in random order.
 
     Args:
         arms: what is timed, calibrated.
         random: the order.
-        mark: told before each batch whose it is, so that a death has a name.
+        mark: told before each batch whose it is, so that a death has a name; None between them.
         turn: called before each round; another process may measure until it returns.
 
     Returns:
         Arm's name → nanoseconds per message of each batch.
     """
-    mark = mark or open_heartbeat(None)
-    values: dict[str, list[float]] = {arm.name: [] for arm in arms}
+    values: dict[Named, list[float]] = {arm.name: [] for arm in arms}
     for number in range(max((arm.batches for arm in arms), default=0)):
         due = [arm for arm in arms if number < arm.batches]
         random.shuffle(due)
         if turn:
-            mark("")
+            mark(None)
             turn()
         for arm in due:
             mark(arm.name)
             values[arm.name].append(batch(arm) / (arm.loops * arm.messages))
-    mark("")
+    mark(None)
     return values
 
 
-def batch(arm: Arm) -> int:
+def batch(arm: Arm[Any]) -> int:
     """Time one batch in nanoseconds."""
     call, items, passes = arm.call, arm.items, range(arm.loops)
     if arm.fresh is not None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from serlab.cases import Case, Conditions, Place, facts_of
 from serlab.limits import MAX_BODY_MB
 from serlab.measure.options import EFFORTS, Effort
 
@@ -93,19 +94,33 @@ class Figure(msgspec.Struct, frozen=True, tag=True):
     """One figure, a row of the results without what the run knows of it.
 
     Attributes:
-        workload, message, codec, operation, metric, unit, value: as in `serlab.results.Row`.
+        workload, message, codec, role, operation, experiment, conditions, metric, unit, value: as in
+            `serlab.results.Row`.
         codec_version: "" for an arm that is no codec; None is what is installed in the run's environment.
     """
 
     workload: str
     message: str
     codec: str
+    role: str
     operation: str
+    experiment: str
+    conditions: Conditions
     metric: str
     unit: str
     # A whole number stays one in the journal.
     value: int | float
     codec_version: str | None = None
+
+    @property
+    def case(self) -> Case:
+        """Return whose figure it is."""
+        return Case(self.codec, self.role)
+
+    @property
+    def place(self) -> Place:
+        """Return what was measured."""
+        return Place(self.operation, self.experiment, self.conditions)
 
 
 class Finding(msgspec.Struct, frozen=True, tag=True):
@@ -141,7 +156,7 @@ class Batches(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         metadata: what pyperf is told of the process.
-        codec: its name.
+        codec, role: as in `serlab.results.Row`.
         operation: what was timed.
         loops: passes in a batch, and messages in a pass.
         values: of each batch, in nanoseconds a message.
@@ -149,6 +164,7 @@ class Batches(msgspec.Struct, frozen=True, tag=True):
 
     metadata: Metadata
     codec: str
+    role: str
     operation: str
     loops: tuple[int, int]
     values: list[float]
@@ -177,7 +193,7 @@ Emit = Callable[[Record], None]
 
 def written(what: Job | Record) -> bytes:
     """Write a job or a record as a line of JSON, in ASCII."""
-    return json.dumps({"type": type(what).__name__, **msgspec.structs.asdict(what)}).encode() + b"\n"
+    return json.dumps({"type": type(what).__name__, **msgspec.structs.asdict(what)}, default=facts_of).encode() + b"\n"
 
 
 def read_job(line: bytes) -> Job:

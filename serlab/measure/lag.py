@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from serlab.cases import case_of
+from serlab.cases import AA, Case, Conditions, Place
 from serlab.codecs import open_codec
 from serlab.errors import WorkerError
 from serlab.measure.inputs import bind, load_messages, row
@@ -40,7 +40,7 @@ class Arm:
     """A codec or a floor in an operation and a way.
 
     Attributes:
-        codec: its name.
+        codec: whose work.
         operation: encode or decode.
         way: one of `WAYS`.
         call: what codes a body; other processes know it too.
@@ -49,7 +49,7 @@ class Arm:
         rates: bodies per second that were done, one for each window.
     """
 
-    codec: str
+    codec: Case
     operation: str
     way: str
     call: Callable[[Any], Any]
@@ -111,15 +111,15 @@ def pool_of_one() -> Iterator[ProcessPoolExecutor]:
 
 def _arms_of(job: Job, operation: str, codecs: list[str], messages: list[Any]) -> list[Arm]:
     """Return each codec and floor in each way; the baseline enters twice."""
-    works: dict[str, tuple[Callable[[Any], Any], Sequence[Any]]] = {}
+    works: dict[Case, tuple[Callable[[Any], Any], Sequence[Any]]] = {}
     for name in codecs:
         items = messages if operation == "encode" else bind(job, name, messages).encoded
-        works[name] = (partial(_code, name, job.kind, operation), items)
+        works[Case(name)] = (partial(_code, name, job.kind, operation), items)
     if job.baseline in works:
-        works[case_of(job.baseline).second] = works[job.baseline]
-    for name in FLOORS:
-        call, item = floor(name, BLOCK_NS)
-        works[name] = (call, [item] * len(messages))
+        works[Case(job.baseline, AA)] = works[Case(job.baseline)]
+    for bound in FLOORS:
+        call, item = floor(bound, BLOCK_NS)
+        works[bound] = (call, [item] * len(messages))
     return [Arm(name, operation, way, *work) for name, work in works.items() for way in WAYS]
 
 
@@ -151,8 +151,8 @@ async def one_window(arm: Arm, pool: ProcessPoolExecutor, picks: list[int]) -> N
 
 def _emit_arm(job: Job, arm: Arm, emit: Emit) -> None:
     """Send an arm's figures over all its windows."""
-    operation = f"{arm.operation}/{arm.way}"
+    place = Place(arm.operation, "", Conditions(way=arm.way))
     p50, p99 = np.percentile(arm.lags, [50, 99])
     for metric, value in (("lag-p50", float(p50)), ("lag-p99", float(p99)), ("lag-max", float(max(arm.lags)))):
-        emit(row(job, arm.codec, operation, metric, "ns", value))
-    emit(row(job, arm.codec, operation, "lag-rate", "bodies/s", sum(arm.rates) / len(arm.rates)))
+        emit(row(job, arm.codec, place, metric, "ns", value))
+    emit(row(job, arm.codec, place, "lag-rate", "bodies/s", sum(arm.rates) / len(arm.rates)))

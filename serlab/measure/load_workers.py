@@ -18,7 +18,7 @@ from time import perf_counter_ns, sleep
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from serlab.cases import FLOOR, Case, case_of
+from serlab.cases import BOUND, Case
 from serlab.codecs import open_codec, reason
 from serlab.errors import WorkerError
 from serlab.measure.inputs import load_messages, warm_up
@@ -35,15 +35,14 @@ from serlab.scratch import die_with_parent
 # Source: the documentation of hashlib (the lock is released for data above 2047 bytes) and of
 # `sys.setswitchinterval` (a thread that runs Python code gives the lock up every 5 ms).
 
-IDLE, RELEASES, HOLDS = (Case(name, FLOOR).name for name in ("idle", "releases GIL", "holds GIL"))
+IDLE, RELEASES, HOLDS = (Case(name, BOUND) for name in ("idle", "releases GIL", "holds GIL"))
 FLOORS = (IDLE, RELEASES, HOLDS)
 """Names in the place of a codec's: nothing at all, hashing one buffer, counting in Python."""
 
 
-def codec_of(arm: str) -> str:
-    """Name the codec that a failure of an arm costs; a floor's would cost all."""
-    case = case_of(arm)
-    return "" if case.is_bound else case.ran
+def codec_of(case: Case) -> str:
+    """Name the codec that a failure costs; a floor's would cost all."""
+    return "" if case.is_bound else case.codec
 
 
 def _hash_buffer(buffer: bytes) -> None:
@@ -61,7 +60,7 @@ def idle(_: Any) -> None:
     """Do nothing."""
 
 
-def floor(name: str, time_ns: int) -> tuple[Callable[[Any], None], Any]:
+def floor(name: Case, time_ns: int) -> tuple[Callable[[Any], None], Any]:
     """Return a floor's function, with an argument on which one call takes about so long.
 
     Args:
@@ -229,7 +228,7 @@ class Order(NamedTuple):
     """What a process is to do in one window.
 
     Attributes:
-        codec: its name, with `CONTROL` for the baseline's second arm, or one of `FLOORS`.
+        codec: whose work: a codec's, once more too, or one of `FLOORS`.
         operation: encode or decode.
         loops: passes over the messages in a batch.
         threads: how many; 0 is the process's main thread.
@@ -237,7 +236,7 @@ class Order(NamedTuple):
         begin_ns: when, on the machine's clock; threads begin at once.
     """
 
-    codec: str
+    codec: Case
     operation: str
     loops: int = 1
     threads: int = 0
@@ -341,16 +340,16 @@ def _serve(pipe: Connection, job: Job) -> None:
                 pipe.send(Failed(reason(error), is_passing(error)))
 
 
-def _prepare(job: Job) -> dict[tuple[str, str], Work]:
+def _prepare(job: Job) -> dict[tuple[Case, str], Work]:
     """Make everything that can be ordered: (codec or floor, operation) → work."""
     messages = load_messages(job)
     works = {}
     for operation in job.operations:
         for name in job.codecs:
-            works[name, operation] = _work_of(name, job.kind, operation, messages)
-        for name in FLOORS[1:]:
-            call, item = floor(name, FLOOR_CALL_NS)
-            works[name, operation] = Work(call, [item])
+            works[Case(name), operation] = _work_of(name, job.kind, operation, messages)
+        for bound in FLOORS[1:]:
+            call, item = floor(bound, FLOOR_CALL_NS)
+            works[bound, operation] = Work(call, [item])
     return works
 
 
@@ -362,9 +361,9 @@ def _work_of(codec: str, kind: str, operation: str, messages: Sequence[Any]) -> 
     return Work(getattr(bound, operation), items)
 
 
-def _follow(works: dict[tuple[str, str], Work], order: Order) -> list[Marks]:
+def _follow(works: dict[tuple[Case, str], Work], order: Order) -> list[Marks]:
     """Do what was ordered."""
-    work = works[case_of(order.codec).first, order.operation]._replace(loops=order.loops)
+    work = works[order.codec.first, order.operation]._replace(loops=order.loops)
     if order.threads:
         return Team(work, order.threads, order.window_ns).run()
     return [_alone(work, order.begin_ns, order.window_ns)]

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import zstandard
 
-from serlab.cases import FLOOR_COPY, FLOOR_STRINGS
+from serlab.cases import FLOOR_COPY, FLOOR_STRINGS, Case
 from serlab.codecs import Codec
 from serlab.measure.inputs import Bound, named_reader, read_field
 from serlab.measure.interleave import Arm
@@ -184,13 +184,13 @@ def strings(value: Any) -> Iterator[str]:
 # work can be left out neither is. A floor is no codec: it takes part in no ranking, mean or parity.
 
 
-def copy_arm(codecs: Sequence[Bound]) -> Arm:
+def copy_arm(codecs: Sequence[Bound]) -> Arm[Case]:
     """Return the arm that copies each message's bytes; `bytes` of a memoryview copies, `bytes` of bytes does not."""
     shortest = min((bound.encoded for bound in codecs), key=lambda encoded: sum(map(len, encoded)))
     return Arm(FLOOR_COPY, bytes, [memoryview(data) for data in shortest], len(shortest))
 
 
-def strings_arm(read: Iterable[Any]) -> Arm:
+def strings_arm(read: Iterable[Any]) -> Arm[Case]:
     """Return the arm that makes strings.
 
     Args:
@@ -277,13 +277,13 @@ def _compressor(operation: str) -> tuple[Change, Change]:
     return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress, zstandard.ZstdDecompressor().decompress
 
 
-def compression_arm(operation: str, bound: Bound) -> Arm:
+def compression_arm(operation: str, bound: Bound) -> Arm[Case]:
     """Return a codec's arm in an operation of compression, not calibrated yet."""
     compress, decompress = _compressor(operation)
     count = len(bound.encoded)
     if operation in ("gzip", "zstd"):
-        return Arm(bound.name, compress, bound.encoded, count)
-    return Arm(bound.name, decompress, list(map(compress, bound.encoded)), count)
+        return Arm(Case(bound.name), compress, bound.encoded, count)
+    return Arm(Case(bound.name), decompress, list(map(compress, bound.encoded)), count)
 
 
 def not_restored(operation: str, bound: Bound) -> str:
@@ -372,9 +372,9 @@ def _model_of(message: Any) -> Any:
     return message.get("model") if isinstance(message, dict) else getattr(message, "model", UNSET)
 
 
-def arm_of(operation: str, bound: Bound, work: Work) -> Arm:
+def arm_of(operation: str, bound: Bound, work: Work) -> Arm[Case]:
     """Return a codec's arm in an operation that the workload has, not calibrated yet."""
-    name, codec, encoded = bound
+    name, codec, encoded = Case(bound.name), bound.codec, bound.encoded
     count = len(encoded)
     if operation in COMPRESSION:
         return compression_arm(operation, bound)
@@ -403,7 +403,7 @@ def has_stage(operation: str, codec: Codec) -> bool:
     return operation not in CHECKS or codec.check is not None
 
 
-def floors_of(operation: str, work: Work) -> list[Arm]:
+def floors_of(operation: str, work: Work) -> list[Arm[Case]]:
     """Return an operation's floors; compression makes no strings, and a check moves nothing."""
     if operation in CHECKS:
         return []

@@ -32,7 +32,7 @@ from msgspec.structs import replace
 
 import serlab
 from serlab import records, workloads
-from serlab.cases import case_of
+from serlab.cases import BOUNDS, Case
 from serlab.errors import InterpreterError
 from serlab.measure import time
 from serlab.measure.inputs import row
@@ -46,7 +46,7 @@ from serlab.stats import AGAIN, PAIRED
 # until it says how many operations it has finished and waits for the next byte. When it is done it says -1 and waits
 # until the socket is closed. What it says are decimal numbers, one a line.
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Goes up when what is said on the socket, a job or a record changes; both sides of a pair must have the same."""
 
 
@@ -267,7 +267,7 @@ def _play(
         try:
             run_worker(told, partial(arms.record, role), max(WAITING_S, silence_s), interpreter, (descriptor,))
         except WorkerDied as error:
-            at = case_of(error.at)._replace(other_env=True).name if error.at and role == "base" else error.at
+            at = error.at.elsewhere if error.at and role == "base" else error.at
             deaths.append(WorkerDied(f"{error.reason} ({role})", at, error.passing))
 
 
@@ -298,7 +298,7 @@ class Arms:
         """Take one record in; the threads of the three workers call this."""
         with self.lock:
             # An arm that is no codec is no matter of versions.
-            if isinstance(sent, Figure | Batches) and case_of(sent.codec).is_bound:
+            if isinstance(sent, Figure | Batches) and sent.role in BOUNDS:
                 return
             if isinstance(sent, Batches):
                 self.record_figure(role, sent)
@@ -310,20 +310,23 @@ class Arms:
     def record_figure(self, role: str, batches: Batches) -> None:
         """Sum up an arm's batches for the pairs."""
         value = quantiles(batches.values, n=10, method="inclusive")[0]
-        figure = row(self.job, batches.codec, batches.operation, AGAIN if role == "again" else PAIRED, "ns", value)
+        case, metric = Case(batches.codec, batches.role), AGAIN if role == "again" else PAIRED
+        figure = row(self.job, case, batches.operation, metric, "ns", value)
         self.record_base(figure) if role == "base" else self.keep(figure)
 
     def record_base(self, sent: Record) -> None:
         """Name the codecs of the other environment."""
-        if not isinstance(sent, Figure | Finding | Batches):
-            return
-        case = case_of(sent.codec)
-        found = replace(sent, codec=case._replace(other_env=True).name)
-        if isinstance(found, Figure):
-            found = replace(found, codec_version=self.base.codecs[case.ran])
-        elif isinstance(found, Batches):
-            found = replace(found, metadata={**found.metadata, "codec_version": self.base.codecs[case.ran]})
-        self.keep(found)
+        if isinstance(sent, Finding):
+            self.keep(replace(sent, codec=str(Case(sent.codec).elsewhere)))
+        elif isinstance(sent, Figure | Batches):
+            found, version = (
+                replace(sent, role=Case(sent.codec, sent.role).elsewhere.role),
+                self.base.codecs[sent.codec],
+            )
+            if isinstance(found, Figure):
+                self.keep(replace(found, codec_version=version))
+            else:
+                self.keep(replace(found, metadata={**found.metadata, "codec_version": version}))
 
 
 class _Player:

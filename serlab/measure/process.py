@@ -21,6 +21,7 @@ from typing import IO, NamedTuple
 from msgspec.structs import replace
 
 import serlab
+from serlab.cases import Case
 from serlab.errors import WorkerError
 from serlab.measure.job import At, Done, Emit, Failed, Job, Record, read_record, written
 from serlab.scratch import Scratch
@@ -148,14 +149,14 @@ class WorkerDied(WorkerError):
 
     Args:
         reason: how it ended.
-        at: the codec that it was at, "" if it had said nothing.
+        at: whose turn it was, by name or as a case; "" if it had said nothing.
         passing: whether it ended by what says nothing of the codec, see `serlab.measure.process`.
     """
 
     def __init__(self, reason: str, at: str, passing: bool = False) -> None:
         super().__init__(f"{reason} at {at}" if at else reason)
         self.reason = reason
-        self.at = at
+        self.at = at if isinstance(at, Case) else Case(at)
         self.passing = passing
 
 

@@ -8,7 +8,7 @@ import fcntl
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pandas as pd
 import pyperf
 from msgspec.structs import asdict, replace
 
-from serlab.cases import Case, case_of
+from serlab.cases import ELSEWHERE, Case, Place, case_of
 from serlab.errors import ResultsError
 from serlab.folders import appending, file_name, write_inside
 from serlab.measure.environment import differences, environment
@@ -28,7 +28,7 @@ from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.wire import WIRE
 from serlab.records import FAILED, UNMEASURED, Texts, why_unmeasured
-from serlab.results import ENVIRONMENT, PARQUET, Finished, Journal, Row, load_environment, write_results
+from serlab.results import ENVIRONMENT, PARQUET, Finished, Journal, Row, load_environment, make_row, write_results
 
 # One cell, however often it takes: what a death of its worker means, and what is still to be measured of it.
 #
@@ -67,7 +67,7 @@ def _finish(plan: Plan, cell: Cell, run: str, journal: Journal) -> Finished:
             else:
                 run_worker(job, collector.record, plan.options.time_limit_s)
         except WorkerDied as error:
-            codec = case_of(error.at).ran
+            codec = error.at.codec
             deaths[codec] += 1
             own[codec] += not error.passing
             if own[codec] < OWN_TRIES and deaths[codec] < TRIES:
@@ -143,8 +143,8 @@ class Collector:
 
     def keep_finished(self) -> None:
         """After a death that was no codec's, keep what stands by itself: the operations before the last one."""
-        last = self.rows[-1].operation if self.rows and self.cell.part in WHOLE_OPERATIONS else None
-        self.rows = [row for row in self.rows if last and row.operation != last]
+        last = place_in(self.rows[-1]) if self.rows and self.cell.part in WHOLE_OPERATIONS else None
+        self.rows = [row for row in self.rows if last and place_in(row) != last]
         kept = {row.operation for row in self.rows}
         self.batches = [batches for batches in self.batches if batches.operation in kept]
 
@@ -156,20 +156,31 @@ class Collector:
 
 def _row_of(run: str, process: int, figure: Figure) -> Row:
     """Complete a worker's row with what the worker does not know."""
-    version = figure.codec_version
-    if version is None:
-        version = version_of(figure.codec)
-    return Row(**{**asdict(figure), "run": run, "process": process, "codec_version": version})
+    version = version_of(figure.case) if figure.codec_version is None else figure.codec_version
+    where = (figure.workload, figure.message, figure.place, figure.metric, figure.unit)
+    return make_row(run, figure.case, version, *where, process, figure.value)
+
+
+def place_in(row: Row) -> Place:
+    """Return what a row is of."""
+    return Place(row.operation, row.experiment, row.conditions)
 
 
 def _loss(plan: Plan, cell: Cell, run: str, error: WorkerDied, outcome: str, deaths: int) -> Finished:
     """Record whom the deaths of a worker cost its figures, on each workload of the cell; "" stands for all codecs."""
     sources = _sources_of(plan, cell)
     reason = f"{cell.key}: {error}" + (f" ({deaths} times)" if deaths > 1 else "")
-    found = {"codec": error.at, "outcome": outcome, "reason": reason}
+    found = {"codec": str(error.at), "outcome": outcome, "reason": reason}
     findings = [{"part": cell.part, "workload": source.workload, **found} for source in sources]
-    counts = [Figure(source.workload, source.kind, error.at, "parity", outcome, "bodies", 1) for source in sources]
-    return Finished(cell.key, [_row_of(run, cell.process, count) for count in counts if error.at], findings, [])
+    version = version_of(error.at) if error.at else ""
+    rows = [
+        make_row(
+            run, error.at, version, source.workload, source.kind, Place("parity"), outcome, "bodies", cell.process, 1
+        )
+        for source in sources
+        if error.at
+    ]
+    return Finished(cell.key, rows, findings, [])
 
 
 def _held(cell: Cell, source: Source, codec: str) -> Texts:
@@ -226,7 +237,7 @@ def unable(journal: Journal, workload: str) -> set[str]:
     counts: dict[str, dict[str, float]] = {}
     for row in (row for cell in journal.cells.values() for row in cell.rows):
         if row.workload == workload and row.operation == "parity":
-            counts.setdefault(case_of(row.codec).ran, {})[row.metric] = row.value
+            counts.setdefault(row.codec, {})[row.metric] = row.value
     return {codec for codec, found in counts.items() if why_unmeasured(found)}
 
 
@@ -251,13 +262,13 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
     Raises:
         ResultsError: the disk is full or the folder cannot be written.
     """
-    runs: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    runs: dict[Case, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         for batches in cell.pyperf:
-            runs[batches["codec"]][batches["name"]].append(_run_of(batches, directory))
+            runs[_case_in(batches)][batches["name"]].append(_run_of(batches, directory))
     written, taken = [], set[str]()
-    for codec, benchmarks in sorted(runs.items()):
-        name = _file_stem(case_of(codec))
+    for case, benchmarks in sorted(runs.items()):
+        name = _file_stem(case)
         taken.add(name := file_name(name, taken))
         suite = pyperf.BenchmarkSuite([pyperf.Benchmark(benchmark) for benchmark in benchmarks.values()])
         written.append(write_inside(directory, f"{FOLDER}/{name}.json", _suite_bytes(suite)))
@@ -266,8 +277,13 @@ def write_suites(directory: Path, cells: Iterable[Finished]) -> list[Path]:
 
 def _file_stem(case: Case) -> str:
     """Name a codec in the name of a file."""
-    parts = case.ran.replace(": ", "-"), "base" * case.other_env, "control" * case.again
+    parts = case.ran.replace(": ", "-"), "base" * (case.role in ELSEWHERE), "control" * case.is_again
     return "-".join(filter(None, parts))
+
+
+def _case_in(batches: Mapping[str, Any]) -> Case:
+    """Return whose batches a journal has; an older one has only the name."""
+    return Case(batches["codec"], batches["role"]) if "role" in batches else case_of(batches["codec"])
 
 
 def _run_of(batches: dict[str, Any], directory: Path) -> Any:
@@ -279,7 +295,7 @@ def _run_of(batches: dict[str, Any], directory: Path) -> Any:
     loops, items = batches["loops"]
     metadata = {**batches["metadata"], "name": batches["name"], "unit": "second", "loops": loops, "inner_loops": items}
     if "codec_version" not in metadata:
-        metadata["codec_version"] = version_of(batches["codec"]) or "unknown"
+        metadata["codec_version"] = version_of(_case_in(batches)) or "unknown"
     try:
         return pyperf.Run([value / 1e9 for value in batches["values"]], metadata=metadata, collect_metadata=False)
     except (ValueError, TypeError) as error:

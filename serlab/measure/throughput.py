@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from serlab.cases import case_of
+from serlab.cases import AA, Case, Conditions, Place
 from serlab.measure.inputs import bind, load_messages, row
 from serlab.measure.job import At, Emit, Job
 from serlab.measure.load_workers import HOLDS, RELEASES, Order, WorkerGroup, codec_of, rate_per_s
@@ -34,13 +34,18 @@ class Mode(NamedTuple):
     processes: int
     threads: int
 
+    @property
+    def conditions(self) -> Conditions:
+        """Return what its figures are measured under."""
+        return Conditions(threads=self.threads) if self.threads else Conditions(processes=self.processes)
+
 
 @dataclass(slots=True)
 class _Arm:
     """A codec or a floor in an operation and a mode.
 
     Attributes:
-        codec: its name.
+        codec: whose work.
         operation: encode or decode.
         mode: how the load is spread.
         messages: in a pass.
@@ -50,7 +55,7 @@ class _Arm:
         rates: messages per second, one for each window.
     """
 
-    codec: str
+    codec: Case
     operation: str
     mode: Mode
     messages: int
@@ -99,8 +104,8 @@ def _arms_of(
 ) -> list[_Arm]:
     """Calibrate each codec in each mode; the baseline enters twice, and the floors join."""
     arms = []
-    control = [case_of(job.baseline).second] if job.baseline in sizes else []
-    for name in (*sizes, *control, RELEASES, HOLDS):
+    control = [Case(job.baseline, AA)] if job.baseline in sizes else []
+    for name in (*map(Case, sizes), *control, RELEASES, HOLDS):
         emit(At(codec_of(name)))
         count = messages if codec_of(name) else 1
         size = sizes.get(codec_of(name), 0.0)
@@ -137,7 +142,7 @@ def _one_window(group: WorkerGroup, arm: _Arm) -> float:
 
 def _emit_arm(job: Job, arm: _Arm, emit: Emit) -> None:
     """Send an arm's figures: the median over its windows."""
-    operation, rate = f"{arm.operation}/{arm.mode.name}", median(arm.rates)
-    emit(row(job, arm.codec, operation, "rate", "messages/s", rate))
+    place, rate = Place(arm.operation, "", arm.mode.conditions), median(arm.rates)
+    emit(row(job, arm.codec, place, "rate", "messages/s", rate))
     if arm.size_bytes:
-        emit(row(job, arm.codec, operation, "byte-rate", "bytes/s", rate * arm.size_bytes))
+        emit(row(job, arm.codec, place, "byte-rate", "bytes/s", rate * arm.size_bytes))

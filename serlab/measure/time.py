@@ -11,7 +11,7 @@ from time import monotonic
 
 import pyperf
 
-from serlab.cases import case_of
+from serlab.cases import AA, Case
 from serlab.codecs import reason
 from serlab.measure.inputs import Bound, bind, load_messages, row
 from serlab.measure.interleave import DESCRIPTIONS, Arm, calibrate, interleaved, pin, settle_gc
@@ -19,7 +19,7 @@ from serlab.measure.job import At, Batches, Emit, Finding, Job, Metadata
 from serlab.measure.operations import Work, arm_of, floors_of, group_by_output, has_stage, verify_operation
 from serlab.measure.options import COMPRESSION_SHARE
 from serlab.measure.parity import carries
-from serlab.measure.process import Heartbeat, open_heartbeat, reraise_passing
+from serlab.measure.process import open_heartbeat, reraise_passing
 from serlab.records import COMPRESSION
 
 Turn = Callable[[], object]
@@ -46,18 +46,18 @@ def run(job: Job, emit: Emit, turn: Turn | None = None) -> None:
     for operation in (name for wanted in job.operations for name in work.names(wanted)):
         arms, same = _arms_of(job, operation, work, emit)
         for name, values in interleaved(arms, random, mark, turn).items():
-            for codec in (name, *same.get(name, ())):
-                emit(row(job, codec, operation, "time", "ns", median(values)))
-                emit(Batches(about, codec, operation, _loops_of(arms, name), values))
+            for case in (name, *map(Case, same.get(name, ()))):
+                emit(row(job, case, operation, "time", "ns", median(values)))
+                emit(Batches(about, case.codec, case.role, operation, _loops_of(arms, name), values))
 
 
-def _marker(job: Job) -> Heartbeat:
+def _marker(job: Job) -> Callable[[Case | None], None]:
     """Return the function that notes whose batch comes next, by the codec's own name; a floor's death is nobody's."""
     mark = open_heartbeat(job.mark)
-    return lambda name: mark("" if (case := case_of(name)).is_bound else case.ran)
+    return lambda case: mark("" if case is None or case.is_bound else case.codec)
 
 
-def _arms_of(job: Job, operation: str, work: Work, emit: Emit) -> tuple[list[Arm], dict[str, list[str]]]:
+def _arms_of(job: Job, operation: str, work: Work, emit: Emit) -> tuple[list[Arm[Case]], dict[str, list[str]]]:
     """Prepare and calibrate each codec and the floors; the baseline enters twice, under two names.
 
     Returns:
@@ -73,7 +73,7 @@ def _arms_of(job: Job, operation: str, work: Work, emit: Emit) -> tuple[list[Arm
         arm = calibrate(effort, arm_of(operation, bound, work))
         arms.append(arm)
         if job.baseline in (bound.name, *same.get(bound.name, ())):
-            arms.append(arm._replace(name=case_of(job.baseline).second))
+            arms.append(arm._replace(name=Case(job.baseline, AA)))
     emit(At(""))
     return arms + [calibrate(effort, arm) for arm in floors_of(operation, work) if arms], same
 
@@ -93,7 +93,7 @@ def _does_right(job: Job, operation: str, work: Work, emit: Emit) -> Iterator[Bo
             emit(Finding(job.workload, bound.name, outcome, f"{bound.name}: {operation}: {wrong}"))
 
 
-def _loops_of(arms: list[Arm], name: str) -> tuple[int, int]:
+def _loops_of(arms: list[Arm[Case]], name: Case) -> tuple[int, int]:
     """Return an arm's passes and the messages in a pass."""
     arm = next(arm for arm in arms if arm.name == name)
     return arm.loops, arm.messages

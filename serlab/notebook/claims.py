@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.cases import arm_and_place, operation_named, place_of, where
+from serlab.cases import CONTROLS, WIRE, Case
 from serlab.report import (
     SIZE,
     TIME,
@@ -29,9 +29,11 @@ from serlab.report import (
     summed,
     three_digits,
 )
+from serlab.results import NAMES
 from serlab.stats import TIE, Estimate, paired_difference, paired_ratio, verdict
 
 LESS, MORE = "less", "more"
+FIGURE = ("metric", "process", "value")
 
 
 class Selection(NamedTuple):
@@ -166,12 +168,13 @@ class Figures:
         saved: float = 0.0,
     ) -> None:
         self.selection, self.against, self.saved = selection, against, saved
-        rows = rows[["workload", "codec", "operation", "metric", "process", "value"]]
+        rows = rows[["workload", "codec", "role", "operation", "experiment", "conditions", *NAMES, *FIGURE]]
         rows.attrs = {}  # pandas copies them deeply at each selection
+        self.is_wire = against is not None and _is_wire(rows, against)
         top, bottom = _by_workload(rows, selection), _by_workload(rows, against) if against else {}
         names = [name for name in (workloads or top) if name in top and (against is None or name in bottom)]
         baseline = baseline_of(rows)
-        controls = _wire_controls(rows, against, bottom) if against and _is_wire(against) else {}
+        controls = _wire_controls(rows, against, bottom) if against and self.is_wire else {}
         found = {
             name: _find(
                 top[name], bottom.get(name), self, baseline, controls.get(name) or control_of(top[name], baseline)
@@ -292,12 +295,19 @@ def compare_arms(
         metric: whose.
         saved: as in `compare`.
     """
-    (codec, under), (other, beside) = arm_and_place(name), arm_and_place(to or name)
-    operation, divisor = (operation_named(arms.experiment, one) for one in (under, beside))
+    arm, other = arms.arm(name), arms.arm(to or name)
+    operation, divisor = (f"{WIRE}/{arms.experiment}/{one.under}" for one in (arm, other))
     if not to:
-        return measure(rows, codec, operation, metric, workloads=[arms.workload]).at(arms.workload)
+        return measure(rows, str(arm.case), operation, metric, workloads=[arms.workload]).at(arms.workload)
     found = compare(
-        rows, codec, operation, metric, to=other, to_operations=divisor, workloads=[arms.workload], saved=saved
+        rows,
+        str(arm.case),
+        operation,
+        metric,
+        to=str(other.case),
+        to_operations=divisor,
+        workloads=[arms.workload],
+        saved=saved,
     )
     return found.at(arms.workload)
 
@@ -335,24 +345,25 @@ def _several(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _by_workload(rows: pd.DataFrame, selection: Selection) -> dict[str, dict[str, Values]]:
-    """Return workload → arm → process → figure, its operations added up, where all of them were measured."""
-    kept = rows[(rows["metric"] == selection.metric) & rows["operation"].isin(list(selection.operations))]
-    groups = kept.groupby(["workload", "codec", "process"], sort=False)["value"].agg(["sum", "count"])
+def _by_workload(rows: pd.DataFrame, selection: Selection) -> dict[str, dict[Case, Values]]:
+    """Return workload → case → process → figure, its operations added up, where all of them were measured."""
+    kept = rows[(rows["metric"] == selection.metric) & rows["place"].isin(list(selection.operations))]
+    keys = ["workload", "codec", "role", "process"]
+    groups = kept.groupby(keys, sort=False)["value"].agg(["sum", "count"])
     whole = groups[groups["count"] == len(selection.operations)].reset_index()
-    found: dict[str, dict[str, Values]] = {}
-    for workload, codec, process, value in whole[["workload", "codec", "process", "sum"]].to_numpy().tolist():
-        found.setdefault(workload, {}).setdefault(codec, {})[process] = value
+    found: dict[str, dict[Case, Values]] = {}
+    for workload, codec, role, process, value in whole[[*keys, "sum"]].to_numpy().tolist():
+        found.setdefault(workload, {}).setdefault(Case(codec, role), {})[process] = value
     return _with_reads(rows, found, selection) if selection.reads else found
 
 
 def _with_reads(
-    rows: pd.DataFrame, found: dict[str, dict[str, Values]], selection: Selection
-) -> dict[str, dict[str, Values]]:
+    rows: pd.DataFrame, found: dict[str, dict[Case, Values]], selection: Selection
+) -> dict[str, dict[Case, Values]]:
     """Add what it takes to read a share of plain objects, where that was measured."""
     decode, read = (_by_workload(rows, Selection((), (name,), "time")) for name in ("decode", selection.reads))
     baseline = baseline_of(rows)
-    more: dict[str, dict[str, Values]] = {}
+    more: dict[str, dict[Case, Values]] = {}
     for name in (name for name in found if name in decode and name in read):
         plain = _least_of(decode[name], selection.readers, baseline)
         if plain in read[name]:
@@ -362,7 +373,7 @@ def _with_reads(
 
 
 def _wire_controls(
-    rows: pd.DataFrame, against: Selection, bottom: Mapping[str, dict[str, Values]]
+    rows: pd.DataFrame, against: Selection, bottom: Mapping[str, dict[Case, Values]]
 ) -> dict[str, Estimate]:
     """Return each workload's A/A ratio on the wire: of the divisor's group, or of its experiment's first that has one.
 
@@ -370,28 +381,28 @@ def _wire_controls(
     """
     found = {name: _again(arms) for name, arms in bottom.items() if baseline_in(arms)}
     if missing := bottom.keys() - found.keys():
-        experiment = place_of(against.operations[0]).experiment
+        experiment = rows[rows["place"] == against.operations[0]]["experiment"].iloc[0]
         own = rows[of_experiment(rows, experiment) & rows["workload"].isin(list(missing))]
-        own = own[where(own["codec"], lambda case: case.again)]
-        places = own[own["metric"] == against.metric][["workload", "operation"]].drop_duplicates()
+        own = own[own["role"].isin(CONTROLS)]
+        places = own[own["metric"] == against.metric][["workload", "place"]].drop_duplicates()
         for name, operation in places.to_numpy().tolist():
             group = _by_workload(rows, Selection((), (operation,), against.metric))[name]
             found.setdefault(name, _again(group))
     return found
 
 
-def _is_wire(selection: Selection) -> bool:
+def _is_wire(rows: pd.DataFrame, selection: Selection) -> bool:
     """Return whether a selection is of whole calls."""
-    return bool(place_of(selection.operations[0]).experiment)
+    return bool((rows[rows["place"] == selection.operations[0]]["operation"] == WIRE).any())
 
 
-def _again(arms: dict[str, Values]) -> Estimate:
+def _again(arms: dict[Case, Values]) -> Estimate:
     """Return the A/A ratio of a group, whichever its baseline is."""
     return control_of(arms, baseline_in(arms) or "")
 
 
 def _find(
-    top: Mapping[str, Values], bottom: Mapping[str, Values] | None, of: Figures, baseline: str, control: Estimate
+    top: Mapping[Case, Values], bottom: Mapping[Case, Values] | None, of: Figures, baseline: str, control: Estimate
 ) -> _Found | None:
     """Find one workload's figure; None where a side of it was not measured."""
     codec = _least_of(top, of.selection.codecs, baseline)
@@ -401,7 +412,7 @@ def _find(
         return _Found(codec, Estimate(middle(top[codec]), float("nan"), float("nan"), len(top[codec])), "")
     other = _least_of(bottom, of.against.codecs, baseline)
     # On the wire a figure, such as a hit rate, may be 0.
-    divide = ratio if _is_wire(of.against) else paired_ratio
+    divide = ratio if of.is_wire else paired_ratio
     estimate = divide(top[codec], bottom[other]) if other else None
     if not other or not estimate or not estimate.n:
         return None
@@ -413,10 +424,10 @@ def _find(
     return _Found(codec, estimate, said)
 
 
-def _least_of(arms: Mapping[str, Values], codecs: Sequence[str], baseline: str) -> str | None:
-    """Name the codec with the least figure, in its ratio to the baseline."""
-    there = [codec for codec in codecs if codec in arms]
-    return min(there, key=lambda codec: _standing(arms[codec], arms.get(baseline, {})), default=None)
+def _least_of(arms: Mapping[Case, Values], codecs: Sequence[str], baseline: str) -> Case | None:
+    """Return the case with the least figure, in its ratio to the baseline."""
+    there = [case for codec in codecs for case in arms if case == codec]
+    return min(there, key=lambda case: _standing(arms[case], arms.get(Case(baseline), {})), default=None)
 
 
 def _standing(values: Values, base: Values) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from serlab.cases import case_of, where
+from serlab.cases import AA, BOUNDS, Case
 from serlab.decide import Decision, Scenario, change, decide, duration, money, overtaking, percent, read_run, times
 from serlab.errors import ScenarioError
 from serlab.report import baseline_of
@@ -152,7 +152,8 @@ def process_ratios(rows: pd.DataFrame) -> pd.DataFrame:
         process; 1.01 means 1 % above the median of the processes.
     """
     baseline = baseline_of(rows)
-    times = rows[(rows["metric"] == "time") & ~where(rows["codec"], lambda case: case.is_bound)]
+    times = rows[(rows["metric"] == "time") & ~rows["role"].isin(BOUNDS)]
+    times = times.assign(codec=times["case"], operation=times["place"])
     group = ["workload", "operation"]
     wide = times.pivot_table(index=[*group, "codec"], columns="process", values="value").dropna()
     base = wide.xs(baseline, level="codec")
@@ -166,7 +167,7 @@ def control_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the same for the A/A arm alone."""
     ratios = process_ratios(rows)
     names = ratios.index.get_level_values("codec")
-    return ratios[names == case_of(baseline_of(rows)).second]
+    return ratios[names == Case(baseline_of(rows), AA)]
 
 
 def reach_by_processes(ratios: pd.DataFrame, counts: Sequence[int] = COUNTS, seed: int = 0) -> pd.Series:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.cases import BYTES_OF, FLOOR, Case, case_of
+from serlab.cases import BOUND, BYTES, ZSTD, Case
 from serlab.notebook.claims import Claim, compare_arms, most_among
 from serlab.report import (
     CONNECTION,
@@ -77,7 +77,7 @@ def said_of(rows: pd.DataFrame, workload: str, codec: str) -> str:
     """
     arms = wire_arms(rows, TRANSPORT, workload)
     call = compare_arms(rows, arms, f"{codec} {ALONE}")
-    bytes_alone = compare_arms(rows, arms, f"{Case(codec, BYTES_OF).name} {ALONE}", f"{codec} {ALONE}")
+    bytes_alone = compare_arms(rows, arms, f"{Case(codec, BYTES)} {ALONE}", f"{codec} {ALONE}")
     share = f"{bytes_alone:1-.0%} {percent(1 - bytes_alone.high, 1 - bytes_alone.low)}"
     end = bytes_alone.words(".", ", for the bytes alone took longer.", ", a tie with no codec at all.")
     return f"Of a call of `{workload}`, {call:ns} on loopback, {share} is codec{end}"
@@ -130,14 +130,16 @@ def stall_sentences(rows: pd.DataFrame, stalls: pd.DataFrame, workload: str, bas
         """Claim how late the loop is, or its ratio."""
         return compare_arms(rows, arms, name, other, "stall-p99")
 
-    coding = stall(f"{baseline} inline", f"{FLOOR}bytes inline")
-    codecs = [name for name in map(str, loop.index) if not case_of(name).is_bound]
+    alone, idle_loop = (f"{Case(name, BOUND)} inline" for name in ("bytes", "idle"))
+    coding = stall(f"{baseline} inline", alone)
+    timed = set(arms.codecs("inline", "stall-p99"))
+    codecs = [str(name) for name in loop.index if name in timed]
     inline = {name: stall(f"{name} inline", f"{baseline} inline") for name in codecs if name != baseline}
     thread = {name: stall(f"{name} thread", f"{name} inline") for name in codecs}
-    idle = stall(f"{FLOOR}idle inline")
+    idle = stall(idle_loop)
     return [
         f"With `{baseline}` on `{workload}` others wait {stall(f'{baseline} inline'):ns}, with bytes alone "
-        f"{stall(f'{FLOOR}bytes inline'):ns}, and on an idle loop {idle:ns}. Coding against bytes alone: "
+        f"{stall(alone):ns}, and on an idle loop {idle:ns}. Coding against bytes alone: "
         f"{coding.words('shorter', 'longer', 'a tie')} ({coding.between()}).",
         *_stalls_told_apart(inline, thread, baseline),
         *_pace_said(loop["bodies_per_s"]),
@@ -262,7 +264,7 @@ def _with_part(rows: pd.DataFrame, other: pd.DataFrame, name: str) -> pd.DataFra
     """Add a part of another run, with the sizes of the workloads that only the other run has."""
     part = other[_is_part(other, name)]
     new = set(part["workload"]) - set(rows["workload"])
-    sizes = other[(other["operation"] == "size") & other["workload"].isin(new)]
+    sizes = other[(other["place"] == "size") & other["workload"].isin(new)]
     return pd.concat([rows, sizes, part], ignore_index=True)
 
 
@@ -296,11 +298,12 @@ def small_cache(
             f"A request costs least with `{first}`: {ratio} [{low}, {high}] of its cost with `{base}`. "
             f"It hits {hits[first]:.0%}, `{base}` {hits[base]:.0%}."
         )
-    compressed = case_of(base)._replace(packed=True).name
+    compressed = f"{base}{ZSTD}"
     packed = arms.get(compressed)
     if packed is None:
         return table, f"{said} Compressed answers are not measured in this run."
-    best = most_among(hit for name, hit in hits.items() if not case_of(name).packed)
+    squeezed = {f"{name}{ZSTD}" for name in hits}
+    best = most_among(hit for name, hit in hits.items() if name not in squeezed)
     against = compare_arms(rows, cache, packed, arms[best.codec], "hit-rate")
     return table, (
         f"{said} Compressed, `{base}` hits {hits[compressed]:.0%}, "

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from serlab.cases import CONTROL, case_of
+from serlab.cases import CONTROL, Case
 from serlab.decide import COMPRESSORS, VECTORS, Run, substitute_of
 from serlab.report import (
     CUT,
@@ -253,7 +253,7 @@ def _ratio_row(row: Any) -> dict[str, Any]:
 
 def _pareto_panels(rows: pd.DataFrame, workload: str) -> Iterator[Panel]:
     """Yield size against the time of encode and decode together."""
-    if not {*WORK} <= set(rows[rows["workload"] == workload]["operation"]):
+    if not {*WORK} <= set(rows[rows["workload"] == workload]["place"]):
         return
     points = points_of(rows, workload, WORK, "raw", baseline_of(rows))
     front = front_of(points)
@@ -295,7 +295,7 @@ def _access_limits(rows: pd.DataFrame, workload: str, steps: list[str], texts: l
     baseline = baseline_of(rows)
     for i, (step, text) in enumerate(zip(steps, texts, strict=True)):
         group = arms(rows, workload, step)
-        control, base = control_of(group, baseline), middle(group.get(baseline, {}))
+        control, base = control_of(group, baseline), middle(group.get(Case(baseline), {}))
         low, high = (end * base for end in band(control.low, control.high))
         yield {"kind": "A/A", "step": text, "place": i, "low": low, "high": high}
         yield {"kind": "floor", "step": text, "place": i, "ns": floor_time(group, step)}
@@ -343,7 +343,7 @@ def _lag_rows(rows: pd.DataFrame, workload: str, operation: str) -> Iterator[dic
         limits = {"low": one.low, "high": one.high}
         if codec == IDLE:
             yield {**place, "kind": "idle", "ns": one.value}
-        elif case_of(codec).again:
+        elif codec.is_again:
             yield {**place, "kind": "A/A", **limits}
         elif is_codec(codec):
             ends = {"median": middle(found["p50"].get(codec, {})), "maximum": middle(found["max"].get(codec, {}))}

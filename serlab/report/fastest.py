@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.cases import case_of
+from serlab.cases import Case
 from serlab.report.figures import (
     BITS_NS,
     SHARES,
@@ -67,8 +67,8 @@ def leader_table(
 
 def _costs_of(
     rows: pd.DataFrame, workload: str, operations: Sequence[str], bandwidth: float, size: str
-) -> dict[str, Values]:
-    """Return arm → process → nanoseconds per message, the wire's included; the A/A arm sends the baseline's bytes."""
+) -> dict[Case, Values]:
+    """Return case → process → nanoseconds per message, the wire's included; the A/A arm sends the baseline's bytes."""
     found = sums(rows, workload, operations)
     if bandwidth == inf:
         return found
@@ -76,18 +76,19 @@ def _costs_of(
     return {
         arm: {process: time + bytes_of[codec] * BITS_NS / bandwidth for process, time in values.items()}
         for arm, values in found.items()
-        if (codec := case_of(arm).first) in bytes_of
+        if (codec := arm.first) in bytes_of
     }
 
 
-def _leader_of(found: Mapping[str, Values], baseline: str) -> dict[str, Any]:
+def _leader_of(found: Mapping[Case, Values], baseline: str) -> dict[str, Any]:
     """Describe the leader of one group."""
     codecs = {codec: values for codec, values in found.items() if is_codec(codec)}
-    first = min(codecs, key=lambda codec: _standing(codecs[codec], codecs.get(baseline, {})))
+    base = codecs.get(Case(baseline), {})
+    first = min(codecs, key=lambda codec: _standing(codecs[codec], base))
     ties = list(_tied(found, first, baseline))
-    ratio = paired_ratio(codecs[first], codecs.get(baseline, {}))
+    ratio = paired_ratio(codecs[first], base)
     return {
-        "fastest": first,
+        "fastest": str(first),
         "ties": ", ".join(ties),
         "time_ns": middle(codecs[first]),
         "ratio": ratio.value,
@@ -103,7 +104,7 @@ def _standing(values: Values, base: Values) -> float:
     return ratio.value if ratio.n else middle(values)
 
 
-def _tied(found: Mapping[str, Values], first: str, baseline: str) -> Iterator[str]:
+def _tied(found: Mapping[Case, Values], first: Case, baseline: str) -> Iterator[str]:
     """Name the codecs that cannot be told apart from the first."""
     control = control_of(found, baseline)
     for codec, values in found.items():
@@ -180,8 +181,8 @@ def lazy_table(rows: pd.DataFrame, views: Sequence[str], whole: str | Sequence[s
 def fastest(rows: pd.DataFrame, workload: str, codecs: Sequence[str]) -> str:
     """Name the codec that decodes fastest; "" for none."""
     decode = arms(rows, workload, "decode")
-    base = decode.get(baseline_of(rows), {})
-    return min((one for one in codecs if one in decode), key=lambda one: _standing(decode[one], base), default="")
+    base = decode.get(Case(baseline_of(rows)), {})
+    return min((one for one in codecs if one in decode), key=lambda one: _standing(decode[Case(one)], base), default="")
 
 
 def _curves_of(rows: pd.DataFrame, workload: str, view: str, rival: str, plain: str) -> _Curves:
@@ -193,14 +194,14 @@ def _curves_of(rows: pd.DataFrame, workload: str, view: str, rival: str, plain: 
 
 def _curve(rows: pd.DataFrame, workload: str, codec: str) -> dict[str, Values]:
     """Return step → process → nanoseconds to open and to read that share."""
-    found = {step: arms(rows, workload, step).get(codec, {}) for step in (*STEPS, ONE)}
+    found = {step: arms(rows, workload, step).get(Case(codec), {}) for step in (*STEPS, ONE)}
     return {step: values for step, values in found.items() if values}
 
 
 def _whole_curve(rows: pd.DataFrame, workload: str, codec: str, plain: str) -> dict[str, Values]:
     """Return the same for a codec that decodes whole: another's curve, with this codec's decode in place of its own."""
     decode = arms(rows, workload, "decode")
-    own, other = decode.get(codec, {}), decode.get(plain, {})
+    own, other = decode.get(Case(codec), {}), decode.get(Case(plain), {})
     return {
         step: {i: own[i] + values[i] - other[i] for i in sorted(own.keys() & values.keys() & other.keys())}
         for step, values in _curve(rows, workload, plain).items()

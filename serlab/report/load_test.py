@@ -1,6 +1,7 @@
 """Rows → the two tables of the load parts, throughput and lag, and their summaries for a terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -8,10 +9,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from serlab.cases import FLOOR, Case, case_of, number_in, place_of, where
+from serlab.cases import AA, BOUND, Case, Conditions, conditions_from
 from serlab.console import literal
 from serlab.report.formatting import show
-from serlab.report.wire_tables import arms_of
+from serlab.results import by_case
 from serlab.stats import Estimate, paired_ratio, verdict
 
 METRICS = ("rate", "byte-rate", "lag-p50", "lag-p99", "lag-max", "lag-rate")
@@ -20,14 +21,14 @@ TITLES = {
     "lag": "Lag of an event loop on which 40 bodies per second are coded, seen by a ticker every 1 ms; "
     "ratios are those of the 99th percentile, and a rate below 40 means that the loop could not keep up",
 }
-CEILING = Case("releases GIL", FLOOR).name
+CEILING, IDLE = Case("releases GIL", BOUND), Case("idle", BOUND)
 """The floor that scales as far as the machine has free cores."""
 ENOUGH = 0.8
 """Share of N that the floor must reach, or the machine is said to be too busy or too small for a claim."""
 QUIET_NS = 1_000_000
 """Lag of a loop without any coding above which the machine is said to be too busy; an idle one gave about 150 µs."""
 
-Arms = dict[str, dict[int, float]]
+Arms = dict[Case, dict[int, float]]
 """Codec → worker → figure."""
 
 
@@ -45,28 +46,27 @@ def load_tables(rows: pd.DataFrame, baseline: str) -> dict[str, pd.DataFrame]:
     return {name: table for name, table in tables.items() if not table.empty}
 
 
-def _groups(rows: pd.DataFrame, metric: str) -> Iterator[tuple[str, str, str, Arms]]:
-    """Yield each workload, operation and mode with its arms, in the order of the rows."""
+def _groups(rows: pd.DataFrame, metric: str) -> Iterator[tuple[str, str, Conditions, Arms]]:
+    """Yield each workload, operation and conditions with its arms, in the order of the rows."""
     chosen = rows[rows["metric"] == metric]
-    for (workload, operation), group in chosen.groupby(["workload", "operation"], sort=False):
-        place = place_of(str(operation))
-        yield str(workload), place.operation, place.under, arms_of(group)
+    for (workload, _), group in chosen.groupby(["workload", "place"], sort=False):
+        yield str(workload), str(group["operation"].iloc[0]), group["conditions"].iloc[0], by_case(group)
 
 
 def _throughput_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Messages and megabytes per second, the ratio to the baseline, and the ratio of N to one."""
-    found = {(workload, operation, mode): arms for workload, operation, mode, arms in _groups(rows, "rate")}
-    volumes = {(workload, operation, mode): arms for workload, operation, mode, arms in _groups(rows, "byte-rate")}
+    found = {group[:3]: group[3] for group in _groups(rows, "rate")}
+    volumes = {group[:3]: group[3] for group in _groups(rows, "byte-rate")}
     records: list[dict[str, Any]] = []
     for (workload, operation, mode), arms in found.items():
-        kind, count = number_in(mode)
-        ones = found.get((workload, operation, f"{kind}=1"), {})
-        place = {"workload": workload, "operation": operation, "mode": mode}
-        for codec, values in sorted(arms.items(), key=lambda arm: (case_of(arm[0]).is_bound, -_middle(arm[1]))):
+        alone = conditions_from(dict.fromkeys(mode.counts, 1))
+        ones = found.get((workload, operation, alone), {})
+        place = {"workload": workload, "operation": operation, "mode": "/".join(mode.texts)}
+        for codec, values in sorted(arms.items(), key=lambda arm: (arm[0].is_bound, -_middle(arm[1]))):
             volume = _middle(volumes.get((workload, operation, mode), {}).get(codec, {})) / 1e6
-            record = {**place, "codec": codec, "rate_per_s": _middle(values), "megabytes_per_s": volume}
+            record = {**place, "codec": str(codec), "rate_per_s": _middle(values), "megabytes_per_s": volume}
             record |= _ratio_columns(arms, codec, baseline, more_is_better=True)
-            records.append(record | _scaling_columns({} if count == "1" else values, ones.get(codec, {})))
+            records.append(record | _scaling_columns({} if mode == alone else values, ones.get(codec, {})))
     return pd.DataFrame(records)
 
 
@@ -75,12 +75,12 @@ def _lag_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     other = {metric: {group[:3]: group[3] for group in _groups(rows, metric)} for metric in METRICS[2:]}
     records: list[dict[str, Any]] = []
     for workload, operation, way, arms in _groups(rows, "lag-p99"):
-        place = {"workload": workload, "operation": operation, "way": way}
-        for codec in sorted(arms, key=lambda codec: (case_of(codec).is_bound, _middle(arms[codec]))):
+        place = {"workload": workload, "operation": operation, "way": "/".join(way.texts)}
+        for codec in sorted(arms, key=lambda codec: (codec.is_bound, _middle(arms[codec]))):
             of = {name: found.get((workload, operation, way), {}) for name, found in other.items()}
             figures = {name: _middle(of[name].get(codec, {})) for name in METRICS[2:]}
             named = {f"{name.replace('-', '_')}_ns": figures[name] for name in METRICS[2:5]}
-            record = {**place, "codec": codec, **named, "rate_per_s": figures["lag-rate"]}
+            record = {**place, "codec": str(codec), **named, "rate_per_s": figures["lag-rate"]}
             records.append(record | _ratio_columns(arms, codec, baseline, more_is_better=False))
     return pd.DataFrame(records)
 
@@ -90,10 +90,10 @@ def _middle(values: dict[int, float]) -> float:
     return float(pd.Series(values, dtype=float).median())
 
 
-def _ratio_columns(arms: Arms, codec: str, baseline: str, more_is_better: bool) -> dict[str, Any]:
+def _ratio_columns(arms: Arms, codec: Case, baseline: str, more_is_better: bool) -> dict[str, Any]:
     """Spell out a ratio to the baseline with its interval, and the A/A ratio of its group beside it."""
-    base = arms.get(baseline, {})
-    estimate, control = paired_ratio(arms[codec], base), paired_ratio(arms.get(case_of(baseline).second, {}), base)
+    base = arms.get(Case(baseline), {})
+    estimate, control = paired_ratio(arms[codec], base), paired_ratio(arms.get(Case(baseline, AA), {}), base)
     return {
         "ratio": estimate.value,
         "ratio_low": estimate.low,
@@ -105,11 +105,11 @@ def _ratio_columns(arms: Arms, codec: str, baseline: str, more_is_better: bool) 
     }
 
 
-def _verdict_of(estimate: Estimate, control: Estimate, codec: str, baseline: str, more_is_better: bool) -> str:
+def _verdict_of(estimate: Estimate, control: Estimate, codec: Case, baseline: str, more_is_better: bool) -> str:
     """Say what a codec is to the baseline; nothing of a floor."""
-    if case_of(codec).is_bound or estimate.n == 0:
+    if codec.is_bound or estimate.n == 0:
         return ""
-    if codec == baseline or case_of(codec).again:
+    if codec == baseline or codec.is_again:
         return "baseline" if codec == baseline else "A/A"
     below, above = ("worse", "better") if more_is_better else ("better", "worse")
     return verdict(estimate, control, below, above)
@@ -124,19 +124,19 @@ def _scaling_columns(values: dict[int, float], ones: dict[int, float]) -> dict[s
 def load_summaries(rows: pd.DataFrame, baseline: str) -> list[Table]:
     """Build the terminal's summaries of the load parts; empty if none was measured."""
     tables = load_tables(rows, baseline)
-    shown = []
+    shown, modes = [], {"/".join(one.texts): one.counts for one in rows["conditions"].unique()}
     if "throughput" in tables:
-        shown.append(_block(tables["throughput"], _throughput_legend(tables["throughput"]), _rate_cells))
+        legend = _throughput_legend(tables["throughput"], modes)
+        shown.append(_block(tables["throughput"], legend, partial(_rate_cells, modes)))
     if "lag" in tables:
         shown.append(_block(tables["lag"], _lag_legend(tables["lag"]), _lag_cells))
     return shown
 
 
-def _throughput_legend(table: pd.DataFrame) -> str:
+def _throughput_legend(table: pd.DataFrame, modes: Mapping[str, Mapping[str, int]]) -> str:
     """Explain the figures, and say where the machine has too few free cores for a claim."""
     text = "Messages/s of one process; ×proc, ×thre: N processes or threads against one."
-    modes = {mode: number_in(mode) for mode in table["mode"].unique()}
-    counts = {mode: int(count) for mode, (kind, count) in modes.items() if kind == "processes"}
+    counts = {mode: found["processes"] for mode, found in modes.items() if "processes" in found}
     several = table[table["mode"].map(counts) > 1]
     if several.empty:
         return text + "\nThis machine gives one core: how the codecs scale cannot be measured here."
@@ -150,20 +150,20 @@ def _lag_legend(table: pd.DataFrame) -> str:
     """Explain the figures, and say where the machine delays the loop by itself."""
     text = "p99 of the event loop's lag while 40 bodies per second are coded on it.\n"
     text += "floor: idle is the loop without any coding; the other floors block for 10 ms."
-    own = float(table[table["codec"] == "floor: idle"]["lag_p99_ns"].median())
+    own = float(table[table["codec"] == IDLE]["lag_p99_ns"].median())
     if own > QUIET_NS:
         text += f"\nOther programs delay the loop by {show('lag_ns', own)}: no shorter lag can be judged here."
     return text
 
 
-def _rate_cells(group: pd.DataFrame) -> dict[str, str]:
+def _rate_cells(modes: Mapping[str, Mapping[str, int]], group: pd.DataFrame) -> dict[str, str]:
     """Pick a codec's rate and scaling out of its rows."""
     cells = {}
     for row in group.itertuples():
-        kind, count = number_in(str(row.mode))
-        if row.mode == "processes=1":
+        kind, count = next(iter(modes[str(row.mode)].items()), ("", 0))
+        if (kind, count) == ("processes", 1):
             cells[f"{row.operation}\nmsg/s"] = show("rate_per_s", row.rate_per_s)
-        elif count != "1":
+        elif count > 1:
             cells[f"{row.operation}\n×{kind[:4]}"] = show("scaling", row.scaling)
     return cells
 
@@ -182,7 +182,7 @@ def _block(table: pd.DataFrame, legend: str, cells_of: Callable[[pd.DataFrame], 
         shown.add_column(head, justify="right", no_wrap=True)
     for workload, group in table.groupby("workload", sort=False):
         shown.add_row(literal(workload, "bold"))
-        arms = group[~where(group["codec"], lambda case: case.again)].groupby("codec", sort=False)
+        arms = group[group["verdict"] != "A/A"].groupby("codec", sort=False)
         for number, (codec, arm) in enumerate(arms, 1):
             cells = cells_of(arm)
             shown.add_row(

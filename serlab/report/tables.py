@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 
 from serlab import records as outcomes
-from serlab.cases import FLOOR_COPY, FLOOR_STRINGS, Case, case_of, where
+from serlab.cases import AA, BOUNDS, CONTROLS, ELSEWHERE, FLOOR_COPY, FLOOR_STRINGS, Case
 from serlab.codecs import codec_for
 from serlab.records import COMMON, COMPRESSION, FAILED, UNMEASURED, body_count, why_unmeasured
 from serlab.report.formatting import three_digits
 from serlab.report.load_test import METRICS, load_tables
 from serlab.report.wire_tables import is_wire, wire_table
+from serlab.results import by_case
 from serlab.stats import AGAIN, PAIRED, Estimate, geometric_mean, margin, paired_ratio, verdict
 
 # How far from the limit: which lower bound an operation has, if it has one.
@@ -34,12 +35,12 @@ WRITES = ("encode", "serialize", "relay")
 UNBOUND_READS = ("read-one", "read-0%")
 
 
-def floor_values(operation: str, arms: Mapping[str, Values]) -> dict[int, float]:
+def floor_values(operation: str, arms: Mapping[Case, Values]) -> dict[int, float]:
     """Return the lower bound of a group.
 
     Args:
         operation: of the group.
-        arms: arm's name → its figures; of an older run also floors that are no bound of the operation.
+        arms: case → its figures; of an older run also floors that are no bound of the operation.
 
     Returns:
         Process → nanoseconds per message; empty where the operation has no bound or it was not measured.
@@ -71,10 +72,9 @@ def paired_table(rows: pd.DataFrame) -> pd.DataFrame:
         had one environment only.
     """
     times = rows[rows["metric"] == PAIRED]
-    cases = [case_of(str(name)) for name in times["codec"].unique()]
-    codecs = [case.ran for case in cases if case.other_env]
-    wanted = times[times["codec"].isin(codecs)].drop_duplicates(["workload", "operation", "codec"])
-    records = [_record_of(rows, *place) for place in wanted[["workload", "operation", "codec"]].itertuples(index=False)]
+    codecs = times[times["role"].isin(ELSEWHERE)]["codec"].unique()
+    wanted = times[times["case"].isin(codecs)].drop_duplicates(["workload", "place", "case"])
+    records = [_record_of(rows, *place) for place in wanted[["workload", "place", "codec"]].itertuples(index=False)]
     table = pd.DataFrame([record for record in records if record["pairs"]])
     if table.empty:
         return table
@@ -85,15 +85,16 @@ def paired_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _record_of(rows: pd.DataFrame, workload: str, operation: str, codec: str) -> dict[str, Any]:
     """Compare one codec in one group."""
-    group = rows[(rows["workload"] == workload) & (rows["operation"] == operation)]
-    head, base = _arm(group, codec, PAIRED), _arm(group, Case(codec, other_env=True).name, PAIRED)
+    group = rows[(rows["workload"] == workload) & (rows["place"] == operation)]
+    other = Case(codec).elsewhere
+    head, base = _arm(group, codec, PAIRED), _arm(group, other, PAIRED)
     estimate = paired_ratio(head, base)
     control = paired_ratio(_arm(group, codec, AGAIN), head)
     return {
         "workload": workload,
         "operation": operation,
         "codec": codec,
-        "base_version": _version_of(group, Case(codec, other_env=True).name),
+        "base_version": _version_of(group, other),
         "head_version": _version_of(group, codec),
         "base_ns": pd.Series(base, dtype=float).median(),
         "head_ns": pd.Series(head, dtype=float).median(),
@@ -108,19 +109,19 @@ def _record_of(rows: pd.DataFrame, workload: str, operation: str, codec: str) ->
 
 def _arm(group: pd.DataFrame, codec: str, metric: str) -> dict[int, float]:
     """Map process to figure."""
-    rows = group[(group["codec"] == codec) & (group["metric"] == metric)]
+    rows = group[(group["case"] == codec) & (group["metric"] == metric)]
     return dict(zip(rows["process"], rows["value"], strict=True))
 
 
 def _version_of(group: pd.DataFrame, codec: str) -> str:
     """Look up the version of a codec's library."""
-    versions = group[group["codec"] == codec]["codec_version"]
+    versions = group[group["case"] == codec]["version"]
     return str(versions.iloc[0]) if len(versions) else ""
 
 
 def own(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out the other environment and the wire, whose figures have tables of their own."""
-    return rows[~where(rows["codec"], lambda case: case.other_env) & ~is_wire(rows)]
+    return rows[~rows["role"].isin(ELSEWHERE) & ~is_wire(rows)]
 
 
 def paired_lines(rows: pd.DataFrame) -> list[str]:
@@ -164,10 +165,10 @@ MEMORY = {
 
 def baseline_of(rows: pd.DataFrame) -> str:
     """Name the codec that the ratios stand on: the one with an A/A arm, else the usual one, else the first."""
-    cases = [case_of(str(name)) for name in rows["codec"].unique()]
-    if again := [case.first for case in cases if case.again]:
-        return again[0]
-    codecs = [case.name for case in cases if not case.is_bound]
+    again = rows[rows["role"].isin(CONTROLS)]
+    if len(again):
+        return str(Case(again["codec"].iloc[0], again["role"].iloc[0]).first)
+    codecs = [str(name) for name in rows[~rows["role"].isin(BOUNDS)]["case"].unique()]
     usual = codec_for("baseline")
     return usual if usual in codecs or not codecs else codecs[0]
 
@@ -200,7 +201,7 @@ def _parity_of(rows: pd.DataFrame, workload: str, codec: str) -> str:
         "equal"; what costs the codec its figures, one of the values of `OUTCOMES`; or how many of the bodies a codec
         refused that has figures.
     """
-    parity = rows[(rows["operation"] == "parity") & (rows["workload"] == workload) & (rows["codec"] == codec)]
+    parity = rows[(rows["place"] == "parity") & (rows["workload"] == workload) & (rows["case"] == codec)]
     counts = dict(zip(parity["metric"], parity["value"], strict=True))
     if bad := why_unmeasured(counts):
         return OUTCOMES[bad]
@@ -214,11 +215,11 @@ def _refused_of(counts: Mapping[str, float]) -> str:
 
 def common_lines(rows: pd.DataFrame) -> list[str]:
     """Say of each workload whose figures are not over all of its bodies, over how many, and who refused the others."""
-    parity = rows[rows["operation"] == "parity"]
+    parity = rows[rows["place"] == "parity"]
     lines = []
     for workload, group in parity.groupby("workload", sort=False):
         counts = {
-            str(codec): dict(zip(one["metric"], one["value"], strict=True)) for codec, one in group.groupby("codec")
+            str(codec): dict(zip(one["metric"], one["value"], strict=True)) for codec, one in group.groupby("case")
         }
         measured = {codec: one for codec, one in counts.items() if COMMON in one}
         if not measured:
@@ -234,10 +235,10 @@ def common_lines(rows: pd.DataFrame) -> list[str]:
 
 def without_figures(rows: pd.DataFrame) -> str:
     """Say that no codec of a run has a figure, and why; "" if one has."""
-    counts = rows[rows["operation"] == "parity"]
+    counts = rows[rows["place"] == "parity"]
     if len(counts) < len(rows) or counts.empty:
         return ""
-    pairs = counts[["workload", "codec"]].drop_duplicates().itertuples(index=False)
+    pairs = counts[["workload", "case"]].drop_duplicates().itertuples(index=False)
     said = {(str(codec), _parity_of(rows, str(workload), str(codec))) for workload, codec in pairs}
     if {what for _, what in said} == {"equal"}:
         return ""  # Nothing but parity was asked for.
@@ -246,10 +247,10 @@ def without_figures(rows: pd.DataFrame) -> str:
 
 def _size_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Mean bytes per message, raw and compressed, and the raw size against the baseline."""
-    sizes = rows[rows["operation"] == "size"]
+    sizes = rows[rows["place"] == "size"]
     if sizes.empty:
         return pd.DataFrame()
-    wide = sizes.pivot_table(index=["workload", "codec"], columns="metric", values="value", sort=False)
+    wide = sizes.pivot_table(index=["workload", "case"], columns="metric", values="value", sort=False)
     records: list[dict[str, Any]] = []
     for workload, group in wide.groupby(level=0, sort=False):
         base = group["raw"].get((workload, baseline), float("nan"))
@@ -265,22 +266,19 @@ def _time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     if times.empty:
         return pd.DataFrame()
     records = []
-    for (workload, operation), group in times.groupby(["workload", "operation"], sort=False):
-        arms = {
-            str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in group.groupby("codec")
-        }
-        base = arms.get(baseline, {})
-        control = paired_ratio(arms.get(case_of(baseline).second, {}), base)
+    for (workload, operation), group in times.groupby(["workload", "place"], sort=False):
+        arms = by_case(group)
+        base = arms.get(Case(baseline), {})
+        control = paired_ratio(arms.get(Case(baseline, AA), {}), base)
         floor = floor_values(str(operation), arms)
-        for codec, values in arms.items():
+        for codec, values in sorted(arms.items()):
             estimate = paired_ratio(values, base)
-            record = {"workload": workload, "operation": operation, "codec": codec}
+            record = {"workload": workload, "operation": operation, "codec": str(codec)}
             record["time_ns"] = pd.Series(values).median()
             record |= _ratio_columns(estimate, control, codec, baseline)
             # What an older run measured beside the bound of an operation is compared with nothing.
-            is_bound = case_of(codec).is_bound
-            above = paired_ratio({} if is_bound and values != floor else values, floor)
-            said = "" if is_bound else verdict(above, control, "less", "more")
+            above = paired_ratio({} if codec.is_bound and values != floor else values, floor)
+            said = "" if codec.is_bound else verdict(above, control, "less", "more")
             records.append(record | {"times_floor": above.value, "times_floor_verdict": said})
         records += [
             {"workload": workload, "operation": operation, "codec": codec, "verdict": said}
@@ -293,13 +291,13 @@ def _time_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
 def _died(rows: pd.DataFrame, workload: str) -> dict[str, str]:
     """Name the codecs whose worker died on a workload, and whether that was their failure."""
     here = rows[rows["metric"].isin([FAILED, UNMEASURED]) & (rows["workload"] == workload) & (rows["value"] > 0)]
-    return {str(codec): FAILED if FAILED in set(one["metric"]) else UNMEASURED for codec, one in here.groupby("codec")}
+    return {str(codec): FAILED if FAILED in set(one["metric"]) else UNMEASURED for codec, one in here.groupby("case")}
 
 
-def _ratio_columns(estimate: Estimate, control: Estimate, codec: str, baseline: str) -> dict[str, Any]:
+def _ratio_columns(estimate: Estimate, control: Estimate, codec: Case, baseline: str) -> dict[str, Any]:
     """Spell out a ratio, and the A/A ratio of its group beside it."""
-    names = {baseline: "baseline", case_of(baseline).second: "A/A"}
-    said = "floor" if case_of(codec).is_bound else names.get(codec) or verdict(estimate, control)
+    names = {Case(baseline): "baseline", Case(baseline, AA): "A/A"}
+    said = "floor" if codec.is_bound else names.get(codec) or verdict(estimate, control)
     return {
         "ratio": estimate.value,
         "ratio_low": estimate.low,
@@ -317,6 +315,7 @@ def memory_table(rows: pd.DataFrame) -> pd.DataFrame:
     if figures.empty:
         return pd.DataFrame()
     index = ["workload", "operation", "codec"]
+    figures = figures[["workload", "place", "case", "metric", "value"]].set_axis([*index, "metric", "value"], axis=1)
     wide = figures.pivot_table(index=index, columns="metric", values="value", sort=False).reset_index()
     wide = wide.rename(columns=MEMORY)
     columns = [*index, *(name for name in MEMORY.values() if name in wide.columns)]
@@ -329,11 +328,11 @@ def _summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, m
     Compression is left out: it is no codec's own work, and the size table has its gain.
     """
     time = time if time.empty else time[~time["operation"].isin(COMPRESSION)]
-    codecs = [name for name in rows["codec"].unique() if case_of(str(name)).is_compared]
-    pairs = rows[["workload", "codec"]].drop_duplicates()
+    codecs = rows[~rows["role"].isin((*BOUNDS, *CONTROLS, *ELSEWHERE))]["case"].unique()
+    pairs = rows[["workload", "case"]].drop_duplicates()
     records = []
     for workload in pairs["workload"].unique():
-        present = set(pairs[pairs["workload"] == workload]["codec"])
+        present = set(pairs[pairs["workload"] == workload]["case"])
         for codec in (codec for codec in codecs if codec in present):
             record = {"workload": workload, "codec": codec, "parity": _parity_of(rows, workload, codec)}
             records.append(record | _summary_cells(workload, codec, size, time, memory))

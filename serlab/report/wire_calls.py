@@ -8,8 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from serlab.cases import FORMULA, arm_and_place, case_of, conditions_in, number_in, where
-from serlab.report.wire_tables import Arms, Versus, is_wire, of_experiment, wire_arms, wire_table
+from serlab.cases import FORMULA, NO_CONDITIONS, Case, Conditions
+from serlab.report.wire_tables import (
+    CONTROL,
+    FLOOR,
+    ArmFacts,
+    Arms,
+    Versus,
+    is_wire,
+    of_experiment,
+    wire_arms,
+    wire_table,
+)
 from serlab.stats import FASTER, Estimate, median_of, verdict
 
 TRANSPORT = "transport"
@@ -40,25 +50,29 @@ def call_table(rows: pd.DataFrame, inflight: int = 1) -> pd.DataFrame:
     table = wire_table(rows)
     if table.empty:
         return table
-    under = f"inflight={inflight}"
     here = (table["experiment"] == TRANSPORT) & (table["metric"] == "latency")
-    found = table[here & where(table["codec"], lambda case: case.is_compared)].to_dict("records")
-    own = [row for row in found if under in row["conditions"].split(", ")]
-    arms = {row["workload"]: wire_arms(rows, TRANSPORT, row["workload"]) for row in own}
-    return pd.DataFrame([_call_of(row) | _saved_of(row, arms[row["workload"]]) for row in own])
+    found = table[here & ~table["verdict"].isin((FLOOR, CONTROL))].to_dict("records")
+    conditions = {", ".join(one.texts): one for one in rows[of_experiment(rows, TRANSPORT)]["conditions"].unique()}
+    own = [
+        (row, under)
+        for row in found
+        if (under := conditions.get(row["conditions"], NO_CONDITIONS)).inflight == inflight
+    ]
+    arms = {row["workload"]: wire_arms(rows, TRANSPORT, row["workload"]) for row, _ in own}
+    return pd.DataFrame([_call_of(row, under) | _saved_of(row, under, arms[row["workload"]]) for row, under in own])
 
 
-def _saved_of(row: Mapping[Any, Any], arms: Arms) -> dict[str, float]:
+def _saved_of(row: Mapping[Any, Any], conditions: Conditions, arms: Arms) -> dict[str, float]:
     """Say what a codec saves of the baseline's call, worker by worker; nothing where a group has no baseline."""
-    under = row["conditions"].replace(", ", "/")
+    under = "/".join(conditions.texts)
     calls = arms.figures["latency"]
-    base = next((name for name in arms.codecs(under) if f"{case_of(name).second} {under}" in calls), "")
+    base = next((name for name in arms.codecs(under) if f"{name.second} {under}" in calls), "")
     return dict(zip(SAVED, arms.saved(f"{row['codec']} {under}", f"{base} {under}")[:3], strict=True))
 
 
-def _call_of(row: dict[Any, Any]) -> dict[str, Any]:
+def _call_of(row: dict[Any, Any], conditions: Conditions) -> dict[str, Any]:
     """Make a call's record."""
-    record: dict[str, Any] = {"workload": row["workload"], "transport": row["conditions"].partition(", ")[0]}
+    record: dict[str, Any] = {"workload": row["workload"], "transport": conditions.transport}
     record |= {"codec": row["codec"], "call_ns": row["value"]}
     record |= {"call_ns_low": row["value_low"], "call_ns_high": row["value_high"]}
     record |= {name: row[name] for name in SHARE} | {"part_verdict": part_verdict(row)}
@@ -166,24 +180,23 @@ def connection_table(rows: pd.DataFrame) -> pd.DataFrame:
     if not _has(rows, CONNECTION):
         return pd.DataFrame()
     arms = wire_arms(rows, CONNECTION)
-    names = map(arm_and_place, arms.figures["latency"])
-    places = dict.fromkeys((under, arm) for arm, under in names if arm in ARMS)
-    records = [_connection_of(arms, under, arm) for under, arm in places]
+    records = [_connection_of(arms, arm) for arm in arms.of() if arm.case in ARMS]
     places_of = sorted(records, key=lambda one: (one["protocol"], one["rtt_ms"], ARMS.index(str(one["arm"]))))
     return pd.DataFrame(places_of)
 
 
-def _connection_of(arms: Arms, under: str, arm: str) -> dict[str, Any]:
+def _connection_of(arms: Arms, arm: ArmFacts) -> dict[str, Any]:
     """Make the record of one arm."""
-    protocol, distance = conditions_in(under)
-    call, trips = arms.estimate(f"{arm} {under}"), arms.estimate(f"{arm} {under}", "round-trips")
-    kept, own = f"{KEPT} {under}", f"{arm} {under}"
+    call, trips = arms.estimate(arm.name), arms.estimate(arm.name, "round-trips")
+    kept, own = f"{KEPT} {arm.under}", arm.name
+    formula = arm._replace(case=Case(arm.case, FORMULA)).name
     against = arms.versus(kept, own)
-    record = {"protocol": protocol, "rtt_ms": float(number_in(distance)[1].removesuffix("ms")), "arm": arm}
+    record: dict[str, Any] = {"protocol": arm.conditions.protocol, "rtt_ms": arm.conditions.rtt_ms}
+    record |= {"arm": str(arm.case)}
     record |= {"call_ns": call.value, "call_ns_low": call.low, "call_ns_high": call.high}
-    record |= {"formula_ns": arms.value(f"{FORMULA}{arm} {under}")}
+    record |= {"formula_ns": arms.value(formula)}
     record |= {"trips": trips.value, "trips_low": trips.low, "trips_high": trips.high}
-    record |= {"formula_trips": arms.value(f"{FORMULA}{arm} {under}", "round-trips")}
+    record |= {"formula_trips": arms.value(formula, "round-trips")}
     record |= dict(zip(("saved_ns", "saved_ns_low", "saved_ns_high"), arms.saved(kept, own)[:3], strict=True))
     return record | {"verdict": {"less": "faster", "more": "slower"}.get(against.verdict, against.verdict)}
 
@@ -203,27 +216,29 @@ def stall_table(rows: pd.DataFrame, metric: str = "stall-p99") -> pd.DataFrame:
     table = wire_table(rows) if is_wire(rows).any() else pd.DataFrame()
     if not _has(rows, STALL):
         return pd.DataFrame()
-    kept = table[(table["experiment"] == STALL) & ~where(table["codec"], lambda case: case.again)]
+    kept = table[(table["experiment"] == STALL) & (table["verdict"] != CONTROL)]
+    floors = set(kept[kept["verdict"] == FLOOR]["codec"])
     records = []
     for (workload, codec), group in kept.groupby(["workload", "codec"], sort=False):
         found = {row["conditions"]: row for row in group[group["metric"] == metric].to_dict("records")}
         versus = wire_arms(rows, STALL, str(workload)).versus(f"{codec} thread", f"{codec} inline", metric)
         rates = group[group["metric"] == "body-rate"]["value"]
-        records.append(_stall_of(str(workload), str(codec), found, versus) | {"bodies_per_s": rates.min()})
+        # Nobody codes in a floor, so both ways are one.
+        thread = None if codec in floors else versus
+        records.append(_stall_of(str(workload), str(codec), found, thread) | {"bodies_per_s": rates.min()})
     order = pd.DataFrame(records)
-    order["is_floor"] = where(order["codec"], lambda case: case.is_bound)
+    order["is_floor"] = order["codec"].isin(floors)
     sorted_rows = order.sort_values(["workload", "is_floor", "inline_ns"], kind="stable", ignore_index=True)
     return sorted_rows.drop(columns="is_floor")
 
 
-def _stall_of(workload: str, codec: str, found: dict[str, dict[Any, Any]], thread: Versus) -> dict[str, Any]:
+def _stall_of(workload: str, codec: str, found: dict[str, dict[Any, Any]], thread: Versus | None) -> dict[str, Any]:
     """Make the record of one codec."""
     record: dict[str, Any] = {"workload": workload, "codec": codec}
     for way, row in found.items():
         record |= {f"{way}_ns": row["value"], f"{way}_ns_low": row["value_low"], f"{way}_ns_high": row["value_high"]}
         record |= {f"{way}_verdict": row["verdict"]}
-    if case_of(codec).is_bound:
-        # Nobody codes there, so both ways are one.
+    if thread is None:
         return record
     record |= dict(
         zip(("to_inline_ratio", "to_inline_ratio_low", "to_inline_ratio_high"), thread.ratio[:3], strict=True)
@@ -245,10 +260,10 @@ def left_table(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     arms = wire_arms(rows, "cancel")
     return pd.DataFrame(
-        {"transport": arm_and_place(name)[1], "arm": arm_and_place(name)[0], "metric": metric}
+        {"transport": arm.under, "arm": str(arm.case), "metric": metric}
         | {"value": median_of(values).value, "least": min(values.values()), "most": max(values.values())}
         for metric, found in arms.figures.items()
-        for name, values in found.items()
+        for arm, values in zip(arms.of(metric), found.values(), strict=True)
     )
 
 

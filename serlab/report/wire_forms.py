@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.cases import FLOOR, Case, arm_and_place, case_of, conditions_in, number_in
+from serlab.cases import BOUND, Case, Conditions
 from serlab.codecs import find_info
 from serlab.report.wire_calls import NOTICED, SAVED
-from serlab.report.wire_tables import Arms, wire_arms
+from serlab.report.wire_tables import ArmFacts, Arms, wire_arms
 from serlab.stats import Estimate, median_of
 
 VECTORS = "vectors"
@@ -69,7 +69,7 @@ def rival_table(rows: pd.DataFrame) -> pd.DataFrame:
         NotMeasuredError: the run lacks the experiment.
     """
     arms = wire_arms(rows, VECTORS)
-    codec = arm_and_place(arms.baseline())[0]
+    codec = arms.baseline_codec()
     names = [f"{name} {form}" for form in FORMS for name in arms.codecs(form) if not _is_base64(name)]
     rivals = [name for name in (f"{codec} list", f"{codec} base64") if name in names]
     return pd.DataFrame([_rival_of(arms, rival, [name for name in names if name != rival]) for rival in rivals])
@@ -96,7 +96,7 @@ def _rival_of(arms: Arms, rival: str, others: list[str]) -> dict[str, Any]:
 NAMES = {"http": "", "http2": "HTTP/2", "grpc": "gRPC"}
 """How a form's name shows its transport; that of the most forms is left out."""
 
-BYTES = Case("bytes", FLOOR).name
+BYTES = Case("bytes", BOUND)
 """The arm that reads the bytes of a form and drops them."""
 
 TIME_WORDS = {"less": "faster", "more": "slower"}
@@ -120,11 +120,9 @@ class Form(NamedTuple):
     every: int
 
     @classmethod
-    def read(cls, arm: str) -> "Form":
-        """Read the name of an arm: "orjson http/sse/full/every=1"."""
-        codec, conditions = arm_and_place(arm)
-        transport, framing, envelope, every = conditions_in(conditions)
-        return cls(codec, transport, framing, envelope, int(number_in(every)[1]))
+    def of(cls, codec: str, under: Conditions) -> "Form":
+        """Make the form of a codec under the conditions of the experiment."""
+        return cls(str(codec), under.transport or "", under.framing or "", under.envelope or "", under.every or 1)
 
     @property
     def arm(self) -> str:
@@ -147,10 +145,15 @@ class Form(NamedTuple):
         return " ".join(filter(None, parts))
 
 
+def baseline_form(arms: Arms) -> Form:
+    """Return the form that the others are compared with: the first that was measured twice."""
+    base = arms.arm(arms.baseline())
+    return Form.of(base.case, base.conditions)
+
+
 def forms_of(arms: Arms) -> list[Form]:
     """List the forms that were measured, floors and A/A aside."""
-    names = arms.figures.get("latency", {})
-    return [Form.read(name) for name in names if case_of(arm_and_place(name)[0]).is_compared]
+    return [Form.of(arm.case, arm.conditions) for arm in arms.of() if arm.case.is_compared]
 
 
 def lead(arms: Arms, framing: str) -> str:
@@ -205,23 +208,18 @@ def floors_of(arms: Arms, order: Sequence[str] = ()) -> pd.DataFrame:
         floor's, and what share of the time the floor is, with interval; `is_all` where that share is not measurably
         less than all of it.
     """
-    forms = [carrier for conditions in _group_names(arms) if (carrier := _carrier_of(arms, conditions, order))]
+    alone = [arm for arm in arms.of() if arm.case == BYTES]
+    forms = [carrier for arm in alone if (carrier := _carrier_of(arms, arm, order))]
     records = {str(form): _floor_of(arms, form) for form in forms}
     return pd.DataFrame(records).T.infer_objects().sort_values("floor_ns") if records else pd.DataFrame()
 
 
-def _group_names(arms: Arms) -> list[str]:
-    """List the conditions under which bytes alone were read."""
-    names = map(arm_and_place, arms.figures.get("latency", {}))
-    return [under for arm, under in names if arm == BYTES]
-
-
-def _carrier_of(arms: Arms, conditions: str, order: Sequence[str]) -> Form | None:
+def _carrier_of(arms: Arms, floor: ArmFacts, order: Sequence[str]) -> Form | None:
     """Name the form whose bytes a floor reads: the baseline's, or that of the first codec."""
-    codecs = arms.codecs(conditions)
-    first = [arm_and_place(arms.baseline())[0], *order]
+    codecs = arms.codecs(floor.under)
+    first = [arms.baseline_codec(), *order]
     codecs.sort(key=lambda name: first.index(name) if name in first else len(first))
-    return Form.read(f"{codecs[0]} {conditions}") if codecs else None
+    return Form.of(codecs[0], floor.conditions) if codecs else None
 
 
 def _floor_of(arms: Arms, form: Form) -> dict[str, Any]:

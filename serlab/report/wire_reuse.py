@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.cases import arm_and_place, case_of, conditions_in, number_in
+from serlab.cases import AA, ZSTD, Case
 from serlab.report.formatting import three_digits
 from serlab.report.wire_forms import TIME_WORDS
 from serlab.report.wire_tables import Arms, Values, Versus, of_experiment, ratio, wire_arms
@@ -66,23 +66,24 @@ def _costs_of(arms: Arms, backend: str, codec: str, process: int, model_ns: floa
     """
     found = arms.figures["latency"]
     get, hit, put = (found[f"{codec} {backend}/{part}"][process] for part in PARTS)
-    return Costs(found[KEY][process], get, hit, put, found[_call_of(codec)][process] + model_ns)
+    return Costs(found[KEY][process], get, hit, put, found[_call_of(arms, codec)][process] + model_ns)
 
 
-def _call_of(codec: str) -> str:
+def _call_of(arms: Arms, codec: str) -> str:
     """Name the call that a hit saves: how the answer is kept is no matter to it."""
-    return f"{case_of(codec)._replace(packed=False).name} {CALL}"
+    plain = {f"{name}{ZSTD}": name for name in arms.codecs(CALL)}
+    return f"{plain.get(codec, codec)} {CALL}"
 
 
 def backends_of(arms: Arms) -> list[str]:
     """List the backends that were measured, in the order of the rows."""
-    conditions = [conditions_in(arm_and_place(name)[1]) for name in arms.figures["latency"]]
-    return list(dict.fromkeys(backend for backend, *part in conditions if part == ["get"]))
+    found = (arm.conditions for arm in arms.of())
+    return list(dict.fromkeys(one.backend for one in found if one.backend and one.part == "get"))
 
 
 def _workers_of(arms: Arms, backend: str, codec: str) -> list[int]:
     """List the workers that measured all that a cache costs."""
-    names = [KEY, _call_of(codec), *(f"{codec} {backend}/{part}" for part in PARTS)]
+    names = [KEY, _call_of(arms, codec), *(f"{codec} {backend}/{part}" for part in PARTS)]
     found = [set(arms.figures["latency"].get(name, {})) for name in names]
     return sorted(set.intersection(*found))
 
@@ -112,15 +113,14 @@ def _records_of(arms: Arms, model_ns: float) -> Iterator[dict[str, Any]]:
             parts = {f"{part}_ns": median_of({i: getattr(each, part) for i, each in costs.items()}) for part in PARTS}
             saved = median_of({i: each.call - each.key - each.hit for i, each in costs.items()})
             even = median_of({i: each.break_even() for i, each in costs.items()})
-            record = {"backend": backend, "codec": codec, **{name: one.value for name, one in parts.items()}}
+            record = {"backend": backend, "codec": str(codec), **{name: one.value for name, one in parts.items()}}
             record |= {"saved_ns": saved.value, "break_even_share": even.value}
             yield record | {"break_even_share_low": even.low, "break_even_share_high": even.high}
 
 
 def baseline_way(arms: Arms) -> str:
     """Name the codec that the others are compared with."""
-    cases = [case_of(arm_and_place(name)[0]) for name in arms.figures.get("hit-rate", {})]
-    return next((case.first for case in cases if case.again), "")
+    return str(next((arm.case.first for arm in arms.of("hit-rate") if arm.case.is_again), ""))
 
 
 def hit_rates(arms: Arms) -> pd.DataFrame:
@@ -133,12 +133,10 @@ def hit_rates(arms: Arms) -> pd.DataFrame:
         One row for each capacity, as a share of the baseline's bytes for all answers; one column for each codec, the
         baseline first, with the median over the workers, each of which drew requests of its own.
     """
-    names = [arm_and_place(name)[1] for name in arms.figures.get("hit-rate", {})]
-    capacities = {under: number_in(under)[1] for under in names if conditions_in(under)[0] == "hits"}
+    found = arms.of("hit-rate")
+    capacities = {arm.under: arm.conditions.capacity for arm in found if arm.conditions.part == "hits"}
     rates = {
-        float(capacity.rstrip("%")) / 100: {
-            codec: arms.value(f"{codec} {under}", "hit-rate") for codec in arms.codecs(under, "hit-rate")
-        }
+        capacity: {str(codec): arms.value(f"{codec} {under}", "hit-rate") for codec in arms.codecs(under, "hit-rate")}
         for under, capacity in capacities.items()
     }
     table = pd.DataFrame(rates).T.rename_axis("capacity").sort_index()
@@ -159,19 +157,19 @@ def mean_costs(arms: Arms, backend: str, capacity: str, model_ns: float = 0.0) -
         their ratio to the baseline's with interval and verdict.
     """
     baseline = baseline_way(arms)
-    second = case_of(baseline).second
+    base, second = Case(baseline), Case(baseline, AA)
     costs = {
         codec: _request_costs(arms, backend, codec, capacity, model_ns)
         for codec in (*arms.codecs(f"{backend}/get"), second)
     }
-    control = ratio(costs.pop(second), costs[baseline])
+    control = ratio(costs.pop(second), costs[base])
     records = {}
     for codec, values in costs.items():
-        found = Versus(ratio(values, costs[baseline]), control)
+        found = Versus(ratio(values, costs[base]), control)
         share = arms.value(f"{codec} hits/capacity={capacity}", "hit-rate")
         record = {"hit_share": share, "request_ns": median_of(values).value}
         record |= dict(zip(("ratio", "ratio_low", "ratio_high"), found.ratio[:3], strict=True))
-        records[codec] = record | {"verdict": "baseline" if codec == baseline else found.verdict}
+        records[str(codec)] = record | {"verdict": "baseline" if codec == baseline else found.verdict}
     return pd.DataFrame(records).T.infer_objects().sort_values("ratio")
 
 
@@ -200,15 +198,14 @@ GROWS, NOT_DELETED, LEAKS, STILL = "arena", "not deleted", "leak", "still"
 def workloads_of(rows: pd.DataFrame) -> list[str]:
     """List the workload of the smallest and that of the largest messages; one where there is one."""
     own = rows[of_experiment(rows, POOLING)]["workload"].unique()
-    sizes = rows[(rows["operation"] == "size") & (rows["metric"] == "raw") & rows["workload"].isin(own)]
+    sizes = rows[(rows["place"] == "size") & (rows["metric"] == "raw") & rows["workload"].isin(own)]
     ordered = list(sizes.groupby("workload")["value"].median().sort_values().index) or sorted(own)
     return list(dict.fromkeys((str(ordered[0]), str(ordered[-1]))))
 
 
 def pairs_of(arms: Arms) -> list[str]:
     """List what was measured fresh."""
-    names = map(arm_and_place, arms.figures.get("latency", {}))
-    return [pair for who, pair in names if who == FRESH]
+    return [arm.under for arm in arms.of() if arm.case == FRESH]
 
 
 def pooled(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, Versus]]:
@@ -308,7 +305,7 @@ def ways_of(arms: Arms) -> Iterator[tuple[str, str, str]]:
 def _crowded(arms: Arms) -> list[str]:
     """List the conditions with the most threads and the most tasks."""
     numbers: dict[str, int] = {}
-    for name in arms.figures.get("latency", {}):
-        what, number = number_in(arm_and_place(name)[1])
-        numbers[what] = max(numbers.get(what, 0), int(number))
+    for arm in arms.of():
+        for what, number in arm.conditions.counts.items():
+            numbers[what] = max(numbers.get(what, 0), number)
     return [f"{what}={number}" for what, number in numbers.items()]

@@ -8,8 +8,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from serlab.cases import BYTES_OF, where
+from serlab.cases import BYTES, Case
 from serlab.report.formatting import in_unit, three_digits
+from serlab.report.wire_tables import CONTROL
 from serlab.stats import band
 
 # The experiments on the wire as blocks that a terminal and a page can show: one for each experiment and workload.
@@ -52,7 +53,8 @@ def blocks(table: pd.DataFrame) -> list[Block]:
     """
     if table.empty:
         return []
-    kept = table[~where(table["codec"], lambda case: case.again or case.beginning == BYTES_OF)]
+    alone = {Case(str(name), BYTES) for name in table["codec"].unique()}
+    kept = table[(table["verdict"] != CONTROL) & ~table["codec"].isin(alone)]
     groups = kept.groupby(["experiment", "workload"], sort=False)
     return [_block(str(experiment), str(workload), group) for (experiment, workload), group in groups]
 
@@ -210,7 +212,7 @@ def _named(row: dict[Any, Any]) -> str:
 
 def _share_of(chosen: pd.DataFrame) -> str:
     """Write the range of the codec's share of a call; what cannot be seen is 0."""
-    found = chosen[~chosen["verdict"].isin(["A/A"])]["codec_share"].dropna().clip(lower=0)
+    found = chosen[chosen["verdict"] != CONTROL]["codec_share"].dropna().clip(lower=0)
     if found.empty:
         return ""
     low, high = (f"{100 * value:.0f}" for value in (found.min(), found.max()))

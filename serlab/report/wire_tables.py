@@ -8,27 +8,30 @@ The codec's share of a call is what the same bytes do not cost that nobody decod
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.cases import BYTES_OF, Case, arm_and_place, case_of, place_of, placed
+from serlab.cases import BYTES, NO_CONDITIONS, WIRE, Case, Conditions, Place
 from serlab.errors import NotMeasuredError
 from serlab.report.formatting import three_digits
+from serlab.results import by_case
 from serlab.stats import Estimate, median_of, paired_difference, paired_ratio, verdict
 
 LOAD = "client-cpu"
 """Of one core; it stands beside the figure that it explains."""
 TIMES = ("latency", "first-token", "stop-lag", "stall-p50", "stall-p99", "stall-max")
 """Metrics of which less is faster."""
+FLOOR, CONTROL = "floor", "A/A"
+"""Verdicts on what is compared with nothing."""
 TITLE = (
     "On the wire: ratios to the arm that has an A/A beside it; a codec's share is what the same bytes, decoded by "
     "nobody, do not cost"
 )
 
 Values = dict[int, float]
-WireArms = dict[str, Values]
+WireArms = dict[Case, Values]
 
 
 class _Group(NamedTuple):
@@ -44,12 +47,17 @@ class _Group(NamedTuple):
 
 def is_wire(rows: pd.DataFrame) -> pd.Series:
     """Return which rows are of the wire."""
-    return placed(rows["operation"], lambda place: bool(place.experiment))
+    return rows["experiment"] != ""
 
 
 def of_experiment(rows: pd.DataFrame, name: str) -> pd.Series:
     """Return which rows are of an experiment or of its part ("pooling/share"), under some conditions."""
-    return placed(rows["operation"], lambda place: bool(place.within(name)))
+    experiment, _, part = name.partition("/")
+    own = rows["experiment"] == experiment
+    inside = {
+        one: bool(Place(WIRE, experiment, one).within(experiment, part)) for one in rows["conditions"][own].unique()
+    }
+    return own & rows["conditions"].map(inside).eq(True)
 
 
 def wire_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -78,16 +86,18 @@ def wire_table(rows: pd.DataFrame) -> pd.DataFrame:
 def _groups_of(rows: pd.DataFrame) -> list[_Group]:
     """Return the groups, numbers in conditions in their order: 5 ms before 25 ms."""
     wired, found = rows[is_wire(rows)], []
-    for (workload, operation, metric), group in wired.groupby(["workload", "operation", "metric"], sort=False):
-        place = place_of(str(operation))
-        texts = (place.experiment, str(workload), ", ".join(place.conditions), str(metric))
-        found.append(_Group(*texts, str(group["unit"].iloc[0]), arms_of(group)))
-    return sorted(found, key=lambda group: (*group[:2], natural(group.conditions), group.metric))
+    for (workload, _, metric), group in wired.groupby(["workload", "place", "metric"], sort=False):
+        first = group.iloc[0]
+        experiment, texts = str(first["experiment"]), first["conditions"].texts
+        place = (experiment, str(workload), ", ".join(texts), str(metric))
+        key = (experiment, str(workload), natural(texts), str(metric))
+        found.append((key, _Group(*place, str(first["unit"]), by_case(group))))
+    return [group for _, group in sorted(found, key=lambda pair: pair[0])]
 
 
-def natural(conditions: str) -> list[list[tuple[float, str]]]:
+def natural(conditions: Iterable[str]) -> list[list[tuple[float, str]]]:
     """Return a key that puts http before http2, and 5 before 25."""
-    return [_numbered(condition) for condition in conditions.split(", ")]
+    return [_numbered(condition) for condition in conditions]
 
 
 def _numbered(text: str) -> list[tuple[float, str]]:
@@ -96,27 +106,21 @@ def _numbered(text: str) -> list[tuple[float, str]]:
     return [(float(part), "") if i % 2 else (0.0, part) for i, part in enumerate(parts)]
 
 
-def arms_of(group: pd.DataFrame) -> WireArms:
-    """Sort figures by arm and worker."""
-    arms = group.groupby("codec", sort=False)
-    return {str(codec): dict(zip(arm["process"], arm["value"], strict=True)) for codec, arm in arms}
-
-
-def baseline_in(arms: WireArms) -> str | None:
-    """Name the arm that was measured twice, if there is one."""
-    return next((case.first for case in map(case_of, arms) if case.again), None)
+def baseline_in(arms: Iterable[Case]) -> Case | None:
+    """Return the case that was measured twice, if there is one."""
+    return next((case.first for case in arms if case.is_again), None)
 
 
 def _records_of(group: _Group, base: WireArms, load: WireArms) -> Iterator[dict[str, Any]]:
     """Yield a group's rows, what is measured first, then its formula, the A/A and the floors."""
     place, arms, metric = group._asdict(), group.arms, group.metric
     del place["arms"]
-    first = baseline_in(base) or ""
+    first = baseline_in(base) or Case("")
     for name, values in sorted(arms.items(), key=lambda arm: (_rank(arm[0]), median_of(arm[1]).value)):
         baseline = _twin(name, base) or first
-        control = ratio(base.get(case_of(baseline).second, {}), base.get(baseline, {}))
+        control = ratio(base.get(baseline.second, {}), base.get(baseline, {}))
         own, estimate = median_of(values), ratio(values, base.get(baseline, {}))
-        record = {**place, "codec": name, "value": own.value, "value_low": own.low, "value_high": own.high}
+        record = {**place, "codec": str(name), "value": own.value, "value_low": own.low, "value_high": own.high}
         record |= {"ratio": estimate.value, "ratio_low": estimate.low, "ratio_high": estimate.high}
         is_baseline = name == baseline and base is arms
         record |= {"verdict": _verdict_of(name, is_baseline, estimate, control, metric)}
@@ -125,16 +129,14 @@ def _records_of(group: _Group, base: WireArms, load: WireArms) -> Iterator[dict[
         yield record | {"processes": own.n}
 
 
-def _twin(name: str, base: WireArms) -> str:
-    """Return the arm that was measured twice which an arm is, as client and server are; "" where it is none."""
-    case = case_of(name)
-    return case.first if case.second in base and case.first in base else ""
+def _twin(case: Case, base: WireArms) -> Case | None:
+    """Return the case that was measured twice which a case is, as client and server are; None where it is none."""
+    return case.first if case.first != case.second and {case.first, case.second} <= base.keys() else None
 
 
-def _rank(name: str) -> int:
-    """Order arms: what is measured, its formula, the baseline's second arm, the floors."""
-    case = case_of(name)
-    return 1 if case.is_formula else 2 if case.again else 3 if case.is_bound else 0
+def _rank(case: Case) -> int:
+    """Order cases: what is measured, its formula, the baseline once more, the floors."""
+    return 1 if case.is_formula else 2 if case.is_again else 3 if case.is_bound else 0
 
 
 def ratio(values: Values, base: Values) -> Estimate:
@@ -147,20 +149,19 @@ def ratio(values: Values, base: Values) -> Estimate:
     return paired_ratio(values, base)
 
 
-def _verdict_of(name: str, is_baseline: bool, estimate: Estimate, control: Estimate, metric: str) -> str:
-    """Say what an arm is to the baseline; of a floor and a formula, that it is one."""
-    case = case_of(name)
+def _verdict_of(case: Case, is_baseline: bool, estimate: Estimate, control: Estimate, metric: str) -> str:
+    """Say what a case is to the baseline; of a floor and a formula, that it is one."""
     if case.is_bound or case.is_formula:
-        return "floor" if case.is_bound else "formula"
-    if is_baseline or case.again:
-        return "baseline" if is_baseline else "A/A"
+        return FLOOR if case.is_bound else "formula"
+    if is_baseline or case.is_again:
+        return "baseline" if is_baseline else CONTROL
     return verdict(estimate, control) if metric in TIMES else verdict(estimate, control, "less", "more")
 
 
-def _share_columns(arms: WireArms, name: str, metric: str) -> dict[str, float]:
+def _share_columns(arms: WireArms, case: Case, metric: str) -> dict[str, float]:
     """Spell out a codec's share of a call."""
-    alone = arms.get(Case(case_of(name).first, BYTES_OF).name, {}) if metric == "latency" else {}
-    rest = paired_ratio(alone, arms[name])
+    alone = arms.get(Case(case.codec, BYTES), {}) if metric == "latency" and not case.is_bound else {}
+    rest = paired_ratio(alone, arms[case])
     return {"codec_share": 1 - rest.value, "codec_share_low": 1 - rest.high, "codec_share_high": 1 - rest.low}
 
 
@@ -198,18 +199,47 @@ class Versus(NamedTuple):
         return f"{value}×" if low == high else f"{value}× [{low}, {high}]"
 
 
+class ArmFacts(NamedTuple):
+    """What a name such as "orjson http/sse/full/every=1" was made of.
+
+    Attributes:
+        case: whose figure.
+        under: the conditions as one text.
+        conditions: the same by name.
+    """
+
+    case: Case
+    under: str
+    conditions: Conditions
+
+    @property
+    def name(self) -> str:
+        """Return the name."""
+        return f"{self.case} {self.under}"
+
+
 class Arms(NamedTuple):
     """The arms of one experiment on one workload.
 
     Attributes:
         experiment: its name.
         workload: its name.
-        figures: metric → "CODEC CONDITIONS" → worker → figure, as in "orjson http/sse/full/every=1".
+        figures: metric → "CASE CONDITIONS" → worker → figure, as in "orjson http/sse/full/every=1".
+        known: the same names → what they were made of.
     """
 
     experiment: str
     workload: str
     figures: Mapping[str, Mapping[str, Values]]
+    known: Mapping[str, ArmFacts]
+
+    def of(self, metric: str = "latency") -> list[ArmFacts]:
+        """List what has a figure in a metric, in the order of the rows."""
+        return [self.known[name] for name in self.figures.get(metric, {})]
+
+    def arm(self, name: str) -> ArmFacts:
+        """Return what a name was made of; of what was not measured, a case without conditions."""
+        return self.known.get(name) or ArmFacts(Case(name), "", NO_CONDITIONS)
 
     def estimate(self, name: str, metric: str = "latency") -> Estimate:
         """Return an arm's figure with its interval; not a number where it was not measured."""
@@ -237,25 +267,29 @@ class Arms(NamedTuple):
             metric: whose.
         """
         found = self.figures.get(metric, {})
-        groups: dict[str, WireArms] = {arm_and_place(name)[1]: {}}
-        for each, values in found.items():
-            arm, conditions = arm_and_place(each)
-            groups.setdefault(conditions, {})[arm] = values
+        groups: dict[str, WireArms] = {self.known[name].under: {}} if name in self.known else {}
+        for arm in self.of(metric):
+            groups.setdefault(arm.under, {})[arm.case] = found[arm.name]
         for arms in groups.values():
             if base := baseline_in(arms):
-                return ratio(arms[case_of(base).second], arms[base])
+                return ratio(arms[base.second], arms[base])
         return ratio({}, {})
 
-    def codecs(self, conditions: str, metric: str = "latency") -> list[str]:
+    def codecs(self, conditions: str, metric: str = "latency") -> list[Case]:
         """List what was compared under the same conditions, without floors and A/A, in the order of the rows."""
-        arms = [arm_and_place(name) for name in self.figures.get(metric, {})]
-        return [arm for arm, under in arms if under == conditions and case_of(arm).is_compared]
+        return [arm.case for arm in self.of(metric) if arm.under == conditions and arm.case.is_compared]
 
     def baseline(self) -> str:
         """Name the first arm that was measured twice."""
-        names = [arm_and_place(name) for arms in self.figures.values() for name in arms]
-        again = (f"{case_of(arm).first} {under}" for arm, under in names if case_of(arm).again)
-        return next(again, "")
+        return next((arm._replace(case=arm.case.first).name for arm in self._again()), "")
+
+    def baseline_codec(self) -> Case | None:
+        """Return the case of the first arm that was measured twice."""
+        return next((arm.case.first for arm in self._again()), None)
+
+    def _again(self) -> Iterator[ArmFacts]:
+        """Yield the arms that are there once more (A/A)."""
+        return (arm for metric in self.figures for arm in self.of(metric) if arm.case.is_again)
 
 
 def wire_arms(rows: pd.DataFrame, experiment: str, workload: str = "") -> Arms:
@@ -272,11 +306,16 @@ def wire_arms(rows: pd.DataFrame, experiment: str, workload: str = "") -> Arms:
     own = rows[of_experiment(rows, experiment)]
     own = own[own["workload"] == (workload or next(iter(own["workload"]), ""))]
     if own.empty:
-        there = sorted({place_of(str(name)).experiment for name in rows["operation"].unique()} - {""})
+        there = sorted({*rows["experiment"]} - {""})
         raise NotMeasuredError.of(f"{experiment} {workload}".strip(), "its rows", there, f"serlab wire {experiment}")
     figures: dict[str, dict[str, Values]] = {}
-    for (operation, metric), group in own.groupby(["operation", "metric"], sort=False):
-        conditions = place_of(str(operation)).within(experiment)
-        arms = {f"{codec} {conditions}": values for codec, values in arms_of(group).items()}
-        figures.setdefault(str(metric), {}).update(arms)
-    return Arms(experiment, str(own["workload"].iloc[0]), figures)
+    known: dict[str, ArmFacts] = {}
+    name, _, part = experiment.partition("/")
+    for (_, metric), group in own.groupby(["place", "metric"], sort=False):
+        conditions = group["conditions"].iloc[0]
+        under = Place(WIRE, name, conditions).within(name, part) or ""
+        for case, values in by_case(group).items():
+            arm = ArmFacts(case, under, conditions)
+            known[arm.name] = arm
+            figures.setdefault(str(metric), {})[arm.name] = values
+    return Arms(experiment, str(own["workload"].iloc[0]), figures, known)

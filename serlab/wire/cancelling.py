@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import ClientSession
 
-from serlab.cases import FLOOR, case_of
+from serlab.cases import AA, BOUND, Case
 from serlab.errors import ServiceError
 from serlab.wire.client import Client
 from serlab.wire.content import GRPC
@@ -351,7 +351,7 @@ class Reader:
 #                   (`SHORT`), for it would otherwise have none
 #     floor: poll   one question while the server is idle
 
-TOLD, UNTOLD, POLL = "told", "untold", FLOOR + "poll"
+TOLD, UNTOLD, POLL = Case("told"), Case("untold"), Case("poll", BOUND)
 SHORT, TRIES = 50, 10
 """Tokens of an answer that nobody stops; and how many may be over before one is left in time."""
 ROUND_NS, LEAST_ROUNDS, MOST_ROUNDS = 2_500_000, 3, 60
@@ -363,14 +363,14 @@ class LeavingArm:
     """One way of leaving calls, and what came of it.
 
     Attributes:
-        name: of the arm.
+        name: whose.
         transport: that carries the calls; None for the floor, which makes none.
         requests: what is asked for.
         lags: from each cancel until the server was seen idle, in nanoseconds.
         wasted: tokens of each call that were made and had not come when it was cancelled.
     """
 
-    name: str
+    name: Case
     transport: Transport | None
     requests: Sequence[Any]
     lags: list[int] = field(default_factory=list)
@@ -396,7 +396,7 @@ def open_arms(name: str, addresses: Addresses, requests: Sequence[Any]) -> list[
         addresses: of the server.
         requests: for answers that are long against `MOST_TOKENS` tokens.
     """
-    arms = [LeavingArm(arm, open_transport(name, addresses), requests) for arm in (TOLD, case_of(TOLD).second)]
+    arms = [LeavingArm(arm, open_transport(name, addresses), requests) for arm in (TOLD, Case(TOLD, AA))]
     if name == "http2":
         short = [msgspec.structs.replace(request, max_tokens=SHORT) for request in requests]
         arms.append(LeavingArm(UNTOLD, Http2Transport(addresses.http, resets=False), short))

@@ -9,10 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from serlab.corpus import MAX_LEVELS
+from serlab.results import load_results
 from tests.conftest import ROOT, Run
 from tests.support.corpora import line as line_of
 from tests.support.corpora import nested
@@ -115,8 +115,8 @@ def test_compare_leaves_rows_suites_and_tables(serlab: Run, corpus: Path, tmp_pa
     )
     assert done.returncode == 1, done.stderr
     out = tmp_path / "out"
-    rows = pd.read_parquet(out / "results.parquet")
-    assert set(rows["operation"]) == {"parity", "size", "encode", "decode", "read-one"}
+    rows = load_results(out)
+    assert set(rows["place"]) == {"parity", "size", "encode", "decode", "read-one"}
     assert set(rows["workload"]) == {"traffic.jsonl:ChatRequest", "traffic.jsonl:document"}
     assert {path.name for path in (out / "tables").iterdir()} == FILES
     assert json.loads((out / "environment.json").read_bytes())["versions"]["orjson"]
@@ -172,7 +172,8 @@ def test_json_output_is_rows(serlab: Run) -> None:
     done = serlab("memory", "--json", "--workload", "tool-call-response", "--codec", "msgpack", "-o", "out")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["metric"] for row in rows} >= {"allocations", "bytes", "peak"}
-    assert all(set(row) >= {"codec", "codec_version", "unit", "process", "value"} for row in rows)
+    assert all(set(row) >= {"codec", "version", "role", "unit", "process", "value"} for row in rows)
+    assert {row["case"] for row in rows} == {"msgpack"} and all(row["conditions"] == {} for row in rows)
 
 
 @pytest.mark.parametrize(

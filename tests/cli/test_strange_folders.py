@@ -18,6 +18,7 @@ import pytest
 from pyarrow import parquet
 
 from serlab import results
+from serlab.cases import facts_of
 from serlab.cli_options import recorded_options
 from serlab.cli_show import show_summary
 from serlab.console import Shown
@@ -40,9 +41,11 @@ from serlab.results import (
     PARQUET,
     Finished,
     Journal,
+    Row,
     load_environment,
     load_findings,
     load_results,
+    write_table,
 )
 from serlab.verdicts import MACHINE, compare_runs, judge
 from tests.conftest import Run
@@ -293,10 +296,10 @@ def test_a_table_that_grows_when_it_is_read_is_refused(folder: Path) -> None:
     """A long text stands once in the file and in each of a million rows; more rows than a run has are not read."""
     table = load_results(folder)
     many = pd.concat([table.assign(workload="x" * 5000)] * 50)
-    many.to_parquet(folder / PARQUET)
+    write_table(folder, many)
     with pytest.raises(ResultsError, match="a text of up to 4,096 characters in each workload"):
         load_results(folder)
-    columns = {name: pa.array(["x"]).dictionary_encode() for name in table.columns[:-2]}
+    columns = {name: pa.array(["x"]).dictionary_encode() for name in Row._fields}
     columns |= {"process": pa.array([0]), "value": pa.array([1.0])}
     rows = pa.table({name: column.take(pa.array([0] * 5_000_001)) for name, column in columns.items()})
     parquet.write_table(rows, folder / PARQUET)
@@ -307,7 +310,7 @@ def test_a_table_that_grows_when_it_is_read_is_refused(folder: Path) -> None:
 def test_a_table_whose_parts_hold_more_than_it_says_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The count of all rows stands in the file beside those of its parts, and may be another."""
     table = pd.concat([load_results(folder).head(1)] * 2000)
-    table.to_parquet(folder / PARQUET)
+    write_table(folder, table)
     monkeypatch.setattr(results, "MOST_BYTES", 100)
     with pytest.raises(ResultsError, match="expected at most 100 bytes of columns"):
         load_results(folder)
@@ -448,7 +451,7 @@ def test_a_scenario_that_is_no_toml_is_one_error(folder: Path, tmp_path: Path) -
 def test_a_journal_with_a_value_of_another_type_gives_one_error_or_an_answer(tmp_path: Path) -> None:
     """At every place of a line."""
     finding = {"codec": "json", "outcome": "refused", "file": "a", "line": "1", "kind": "document", "reason": "r"}
-    rows = [list(row) for row in figure_rows()[:2]]
+    rows = [list(row._replace(conditions=facts_of(row.conditions))) for row in figure_rows()[:2]]
     batches = {"name": "w", "codec": "json", "operation": "decode", "loops": [1, 1], "values": [1.0], "metadata": {}}
     line = {"key": "a", "rows": rows, "findings": [finding], "pyperf": [batches], "left_out": {"w": [1]}}
     answers = errors = 0

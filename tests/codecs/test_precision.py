@@ -14,7 +14,8 @@ from serlab.notebook.overview import (
     variation,
 )
 from serlab.report.figures.points import repeats_figure, repeats_table
-from serlab.results import Row, frame
+from serlab.results import frame
+from tests.support.rows import named_row
 from tests.support.scenes import shown
 
 REPEATS = pd.DataFrame(
@@ -33,7 +34,7 @@ def rows_with_noise(noise: float, processes: int = 20) -> pd.DataFrame:
     random = np.random.default_rng(0)
     arms = {"orjson": 100.0, "orjson (A/A)": 100.0, "msgpack": 130.0, "floor: copy": 5.0}
     return frame(
-        Row("r", codec, "1", f"w{group}", "ChatRequest", "encode", "time", "ns", process, value * factor)
+        named_row("r", codec, "1", f"w{group}", "ChatRequest", "encode", "time", "ns", process, value * factor)
         for group in range(20)
         for codec, value in arms.items()
         for process, factor in enumerate(np.exp(random.normal(0, noise if codec != "orjson" else 0, processes)))

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from serlab import compare, from_document, load_findings, open_codec
@@ -18,10 +17,11 @@ from serlab.measure.run import job_of, unable
 from serlab.page import write_page
 from serlab.records import why_unmeasured
 from serlab.report import build_tables
-from serlab.results import JOURNAL, PARQUET, Finished, Journal, Row, load_results
+from serlab.results import JOURNAL, PARQUET, Finished, Journal, frame, load_results
 from tests.conftest import Run
 from tests.support.corpora import CHAT, line, nested
 from tests.support.jobs import all_of, figures_of
+from tests.support.rows import named_row
 
 SURROGATE = line({**CHAT, "user": "cut \ud83d"})
 """A body that `json` carries, and no codec that writes UTF-8."""
@@ -118,7 +118,7 @@ def test_what_is_timed_is_common_after_a_resumption_too(tmp_path: Path) -> None:
     plan = make_plan(Options(codecs=("orjson", "json"), corpora=(str(path),), workloads=("stream",)))
     kept = sorted(number for number, _ in plan.corpora["c.jsonl"].samples["ChatRequest"].kept)
     without = [kept[0], kept[7], 299]
-    row = Row("r", "orjson", "3", "c.jsonl", "ChatRequest", "parity", "refused", "bodies", 0, 3)
+    row = named_row("r", "orjson", "3", "c.jsonl", "ChatRequest", "parity", "refused", "bodies", 0, 3)
     equal = row._replace(metric="equal", value=297)
     cell = Finished("parity/c.jsonl", [row, equal], [], [], {"c.jsonl": without, "stream": [1, 500]})
     Journal(tmp_path).append(cell)
@@ -185,10 +185,15 @@ def test_a_run_in_which_every_codec_refuses_has_no_figures_and_no_trouble(tmp_pa
 def test_an_older_run_keeps_its_meaning() -> None:
     """Where one refusal cost a codec its figures, the row says how many, and the cells are empty."""
     place = ("r", "orjson", "3", "w", "ChatRequest")
-    rows = [Row(*place, "parity", "equal", "bodies", 0, 199), Row(*place, "parity", "refused", "bodies", 0, 1)]
-    rows += [Row("r", "json", "3", "w", "ChatRequest", "parity", "equal", "bodies", 0, 200)]
-    rows += [Row("r", "json", "3", "w", "ChatRequest", "size", name, "bytes", 0, 9) for name in ("raw", "gzip", "zstd")]
-    summary = build_tables(pd.DataFrame(rows))["summary"].set_index("codec")
+    rows = [
+        named_row(*place, "parity", "equal", "bodies", 0, 199),
+        named_row(*place, "parity", "refused", "bodies", 0, 1),
+    ]
+    rows += [named_row("r", "json", "3", "w", "ChatRequest", "parity", "equal", "bodies", 0, 200)]
+    rows += [
+        named_row("r", "json", "3", "w", "ChatRequest", "size", name, "bytes", 0, 9) for name in ("raw", "gzip", "zstd")
+    ]
+    summary = build_tables(frame(rows))["summary"].set_index("codec")
     assert summary.loc["orjson", "parity"] == "1 of 200 refused" and summary.loc["orjson"].isna()["raw_bytes"]
 
 

@@ -15,9 +15,10 @@ from serlab.decide.scenarios import bandwidth, override, percent
 from serlab.errors import ResultsError, ScenarioError
 from serlab.report.export import escaped
 from serlab.report.formatting import lines, readable
-from serlab.results import PARQUET
+from serlab.results import write_table
 from tests.conftest import Run
 from tests.support.boundaries import EVERYWHERE, scenario, table
+from tests.support.rows import renamed
 
 WAITS = {"latency": {"time_to_first_token_s": 1e-5}}
 """A model so fast that codecs matter."""
@@ -248,10 +249,10 @@ def test_a_run_of_sizes_answers_what_needs_no_time() -> None:
 def test_rows_of_load_and_of_another_environment_do_not_count() -> None:
     """They bear names and metrics of their own."""
     rows = table()
-    more = rows[(rows["metric"] == "time") & (rows["operation"] == "encode")]
-    load = more.assign(operation="encode/threads=2", metric="rate", value=1e9)
-    base = more.assign(codec=more["codec"] + " (base)", metric="time-paired", value=1e9)
-    found = decide(pd.concat([rows, load, base], ignore_index=True), scenario())
+    more = rows[(rows["metric"] == "time") & (rows["place"] == "encode") & (rows["role"] == "measured")]
+    load = more.assign(place="encode/threads=2", metric="rate", value=1e9)
+    base = more.assign(case=more["case"] + " (base)", metric="time-paired", value=1e9)
+    found = decide(renamed(pd.concat([rows, load, base], ignore_index=True)), scenario())
     pd.testing.assert_frame_equal(found.ranking, decide(rows, scenario()).ranking)
 
 
@@ -268,7 +269,8 @@ def test_evidence_counts_the_rows_that_the_answer_rests_on() -> None:
     found = decide(rows, scenario())
     for line in found.evidence.to_dict("records"):
         keys = ("workload", "message", "operation", "metric", "codec")
-        chosen = rows[np.logical_and.reduce([rows[key] == line[key] for key in keys])]
+        named = rows.assign(codec=rows["case"], operation=rows["place"])
+        chosen = rows[np.logical_and.reduce([named[key] == line[key] for key in keys])]
         assert len(chosen) == line["rows"] > 0
     assert set(found.evidence["workload"]) == {"chat-turn"}
     assert set(found.evidence["codec"]) == {*EVERYWHERE, "orjson (A/A)"}
@@ -315,7 +317,7 @@ def test_package_can_be_called_whatever_was_imported_first() -> None:
 
 def test_what_is_no_table_of_results_is_refused() -> None:
     """With the missing columns."""
-    with pytest.raises(ResultsError, match="no column run, codec_version"):
+    with pytest.raises(ResultsError, match="no column run, version, role"):
         decide(pd.DataFrame({"codec": ["a"], "workload": ["w"]}), "edge")
 
 
@@ -337,7 +339,7 @@ def test_shares_and_bandwidths_are_written_for_people() -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Write a results folder."""
-    table().to_parquet(tmp_path / PARQUET)
+    write_table(tmp_path, table())
     (tmp_path / "environment.json").write_text(json.dumps({"run": "r1", "cpu": "a CPU", "versions": {"orjson": "3"}}))
     return tmp_path
 
@@ -347,7 +349,7 @@ def test_command_answers_each_scenario_in_a_line(serlab: Run, folder: Path) -> N
     done = serlab("decide", str(folder), "--json")
     lines = json.loads(done.stdout)
     assert list(lines) == scenario_names() and all(line.startswith(("Stay with", "Use ")) for line in lines.values())
-    table(kinds={"s": "ChatChunk"}).to_parquet(folder / PARQUET)
+    write_table(folder, table(kinds={"s": "ChatChunk"}))
     done = serlab("decide", str(folder))
     assert done.returncode == 0 and "No answer: needs ChatRequest or ChatResponse" in " ".join(done.stdout.split())
 

@@ -10,8 +10,9 @@ from serlab.decide.ranking import Run
 from serlab.decide.scenarios import from_dict
 from serlab.errors import ScenarioError
 from serlab.page.build import answers, boundaries
-from serlab.results import Row, frame
+from serlab.results import frame
 from tests.support.boundaries import EVERYWHERE, scenario, table
+from tests.support.rows import named_row
 
 WAITS = {"latency": {"time_to_first_token_s": 1e-5}}
 TYPED = {"protobuf", "flatbuffers-unverified", "flatbuffers-official"}
@@ -22,7 +23,7 @@ def refusing(*codecs: str, refused: int = 1, bodies: int = 200) -> pd.DataFrame:
     rows = table()
     rows = rows[~((rows["operation"] == "parity") & (rows["workload"] == "chat-turn"))]
     counts = [
-        Row("r1", codec, "1.0", "chat-turn", "ChatRequest", "parity", metric, "bodies", 0, float(count))
+        named_row("r1", codec, "1.0", "chat-turn", "ChatRequest", "parity", metric, "bodies", 0, float(count))
         for codec in EVERYWHERE
         for metric, count in counts_of(codec in codecs, refused, bodies).items()
     ]

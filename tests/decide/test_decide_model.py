@@ -8,7 +8,9 @@ import pytest
 from serlab.decide import decide, load_scenario, scenario_names
 from serlab.decide.cost import Cost, inputs, missing, parts, totals
 from serlab.errors import ScenarioError
+from serlab.results import frame
 from tests.support.boundaries import BYTES, EVERYWHERE, MACHINE, rows_of, scenario, table
+from tests.support.rows import renamed, rows_in
 
 MEDIAN = 1.05
 """Median of `MACHINE`."""
@@ -59,8 +61,8 @@ def test_a_codec_without_a_figure_has_no_cost_and_the_reason_is_told() -> None:
 def test_floors_and_the_second_arm_are_no_codecs() -> None:
     """They have rows but no bytes of their own."""
     rows = table()
-    rows.loc[rows["codec"] == "protobuf", "codec"] = "floor: copy"
-    found = inputs(rows)
+    rows.loc[rows["codec"] == "protobuf", "case"] = "floor: copy"
+    found = inputs(renamed(rows))
     assert set(found["formats"]) == set(EVERYWHERE) - {"protobuf"}
 
 
@@ -69,7 +71,7 @@ def test_a_variant_for_vectors_stands_on_its_stem_where_it_writes_the_same() -> 
     vectors = [*rows_of("e", "EmbeddingResponse", "orjson", {"encode": 9.0}, 90, "")]
     vectors += rows_of("e", "EmbeddingResponse", "orjson-base64", {"encode": 5.0}, 50, "")
     rows = table({"orjson": {"encode": 7.0}}, kinds={"q": "EmbeddingRequest"})
-    both = type(rows)([*rows.itertuples(index=False), *vectors], columns=rows.columns)
+    both = frame([*rows_in(rows), *vectors])
     messages = {kind: {"operations": {"encode": 1}} for kind in ("EmbeddingRequest", "EmbeddingResponse")}
     found = totals(inputs(both), scenario(messages=messages))
     assert found["orjson-base64"].cpu_ns == pytest.approx(MEDIAN * (7 + 5) / 2)

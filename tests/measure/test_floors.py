@@ -9,7 +9,8 @@ from serlab.report import build_tables
 from serlab.report.formatting import readable
 from serlab.report.tables import floor_values
 from serlab.report.wire_calls import TRANSPORTS, call_table
-from serlab.results import Row, frame, load_results
+from serlab.results import frame, load_results
+from tests.support.rows import named_row
 
 STORED = Path(__file__).parents[2] / "notebooks" / "stored"
 BOTH = {"floor: copy": {0: 5.0}, "floor: strings": {0: 20.0}}
@@ -46,7 +47,7 @@ def timed(**arms_ns: float) -> pd.DataFrame:
     """Make the times of a group, with an A/A of 4 % and a floor of 100 ns."""
     named = {"orjson": 400.0, "orjson (A/A)": 416.0, "floor: copy": 100.0, **arms_ns}
     rows = [
-        Row("r", codec, "1", "w", "ChatRequest", "encode", "time", "ns", process, value * factor)
+        named_row("r", codec, "1", "w", "ChatRequest", "encode", "time", "ns", process, value * factor)
         for codec, value in named.items()
         for process, factor in enumerate((1.0, 1.01, 0.99, 1.0, 1.0))
     ]

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from serlab import compare, load_results
+from serlab.cases import Case
 from serlab.errors import UnknownNameError, WorkerError
 from serlab.measure import lag, options, throughput, ticker
 from serlab.measure.inputs import bind, load_messages
@@ -42,7 +43,7 @@ def group() -> Iterator[WorkerGroup]:
         yield group
 
 
-def rate(group: WorkerGroup, codec: str, processes: int = 1, threads: int = 0, window_ns: int = 30 * MS) -> float:
+def rate(group: WorkerGroup, codec: Case, processes: int = 1, threads: int = 0, window_ns: int = 30 * MS) -> float:
     """Measure one window in which all were at work."""
     for _ in moments():
         found = rate_per_s(group.run(Order(codec, "decode", 1, threads, window_ns), processes), 1)
@@ -123,7 +124,7 @@ def test_rates_agree_with_times(group: WorkerGroup) -> None:
     rates, fastest = [0.0], [float("inf")]
     for _ in moments():
         fastest.append(batch(arm) / arm.loops)
-        found = rate_per_s(group.run(Order("orjson", "decode", 20, 0, 10 * MS), 1), 20)
+        found = rate_per_s(group.run(Order(Case("orjson"), "decode", 20, 0, 10 * MS), 1), 20)
         rates.append(found or 0.0)
         if len(rates) > 20 and 0.8 < max(rates) * min(fastest) / 1e9 < 1.25:
             return
@@ -133,8 +134,8 @@ def test_rates_agree_with_times(group: WorkerGroup) -> None:
 def test_a_group_that_cannot_work_says_so(group: WorkerGroup) -> None:
     """An error under load arrives with its reason, and the next order is followed."""
     with pytest.raises(WorkerError, match="KeyError"):
-        group.run(Order("nowhere", "decode"), 2)
-    assert rate(group, "orjson") > 100
+        group.run(Order(Case("nowhere"), "decode"), 2)
+    assert rate(group, Case("orjson")) > 100
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGSEGV])
@@ -233,12 +234,12 @@ def test_a_stopped_run_resumes_to_the_same_rows(tmp_path: Path, monkeypatch: pyt
     whole, cut = (load_results(tmp_path / name) for name in ("whole", "cut"))
     assert whole[key].equals(cut[key])
     rates = whole[whole["metric"] == "rate"]
-    assert set(rates["codec"]) == {"orjson", "orjson (A/A)", RELEASES, HOLDS}
-    assert set(rates["operation"]) == {f"decode/{mode.name}" for mode in throughput.modes(usable_cores())}
+    assert set(rates["case"]) == {"orjson", "orjson (A/A)", RELEASES, HOLDS}
+    assert set(rates["place"]) == {f"decode/{mode.name}" for mode in throughput.modes(usable_cores())}
     assert set(rates["unit"]) == {"messages/s"} and (rates["value"] > 0).all()
     late = whole[whole["metric"] == "lag-p99"]
-    assert set(late["codec"]) == {"orjson", "orjson (A/A)", IDLE, RELEASES, HOLDS} and set(late["unit"]) == {"ns"}
-    assert set(late["operation"]) == {"decode/inline", "decode/thread", "decode/pool"}
+    assert set(late["case"]) == {"orjson", "orjson (A/A)", IDLE, RELEASES, HOLDS} and set(late["unit"]) == {"ns"}
+    assert set(late["place"]) == {"decode/inline", "decode/thread", "decode/pool"}
     assert {path.stem for path in (tmp_path / "cut/tables").iterdir()} > {"throughput", "lag"}
 
 

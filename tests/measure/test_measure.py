@@ -19,7 +19,7 @@ import zstandard
 from rich.console import Console
 
 from serlab import build, open_codec, to_document
-from serlab.cases import CONTROL, FLOOR_COPY, FLOOR_STRINGS
+from serlab.cases import CONTROL, FLOOR_COPY, FLOOR_STRINGS, call_place
 from serlab.comparison import Outlook, Ticker
 from serlab.measure import inputs, interleave, parity, time
 from serlab.measure.inputs import Reservoir, scan
@@ -281,8 +281,9 @@ def test_what_two_processes_tell_each_other_arrives_as_it_was() -> None:
     """Documents of values that UTF-8 or 64 bits cannot hold; whole numbers stay whole."""
     given = job_of("time", "c.jsonl", kind="ChatRequest", documents=[{"n": 1 << 70, "user": "cut \ud83d"}], mark=3)
     assert read_job(written(given)) == given and written(given).isascii()
-    counted = Figure("w", "ChatRequest", "orjson", "parity", "equal", "bodies", 3)
-    batches = Batches({"cpu_count": 2, "uptime": 1.5}, "orjson", "encode", (4, 1), [1.0, 2.5])
+    place = call_place("stream", transport="http", every=8)
+    counted = Figure("w", "ChatRequest", "orjson", "aa", *place, "equal", "bodies", 3)
+    batches = Batches({"cpu_count": 2, "uptime": 1.5}, "orjson", "measured", "encode", (4, 1), [1.0, 2.5])
     found = Finding("w", "orjson", "refused", "cut \ud83d")
     for sent in (At(""), counted, batches, found, LeftOut("w", [1]), Failed("why", True), Done()):
         assert read_record(written(sent)) == sent

@@ -116,7 +116,7 @@ def test_a_codec_that_is_slower_here_is_found_and_fails_the_gate(
     slower = found["decode", "slow"]
     assert slower["verdict"] == "slower" and slower["ratio"] > 1.15 and slower["pairs"] == 5
     assert (slower["base_version"], slower["head_version"]) == ("0.9", "1.0")
-    assert set(rows["codec"]) >= {"slow", "slow (base)", "orjson (A/A)", "orjson (base) (A/A)"}
+    assert set(rows["case"]) >= {"slow", "slow (base)", "orjson (A/A)", "orjson (base) (A/A)"}
     assert load_environment(out)["base"]["codecs"]["slow"] == "0.9"
     assert (out / "pyperf/slow-base.json").exists()
     assert "slower: agent-request decode slow 0.9 → 1.0" in " ".join(done.stdout.split())
@@ -154,7 +154,7 @@ def test_both_environments_measure_the_same_documents_by_turns(base: Path, job: 
     """Each arm has a figure for the pairs, and the second process of this environment as well."""
     sent: list[Record] = []
     run_paired(base_of(str(base)), job, sent.append)
-    assert sorted((one.codec, one.metric) for one in all_of(Figure, sent)) == [
+    assert sorted((str(one.case), one.metric) for one in all_of(Figure, sent)) == [
         ("orjson", "time"), ("orjson", "time-again"), ("orjson", "time-paired"),
         ("orjson (A/A)", "time"), ("orjson (A/A)", "time-paired"),
         ("orjson (base)", "time"), ("orjson (base)", "time-paired"),

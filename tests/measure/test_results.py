@@ -16,6 +16,7 @@ from serlab.page import write_page
 from serlab.report import write_tables
 from serlab.results import (
     FORMAT,
+    NAMES,
     Finished,
     Journal,
     Row,
@@ -24,11 +25,13 @@ from serlab.results import (
     load_results,
     unfinished,
     write_results,
+    write_table,
 )
 from serlab.verdicts import load_run
 from tests.support.folders import rows_of, write
+from tests.support.rows import named_row
 
-ROW = Row("r", "json", "3", "w", "ChatRequest", "encode", "time", "ns", 0, 1.5)
+ROW = named_row("r", "json", "3", "w", "ChatRequest", "encode", "time", "ns", 0, 1.5)
 
 
 def cell(key: str, *rows: Row) -> Finished:
@@ -162,14 +165,19 @@ def test_a_folder_without_a_key_or_a_column_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "run", rows_of("a"), novel={"a": 1})
     table = load_results(path).assign(novel=1)
     for bad, said in (
-        (table.drop(columns=["codec_version"]), "columns of format 1, got one without codec_version"),
+        (table.drop(columns=["version"]), "columns of format 2, got one without version"),
         (table.assign(value="x"), "numbers in the column value, got (large_)?string"),
         (table.assign(codec=1), "texts in the column codec, got int64"),
+        (table.assign(role="boss"), "expected a role of measured, .* got boss"),
+        (table.assign(conditions="{"), "expected conditions in each row, got {"),
+        (table.assign(conditions='{"threads": "two"}'), "expected conditions in each row, got .*: Expected `int"),
+        (table.assign(conditions='{"moon": "full"}'), "expected conditions in each row, got .*unknown field `moon`"),
     ):
-        bad.to_parquet(path / "results.parquet")
+        texts = {} if "conditions" in said else {"conditions": "{}"}
+        bad.drop(columns=[*NAMES]).assign(**texts).to_parquet(path / "results.parquet")
         with pytest.raises(ResultsError, match=said):
             load_results(path)
-    table.to_parquet(path / "results.parquet")
+    write_table(path, table)
     assert len(load_results(path)) == len(table) and "novel" in load_environment(path)
     for text, said in (("{}", "got one without run, versions"), ("[]", "an object, got list")):
         (path / "environment.json").write_text(text)

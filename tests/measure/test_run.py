@@ -14,19 +14,19 @@ import pyperf
 import pytest
 
 from serlab import compare, load_findings, load_results
-from serlab.cases import FLOOR, FLOOR_COPY, FLOOR_STRINGS
+from serlab.cases import FLOOR, FLOOR_COPY, FLOOR_STRINGS, Place
 from serlab.errors import ResultsError
 from serlab.measure.job import Batches, Figure, Finding
 from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
 from serlab.measure.run import Collector
-from serlab.results import Row
+from serlab.results import NAMES, ORDER, Row
 from tests.cli.test_cli import wait_for_lines
 from tests.conftest import QUICK, Run
 
 pytestmark = pytest.mark.slow
 
-KEY = [name for name in Row._fields if name not in ("run", "value")]
+KEY = [name for name in ORDER if name != "run"]
 COMMAND = ("compare", *QUICK)
 
 
@@ -60,7 +60,7 @@ def test_resume_alone_takes_the_options_of_the_stopped_run(serlab: Run, tmp_path
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert serlab("compare", "--resume", "-o", "out").returncode == 0
-    assert set(load_results(tmp_path / "out")["codec"]) == {
+    assert set(load_results(tmp_path / "out")["case"]) == {
         "orjson",
         "msgpack",
         "orjson (A/A)",
@@ -88,7 +88,7 @@ def test_a_worker_that_dies_costs_its_codec_only(serlab: Run, tmp_path: Path, pl
     done = serlab("compare", "--quick", *work, "-o", "out", plugins=plugin_home)
     assert done.returncode == 1, done.stderr
     rows = load_results(tmp_path / "out")
-    timed = {name for name in rows[rows["metric"] == "time"]["codec"] if not name.startswith(FLOOR)}
+    timed = {name for name in rows[rows["metric"] == "time"]["case"] if not name.startswith(FLOOR)}
     assert timed == {"orjson", "orjson (A/A)", "lossy"}
     outcomes = {finding["codec"]: finding["outcome"] for finding in load_findings(tmp_path / "out")}
     assert outcomes == {"crash": "unmeasured", "wild": "refused"}
@@ -165,8 +165,10 @@ def test_a_death_that_is_no_codecs_keeps_what_stands_by_itself(part: str, kept: 
     """The operations that were finished before the one that was under way; none where they are not sent by turns."""
     collector = Collector(Cell(part, "chat-turn", experiment="x"), "run")
     for operation in ("one", "one", "two"):
-        collector.record(Figure("chat-turn", "ChatRequest", "orjson", operation, "latency", "ns", 1.0, "1"))
-        collector.record(Batches({}, "orjson", operation, (1, 1), []))
+        collector.record(
+            Figure("chat-turn", "ChatRequest", "orjson", "measured", *Place(operation), "latency", "ns", 1.0, "1")
+        )
+        collector.record(Batches({}, "orjson", "measured", operation, (1, 1), []))
     collector.record(Finding("chat-turn", "", "refused", "no Redis"))
     collector.keep_finished()
     found = collector.finished()
@@ -234,7 +236,7 @@ def test_compare_gives_a_tidy_frame(tmp_path: Path, capsys: pytest.CaptureFixtur
     """The function does what the command does, takes one name or several, and shows progress unless told not to."""
     (tmp_path / "one.jsonl").write_text(json.dumps({"model": "m", "messages": []}))
     table = compare("orjson", corpus=tmp_path / "one.jsonl", parts=["size"], progress=False)
-    assert isinstance(table, pd.DataFrame) and list(table.columns) == list(Row._fields)
+    assert isinstance(table, pd.DataFrame) and list(table.columns) == [*Row._fields, *NAMES]
     assert table.attrs["findings"] == [] and table.attrs["environment"]["cores"] == len(os.sched_getaffinity(0))
     assert capsys.readouterr().out == ""
     compare(codecs=["orjson", "json"], workloads="chat-turn", parts=["size"], directory=tmp_path / "kept")

@@ -19,12 +19,12 @@ import pytest
 from serlab import load_findings, load_results
 from serlab.measure.process import BEAT_SIZE, CRASHES, SIZE, is_passing, is_passing_end
 from serlab.measure.time import metadata
-from serlab.results import Row
+from serlab.results import ORDER
 from tests.cli.test_cli import wait_for_lines
 from tests.conftest import LATE, PLANTED, QUICK, Run, children, moments
 from tests.measure.test_pairing import install
 
-KEY = [name for name in Row._fields if name not in ("run", "value")]
+KEY = [name for name in ORDER if name != "run"]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by Linux's /proc"),

@@ -24,10 +24,11 @@ from serlab.notebook.claims import (
 )
 from serlab.report import figures
 from serlab.report.wire_tables import wire_arms
-from serlab.results import load_environment
+from serlab.results import frame, load_environment, load_results
 from serlab.stats import Estimate, median_of, paired_ratio, verdict
 from tests.conftest import ROOT
 from tests.support.claimrows import OUTCOMES, made, write_run
+from tests.support.rows import named_row
 
 SOURCES = {path.stem: path.read_text() for path in sorted((ROOT / "notebooks").glob("[0-9]*.py"))}
 CLAIMING = [name for name, text in SOURCES.items() if "claims import" in text or "small_cache" in text]
@@ -54,7 +55,7 @@ def tell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Return a function that runs a notebook's source on the run of an outcome, once, without Jupyter and figures."""
     home = tmp_path_factory.mktemp("notebooks")
     write_run(home / notebook.STORED, request.param)
-    rows = pd.concat([pd.read_parquet(path) for path in sorted(home.rglob("results.parquet"))])
+    rows = pd.concat([load_results(path.parent) for path in sorted(home.rglob("results.parquet"))])
 
     @cache
     def told(name: str) -> Told:
@@ -157,7 +158,7 @@ def spread(rows: pd.DataFrame, against: Selection, top: pd.DataFrame, bottom: pd
 
 def measured_by(rows: pd.DataFrame, metric: str) -> list[str]:
     """List the operations of a metric."""
-    return list(rows[rows["metric"] == metric]["operation"].unique())
+    return list(rows[rows["metric"] == metric]["place"].unique())
 
 
 def least(rows: pd.DataFrame, selection: Selection) -> tuple[pd.DataFrame, str]:
@@ -168,9 +169,9 @@ def least(rows: pd.DataFrame, selection: Selection) -> tuple[pd.DataFrame, str]:
 
 def least_of(rows: pd.DataFrame, selection: Selection) -> tuple[pd.DataFrame, str]:
     """Compute it."""
-    kept = rows[rows["operation"].isin(list(selection.operations)) & (rows["metric"] == selection.metric)]
-    wide = kept.pivot_table(index="process", columns=["codec", "operation"], values="value")
-    sums = wide.T.groupby(level="codec").sum(min_count=len(selection.operations)).T
+    kept = rows[rows["place"].isin(list(selection.operations)) & (rows["metric"] == selection.metric)]
+    wide = kept.pivot_table(index="process", columns=["case", "place"], values="value")
+    sums = wide.T.groupby(level="case").sum(min_count=len(selection.operations)).T
     if selection.reads:
         decode, plain = least(rows, Selection(selection.readers, ("decode",), "time"))
         read, _ = least(rows, Selection((plain,), (selection.reads,), "time"))
@@ -203,8 +204,8 @@ def flipped(rows: pd.DataFrame, claim: Claim) -> pd.DataFrame:
         rows = flipped(rows, part)
     if claim.parts:
         return rows
-    chosen = rows["workload"].isin(list(claim.workloads)) & rows["codec"].isin(list(claim.selection.codecs))
-    chosen &= rows["operation"].isin(list(claim.selection.operations)) & (rows["metric"] == claim.selection.metric)
+    chosen = rows["workload"].isin(list(claim.workloads)) & rows["case"].isin(list(claim.selection.codecs))
+    chosen &= rows["place"].isin(list(claim.selection.operations)) & (rows["metric"] == claim.selection.metric)
     ratio = expected(rows, claim._replace(form="at", parts=(), saved=0.0)).value if claim.saved else claim.value
     return rows.assign(value=rows["value"].where(~chosen, rows["value"] / (ratio**2 if claim.against else 2)))
 
@@ -253,8 +254,8 @@ def cost_ratios(rows: pd.DataFrame, decision: Any) -> dict[str, Estimate]:
     """Compute what each codec that may be used costs against the baseline, and the baseline's second arm (A/A)."""
     message, wire, base = *decision.scenario.messages.values(), decision.scenario.wire, decision.order.baseline
     own = rows[rows["workload"].isin(list(message.workloads))]
-    size = own[(own["operation"] == "size") & (own["metric"] == "raw")].groupby("codec")["value"].mean()
-    time = own[own["metric"] == "time"].pivot_table(index="process", columns=["codec", "operation"], values="value")
+    size = own[(own["place"] == "size") & (own["metric"] == "raw")].groupby("case")["value"].mean()
+    time = own[own["metric"] == "time"].pivot_table(index="process", columns=["case", "place"], values="value")
     codecs = [one.codec for one in decision.order.standings if not one.barred and one.to_baseline.n]
     costs = {
         codec: sum(count * time[codec, operation] for operation, count in message.operations.items())
@@ -291,7 +292,7 @@ def test_what_is_decided_follows_from_the_rows(tell: Callable[[str], Told]) -> N
         assert is_carried(rows, told.text, name, one)
         ratios, leader = cost_ratios(rows, one), one.order.leader
         by = (1.1 * max(ratio.value for ratio in ratios.values()) / ratios[leader].value) ** 2
-        turned = rows.assign(value=rows["value"].where(rows["codec"] != leader, rows["value"] * by))
+        turned = rows.assign(value=rows["value"].where(rows["case"] != leader, rows["value"] * by))
         assert not is_carried(turned, told.text, name, one)
 
 
@@ -310,10 +311,11 @@ def test_reading_plain_objects_is_added_to_a_whole_decode() -> None:
 
 def table(times: dict[str, list[float]], workload: str = "w", operation: str = "decode") -> pd.DataFrame:
     """Make rows of times."""
-    rows = [
-        (codec, workload, operation, "time", i, value) for codec, all_ in times.items() for i, value in enumerate(all_)
-    ]
-    return pd.DataFrame(rows, columns=["codec", "workload", "operation", "metric", "process", "value"])
+    return frame(
+        named_row("r", codec, "1", workload, "ChatRequest", operation, "time", "ns", i, value)
+        for codec, all_ in times.items()
+        for i, value in enumerate(all_)
+    )
 
 
 ROWS = pd.concat([table(TIMES), table(TIMES | {"msgpack": [20.0, 24.0, 22.0]}, "v")])

@@ -17,6 +17,7 @@ from serlab.results import Row, frame, is_finished, load_environment, load_resul
 from tests.support import pagerows
 from tests.support.browser import needs_browser
 from tests.support.folders import write
+from tests.support.rows import named_row
 
 JOB = Job("compare", ("compare", "--quick"), "time", 0.03, Path("nowhere"))
 WIRE = Job("wire", ("wire", "all"), "wire", 0.06, Path("nowhere"))
@@ -25,7 +26,9 @@ PROCESSES = 3
 
 def arm(codec: str, workload: str, value: float, operation: str = "decode", metric: str = "time") -> list[Row]:
     """Make the rows of an arm."""
-    return [Row("r", codec, "1", workload, "ChatRequest", operation, metric, "ns", i, value) for i in range(PROCESSES)]
+    return [
+        named_row("r", codec, "1", workload, "ChatRequest", operation, metric, "ns", i, value) for i in range(PROCESSES)
+    ]
 
 
 def rows(*ratios: float) -> list[Row]:

@@ -27,7 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "records": set(),
     "messages": set(),
     "scratch": set(),
-    "results": {"folders", "records", "visible"},
+    "results": {"cases", "folders", "records", "visible"},
     "cases": set(),
     "stats": set(),
     "codecs": {"messages", "generated", "limits"},

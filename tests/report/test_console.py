@@ -14,11 +14,12 @@ from rich.table import Table
 from serlab.comparison import bar
 from serlab.console import Shown, literal
 from serlab.report import terminal_tables
-from serlab.results import load_results
+from serlab.results import load_results, write_table
 from serlab.visible import visible
 from tests.conftest import Run
 from tests.support.figurerows import run
 from tests.support.folders import rows_of, write
+from tests.support.rows import rows_in
 
 FIELDS = [
     "[red]x[/red]",
@@ -43,7 +44,7 @@ CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Make a results folder."""
-    return write(tmp_path / "run", list(run("chat-turn").itertuples(index=False, name=None)))
+    return write(tmp_path / "run", rows_in(run("chat-turn")))
 
 
 def test_a_text_without_acting_characters_stays_as_it_is() -> None:
@@ -166,5 +167,5 @@ def test_rows_of_a_folder_have_names_that_can_be_shown(tmp_path: Path) -> None:
     """Whoever made it."""
     path = write(tmp_path / "run", rows_of("a"))
     table = load_results(path)
-    table.replace({"workload": {"w1": "w\x1b1\u202e"}}).to_parquet(path / "results.parquet")
+    write_table(path, table.replace({"workload": {"w1": "w\x1b1\u202e"}}))
     assert set(load_results(path)["workload"]) == {r"w\x1b1\u202e", "w2"}

@@ -21,6 +21,7 @@ from serlab.report.tables import build_tables
 from serlab.results import load_results
 from tests.support.figurerows import CODECS, run
 from tests.support.folders import write
+from tests.support.rows import rows_in
 
 HOSTILE = "50 %_of {all} #1 & $more$ ~ ^ \\ a|b <c> *d* `e` ünï 漢 \u2028"
 """A name with what each format would read as a command."""
@@ -37,7 +38,7 @@ has_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflate
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a results folder of two workloads, one with a name that no format likes."""
     rows = run("chat-turn", HOSTILE)
-    path: Path = write(tmp_path_factory.mktemp("export") / "results", list(rows.itertuples(index=False, name=None)))
+    path: Path = write(tmp_path_factory.mktemp("export") / "results", rows_in(rows))
     return path
 
 

@@ -34,10 +34,12 @@ from serlab.report.figures.look import RATE, darkened, luminance, shortened
 from serlab.report.figures.picture import SMALL, panel, sheet
 from serlab.report.figures.points import front_of, points_of, repeats_figure
 from serlab.report.formatting import scaled
+from serlab.results import load_results
 from tests.conftest import ROOT
 from tests.support import callrows, wirearguments
 from tests.support.figurerows import CODECS, COLOURS, SIZES, VIEW, run
 from tests.support.folders import write
+from tests.support.rows import renamed, rows_in
 from tests.support.scenes import codecs_of, outside, overlapping, shown, texts_of, title_of, words
 
 DRAW: dict[str, Callable[..., Picture]] = {
@@ -71,11 +73,11 @@ def made(name: str) -> Picture:
 def published(name: str) -> Picture:
     """Draw one of the twelve from the published runs."""
     if name in ("calls", "tokens", "hits"):
-        wire = pd.read_parquet(STORED / "wire/results.parquet")
+        wire = load_results(STORED / "wire")
         return {"calls": call_figure, "tokens": token_figure, "hits": hit_figure}[name](wire)
     if name == "repeats":
         return repeats_figure(pd.read_csv(STORED / "noise.csv"))
-    rows = pd.read_parquet(STORED / "results.parquet")
+    rows = load_results(STORED)
     whole = name in ("noise", "sizes")
     return DRAW[name](rows) if whole else DRAW[name](rows, ["agent-request", "embeddings"])
 
@@ -141,7 +143,7 @@ def test_a_name_is_text(draw: Callable[..., Picture]) -> None:
     """No formula, no element, no expression; what would turn the text around is written as its escape."""
     rows = run(*NAMES[:2])
     odd = dict(zip(("msgpack", "json", "protobuf"), NAMES[2:], strict=True))
-    figure = draw(rows.assign(codec=rows["codec"].replace(odd)))
+    figure = draw(renamed(rows.assign(case=rows["case"].replace(odd))))
     svg = figure.data("svg").decode()
     assert "<b>" not in svg and "\u202e" not in svg and figure.data("png")
     assert any(NAMES[0] in word for word in words(figure)) and any(NAMES[1] in word for word in words(figure))
@@ -152,7 +154,7 @@ def test_a_name_is_text(draw: Callable[..., Picture]) -> None:
 def test_the_baseline_alone_and_a_run_without_noise_and_floors_are_drawn(draw: Callable[..., Picture]) -> None:
     """A bar without a band says so; only the A/A ratios need the A/A arm."""
     rows = run(codecs=("orjson", "json"))
-    bare = rows[~rows["codec"].str.contains("A/A|floor")]
+    bare = rows[rows["role"] == "measured"]
     for given in (run(codecs=("orjson",)), *([] if draw is noise_figure else [bare])):
         figure = draw(given)
         assert overlapping(figure) == [] and outside(figure) == [] and figure.data("png")
@@ -284,7 +286,7 @@ def test_sizes_stand_where_their_ratio_is_on_the_same_scale_in_each_panel() -> N
 def test_noise_counts_the_intervals_that_leave_one_out() -> None:
     """A second arm that is 10 % slower is a false claim, and named."""
     rows = run()
-    shifted = (rows["codec"] == "orjson (A/A)") & (rows["operation"] == "encode") & (rows["metric"] == "time")
+    shifted = (rows["case"] == "orjson (A/A)") & (rows["operation"] == "encode") & (rows["metric"] == "time")
     figure = noise_figure(rows.assign(value=rows["value"].where(~shifted, rows["value"] * 1.1)))
     assert title_of(figure) == ["1 of 7 A/A intervals leave 1 out (14 %)", "about 5 % are to be expected"]
     assert codecs_of(figure)[-1] == "encode chat-turn"
@@ -322,7 +324,7 @@ def test_a_folder_gets_the_figures_that_it_has_rows_for(tmp_path: Path) -> None:
     """One file for each workload and figure, in both formats, with names that every system takes."""
     rows = run("a/b:c", "a b:c", codecs=("orjson", "json"))
     no_lag = rows[~rows["metric"].str.startswith("lag")]
-    folder = write(tmp_path / "results", list(no_lag.itertuples(index=False, name=None)))
+    folder = write(tmp_path / "results", rows_in(no_lag))
     names = {path.name for path in write_figures(folder)}
     kinds = ("ratios", "pareto", "access", "memory", "crossover")
     stems = {f"{kind}-a-b-c{number}" for kind in kinds for number in ("", "-2")} | {"noise", "sizes"}
@@ -334,6 +336,6 @@ def test_a_folder_without_any_rows_for_a_figure_is_an_error(tmp_path: Path) -> N
     """Nothing is written silently."""
     rows = run()
     parity = rows[rows["operation"] == "parity"]
-    folder = write(tmp_path / "results", list(parity.itertuples(index=False, name=None)))
+    folder = write(tmp_path / "results", rows_in(parity))
     with pytest.raises(NotMeasuredError, match="holds none of them"):
         list(write_figures(folder))

@@ -11,6 +11,7 @@ from serlab.report import build_tables, terminal_tables
 from serlab.report.load_test import TITLES
 from serlab.report.terminal import noise_of
 from serlab.results import Row, frame
+from tests.support.rows import named_row
 
 SPREAD = (0.99, 1.0, 1.01, 1.0, 0.98, 1.02)
 
@@ -19,7 +20,7 @@ def arm(codec: str, operation: str, metric: str, value: float, noise: float = 0.
     """Make one row for each of six workers; `noise` sets the second arm of the baseline apart from the first."""
     values = [value * share + noise * value * (-1) ** i for i, share in enumerate(SPREAD)]
     place = ("w", "ChatRequest", operation, metric, "u")
-    return [Row("r", codec, "1", *place, i, one) for i, one in enumerate(values)]
+    return [named_row("r", codec, "1", *place, i, one) for i, one in enumerate(values)]
 
 
 def rates(processes: int, floor: float) -> pd.DataFrame:
@@ -110,7 +111,7 @@ def test_a_busy_machine_is_named_beside_the_lag() -> None:
 def test_load_rows_stay_out_of_the_other_tables() -> None:
     """A floor is no codec of the summary, and a run without load has no load tables."""
     tables = build_tables(
-        pd.concat([rates(4, 3.8), frame([Row("r", "orjson", "1", "w", "m", "parity", "equal", "bodies", 0, 1)])])
+        pd.concat([rates(4, 3.8), frame([named_row("r", "orjson", "1", "w", "m", "parity", "equal", "bodies", 0, 1)])])
     )
     assert list(tables["summary"]["codec"]) == ["orjson"] and "lag" not in tables
 

@@ -20,6 +20,7 @@ from serlab.page.build import SCRIPTS, asset, embedded
 from serlab.page.data import DARK
 from serlab.report import build_tables
 from serlab.report.figures.look import luminance
+from serlab.results import write_table
 from tests.conftest import ROOT, Run
 from tests.support.browser import browser, needs_browser, open_page, requests
 from tests.support.figurerows import COLOURS
@@ -313,7 +314,7 @@ def test_legend_hides_a_codec_from_every_figure(page: Any) -> None:
 def test_figures_are_drawn_for_what_was_measured(driver: Any, tmp_path: Path) -> None:
     """A run with sizes, times, memory, steps of reading and lag has every figure; its codecs have the usual colours."""
     (tmp_path / "environment.json").write_text(json.dumps(ENVIRONMENT))
-    figure_rows("chat-turn", "stream").to_parquet(tmp_path / "results.parquet")
+    write_table(tmp_path, figure_rows("chat-turn", "stream"))
     open_page(driver, write_page(tmp_path))
     script = "return document.querySelectorAll('#figure-' + arguments[0] + ' svg').length"
     for name in ("crossover", "ratios", "pareto", "access", "memory", "lag"):

@@ -14,7 +14,8 @@ from serlab.report import FORMATS, build_tables, terminal_tables, write_tables
 from serlab.report.figures import ratio_figure
 from serlab.report.formatting import show
 from serlab.report.tables import baseline_of, floor_values, without_figures
-from serlab.results import Row, frame
+from serlab.results import Row, frame, write_table
+from tests.support.rows import named_row
 from tests.support.scenes import codecs_of
 
 ENVIRONMENT = {
@@ -25,12 +26,14 @@ ENVIRONMENT = {
 
 def times(codec: str, values: list[float], workload: str = "w", operation: str = "decode") -> list[Row]:
     """Make one row for each process."""
-    return [Row("r", codec, "1", workload, "ChatRequest", operation, "time", "ns", i, v) for i, v in enumerate(values)]
+    return [
+        named_row("r", codec, "1", workload, "ChatRequest", operation, "time", "ns", i, v) for i, v in enumerate(values)
+    ]
 
 
 def one(codec: str, operation: str, metric: str, value: float, workload: str = "w") -> Row:
     """Make a row that needs no process."""
-    return Row("r", codec, "1", workload, "ChatRequest", operation, metric, "u", 0, value)
+    return named_row("r", codec, "1", workload, "ChatRequest", operation, metric, "u", 0, value)
 
 
 @pytest.fixture
@@ -184,7 +187,7 @@ class TagCount(HTMLParser):
 def folder(rows: pd.DataFrame, tmp_path: Path) -> Path:
     """Write a results folder and its tables."""
     (tmp_path / "environment.json").write_text(json.dumps(ENVIRONMENT))
-    rows.to_parquet(tmp_path / "results.parquet")
+    write_table(tmp_path, rows)
     assert len(write_tables(tmp_path)) == 4 * len(FORMATS)
     return tmp_path / "tables"
 

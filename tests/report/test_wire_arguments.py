@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from serlab.cases import Conditions, Place
 from serlab.errors import NotMeasuredError
 from serlab.notebook.wire_claims import filled_in, reuse_claims, sharing_claims, small_cache
 from serlab.report.figures import hit_figure, token_figure, write_figures
@@ -24,7 +25,7 @@ from serlab.report.wire_reuse import (
     workloads_of,
 )
 from serlab.report.wire_tables import Arms, wire_arms
-from serlab.results import PARQUET, frame
+from serlab.results import frame, write_table
 from serlab.verdicts import compare_runs
 from tests.support.folders import ENVIRONMENT
 from tests.support.scenes import shown, words
@@ -74,10 +75,11 @@ def test_an_experiment_that_the_run_lacks_is_named() -> None:
 
 
 def test_a_form_is_named_by_what_differs_from_the_usual() -> None:
-    """And read back from its arm."""
-    form = Form.read("protobuf http2/frames/slim/every=8")
+    """And has the name of its arm."""
+    form = Form.of("protobuf", Conditions(transport="http2", framing="frames", envelope="slim", every=8))
     assert (str(form), form.arm) == ("protobuf frames HTTP/2 slim ×8", "protobuf http2/frames/slim/every=8")
-    assert str(Form.read("protobuf grpc/messages/full/every=1")) == "protobuf gRPC"
+    streamed = Conditions(transport="grpc", framing="messages", envelope="full", every=1)
+    assert str(Form.of("protobuf", streamed)) == "protobuf gRPC"
 
 
 def test_forms_have_bytes_time_and_the_clients_work(stream: Arms) -> None:
@@ -92,7 +94,7 @@ def test_forms_have_bytes_time_and_the_clients_work(stream: Arms) -> None:
 
 def test_a_step_is_set_against_what_it_starts_from(stream: Arms) -> None:
     """Not against the baseline of the run; one that was not measured is left out."""
-    base = Form.read("protobuf http/frames/full/every=1")
+    base = Form("protobuf", "http", "frames", "full", 1)
     steps = {"slim": (base._replace(envelope="slim"), base), "none": (base._replace(every=64), base)}
     found = gains(stream, steps)
     assert list(found.index) == ["slim"]
@@ -199,7 +201,7 @@ def test_ways_to_share_are_set_against_the_plain_way() -> None:
 def test_the_smallest_and_the_largest_messages_are_shown() -> None:
     """A run may have many; without sizes any two."""
     rows = [row for name in ("b", "a", "c") for row in rows_of("pooling", {"fresh buffer": 1.0}, workload=name)]
-    sizes = [rows[0]._replace(workload=name, operation="size", metric="raw", value=size) for name, size in
+    sizes = [rows[0]._replace(workload=name, metric="raw", value=size, **Place("size")._asdict()) for name, size in
              (("a", 20.0), ("b", 30.0), ("c", 10.0))]  # fmt: skip
     assert workloads_of(frame([*rows, *sizes])) == ["c", "b"]
     assert workloads_of(frame(rows)) == ["a", "c"]
@@ -254,24 +256,24 @@ def test_what_a_run_lacks_comes_from_the_stored_one(tmp_path: Path) -> None:
     """It is named, so that the notebook can tell; a part of an experiment too."""
     stored = tmp_path / "wire"
     stored.mkdir()
-    size = stream_rows()[0]._replace(workload="chat-response", operation="size", metric="raw")
-    frame([*cache_rows(), *pooling_rows(), size]).to_parquet(stored / PARQUET)
-    own = frame([row._replace(workload="mine") for row in pooling_rows() if "share" not in row.operation])
+    size = stream_rows()[0]._replace(workload="chat-response", metric="raw", **Place("size")._asdict())
+    write_table(stored, frame([*cache_rows(), *pooling_rows(), size]))
+    own = frame([row._replace(workload="mine") for row in pooling_rows() if row.conditions.part != "share"])
     rows, added = filled_in(own, ["cache", "pooling", "pooling/share"], stored)
     assert added == ["cache", "pooling/share"]
     assert wire_arms(rows, "pooling").workload == "mine" and wire_arms(rows, "cache").workload == "chat-response"
-    assert (rows["operation"] == "size").sum() == 1
+    assert (rows["place"] == "size").sum() == 1
 
 
 def test_figures_of_a_run_on_the_wire_are_written(tmp_path: Path) -> None:
     """For the workloads that have them; others are no error."""
-    run().to_parquet(tmp_path / "results.parquet")
+    write_table(tmp_path, run())
     names = {path.stem for path in write_figures(tmp_path)}
     assert {"tokens-chat-turn", "hits-chat-response"} <= names
 
 
 def test_comparison_of_runs_says_that_the_wire_is_left_out(tmp_path: Path) -> None:
     """Its figures are of one run and one machine's moment."""
-    run().to_parquet(tmp_path / "results.parquet")
+    write_table(tmp_path, run())
     (tmp_path / "environment.json").write_text(json.dumps(ENVIRONMENT))
     assert any("on the wire is not compared" in note for note in compare_runs(tmp_path, tmp_path).notes)

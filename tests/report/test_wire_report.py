@@ -13,7 +13,7 @@ from serlab.page import write_page
 from serlab.report import build_tables, terminal_tables, wire_summary, write_tables
 from serlab.report.wire_summary import blocks, digests
 from serlab.report.wire_tables import natural, wire_table
-from serlab.results import frame, load_results
+from serlab.results import frame, load_results, write_table
 from tests.support import wirerows
 from tests.support.folders import ENVIRONMENT
 from tests.support.pagerows import write
@@ -67,7 +67,8 @@ def test_conditions_come_in_the_order_of_their_numbers(table: pd.DataFrame) -> N
     """5 ms before 25 ms, http before http2."""
     found = [place[1] for place in table.index if place[0] == "connection"]
     assert list(dict.fromkeys(found)) == ["tcp, rtt=5ms", "tcp, rtt=25ms"]
-    assert sorted(["http2, a", "http, b", "grpc, c"], key=natural) == ["grpc, c", "http, b", "http2, a"]
+    given = [("http2", "a"), ("http", "b"), ("grpc", "c")]
+    assert sorted(given, key=natural) == [("grpc", "c"), ("http", "b"), ("http2", "a")]
 
 
 def test_formula_stands_beside_what_it_predicts(table: pd.DataFrame) -> None:
@@ -140,7 +141,7 @@ def test_terminal_gives_a_line_each_where_there_is_much(monkeypatch: pytest.Monk
 
 def folder(path: Path, rows: pd.DataFrame) -> Path:
     """Make a results folder of rows."""
-    rows.to_parquet(path / "results.parquet")
+    write_table(path, rows)
     record = {**ENVIRONMENT, "wire": conditions(("transport", "stream", "cancel", "connection"))}
     (path / "environment.json").write_text(json.dumps(record))
     return path
@@ -158,7 +159,7 @@ def test_page_of_the_wire_alone_shows_it_first(tmp_path: Path) -> None:
 def test_page_of_a_whole_run_shows_the_wire_after_the_answer(tmp_path: Path) -> None:
     """Both in one run."""
     rows = pd.concat([load_results(write(tmp_path)), wirerows.run()], ignore_index=True)
-    rows.to_parquet(tmp_path / "results.parquet")
+    write_table(tmp_path, rows)
     text = write_page(tmp_path).read_text()
     assert '<section id="answer" aria' in text
     assert text.index('id="answer"') < text.index('id="wire-experiments"') < text.index('id="figures"')

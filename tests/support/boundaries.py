@@ -8,6 +8,7 @@ import pandas as pd
 from serlab.decide import Scenario
 from serlab.decide.scenarios import from_dict
 from serlab.results import Row, frame
+from tests.support.rows import named_row
 
 MACHINE = (1.0, 1.5, 0.8, 1.2, 1.1, 0.9)
 """How slow the machine is in each process, which meets all codecs alike."""
@@ -51,7 +52,7 @@ def rows_of(workload: str, kind: str, codec: str, times: Mapping[str, float], si
     """Make the rows of one codec on one workload."""
 
     def row(name: str, operation: str, metric: str, value: float, process: int = 0) -> Row:
-        return Row("r1", name, "1.0", workload, kind, operation, metric, "u", process, value)
+        return named_row("r1", name, "1.0", workload, kind, operation, metric, "u", process, value)
 
     found = [row(codec, "parity", failure or "equal", 3.0)]
     if failure:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from serlab.results import Row, frame
+from tests.support.rows import named_row
 
 PROCESSES = 6
 MS = 1e6
@@ -19,7 +20,7 @@ def arm(codec: str, operation: str, value: float, metric: str = "latency", unit:
     workload, message = place.get("workload", "chat-turn"), "ChatRequest"
     factors = noise(workload + operation + codec + metric)
     where = ("r", codec, "1", workload, message, f"wire/{operation}", metric, unit)
-    return [Row(*where, i, value * factor) for i, factor in enumerate(factors)]
+    return [named_row(*where, i, value * factor) for i, factor in enumerate(factors)]
 
 
 def calls(workload: str = "chat-turn", alone_ms: float = 1.0, **coding_ms: float) -> list[Row]:

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from serlab.cases import CONTROL, FLOOR
-from serlab.results import Row, frame
+from serlab.results import frame, load_results, write_table
 from tests.conftest import ROOT
+from tests.support.rows import named_row
 
 STORED = ROOT / "notebooks" / "stored"
+NAMED = ("run", "codec", "version", "workload", "message", "operation", "metric", "unit", "process", "value")
 OUTCOMES = ("baseline wins", "baseline loses", "all tie")
 WORKLOADS = ("agent-request", "embeddings", "stream", "token-ids")
 MORE_IS_BETTER = ("rate", "byte-rate", "body-rate", "token-rate")
@@ -31,7 +33,7 @@ def write_run(directory: Path, outcome: str) -> Path:
     for name in ("", "wire"):
         target = directory / name
         target.mkdir(parents=True, exist_ok=True)
-        made(name, outcome).to_parquet(target / "results.parquet")
+        write_table(target, made(name, outcome))
         shutil.copy(STORED / name / "environment.json", target)
     shutil.copy(STORED / "noise.csv", directory)
     return directory
@@ -40,14 +42,15 @@ def write_run(directory: Path, outcome: str) -> Path:
 @cache
 def made(name: str, outcome: str) -> pd.DataFrame:
     """Make the rows of an outcome."""
-    rows = pd.read_parquet(STORED / name / "results.parquet")
+    rows = load_results(STORED / name)
+    rows = rows.assign(codec=rows["case"], operation=rows["place"])[[*NAMED]]
     rows = rows if name else rows[rows["workload"].isin(WORKLOADS)]
     if not name and "check" not in set(rows["operation"]):
         rows = pd.concat([rows, rows[rows["operation"] == "populate"].assign(operation="check")])
     # In these experiments one group alone holds the baseline that all are compared with.
     whole = rows["operation"].str.extract("^(wire/(?:vectors|stream))/")[0].fillna(rows["operation"])
     found = [remade(group, outcome) for _, group in rows.groupby(["workload", whole, "metric"], sort=False)]
-    return frame(Row(*row) for group in found for row in group.itertuples(index=False))
+    return frame(named_row(*row) for group in found for row in group.itertuples(index=False))
 
 
 def remade(group: pd.DataFrame, outcome: str) -> pd.DataFrame:

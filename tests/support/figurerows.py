@@ -5,6 +5,7 @@ import pandas as pd
 
 from serlab.codecs.info import BUILT_IN
 from serlab.results import Row, frame
+from tests.support.rows import named_row
 
 PROCESSES = 6
 SPEED = {
@@ -32,12 +33,12 @@ def noise(name: str) -> np.ndarray:
 def timed(workload: str, operation: str, arm: str, value: float) -> list[Row]:
     """Make the times of one arm."""
     place = ("r", arm, "1", workload, "ChatRequest", operation, "time", "ns")
-    return [Row(*place, i, value * factor) for i, factor in enumerate(noise(workload + operation + arm))]
+    return [named_row(*place, i, value * factor) for i, factor in enumerate(noise(workload + operation + arm))]
 
 
 def one(workload: str, operation: str, codec: str, metric: str, value: float) -> Row:
     """Make a row that needs no process."""
-    return Row("r", codec, "1", workload, "ChatRequest", operation, metric, "u", 0, value)
+    return named_row("r", codec, "1", workload, "ChatRequest", operation, metric, "u", 0, value)
 
 
 def rows_of(workload: str = "chat-turn", codecs: tuple[str, ...] = CODECS) -> list[Row]:
@@ -65,7 +66,7 @@ def lags(workload: str, codecs: tuple[str, ...]) -> list[Row]:
         base = 1e5 if arm == "floor: idle" else 1e6 * SPEED[arm]
         for metric, scale in scales.items():
             place = ("r", arm, "1", workload, "ChatRequest", "decode/inline", metric, "ns")
-            rows += [Row(*place, i, base * scale * factor) for i, factor in enumerate(noise(arm + metric))]
+            rows += [named_row(*place, i, base * scale * factor) for i, factor in enumerate(noise(arm + metric))]
     return rows
 
 

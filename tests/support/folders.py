@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from serlab.results import Row, frame
+from serlab.results import Row, frame, write_table
+from tests.support.rows import named_row
 
 PROCESSES = 10
 NOISE = 0.01
@@ -53,7 +54,7 @@ def codec_rows(
     """Make the rows of one codec on one workload."""
 
     def row(name: str, operation: str, metric: str, value: float, process: int = 0) -> Row:
-        return Row("r", name, versions[codec], workload, "ChatRequest", operation, metric, "u", process, value)
+        return named_row("r", name, versions[codec], workload, "ChatRequest", operation, metric, "u", process, value)
 
     found = [row(codec, "size", metric, sizes[codec]) for metric in ("raw", "gzip", "zstd")]
     found += [row(codec, "decode", "allocations", allocations[codec]), row(codec, "decode", "peak", 5.0)]
@@ -76,7 +77,7 @@ def paired_rows(seed: str, factors: Mapping[str, float], noise: float = NOISE) -
         for name, metric, times in arms:
             values = noisy(TIMES[codec] * times, f"{seed}{name}{metric}", noise)
             place = ("r", name, VERSIONS[codec], "w1", "ChatRequest", "decode", metric, "ns")
-            found += [Row(*place, i, value) for i, value in enumerate(values)]
+            found += [named_row(*place, i, value) for i, value in enumerate(values)]
     return found
 
 
@@ -84,5 +85,5 @@ def write(directory: Path, rows: list[Row], **changed: Any) -> Path:
     """Write a results folder; what is given stands in its environment in place of the usual."""
     directory.mkdir()
     (directory / "environment.json").write_text(json.dumps({**ENVIRONMENT, **changed}))
-    frame(rows).to_parquet(directory / "results.parquet")
+    write_table(directory, frame(rows))
     return directory

@@ -34,6 +34,6 @@ def all_of(kind: type[Sent], sent: Iterable[Record]) -> list[Sent]:
 def figures_of(sent: Iterable[Record]) -> dict[tuple[str, str, str], float]:
     """Index a worker's figures by operation, codec and metric, each of which stands once."""
     figures = all_of(Figure, sent)
-    found = {(one.operation, one.codec, one.metric): one.value for one in figures}
+    found = {(one.place.name, str(one.case), one.metric): one.value for one in figures}
     assert len(found) == len(figures)
     return found

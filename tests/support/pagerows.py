@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from serlab.results import Row, frame
+from serlab.results import Row, frame, write_table
 from tests.support.folders import ENVIRONMENT
+from tests.support.rows import named_row
 
 PROCESSES = 7
 WORKLOADS = {
@@ -45,18 +46,18 @@ def rows_of(workload: str, kind: str, length: float, run: str) -> Iterator[Row]:
         name = codec.removesuffix(" (A/A)")
         if name == codec:
             for outcome, count in outcomes_of(codec, workload).items():
-                yield Row(*place, "parity", outcome, "u", 0, count)
+                yield named_row(*place, "parity", outcome, "u", 0, count)
             for metric, share in {"raw": 1.0, "gzip": 0.4, "zstd": 0.35}.items():
-                yield Row(*place, "size", metric, "B", 0, length * share * SIZES.get(codec, 1.0))
+                yield named_row(*place, "size", metric, "B", 0, length * share * SIZES.get(codec, 1.0))
         for operation in OPERATIONS:
             base = 0.7 * length * SPEED[name] * (1 + OPERATIONS.index(operation) / 7)
             values = base * machine * factors(workload + operation + codec)
             kept = range(PROCESSES - (codec == "partly"))
-            yield from (Row(*place, operation, "time", "ns", i, float(values[i])) for i in kept)
+            yield from (named_row(*place, operation, "time", "ns", i, float(values[i])) for i in kept)
             if name == codec:
-                yield Row(*place, operation, "bytes", "B", 0, base * 3)
-                yield Row(*place, operation, "peak", "B", 0, base * 2)
-                yield Row(*place, operation, "allocations", "u", 0, 10 * SPEED[codec])
+                yield named_row(*place, operation, "bytes", "B", 0, base * 3)
+                yield named_row(*place, operation, "peak", "B", 0, base * 2)
+                yield named_row(*place, operation, "allocations", "u", 0, 10 * SPEED[codec])
 
 
 def outcomes_of(codec: str, workload: str) -> dict[str, float]:
@@ -75,5 +76,5 @@ def write(directory: Path, workloads: dict[str, str] | None = None, **changed: A
     lengths = {name: 900.0 * (i + 1) for i, name in enumerate(kinds)}
     rows = [row for name, kind in kinds.items() for row in rows_of(name, kind, lengths[name], "r")]
     (directory / "environment.json").write_text(json.dumps({**ENVIRONMENT, "processes": PROCESSES, **changed}))
-    frame(rows).to_parquet(directory / "results.parquet")
+    write_table(directory, frame(rows))
     return directory

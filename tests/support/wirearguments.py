@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from serlab.results import Row, frame
+from tests.support.rows import named_row
 
 PROCESSES = 6
 NOISE = (1.0, 1.01, 0.99, 1.005, 0.995, 1.0)
@@ -53,7 +54,7 @@ def rows_of(
         codec, _, conditions = name.rpartition(" ")
         place = ("r", codec, "1", workload, "ChatRequest", f"wire/{experiment}/{conditions}", metric, "u")
         drift = MACHINE if metric == "latency" else (1.0,) * PROCESSES
-        found += [Row(*place, i, value * drift[i]) for i in range(PROCESSES)]
+        found += [named_row(*place, i, value * drift[i]) for i in range(PROCESSES)]
     return found
 
 

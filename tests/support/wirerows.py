@@ -3,6 +3,7 @@
 import pandas as pd
 
 from serlab.results import Row, frame
+from tests.support.rows import named_row
 
 SPREAD = (0.99, 1.0, 1.01, 1.0, 0.98, 1.02)
 HTTP, GRPC = "wire/transport/http/inflight=1", "wire/transport/grpc/inflight=1"
@@ -11,7 +12,7 @@ HTTP, GRPC = "wire/transport/http/inflight=1", "wire/transport/grpc/inflight=1"
 def arm(codec: str, operation: str, value: float, metric: str = "latency", unit: str = "ns") -> list[Row]:
     """Make one row for each of six workers, who are all as fast as each other within 2 %."""
     return [
-        Row("r", codec, "1", "chat-turn", "ChatRequest", operation, metric, unit, i, value * share)
+        named_row("r", codec, "1", "chat-turn", "ChatRequest", operation, metric, unit, i, value * share)
         for i, share in enumerate(SPREAD)
     ]
 

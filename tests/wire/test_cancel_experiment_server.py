@@ -142,7 +142,7 @@ def test_arm_without_a_figure_is_told_and_the_others_have_theirs(monkeypatch: py
     monkeypatch.setattr(cancel, "Random", Late)
     records: list[Record] = []
     cancel.run(JOB, records.append)
-    arms = {one.codec for one in all_of(Figure, records)}
+    arms = {str(one.case) for one in all_of(Figure, records)}
     findings = [one.reason for one in all_of(Finding, records)]
     assert {"told", "told (A/A)", "floor: poll", "client", "server"} < arms and "untold" not in arms
     assert len(findings) == 1 and "wire/cancel/http2: untold: every stream had ended" in findings[0]

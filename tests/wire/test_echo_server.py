@@ -74,11 +74,11 @@ def test_transport_experiment_gives_each_codec_with_its_bytes_on_every_transport
     for name in transport.TRANSPORTS:
         for calls in (1, 8) if name in transport.AT_ONCE_BY else (1,):
             operation = f"wire/transport/{name}/inflight={calls}"
-            arms = {row.codec for row in rows if row.operation == operation and row.metric == "latency"}
+            arms = {str(row.case) for row in rows if row.place.name == operation and row.metric == "latency"}
             assert arms == {*WIRE_CODECS, *(f"floor: bytes of {codec}" for codec in WIRE_CODECS), "orjson (A/A)"}
     assert all(row.value > 0 for row in rows if row.metric == "latency")
     shares = [row.value for row in rows if row.metric == "client-cpu"]
-    sizes = {row.codec: row.value for row in rows if row.metric == "body-bytes"}
+    sizes = {str(row.case): row.value for row in rows if row.metric == "body-bytes"}
     assert len(shares) * 2 == len(rows) - len(sizes) and all(0 <= share < 4 for share in shares)
     assert sizes["protobuf"] < sizes["orjson"] == sizes["orjson (A/A)"]
 
@@ -97,5 +97,5 @@ def test_large_messages_are_sent_one_at_a_time() -> None:
     """Several of them would measure memory."""
     found: list[Record] = []
     run(wire_job("transport", "embeddings", ("orjson", "protobuf")), found.append)
-    timed = [one.operation for one in all_of(Figure, found) if one.metric == "latency"]
+    timed = [one.place.name for one in all_of(Figure, found) if one.metric == "latency"]
     assert {operation.rpartition("/")[2] for operation in timed} == {"inflight=1"}

@@ -13,12 +13,12 @@ import pytest
 
 from serlab import compare, load_results
 from serlab.measure import wire
-from serlab.results import Row
+from serlab.results import ORDER
 from tests.cli.test_cli import wait_for_lines
 from tests.conftest import Run
 from tests.wire.conftest import needs_service
 
-KEY = [name for name in Row._fields if name not in ("run", "value")]
+KEY = [name for name in ORDER if name != "run"]
 OPTIONS = ("--quick", "--workload", "chat-turn", "--codec", "orjson,protobuf")
 GONE_S = 120.0
 """When a process that has not ended counts as left behind, also on a busy machine."""
@@ -97,7 +97,7 @@ def test_compare_takes_the_wire_as_a_part(tmp_path: Path, experiment: str, workl
     chosen = {"codecs": ("orjson", "protobuf"), "workloads": workload, "operations": ("encode",)}
     settings = {"parts": ("size", "time", "wire"), "experiments": (experiment,), "directory": tmp_path}
     rows = compare(**chosen, **settings, progress=False)
-    assert {"encode", "size"} | operations <= set(rows["operation"])
+    assert {"encode", "size"} | operations <= set(rows["place"])
     assert {experiment} == set(rows.attrs["environment"]["wire"])
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from serlab.cases import Case
 from serlab.report.figures import charts
 from serlab.report.figures.charts import Row, Scale, Spec, padded
 from serlab.report.figures.data import (
@@ -85,7 +86,7 @@ def access_figure(
 
 def steps_of(rows: pd.DataFrame, workload: str) -> list[str]:
     """List the steps that a workload was measured at."""
-    here = set(rows[(rows["workload"] == workload) & (rows["metric"] == "time")]["operation"])
+    here = set(rows[(rows["workload"] == workload) & (rows["metric"] == "time")]["place"])
     return [step for step in STEPS if step in here]
 
 
@@ -101,7 +102,7 @@ def _access_panel(rows: pd.DataFrame, workload: str, baseline: str) -> Spec:
     steps, curves = steps_of(rows, workload), curves_of(rows, workload, baseline)
     groups = [arms(rows, workload, step) for step in steps]
     controls = [control_of(group, baseline) for group in groups]
-    base = [middle(group.get(baseline, {})) for group in groups]
+    base = [middle(group.get(Case(baseline), {})) for group in groups]
     evens = break_evens(curves, steps, baseline, controls)
     fine = np.linspace(0, len(steps) - 1, (len(steps) - 1) * FINE + 1)
     shown: list[Row] = [painted(even.codec, place=even.place, value=even.time_ns, kind="crossing") for even in evens]
@@ -244,9 +245,9 @@ def crossing(cost: Cost, base: Cost) -> float:
     return bandwidth if bandwidth > 0 else float("nan")
 
 
-def _crossover_panels(workload: str, costs: dict[str, Cost], baseline: str, found: dict[str, Values]) -> list[Spec]:
+def _crossover_panels(workload: str, costs: dict[str, Cost], baseline: str, found: dict[Case, Values]) -> list[Spec]:
     """Draw the times themselves, and against the baseline's, with intervals, the A/A band and the crossings."""
-    base, control, own = costs[baseline], control_of(found, baseline), middle(found[baseline])
+    base, control, own = costs[baseline], control_of(found, baseline), middle(found[Case(baseline)])
     below, wire = total_ns(base, BANDWIDTHS), base.bytes * BITS_NS / BANDWIDTHS
     shown, noise, notes, last = list[Row](), list[Row](), dict[str, str](), dict[str, float]()
     for codec, cost in costs.items():

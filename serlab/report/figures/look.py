@@ -69,7 +69,7 @@ def painted(codec: str, **row: Any) -> dict[str, Any]:
     """Return a row with what it takes to draw its codec."""
     look = look_of(codec)
     paint = {"colour": look.colour, "fill": look.fill, "ink": look.ink, "mark": look.mark, "hollow": look.is_variant}
-    return {"codec": codec, **row, **paint}
+    return {"codec": str(codec), **row, **paint}
 
 
 def _mark_of(info: CodecInfo) -> str:

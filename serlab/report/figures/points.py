@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from serlab.cases import Case
 from serlab.report.figures import charts
 from serlab.report.figures.charts import Row, Scale, Spec, padded
 from serlab.report.figures.data import (
@@ -23,7 +24,7 @@ from serlab.report.figures.look import ACCENT, QUIET, RATIO, Spread, painted, sh
 from serlab.report.figures.picture import Picture, panel, sheet
 from serlab.report.formatting import SIZE, TIME
 from serlab.report.tables import baseline_of
-from serlab.report.wire_forms import Form, stream_forms
+from serlab.report.wire_forms import baseline_form, stream_forms
 from serlab.report.wire_tables import of_experiment, wire_arms
 from serlab.stats import CONFIDENCE, band
 
@@ -54,7 +55,7 @@ def pareto_figure(
     panels: list[Spec] = []
     for name in names:
         times = sums(kept, name, operations)
-        time, (_, *control, _) = middle(times.get(baseline, {})), control_of(times, baseline)
+        time, (_, *control, _) = middle(times.get(Case(baseline), {})), control_of(times, baseline)
         title = "" if len(panels) % columns else f"{' + '.join(operations)}, time per message"
         noise = [end * time for end in band(*control)]
         panels.append(_scatter(found[name], noise, (306 if columns > 1 else 660, 300), shortened(name), title))
@@ -134,7 +135,7 @@ def token_figure(rows: pd.DataFrame, workload: str = "") -> Picture:
         [_scatter(points, noise, (640, 310), shortened(arms.workload), "time per token", has_front=False)], 1,
         "bytes per token (log scales); over HTTP/1.1 unless it is said; × tokens in a piece",
         "95 % intervals of the time; bold: none is smaller and faster; "
-        f"grey: A/A interval of {Form.read(arms.baseline())}",
+        f"grey: A/A interval of {baseline_form(arms)}",
     )  # fmt: skip
 
 

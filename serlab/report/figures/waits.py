@@ -5,7 +5,7 @@ from json import dumps
 
 import pandas as pd
 
-from serlab.cases import FLOOR, Case, case_of
+from serlab.cases import AA, BOUND, Case
 from serlab.report.figures import charts
 from serlab.report.figures.charts import Row, Scale, Spec, padded
 from serlab.report.figures.data import Values, arms, chosen, is_codec, middle, missing, names_of
@@ -140,12 +140,12 @@ def _distinct_lines(rates: pd.DataFrame) -> dict[str, str]:
 OPERATIONS = ("encode", "decode")
 WAYS = {"inline": "in the coroutine", "thread": "in a thread", "pool": "in a pool"}
 """Where a body is coded → how it is written."""
-IDLE = Case("idle", FLOOR).name
+IDLE = Case("idle", BOUND)
 RATES = ("rate", "byte-rate")
 """Metrics whose ratio is a body's size."""
 
 
-Lags = dict[str, Row]
+Lags = dict[Case, Row]
 """Arm → how late a loop is: `value`, `low`, `high` of the 99th percentile, `median` and `most`; nanoseconds."""
 
 
@@ -203,17 +203,17 @@ def spread_of(values: Values) -> Spread:
 
 def size_of(rows: pd.DataFrame, workload: str, baseline: str) -> float:
     """Return the baseline's mean bytes per message, from the size part or the rates; not a number where neither is."""
-    here = rows[(rows["workload"] == workload) & (rows["codec"] == baseline)]
-    raw = here[(here["operation"] == "size") & (here["metric"] == "raw")]["value"]
+    here = rows[(rows["workload"] == workload) & (rows["case"] == baseline)]
+    raw = here[(here["place"] == "size") & (here["metric"] == "raw")]["value"]
     if len(raw):
         return float(raw.mean())
-    rate, volume = (here[here["metric"] == metric].groupby("operation")["value"].median() for metric in RATES)
+    rate, volume = (here[here["metric"] == metric].groupby("place")["value"].median() for metric in RATES)
     return float((volume / rate).median())
 
 
-def _lag_order_of(ways: Mapping[str, Lags]) -> list[str]:
+def _lag_order_of(ways: Mapping[str, Lags]) -> list[Case]:
     """List the codecs, the one with the least lag first, by the first way that each was measured in."""
-    late: dict[str, float] = {}
+    late: dict[Case, float] = {}
     for lags in ways.values():
         for arm, lag in lags.items():
             late.setdefault(arm, lag["value"])
@@ -224,7 +224,7 @@ def _lag_panel(ways: Mapping[str, Lags], way: str, baseline: str, *title: str) -
     """Draw one way of one operation, on the scale of all of its ways."""
     order, lags = _lag_order_of(ways), ways[way]
     rows = [painted(codec, **lags[codec]) for codec in order if codec in lags]
-    kinds = {"A/A": case_of(baseline).second, "floor": IDLE}
+    kinds = {"A/A": Case(baseline, AA), "floor": IDLE}
     rows += [{"kind": kind, **lags[arm]} for kind, arm in kinds.items() if arm in lags]
     ends = [end for found in ways.values() for lag in found.values() for end in lag.values() if end > 0]
     scale = padded(ends, 190, 8, 8)

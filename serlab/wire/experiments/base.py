@@ -1,9 +1,8 @@
 """What the experiments share: timing arms, and making rows of them.
 
-An arm's name is "ARM OPERATION". ARM is a codec, or what else is compared: "kept", "lock". OPERATION is
-`wire/EXPERIMENT` and the conditions, one a part: `wire/transport/http/inflight=8`. In each group (one operation) one
-arm is measured twice, under its own name and with `CONTROL`: it is the baseline, and what it differs by from itself
-is the noise of the group.
+An arm is told by its case and its place. The case is a codec's, or of what else is compared: "kept", "lock". In each
+group (one place) one arm is measured twice, once more as a control (A/A): it is the baseline, and what it differs by
+from itself is the noise of the group.
 """
 
 import asyncio
@@ -12,7 +11,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from serlab.cases import arm_and_place, case_of
+from serlab.cases import MEASURED, CallArm, Case
 from serlab.codecs import codec_info, codec_names
 from serlab.measure import Arm, Emit, Figure, Job, calibrate, interleaved, open_heartbeat, settle_gc
 
@@ -21,25 +20,22 @@ BATCHES = 3
 each may wait for a processor."""
 
 
-def again(arm: Arm) -> Arm:
+WireArm = Arm[CallArm]
+
+
+def again(arm: WireArm) -> WireArm:
     """Return an arm's second one (A/A)."""
-    return arm._replace(name=control(arm.name))
-
-
-def control(name: str) -> str:
-    """Name the second arm of "ARM OPERATION"."""
-    arm, operation = arm_and_place(name)
-    return f"{case_of(arm).second} {operation}"
+    return arm._replace(name=arm.name.second)
 
 
 def awaited(
-    runner: asyncio.Runner, name: str, work: Callable[[Any], Awaitable[Any]], items: list[Any], messages: int = 0
-) -> Arm:
+    runner: asyncio.Runner, name: CallArm, work: Callable[[Any], Awaitable[Any]], items: list[Any], messages: int = 0
+) -> WireArm:
     """Make an arm of a coroutine function, which is called with one item after another in one go of the event loop.
 
     Args:
         runner: whose loop it runs in.
-        name: "ARM OPERATION".
+        name: of the arm.
         work: what is awaited with each item.
         items: at least one.
         messages: how many messages a pass handles; 0 for one an item.
@@ -53,8 +49,8 @@ def awaited(
 
 
 def timed(
-    job: Job, emit: Emit, arms: Sequence[Arm], metric: str = "latency", batches: int = BATCHES
-) -> dict[str, float]:
+    job: Job, emit: Emit, arms: Sequence[WireArm], metric: str = "latency", batches: int = BATCHES
+) -> dict[CallArm, float]:
     """Time arms by turns and send a row for each: the median of its batches.
 
     Args:
@@ -72,34 +68,32 @@ def timed(
     ready = [calibrate(effort, arm) for arm in arms]
     settle_gc(job.gc)
     random = Random(f"{job.seed}/{job.process}/{job.workload}/{job.experiment}")
-    times = interleaved(ready, random, lambda name: mark(codec_in(name)))
+    times = interleaved(ready, random, lambda name: mark(codec_in(name.case) if name else ""))
     figures = {name: median(values) for name, values in times.items()}
     for name, value in figures.items():
         emit(row(job, name, metric, "ns", value))
     return figures
 
 
-def codec_in(name: str) -> str:
+def codec_in(case: Case) -> str:
     """Name the codec that a death in an arm costs; "" for an arm that is none."""
-    case = case_of(arm_and_place(name)[0])
-    return case.codec if case.codec in codec_names() and not case.beginning else ""
+    return case.codec if case.codec in codec_names() and case.first.role == MEASURED else ""
 
 
-def row(job: Job, name: str, metric: str, unit: str, value: float) -> Figure:
+def row(job: Job, name: CallArm, metric: str, unit: str, value: float) -> Figure:
     """Make the record of one figure.
 
     Args:
         job: of the worker.
-        name: "ARM OPERATION".
+        name: of the arm.
         metric: one of `serlab.measure.wire.METRICS`.
         unit: of the value.
         value: the figure.
     """
-    arm, operation = arm_and_place(name)
-    return Figure(job.workload, job.kind, arm, operation, metric, unit, float(value), _version_of(arm))
+    whose = (job.workload, job.kind, name.case.codec, name.case.role)
+    return Figure(*whose, *name.place, metric, unit, float(value), _version_of(name.case))
 
 
-def _version_of(arm: str) -> str:
-    """Look up an arm's version; "" for one that is no codec."""
-    case = case_of(arm)
+def _version_of(case: Case) -> str:
+    """Look up a version; "" for what is no codec."""
     return codec_info(case.codec).version if case.codec in codec_names() and not case.is_bound else ""

@@ -20,16 +20,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from serlab import workloads
-from serlab.cases import FLOOR, case_of, operation_named
+from serlab.cases import AA, BOUND, CallArm, Case, call_place
 from serlab.codecs import Codec, codec_for, open_codec
 from serlab.errors import MissingPackageError, ServiceError
-from serlab.measure import Arm, Emit, Finding, Job, bind, load_messages
+from serlab.measure import Emit, Finding, Job, bind, load_messages
 from serlab.messages import UNSET, same, to_document
 from serlab.wire import Settings, spawned
 from serlab.wire.cache import Cache, Compressed, find_redis_server
 from serlab.wire.clients import Client, Transport, open_transport
 from serlab.wire.experiments import cache_costs
-from serlab.wire.experiments.base import again, awaited, row, timed
+from serlab.wire.experiments.base import WireArm, again, awaited, row, timed
 from serlab.wire.experiments.cache_costs import Popularity, curves, distinct
 from serlab.wire.settings import Addresses
 from serlab.workloads import CHARACTERS_PER_TOKEN
@@ -40,7 +40,7 @@ BODIES = 100
 """Different answers that the hit rate stands on."""
 REQUEST = "chat-turn"
 """The workload of the requests: recorded answers do not tell what was asked."""
-CALL = operation_named("cache", "call")
+CALL = call_place("cache", part="call")
 COMPACT = codec_for("compact")
 """What is kept compressed beside the baseline: the codec with the fewest bytes."""
 
@@ -101,7 +101,7 @@ def _available(job: Job, emit: Emit) -> list[str]:
 
 def _backend_arms(
     stack: ExitStack, runner: asyncio.Runner, name: str, kept: Sequence[_Kept], messages: list[Any]
-) -> list[Arm]:
+) -> list[WireArm]:
     """Fill a backend with the answers in every way, and make its arms."""
     backend = stack.enter_context(cache_costs.opened(runner, name, [one.encoded for one in kept]))
     filled = [runner.run(cache_costs.fill(name, Cache(backend, one.codec), messages, one.encoded)) for one in kept]
@@ -127,7 +127,7 @@ async def _opened(addresses: Addresses) -> Transport:
     return open_transport("http", addresses)
 
 
-def _call_arms(runner: asyncio.Runner, transport: Transport, names: Sequence[str], request: Any) -> list[Arm]:
+def _call_arms(runner: asyncio.Runner, transport: Transport, names: Sequence[str], request: Any) -> list[WireArm]:
     """Call with every codec, the first twice (A/A); the floor leaves the first one's work to the server alone.
 
     Raises:
@@ -136,11 +136,11 @@ def _call_arms(runner: asyncio.Runner, transport: Transport, names: Sequence[str
     clients = [Client(transport, "ChatRequest", name) for name in names]
     found = [to_document(runner.run(_settled(client, request))) for client in clients]
     if not all(same(found[0], other) for other in found):
-        raise ServiceError(f"{CALL}: expected the same answer through every codec, got different ones")
+        raise ServiceError(f"{CALL.name}: expected the same answer through every codec, got different ones")
     both = zip(names, clients, strict=True)
-    arms = [awaited(runner, f"{name} {CALL}", client.call, [request]) for name, client in both]
+    arms = [awaited(runner, CallArm(Case(name), CALL), client.call, [request]) for name, client in both]
     payload = clients[0].payload(clients[0].request.encode(request))
-    return [*arms, again(arms[0]), awaited(runner, f"{FLOOR}bytes {CALL}", transport.call, [payload])]
+    return [*arms, again(arms[0]), awaited(runner, CallArm(Case("bytes", BOUND), CALL), transport.call, [payload])]
 
 
 async def _settled(client: Client, request: Any) -> Any:
@@ -153,9 +153,9 @@ async def _settled(client: Client, request: Any) -> Any:
 def _send_hit_rates(job: Job, emit: Emit, names: Sequence[str]) -> None:
     """Send the hit rates; each process draws its own requests, and the baseline meets its own twice."""
     messages = _answers(job, BODIES)
-    encoded = {one.codec.name: one.encoded for one in _ways(job, names, messages)}
-    encoded[case_of(names[0]).second] = encoded[names[0]]
+    encoded = {Case(one.codec.name): one.encoded for one in _ways(job, names, messages)}
+    encoded[Case(names[0], AA)] = encoded[Case(names[0])]
     popularity = Popularity(seed=f"{job.seed}/{job.process}")
-    for name, share, rate in curves(encoded, popularity):
-        operation = operation_named("cache", "hits", f"capacity={share:.0%}")
-        emit(row(job, f"{name} {operation}", "hit-rate", "share", rate))
+    for case, share, rate in curves(encoded, popularity):
+        place = call_place("cache", part="hits", capacity=share)
+        emit(row(job, CallArm(case, place), "hit-rate", "share", rate))

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from serlab import workloads
-from serlab.cases import FLOOR, operation_named
+from serlab.cases import BOUND, CallArm, Case, Place, call_place
 from serlab.codecs import Codec
 from serlab.errors import ServiceError
 from serlab.measure import Arm
@@ -36,7 +36,7 @@ from serlab.wire.cache import (
     redis_server,
     seal,
 )
-from serlab.wire.experiments.base import again, awaited
+from serlab.wire.experiments.base import WireArm, again, awaited
 from serlab.wire.now import now
 
 LEAST_CAPACITY = 64 << 20
@@ -66,6 +66,10 @@ class Filled(NamedTuple):
     keys: list[bytes]
     answers: list[Any]
     encoded: list[bytes]
+
+    def place(self, part: str) -> Place:
+        """Return the place of a part of what the backend does: get, hit or put."""
+        return call_place("cache", backend=self.name, part=part)
 
 
 @contextmanager
@@ -102,38 +106,38 @@ async def fill(name: str, cache: Cache, answers: list[Any], encoded: list[bytes]
     return Filled(name, cache, keys, answers, encoded)
 
 
-def key_arms(requests: Sequence[Any], encoded: Sequence[bytes]) -> list[Arm]:
+def key_arms(requests: Sequence[Any], encoded: Sequence[bytes]) -> list[WireArm]:
     """Digest requests, twice (A/A); the floor digests their bytes as they come, which equal requests need not share."""
-    operation = operation_named("cache", "key")
-    arm = Arm(f"key {operation}", key_of, list(requests), len(requests))
-    floor = Arm(f"{FLOOR}sha-256 {operation}", lambda data: sha256(data).digest(), list(encoded), len(encoded))
+    place = call_place("cache", part="key")
+    arm = Arm(CallArm(Case("key"), place), key_of, list(requests), len(requests))
+    floor = Arm(CallArm(Case("sha-256", BOUND), place), lambda data: sha256(data).digest(), list(encoded), len(encoded))
     return [arm, again(arm), floor]
 
 
-def decode_arms(codecs: Sequence[Codec | Compressed], encoded: Sequence[list[bytes]]) -> list[Arm]:
+def decode_arms(codecs: Sequence[Codec | Compressed], encoded: Sequence[list[bytes]]) -> list[WireArm]:
     """Decode the answers of each codec, which are the same on every backend; the first twice (A/A)."""
-    operation = operation_named("cache", "decode")
+    place = call_place("cache", part="decode")
     both = zip(codecs, encoded, strict=True)
-    arms = [Arm(f"{codec.name} {operation}", codec.decode, data, len(data)) for codec, data in both]
+    arms = [Arm(CallArm(Case(codec.name), place), codec.decode, data, len(data)) for codec, data in both]
     return [*arms, again(arms[0])]
 
 
-def arms_of(runner: asyncio.Runner, one: Filled) -> list[Arm]:
+def arms_of(runner: asyncio.Runner, one: Filled) -> list[WireArm]:
     """Get bytes, hit (get and decode) and put (encode and keep) on one backend with one codec."""
-    cache, who = one.cache, one.cache.codec.name
+    cache, who = one.cache, Case(one.cache.codec.name)
     pairs = list(zip(one.keys, one.answers, strict=True))
 
     async def put(pair: tuple[bytes, Any]) -> None:
         await cache.put(*pair)
 
     return [
-        awaited(runner, f"{who} {operation_named('cache', one.name, 'get')}", cache.get_raw, one.keys),
-        awaited(runner, f"{who} {operation_named('cache', one.name, 'hit')}", cache.get, one.keys),
-        awaited(runner, f"{who} {operation_named('cache', one.name, 'put')}", put, pairs),
+        awaited(runner, CallArm(who, one.place("get")), cache.get_raw, one.keys),
+        awaited(runner, CallArm(who, one.place("hit")), cache.get, one.keys),
+        awaited(runner, CallArm(who, one.place("put")), put, pairs),
     ]
 
 
-def baseline_arms(runner: asyncio.Runner, one: Filled) -> list[Arm]:
+def baseline_arms(runner: asyncio.Runner, one: Filled) -> list[WireArm]:
     """Return the arms of the baseline, each twice (A/A), and what its bytes cost with no codec at work."""
     pairs = list(zip(one.keys, one.encoded, strict=True))
 
@@ -142,8 +146,8 @@ def baseline_arms(runner: asyncio.Runner, one: Filled) -> list[Arm]:
 
     arms = arms_of(runner, one)
     floors = [
-        awaited(runner, f"{FLOOR}bytes {operation_named('cache', one.name, 'hit')}", one.cache.get_raw, one.keys),
-        awaited(runner, f"{FLOOR}bytes {operation_named('cache', one.name, 'put')}", put, pairs),
+        awaited(runner, CallArm(Case("bytes", BOUND), one.place("hit")), one.cache.get_raw, one.keys),
+        awaited(runner, CallArm(Case("bytes", BOUND), one.place("put")), put, pairs),
     ]
     return [*arms, *map(again, arms), *floors]
 
@@ -159,6 +163,7 @@ def baseline_arms(runner: asyncio.Runner, one: Filled) -> list[Arm]:
 # Source: Breslau et al., Web Caching and Zipf-like Distributions (1999).
 
 SHARES = (0.01, 0.1, 0.2, 0.5, 1.0)
+Whose = TypeVar("Whose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +195,8 @@ class Popularity:
 
 
 def curves(
-    encoded: Mapping[str, Sequence[bytes]], popularity: Popularity | None = None, shares: Sequence[float] = SHARES
-) -> Iterator[tuple[str, float, float]]:
+    encoded: Mapping[Whose, Sequence[bytes]], popularity: Popularity | None = None, shares: Sequence[float] = SHARES
+) -> Iterator[tuple[Whose, float, float]]:
     """Replay requests on a bounded cache, for several codecs and capacities.
 
     Args:

@@ -14,7 +14,7 @@ import asyncio
 from random import Random
 from typing import Any, NamedTuple
 
-from serlab.cases import CONTROL, operation_named
+from serlab.cases import AA, MEASURED, CallArm, Case, call_place
 from serlab.errors import ServiceError
 from serlab.measure import METRICS, Emit, Finding, Job, load_messages, settle_gc
 from serlab.messages import GenerateRequest, from_document
@@ -110,8 +110,8 @@ async def _leaves(place: Place, name: str) -> None:
         held = [await after_some(place, caller, idle) for _ in range(3)]
     finally:
         await transport.close()
-    for again, old, new in zip(("", CONTROL), held[:2], held[1:], strict=True):
-        _send_left(place, name, again, old, new)
+    for role, old, new in zip((MEASURED, AA), held[:2], held[1:], strict=True):
+        _send_left(place, name, role, old, new)
 
 
 async def after_some(place: Place, caller: Client, idle: tuple[int, int]) -> Sides:
@@ -130,10 +130,11 @@ async def after_some(place: Place, caller: Client, idle: tuple[int, int]) -> Sid
     return held
 
 
-def _send_left(place: Place, name: str, again: str, old: Sides, new: Sides) -> None:
+def _send_left(place: Place, name: str, role: str, old: Sides, new: Sides) -> None:
     """Send what each side holds more than before."""
     for side in Sides._fields:
-        arm, held, holds = f"{side}{again} {operation_named('cancel', name)}", getattr(old, side), getattr(new, side)
+        arm = CallArm(Case(side, role), call_place("cancel", transport=name))
+        held, holds = getattr(old, side), getattr(new, side)
         for metric, what in LEFT.items():
             left = getattr(holds, what) - getattr(held, what)
             place.emit(row(place.job, arm, metric, METRICS[metric], left))
@@ -149,8 +150,9 @@ async def _stops(place: Place, name: str) -> None:
     arms = open_arms(name, place.addresses, place.requests)
     await leave_by_turns(place.job.effort.arm_ns, arms, place.stats, place.random)
     for arm in arms:
+        own = CallArm(arm.name, call_place("cancel", transport=name))
         if not arm.lags:
-            reason = f"{operation_named('cancel', name)}: {arm.name}: every stream had ended before it could be left"
+            reason = f"{own.place.name}: {arm.name}: every stream had ended before it could be left"
             place.emit(Finding(place.job.workload, "", UNMEASURED, f"{reason}; the machine is busy"))
         for metric, value in arm.figures().items():
-            place.emit(row(place.job, f"{arm.name} {operation_named('cancel', name)}", metric, METRICS[metric], value))
+            place.emit(row(place.job, own, metric, METRICS[metric], value))

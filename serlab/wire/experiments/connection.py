@@ -23,13 +23,13 @@ from http.client import HTTPConnection
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from serlab.cases import operation_named
+from serlab.cases import FORMULA, CallArm, Case, Place, call_place
 from serlab.codecs import open_codec
 from serlab.measure import Arm, Emit, Job, load_messages
 from serlab.wire.content import BASELINE
 from serlab.wire.delay import Route, spawned_relays
 from serlab.wire.dialling import Dialler, Request
-from serlab.wire.experiments.base import again, control, row, timed
+from serlab.wire.experiments.base import WireArm, again, row, timed
 from serlab.wire.process import spawned
 from serlab.wire.settings import Addresses, Settings
 from serlab.wire.timeouts import TlsVersion, tls_context
@@ -64,14 +64,14 @@ def run(job: Job, emit: Emit) -> None:
         places = [(name, distance) for name in contexts for distance in distances]
         routes = [Route(_target(addresses, name), distance / 1000) for name, distance in places]
         relays = stack.enter_context(spawned_relays(routes))
-        arms: list[Arm] = []
+        arms: list[WireArm] = []
         for (name, distance), relay in zip(places, relays.addresses, strict=True):
             near = Dialler(relay, request, contexts[name])
             direct = Dialler(_target(addresses, name), request, contexts[name])
             stack.callback(near.hang_up)
             kept = near.dial()
             stack.callback(kept.close)
-            arms += arms_of(_operation_of(name, distance), near, direct, kept)
+            arms += arms_of(_place_of(name, distance), near, direct, kept)
         effort = job.effort._replace(arm_ns=max(ARM_NS, job.effort.arm_ns))
         figures = timed(replace(job, effort=effort), emit, arms)
     for name, distance in places:
@@ -100,29 +100,30 @@ def _target(addresses: Addresses, protocol: str) -> str:
     return addresses.https if protocol in VERSIONS else addresses.http
 
 
-def _operation_of(protocol: str, distance_ms: int) -> str:
-    """Name the group of a protocol and a distance."""
-    return operation_named("connection", protocol, f"rtt={distance_ms}ms")
+def _place_of(protocol: str, distance_ms: int) -> Place:
+    """Return the place of a protocol and a distance."""
+    return call_place("connection", protocol=protocol, rtt_ms=float(distance_ms))
 
 
-def arms_of(operation: str, near: Dialler, direct: Dialler, kept: HTTPConnection) -> Iterator[Arm]:
+def arms_of(place: Place, near: Dialler, direct: Dialler, kept: HTTPConnection) -> Iterator[WireArm]:
     """Yield the arms of a group.
 
     Args:
-        operation: its name.
+        place: its own.
         near: calls through the relay.
         direct: gets sessions from the server without it.
         kept: a connection of `near` that stands.
     """
-    standing = Arm(f"kept {operation}", near.ask, [kept], 1)
+    kept_arm, new, resumed = (CallArm(Case(name), place) for name in ("kept", "new", "resumed"))
+    standing = Arm(kept_arm, near.ask, [kept], 1)
     yield from (standing, again(standing))
     if near.context is None:
-        yield Arm(f"new {operation}", near.call, [None], 1, fresh=near.hang_up)
+        yield Arm(new, near.call, [None], 1, fresh=near.hang_up)
         return
     # Both get a session, so that client and server have just been at work for the one as for the other.
     prepare = partial(_fresh_session, near, direct)
-    yield Arm(f"new {operation}", lambda _: near.call(), [None], 1, fresh=prepare)
-    yield Arm(f"resumed {operation}", near.call, [None], 1, fresh=prepare)
+    yield Arm(new, lambda _: near.call(), [None], 1, fresh=prepare)
+    yield Arm(resumed, near.call, [None], 1, fresh=prepare)
 
 
 def _fresh_session(near: Dialler, direct: Dialler, _: None) -> ssl.SSLSession:
@@ -131,14 +132,15 @@ def _fresh_session(near: Dialler, direct: Dialler, _: None) -> ssl.SSLSession:
     return direct.session()
 
 
-def _counted(job: Job, emit: Emit, figures: Mapping[str, float], protocol: str, distance_ms: int) -> None:
+def _counted(job: Job, emit: Emit, figures: Mapping[CallArm, float], protocol: str, distance_ms: int) -> None:
     """Send the round trips of a group's arms, measured, and what the standards say beside them."""
-    here, at_hand = _operation_of(protocol, distance_ms), _operation_of(protocol, 0)
+    here, at_hand = _place_of(protocol, distance_ms), _place_of(protocol, 0)
     round_trip_ns = distance_ms * 1e6
     for arm, trips in ROUND_TRIPS[protocol].items():
-        floor = figures[f"{arm} {at_hand}"]
-        for name in (f"{arm} {here}", control(f"{arm} {here}")):
+        own, formula = CallArm(Case(arm), here), CallArm(Case(arm, FORMULA), here)
+        floor = figures[own._replace(place=at_hand)]
+        for name in (own, own.second):
             if name in figures:
                 emit(row(job, name, "round-trips", "1", (figures[name] - floor) / round_trip_ns))
-        emit(row(job, f"formula: {arm} {here}", "latency", "ns", floor + trips * round_trip_ns))
-        emit(row(job, f"formula: {arm} {here}", "round-trips", "1", trips))
+        emit(row(job, formula, "latency", "ns", floor + trips * round_trip_ns))
+        emit(row(job, formula, "round-trips", "1", trips))

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from serlab.cases import FLOOR, case_of, operation_named
+from serlab.cases import AA, BOUND, CallArm, Case, call_place
 from serlab.measure import (
     METRICS,
     Emit,
@@ -54,7 +54,7 @@ class StallArm:
     """A codec in a way, or a floor.
 
     Attributes:
-        name: of the arm.
+        name: whose.
         ways: whose tables it stands in.
         work: what is awaited with each item.
         items: one for each message.
@@ -64,7 +64,7 @@ class StallArm:
         rates: bodies per second that came back, one for each window.
     """
 
-    name: str
+    name: Case
     ways: tuple[str, ...]
     work: Work
     items: list[Any]
@@ -94,7 +94,7 @@ def run(job: Job, emit: Emit) -> None:
         for arm in runner.run(_measured(job, addresses, load_messages(job))):
             for way in arm.ways:
                 for metric, value in arm.figures().items():
-                    name = f"{arm.name} {operation_named('loop-stall', way)}"
+                    name = CallArm(arm.name, call_place("loop-stall", way=way))
                     emit(row(job, name, metric, METRICS[metric], value))
 
 
@@ -117,7 +117,7 @@ async def _by_turns(job: Job, arms: list[StallArm], messages: int) -> None:
     for _ in range(max(LEAST_WINDOWS, min(MOST_WINDOWS, job.effort.arm_ns // WINDOW_NS))):
         picks = [random.randrange(messages) for _ in range(BODIES_PER_WINDOW)]
         for arm in random.sample(arms, len(arms)):
-            mark(codec_in(f"{arm.name} "))
+            mark(codec_in(arm.name))
             await arm.window(picks)
     mark("")
 
@@ -128,10 +128,11 @@ async def _arms_of(job: Job, transport: Transport, messages: list[Any]) -> list[
     for echo in echoes.values():
         await check(echo, messages)
     base = echoes[job.baseline]
-    named_echoes = [*echoes.items(), (case_of(job.baseline).second, base)]
+    named_echoes = [*((Case(name), echo) for name, echo in echoes.items()), (Case(job.baseline, AA), base)]
     coded = [StallArm(name, (way,), _work_of(echo, way), messages) for name, echo in named_echoes for way in WAYS]
     data = [base.codec.encode(message) for message in messages]
-    return [*coded, StallArm(FLOOR + "bytes", WAYS, base.plain, data), StallArm(FLOOR + "idle", WAYS, idle, messages)]
+    alone, nothing = Case("bytes", BOUND), Case("idle", BOUND)
+    return [*coded, StallArm(alone, WAYS, base.plain, data), StallArm(nothing, WAYS, idle, messages)]
 
 
 def _work_of(echo: Echo, way: str) -> Work:

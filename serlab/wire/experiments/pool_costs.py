@@ -25,13 +25,13 @@ import msgpack
 import msgspec
 import orjson
 
-from serlab.cases import FLOOR, operation_named
+from serlab.cases import BOUND, CallArm, Case, Place, call_place
 from serlab.codecs import KEPT, codec_for, codec_on, open_codec, plain, shaper, writer
 from serlab.errors import ServiceError
 from serlab.generated import llm_pb2
 from serlab.measure import Arm, Outcome, known_outcome, warm_up
 from serlab.messages import message_type, to_document
-from serlab.wire.experiments.base import again, awaited
+from serlab.wire.experiments.base import WireArm, again, awaited
 from serlab.wire.pools import (
     FIRST_BYTES,
     CountingLock,
@@ -199,7 +199,7 @@ def lost(codec: str, kind: str, messages: list[Any]) -> Outcome | None:
     return next((found for found in outcomes if found.outcome != "equal"), None)
 
 
-def arms_of(pair: str, kind: str, messages: list[Any]) -> list[Arm]:
+def arms_of(pair: str, kind: str, messages: list[Any]) -> list[WireArm]:
     """Make the arms of a pair, `fresh` twice (A/A).
 
     Args:
@@ -215,7 +215,8 @@ def arms_of(pair: str, kind: str, messages: list[Any]) -> list[Arm]:
     prepare, calls = make(kind)
     items = [prepare(message) for message in messages]
     check(pair, calls, items)
-    arms = [Arm(f"{name} {operation_named('pooling', pair)}", call, items, len(items)) for name, call in calls.items()]
+    place = call_place("pooling", part=pair)
+    arms = [Arm(CallArm(Case(name), place), call, items, len(items)) for name, call in calls.items()]
     return [*arms, again(arms[0])]
 
 
@@ -247,7 +248,7 @@ POOLS: dict[str, type[Pool[Any]]] = {"list": Pool, "lock": LockedPool, "queue": 
 COUNTERS: dict[str, type[Ticket] | type[CountingLock]] = {"itertools": Ticket, "lock": CountingLock}
 
 
-def thread_arms(executor: ThreadPoolExecutor, count: int) -> list[Arm]:
+def thread_arms(executor: ThreadPoolExecutor, count: int) -> list[WireArm]:
     """Share pools and counters among threads; the list and `itertools` twice (A/A).
 
     Args:
@@ -257,22 +258,22 @@ def thread_arms(executor: ThreadPoolExecutor, count: int) -> list[Arm]:
     pools = {name: _pool_work(kind(object)) for name, kind in POOLS.items()} | {"bare": _bare_work(Pool(object))}
     counters = {name: _counter_work(kind()) for name, kind in COUNTERS.items()}
     return [
-        *_threaded(executor, count, operation_named("pooling", "share", f"threads={count}"), pools),
-        *_threaded(executor, count, operation_named("pooling", "count", f"threads={count}"), counters),
+        *_threaded(executor, count, call_place("pooling", part="share", threads=count), pools),
+        *_threaded(executor, count, call_place("pooling", part="count", threads=count), counters),
     ]
 
 
 def _threaded(
-    executor: ThreadPoolExecutor, count: int, operation: str, works: dict[str, Callable[[int], None]]
-) -> list[Arm]:
+    executor: ThreadPoolExecutor, count: int, place: Place, works: dict[str, Callable[[int], None]]
+) -> list[WireArm]:
     """Make an arm of each work, done by so many threads at once; the first twice."""
 
-    def arm(name: str, work: Callable[[int], None]) -> Arm:
+    def arm(name: str, work: Callable[[int], None]) -> WireArm:
         def call(operations: int) -> None:
             for done in [executor.submit(work, operations) for _ in range(count)]:
                 done.result()
 
-        return Arm(f"{name} {operation}", call, [OPERATIONS], count * OPERATIONS)
+        return Arm(CallArm(Case(name), place), call, [OPERATIONS], count * OPERATIONS)
 
     arms = [arm(name, work) for name, work in works.items()]
     return [*arms, again(arms[0])]
@@ -309,17 +310,17 @@ def _counter_work(counter: Ticket | CountingLock) -> Callable[[int], None]:
     return work
 
 
-def task_arms(runner: asyncio.Runner, count: int) -> list[Arm]:
+def task_arms(runner: asyncio.Runner, count: int) -> list[WireArm]:
     """Share pools among so many tasks; the list twice (A/A)."""
-    operation = operation_named("pooling", "share", f"tasks={count}")
-    works: dict[str, Callable[[int], Any]] = {name: _leasing(kind(object)) for name, kind in POOLS.items()}
-    works |= {"waiting": _waiting_for(WaitingPool(object, size=OBJECTS)), f"{FLOOR}none": _idling}
+    place = call_place("pooling", part="share", tasks=count)
+    works: dict[Case, Callable[[int], Any]] = {Case(name): _leasing(kind(object)) for name, kind in POOLS.items()}
+    works |= {Case("waiting"): _waiting_for(WaitingPool(object, size=OBJECTS)), Case("none", BOUND): _idling}
 
-    def arm(name: str, work: Callable[[int], Any]) -> Arm:
+    def arm(case: Case, work: Callable[[int], Any]) -> WireArm:
         async def all_tasks(operations: int) -> None:
             await asyncio.gather(*(work(operations) for _ in range(count)))
 
-        return awaited(runner, f"{name} {operation}", all_tasks, [OPERATIONS], count * OPERATIONS)
+        return awaited(runner, CallArm(case, place), all_tasks, [OPERATIONS], count * OPERATIONS)
 
     arms = [arm(name, work) for name, work in works.items()]
     return [*arms, again(arms[0])]

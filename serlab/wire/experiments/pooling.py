@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from serlab.cases import operation_named
-from serlab.measure import EXPERIMENTS, Arm, Emit, Finding, Job, load_messages
+from serlab.cases import CallArm, Case, call_place
+from serlab.measure import EXPERIMENTS, Emit, Finding, Job, load_messages
 from serlab.wire.experiments import pool_costs, pool_growth
-from serlab.wire.experiments.base import control, row, timed
+from serlab.wire.experiments.base import WireArm, row, timed
 
 THREADS, TASKS = (1, 4), (1, 16)
 GROWING = "message-decode"
@@ -30,14 +30,14 @@ def run(job: Job, emit: Emit) -> None:
     """Time pairs and pools, then measure growth; see `serlab.wire.experiments.run`."""
     with ExitStack() as stack:
         arms = list(_pair_arms(job, emit))
-        grows = any(arm.name.endswith(f"/{GROWING}") for arm in arms)
+        grows = any(arm.name.place.conditions.part == GROWING for arm in arms)
         arms += _shared_arms(stack) if _shares(job) else []
         timed(job, emit, arms, batches=1)
     if grows:
         _send_growth(job, emit)
 
 
-def _pair_arms(job: Job, emit: Emit) -> Iterator[Arm]:
+def _pair_arms(job: Job, emit: Emit) -> Iterator[WireArm]:
     """Make the arms of all pairs; one whose codec cannot carry the messages is left out and told, once a run."""
     messages = load_messages(job)
     for pair, (codec, _) in pool_costs.PAIRS.items():
@@ -45,7 +45,7 @@ def _pair_arms(job: Job, emit: Emit) -> Iterator[Arm]:
         if lost is None:
             yield from pool_costs.arms_of(pair, job.kind, messages)
         elif job.process == 0:
-            emit(Finding(job.workload, codec, lost.outcome, f"{operation_named('pooling', pair)}: {lost.reason}"))
+            emit(Finding(job.workload, codec, lost.outcome, f"{call_place('pooling', part=pair).name}: {lost.reason}"))
 
 
 def _shares(job: Job) -> bool:
@@ -53,7 +53,7 @@ def _shares(job: Job) -> bool:
     return job.workload == EXPERIMENTS["pooling"].workloads[0]
 
 
-def _shared_arms(stack: ExitStack) -> list[Arm]:
+def _shared_arms(stack: ExitStack) -> list[WireArm]:
     """Make the arms that share among threads and among tasks."""
     executor = stack.enter_context(ThreadPoolExecutor(max(THREADS)))
     runner = stack.enter_context(asyncio.Runner())
@@ -63,8 +63,8 @@ def _shared_arms(stack: ExitStack) -> list[Arm]:
 
 def _send_growth(job: Job, emit: Emit) -> None:
     """Send what a use leaves behind; the A/A is measured in a second process."""
-    operation = operation_named("pooling", GROWING)
-    figures = {f"{name} {operation}": value for name, value in pool_growth.measured(job).items()}
-    figures[control(f"fresh {operation}")] = pool_growth.measured(job)["fresh"]
+    place = call_place("pooling", part=GROWING)
+    figures = {CallArm(Case(name), place): value for name, value in pool_growth.measured(job).items()}
+    figures[CallArm(Case("fresh"), place).second] = pool_growth.measured(job)["fresh"]
     for name, value in figures.items():
         emit(row(job, name, "growth-per-use", "bytes", value))

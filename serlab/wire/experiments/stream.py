@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from serlab.cases import FLOOR, operation_named
+from serlab.cases import BOUND, CallArm, Case, call_place
 from serlab.codecs import JSON, codec_for, codec_info
 from serlab.errors import ServiceError
-from serlab.measure import WARM_UP_BATCHES, Arm, Emit, Job, load_messages
+from serlab.measure import WARM_UP_BATCHES, Emit, Job, load_messages
 from serlab.messages import UNSET
 from serlab.wire import Settings, spawned
 from serlab.wire.clients import Client, Payload, Transport
 from serlab.wire.content import EVENTS, FRAMES, FULL, GRPC, LINES, Shape
-from serlab.wire.experiments.base import awaited, control, row, timed
+from serlab.wire.experiments.base import WireArm, awaited, row, timed
 from serlab.wire.experiments.watched import Watch, opened, patient
 
 # The ways a token can be streamed that are compared: a transport, a form, a shape and a codec each.
@@ -50,14 +50,11 @@ class Way(NamedTuple):
     shape: Shape
     codec: str
 
-    def operation(self) -> str:
-        """Name what is compared between codecs."""
-        envelope = "slim" if self.shape.slim else "full"
-        return operation_named("stream", self.transport, self.form, envelope, f"every={self.shape.every}")
-
-    def name(self) -> str:
+    def name(self) -> CallArm:
         """Name the arm."""
-        return f"{self.codec} {self.operation()}"
+        shape = {"envelope": "slim" if self.shape.slim else "full", "every": self.shape.every}
+        place = call_place("stream", transport=self.transport, framing=self.form, **shape)
+        return CallArm(Case(self.codec), place)
 
 
 def is_text(codec: str) -> bool:
@@ -181,7 +178,7 @@ def run(job: Job, emit: Emit) -> None:
         opened(runner, addresses, TRANSPORTS) as transports,
     ):
         readers = {way.name(): Reader(transports[way.transport], way) for way in ways}
-        readers[control(ways[0].name())] = Reader(transports[ways[0].transport], ways[0])
+        readers[ways[0].name().second] = Reader(transports[ways[0].transport], ways[0])
         runner.run(agree(list(readers.values()), requests))
         watch = Watch()
         arms = [awaited(runner, name, reader.read, requests) for name, reader in readers.items()]
@@ -198,10 +195,11 @@ def run(job: Job, emit: Emit) -> None:
             emit(row(job, name, "first-token", "ns", median(firsts)))
 
 
-def _floor(runner: asyncio.Runner, reader: Reader, requests: Sequence[Any]) -> Arm:
+def _floor(runner: asyncio.Runner, reader: Reader, requests: Sequence[Any]) -> WireArm:
     """Make the arm that reads the same bytes as a reader and does nothing with them."""
     payloads = [reader.payload(request) for request in requests]
-    return awaited(runner, f"{FLOOR}bytes {reader.way.operation()}", reader.drop, payloads)
+    name = reader.way.name()._replace(case=Case("bytes", BOUND))
+    return awaited(runner, name, reader.drop, payloads)
 
 
 def askable(job: Job, messages: Sequence[Any]) -> list[Any]:

@@ -13,14 +13,14 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from serlab.cases import BYTES_OF, Case, arm_and_place, case_of, operation_named
+from serlab.cases import AA, BYTES, CallArm, Case, call_place
 from serlab.codecs import open_codec
 from serlab.measure import METRICS, Arm, Emit, Job, load_messages, warm_up
 from serlab.messages import first_difference, to_document
 from serlab.wire import spawned
 from serlab.wire.clients import Transport
 from serlab.wire.echo import Echo
-from serlab.wire.experiments.base import again, awaited, row, timed
+from serlab.wire.experiments.base import WireArm, again, awaited, row, timed
 from serlab.wire.experiments.watched import Watch, opened
 
 TRANSPORTS = ("http", "http2", "grpc")
@@ -40,7 +40,7 @@ def run(job: Job, emit: Emit) -> None:
     with spawned() as addresses, asyncio.Runner() as runner, opened(runner, addresses, TRANSPORTS) as ways:
         codecs = [(way, codec) for way in ways.items() for codec in job.codecs]
         arms = [arm for way, codec in codecs for arm in _arms_of(job, runner, way, codec, messages)]
-        twice = [again(arm) for arm in arms if arm_and_place(arm.name)[0] == job.baseline]
+        twice = [again(arm) for arm in arms if arm.name.case == job.baseline]
         _emit_sizes(job, emit, messages)
         timed(job, emit, [watch.over(arm) for arm in (*arms, *twice)])
     watch.tell(job, emit)
@@ -48,25 +48,26 @@ def run(job: Job, emit: Emit) -> None:
 
 def _emit_sizes(job: Job, emit: Emit, messages: list[Any]) -> None:
     """Send the mean size of a body, each way; gRPC and HTTP carry the same."""
-    for codec in (*job.codecs, case_of(job.baseline).second):
-        code = open_codec(case_of(codec).first, job.kind)
+    for case in (*map(Case, job.codecs), Case(job.baseline, AA)):
+        code = open_codec(case.codec, job.kind)
         size = sum(len(code.encode(message)) for message in messages) / len(messages)
-        emit(row(job, f"{codec} {operation_named('transport')}", "body-bytes", METRICS["body-bytes"], size))
+        emit(row(job, CallArm(case, call_place("transport")), "body-bytes", METRICS["body-bytes"], size))
 
 
-def _arms_of(job: Job, runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[Arm]:
+def _arms_of(job: Job, runner: asyncio.Runner, way: Way, codec: str, messages: list[Any]) -> Iterator[WireArm]:
     """Yield a codec's arms on one transport, and those of its bytes, checked and warmed up."""
     name, transport = way
     echo = Echo(transport, job.kind, codec)
     warm_up(echo.codec, messages)
     runner.run(_checked(echo, messages))
     coded = [echo.codec.encode(message) for message in messages]
-    once, several = (operation_named("transport", name, f"inflight={count}") for count in (1, AT_ONCE))
-    yield awaited(runner, f"{codec} {once}", echo.call, messages)
-    yield awaited(runner, f"{Case(codec, BYTES_OF).name} {once}", echo.plain, coded)
+    once, several = (call_place("transport", transport=name, inflight=count) for count in (1, AT_ONCE))
+    own, alone = Case(codec), Case(codec, BYTES)
+    yield awaited(runner, CallArm(own, once), echo.call, messages)
+    yield awaited(runner, CallArm(alone, once), echo.plain, coded)
     if name in AT_ONCE_BY and sum(map(len, coded)) <= SMALL_BYTES * len(coded):
-        yield _at_once(runner, f"{codec} {several}", echo.call, messages)
-        yield _at_once(runner, f"{Case(codec, BYTES_OF).name} {several}", echo.plain, coded)
+        yield _at_once(runner, CallArm(own, several), echo.call, messages)
+        yield _at_once(runner, CallArm(alone, several), echo.plain, coded)
 
 
 async def _checked(echo: Echo, messages: list[Any]) -> None:
@@ -78,7 +79,7 @@ async def _checked(echo: Echo, messages: list[Any]) -> None:
         assert not lost, f"{echo.codec.name}: another message came back: {lost}"
 
 
-def _at_once(runner: asyncio.Runner, name: str, work: Any, items: list[Any]) -> Arm:
+def _at_once(runner: asyncio.Runner, name: CallArm, work: Any, items: list[Any]) -> WireArm:
     """Make an arm of several calls side by side, each message as often as it takes."""
     calls = [items[i % len(items)] for i in range(max(AT_ONCE, len(items)))]
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from serlab.cases import FLOOR, operation_named
+from serlab.cases import BOUND, CallArm, Case, call_place
 from serlab.codecs import codec_info, codec_infos
 from serlab.errors import ServiceError
-from serlab.measure import Arm, Emit, Job, load_messages
+from serlab.measure import Emit, Job, load_messages
 from serlab.messages import BATCHES, Embedding, EmbeddingRequest, EmbeddingsByType
 from serlab.wire import Settings, spawned
 from serlab.wire.answers import MOST_DIMENSIONS, MOST_INPUTS
 from serlab.wire.clients import Client, Payload, Transport
-from serlab.wire.experiments.base import awaited, control, row, timed
+from serlab.wire.experiments.base import WireArm, awaited, row, timed
 from serlab.wire.experiments.stream import is_text
 from serlab.wire.experiments.watched import Watch, opened, patient
 
@@ -79,7 +79,7 @@ class Caller:
 
     def __init__(self, transport: Transport, codec: str, form: str) -> None:
         self.client = Client(transport, "EmbeddingRequest", codec)
-        self.name = f"{codec} {operation_named('vectors', form)}"
+        self.name = CallArm(Case(codec), call_place("vectors", vectors=form))
         self.form = form
         self.asked = "base64" if form == "base64" else "float"
 
@@ -139,13 +139,13 @@ def run(job: Job, emit: Emit) -> None:
         callers = [Caller(opens["http"], *pair) for pair in pairs]
         runner.run(agree(callers, shapes))
         arms = [_timing(runner, caller.name, caller, shapes) for caller in callers]
-        arms.append(_timing(runner, control(callers[0].name), callers[0], shapes))
+        arms.append(_timing(runner, callers[0].name.second, callers[0], shapes))
         firsts = {caller.form: caller for caller in reversed(callers)}
         arms += [_floor(runner, caller, shapes) for caller in firsts.values()]
         watch = Watch()
         timed(patient(job), emit, [watch.over(arm) for arm in arms])
         watch.tell(job, emit)
-        for caller, name in [(each, each.name) for each in callers] + [(callers[0], control(callers[0].name))]:
+        for caller, name in [(each, each.name) for each in callers] + [(callers[0], callers[0].name.second)]:
             sizes = [runner.run(caller.size(caller.payload(shape))) for shape in shapes]
             emit(row(job, name, "body-bytes", "bytes", sum(sizes) / len(shapes)))
 
@@ -155,14 +155,14 @@ def fitting(message: Any) -> tuple[int, int] | None:
     return next((s for s in shapes_of(message) if 0 < s[0] <= MOST_INPUTS and 0 < s[1] <= MOST_DIMENSIONS), None)
 
 
-def _timing(runner: asyncio.Runner, name: str, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
+def _timing(runner: asyncio.Runner, name: CallArm, caller: Caller, shapes: Sequence[tuple[int, int]]) -> WireArm:
     """Make the arm of a caller."""
     return awaited(runner, name, caller.call, [caller.request(shape) for shape in shapes])
 
 
-def _floor(runner: asyncio.Runner, caller: Caller, shapes: Sequence[tuple[int, int]]) -> Arm:
+def _floor(runner: asyncio.Runner, caller: Caller, shapes: Sequence[tuple[int, int]]) -> WireArm:
     """Make the arm of the same calls whose answers are not decoded."""
-    name = f"{FLOOR}not decoded {operation_named('vectors', caller.form)}"
+    name = caller.name._replace(case=Case("not decoded", BOUND))
     return awaited(runner, name, caller.size, [caller.payload(shape) for shape in shapes])
 
 

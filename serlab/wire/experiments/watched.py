@@ -14,9 +14,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from serlab.measure import WARM_UP_BATCHES, Arm, Emit, Job
+from serlab.cases import CallArm
+from serlab.measure import WARM_UP_BATCHES, Emit, Job
 from serlab.wire.clients import Transport, open_transport
-from serlab.wire.experiments.base import row
+from serlab.wire.experiments.base import WireArm, row
 from serlab.wire.settings import Addresses
 
 PATIENCE = 3
@@ -31,9 +32,9 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self.passes: dict[str, list[tuple[int, int]]] = {}
+        self.passes: dict[CallArm, list[tuple[int, int]]] = {}
 
-    def over(self, arm: Arm) -> Arm:
+    def over(self, arm: WireArm) -> WireArm:
         """Return the arm with the watch round its call; costs about a microsecond a pass."""
         found, call = self.passes.setdefault(arm.name, []), arm.call
 
@@ -45,7 +46,7 @@ class Watch:
 
         return arm._replace(call=watched)
 
-    def share(self, name: str) -> float:
+    def share(self, name: CallArm) -> float:
         """Return what share of one core the client used: the median of the passes that were timed."""
         return median(used / took for used, took in self.passes[name][WARM_UP_BATCHES:])
 
