@@ -1,12 +1,15 @@
 """The journal and the tidy table."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from serlab.cases import Conditions
 from serlab.cli_options import recorded_options, unused
 from serlab.decide.ranking import read_run
 from serlab.errors import ResultsError
@@ -16,6 +19,7 @@ from serlab.page import write_page
 from serlab.report import write_tables
 from serlab.results import (
     FORMAT,
+    JOURNAL,
     NAMES,
     Finished,
     Journal,
@@ -194,3 +198,30 @@ def test_a_folder_without_a_key_or_a_column_is_named(tmp_path: Path) -> None:
 def test_options_of_another_serlab_are_read_as_far_as_they_are_known() -> None:
     """A key that is not known here does no harm."""
     assert Options.from_record({"seed": 3, "codecs": ["json"], "novel": 1}) == Options(seed=3, codecs=("json",))
+
+
+OLD = {"codec": "orjson (A/A)", "codec_version": "3", "operation": "encode/threads=2"}
+
+
+def test_rows_of_the_first_format_are_read_by_the_facts_in_their_names(tmp_path: Path) -> None:
+    """From the table and from the journal, where a run that goes on adds rows of this format."""
+    path = write(tmp_path / "run", [ROW, ROW._replace(process=1, role="aa")])
+    rows = [["r", *OLD.values(), "w", "ChatRequest", "rate", "messages/s", 0, 1.5]]
+    names = ["run", "codec", "codec_version", "operation", "workload", "message", "metric", "unit", "process", "value"]
+    old = pd.DataFrame(rows, columns=names)
+    old.to_parquet(path / "results.parquet")
+    found = load_results(path).iloc[0]
+    assert (found["codec"], found["role"], found["version"]) == ("orjson", "aa", "3")
+    assert (found["operation"], found["experiment"], found["conditions"]) == ("encode", "", Conditions(threads=2))
+    assert (found["form"], found["lifetime"], found["case"], found["place"]) == (
+        "typed", "dropped", "orjson (A/A)", "encode/threads=2",
+    )  # fmt: skip
+    order = ["run", "codec", "codec_version", "workload", "message", "operation", "metric", "unit", "process", "value"]
+    line = {"key": "a", "rows": old[order].to_numpy().tolist(), "findings": [], "pyperf": []}
+    (path / "results.parquet").unlink()
+    (path / JOURNAL).write_text(json.dumps(line) + "\n")
+    Journal(path).append(cell("b", ROW))
+    both = load_results(path)
+    assert both["case"].tolist() == ["json", "orjson (A/A)"] and both["role"].tolist() == ["measured", "aa"]
+    write_table(path, both)
+    pd.testing.assert_frame_equal(load_results(path), both)
