@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict, cast
@@ -44,6 +45,8 @@ MOST_ROWS = 5_000_000
 LONGEST_TEXT = 4096
 """Bytes of a name in a row: repeated, a few bytes of a file would fill the memory with a longer one."""
 MOST_PROCESSES = 100_000
+MOST_CONDITIONS = 10_000
+"""Whose shown texts are kept; a run has some hundred."""
 TYPED, DROPPED = "typed", "dropped"
 
 
@@ -172,10 +175,17 @@ def _typed(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for text in table["conditions"].unique():
         try:
-            found[text] = conditions_from(read_json(text))
+            found[text] = _shown(conditions_from(read_json(text)))
         except ValueError as error:
-            raise ResultsError(f"{path}: expected conditions in each row, got {text:.60}: {error}") from error
+            raise ResultsError(f"{path}: expected conditions in each row, got {text:.60}: {error!s:.200}") from error
     return table.assign(conditions=_told(table["conditions"], found))
+
+
+@lru_cache(MOST_CONDITIONS)
+def _shown(conditions: Conditions) -> Conditions:
+    """Return conditions whose texts can be shown anywhere."""
+    facts = facts_of(conditions)
+    return conditions_from({name: visible(fact) if isinstance(fact, str) else fact for name, fact in facts.items()})
 
 
 def _parted(table: pd.DataFrame) -> pd.DataFrame:
@@ -457,7 +467,10 @@ def _drop_torn_line(directory: Path) -> None:
 def frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Make the tidy table of rows, in an order that does not depend on when each was measured."""
     # A column of texts takes no lone surrogate, so names are made visible before there is one.
-    safe = [[visible(one) if isinstance(one, str) else one for one in row] for row in rows]
+    safe = [
+        [visible(one) if isinstance(one, str) else one for one in row._replace(conditions=_shown(row.conditions))]
+        for row in rows
+    ]
     table = _named(pd.DataFrame(safe, columns=list(Row._fields)))
     return table.sort_values([*ORDER], kind="stable", ignore_index=True)
 

@@ -175,6 +175,7 @@ def test_a_folder_without_a_key_or_a_column_is_named(tmp_path: Path) -> None:
         (table.assign(role="boss"), "expected a role of measured, .* got boss"),
         (table.assign(conditions="{"), "expected conditions in each row, got {"),
         (table.assign(conditions='{"threads": "two"}'), "expected conditions in each row, got .*: Expected `int"),
+        (table.assign(conditions='{"threads": 1e999}'), "expected conditions in each row"),
         (table.assign(conditions='{"moon": "full"}'), "expected conditions in each row, got .*unknown field `moon`"),
     ):
         texts = {} if "conditions" in said else {"conditions": "{}"}
@@ -225,3 +226,15 @@ def test_rows_of_the_first_format_are_read_by_the_facts_in_their_names(tmp_path:
     assert both["case"].tolist() == ["json", "orjson (A/A)"] and both["role"].tolist() == ["measured", "aa"]
     write_table(path, both)
     pd.testing.assert_frame_equal(load_results(path), both)
+
+
+def test_texts_of_conditions_are_made_visible(tmp_path: Path) -> None:
+    """JSON carries what a terminal would obey as an escape; from the table and from the journal."""
+    path = write(tmp_path / "run", [ROW])
+    odd = load_results(path).drop(columns=[*NAMES]).assign(conditions='{"way": "\\u001b[2J\\u202e\\ud800"}')
+    odd.to_parquet(path / "results.parquet")
+    found = load_results(path)
+    (path / "results.parquet").unlink()
+    Journal(path).append(cell("a", ROW._replace(conditions=Conditions(way="\x1b[2J\u202e\ud800"))))
+    for table in (found, load_results(path)):
+        assert table["place"].iloc[0] == "encode/\\x1b[2J\\u202e\\ud800" == f"encode/{table['conditions'].iloc[0].way}"
