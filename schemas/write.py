@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from serlab.codecs.schema import SUFFIXES, Arm, plan_with, structs_of
+from serlab.codecs.schema import SUFFIXES, UnionCase, plan_with, structs_of
 from serlab.messages import MESSAGE_TYPES, Message
 from serlab.messages.base import Part
 from serlab.messages.embeddings import Embedding
@@ -259,23 +259,25 @@ def wanted_by(type_: type[Part], lines: Table) -> Wanted:
     given = {(line.field or name, line.kind): name for name, line in lines.items()}
     taken = set(lines) | set(wanted)
     for field in plan_with(type_, given):
-        for arm in field.arms:
-            if (field.name, arm.schema_kind) not in given and arm.name in taken:
-                arm = arm._replace(name=free_name(arm, taken))
-            wanted[arm.name] = (arm.schema_kind, "" if arm.name == field.name else field.name)
-            taken.add(arm.name)
+        for case in field.cases:
+            if (field.name, case.schema_kind) not in given and case.name in taken:
+                case = case._replace(name=free_name(case, taken))
+            wanted[case.name] = (case.schema_kind, "" if case.name == field.name else field.name)
+            taken.add(case.name)
     return wanted
 
 
-def free_name(arm: Arm, taken: set[str]) -> str:
+def free_name(case: UnionCase, taken: set[str]) -> str:
     """Return a name for a schema field whose own has been given to another kind before.
 
     Raises:
         SchemaError: that is taken, too.
     """
-    name = arm.name + (SUFFIXES.get(arm.kind) or {"str": "_text", "float": "_float"}.get(arm.kind, "_list"))
+    name = case.name + (SUFFIXES.get(case.kind) or {"str": "_text", "float": "_float"}.get(case.kind, "_list"))
     if name in taken:
-        raise SchemaError(f"{arm.name} and {name} are both taken: name the field in RENAMED of serlab/codecs/schema.py")
+        raise SchemaError(
+            f"{case.name} and {name} are both taken: name the field in RENAMED of serlab/codecs/schema.py"
+        )
     return name
 
 
@@ -396,7 +398,7 @@ def pinned_names(types: Iterable[type[Part]], numbers: Numbers) -> dict[str, dic
     for type_ in types:
         lines = {name: line for name, line in numbers[type_.__name__].items() if not line.removed}
         given = {(line.field or name, line.kind): name for name, line in lines.items()}
-        by_rule = {(field.name, arm.schema_kind): arm.name for field in plan_with(type_, {}) for arm in field.arms}
+        by_rule = {(field.name, case.schema_kind): case.name for field in plan_with(type_, {}) for case in field.cases}
         pinned = {key: given[key] for key, name in by_rule.items() if given[key] != name}
         oldest = {line.field or name: name for name, line in reversed(lines.items())}
         firsts = {field.name: field.schema_name for field in plan_with(type_, given)}

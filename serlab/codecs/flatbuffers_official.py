@@ -24,11 +24,11 @@ from serlab.codecs.base import REFUSALS, Codec, reason
 from serlab.codecs.info import CodecInfo
 from serlab.codecs.scans import scan_json
 from serlab.codecs.schema import (
-    Arm,
     Misfit,
     PlanField,
+    UnionCase,
     check_items,
-    choose_arm,
+    choose_case,
     json_reader,
     json_writer,
     plan_of,
@@ -169,13 +169,13 @@ def _view_type(type_: type[Part]) -> Callable[[bytes], View]:
 
 
 def _field_reader(table: str, field: PlanField) -> Read:
-    """Build the reader of one field: the first arm that is there, else null or absent."""
-    arms = [_arm_reader(arm) for arm in field.arms]
+    """Build the reader of one field: the first case that is there, else null or absent."""
+    cases = [_case_reader(case) for case in field.cases]
     id_ = LAYOUT[table][field.schema_name][0]
 
     def read(source: Any) -> Any:
-        for arm in arms:
-            value = arm(source)
+        for case in cases:
+            value = case(source)
             if value is not None:
                 return value
         return None if _is_null(source, id_) else UNSET
@@ -193,16 +193,16 @@ def camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
-def _arm_reader(arm: Arm) -> Read:
+def _case_reader(case: UnionCase) -> Read:
     """Build the reader of one schema field; it gives None where the field is absent."""
-    name = camel(arm.name)
-    if arm.kind in NUMBERS:
+    name = camel(case.name)
+    if case.kind in NUMBERS:
         return lambda source: _read_numbers(source, name)
-    if arm.kind in ("strs", "vectors", "structs"):
-        return _list_reader(name, _item_reader(arm))
-    if arm.kind in ("int", "float", "bool"):
+    if case.kind in ("strs", "vectors", "structs"):
+        return _list_reader(name, _item_reader(case))
+    if case.kind in ("int", "float", "bool"):
         return lambda source: getattr(source, name)()
-    return _one_reader(name, _item_reader(arm))
+    return _one_reader(name, _item_reader(case))
 
 
 NUMBERS = {"tokens", "bytes"}
@@ -243,14 +243,14 @@ def _one_reader(name: str, item: Read) -> Read:
     return read
 
 
-def _item_reader(arm: Arm) -> Read:
+def _item_reader(case: UnionCase) -> Read:
     """Return what makes a value of an accessor's result."""
-    if arm.struct is not None:
-        struct = arm.struct
+    if case.struct is not None:
+        struct = case.struct
         return lambda table: _view_class(struct)(table)
-    if arm.kind == "json":
-        return json_reader(arm, _loads)
-    return ITEMS[arm.kind]
+    if case.kind == "json":
+        return json_reader(case, _loads)
+    return ITEMS[case.kind]
 
 
 def _text(data: bytes) -> str:
@@ -271,10 +271,10 @@ def _read_prompt(box: Any) -> Any:
 
 def _read_vector(box: Any) -> Any:
     """Read a Vector; packed numbers are an array over the bytes."""
-    for arm in schema.ARRAYS:
-        if not getattr(box, f"{camel(arm)}IsNone")():
-            array = _readonly(getattr(box, f"{camel(arm)}AsNumpy")())
-            return array if box.IntegralIsNone() else schema.vector_of(arm, array, box.IntegralAsNumpy())
+    for case in schema.ARRAYS:
+        if not getattr(box, f"{camel(case)}IsNone")():
+            array = _readonly(getattr(box, f"{camel(case)}AsNumpy")())
+            return array if box.IntegralIsNone() else schema.vector_of(case, array, box.IntegralAsNumpy())
     if box.Item() is not None:
         return _view_class(Embedding)(box.Item())
     return _text(box.Base64()) if box.Base64() is not None else _loads(box.Json())
@@ -383,32 +383,32 @@ Entry = tuple[Build, Build]
 
 def _builds(table: str, field: PlanField) -> tuple[dict[type, Entry], Entry | None]:
     """Give, for each Python type of a field's value, how to write it and how to add it to the table."""
-    by_type, rest = choose_arm(field)
-    return {kind: _entry_of(table, arm) for kind, arm in by_type.items()}, _entry_of(table, rest) if rest else None
+    by_type, rest = choose_case(field)
+    return {kind: _entry_of(table, case) for kind, case in by_type.items()}, _entry_of(table, rest) if rest else None
 
 
-def _entry_of(table: str, arm: Arm) -> Entry:
-    """Pair an arm's content writer with the generated function that adds its slot."""
-    return _content_writer(arm), getattr(fbs, f"{table}Add{camel(arm.name)}")
+def _entry_of(table: str, case: UnionCase) -> Entry:
+    """Pair a case's content writer with the generated function that adds its slot."""
+    return _content_writer(case), getattr(fbs, f"{table}Add{camel(case.name)}")
 
 
-def _content_writer(arm: Arm) -> Build:
+def _content_writer(case: UnionCase) -> Build:
     """Build the function that writes what a slot points to, or gives the scalar itself."""
-    if arm.struct is not None:
-        struct = arm.struct
-        if arm.kind == "struct":
+    if case.struct is not None:
+        struct = case.struct
+        if case.kind == "struct":
             return lambda builder, value: writer(struct)(builder, value)
-        return lambda builder, items: _write_structs(arm, struct, builder, items)
-    if arm.kind == "json":
-        dumps = json_writer(arm)
+        return lambda builder, items: _write_structs(case, struct, builder, items)
+    if case.kind == "json":
+        dumps = json_writer(case)
         return lambda builder, value: builder.CreateString(dumps(value))
-    return CONTENT.get(arm.kind, _scalar)
+    return CONTENT.get(case.kind, _scalar)
 
 
-def _write_structs(arm: Arm, struct: type[Part], builder: Any, items: list[Any]) -> Any:
+def _write_structs(case: UnionCase, struct: type[Part], builder: Any, items: list[Any]) -> Any:
     """Write a vector of tables."""
     if items:
-        check_items(arm, items)
+        check_items(case, items)
     return _write_offsets(builder, [writer(struct)(builder, item) for item in items])
 
 
@@ -436,7 +436,7 @@ def _write_offsets(builder: Any, offsets: list[int]) -> Any:
 
 
 def _write_strings(builder: Any, values: list[str]) -> Any:
-    """Write a vector of texts; a list with something else in it goes to the spare arm."""
+    """Write a vector of texts; a list with something else in it goes to the spare case."""
     if values and set(map(type, values)) != {str}:
         raise Misfit
     return _write_offsets(builder, [builder.CreateString(value) for value in values])
@@ -448,7 +448,7 @@ def _write_numbers(dtype: Any, builder: Any, values: Any) -> Any:
 
 
 def _write_packed(dtype: Any, builder: Any, values: list[Any]) -> Any:
-    """Write a vector of integers; what is none of that width goes to the spare arm."""
+    """Write a vector of integers; what is none of that width goes to the spare case."""
     try:
         array = np.array(values, dtype)
     except (TypeError, ValueError, OverflowError) as error:
@@ -467,31 +467,31 @@ def write_table(builder: Any, table: str, field: str, content: Any) -> Any:
 
 def _write_prompt(builder: Any, value: Any) -> Any:
     """Write a Prompt: text, texts, token ids or lists of them."""
-    arm, content = schema.prompt_arm(value)
-    if arm == "token_lists":
+    case, content = schema.prompt_case(value)
+    if case == "token_lists":
         ids = [write_table(builder, "TokenIds", "ids", _write_numbers(np.int32, builder, ids)) for ids in content]
         written = _write_offsets(builder, ids)
-    elif arm == "tokens":
+    elif case == "tokens":
         written = _write_numbers(np.int32, builder, content)
     else:
-        written = _write_strings(builder, content) if arm == "texts" else builder.CreateString(content)
-    return write_table(builder, "Prompt", arm, written)
+        written = _write_strings(builder, content) if case == "texts" else builder.CreateString(content)
+    return write_table(builder, "Prompt", case, written)
 
 
 def _write_vector(builder: Any, value: Any) -> Any:
     """Write a Vector: packed numbers, base64 text, an object with a vector, or JSON."""
-    arm, content, integral = schema.vector_arm(value)
+    case, content, integral = schema.vector_case(value)
     if integral:
         numbers, positions = builder.CreateNumpyVector(content), _write_numbers(np.uint32, builder, integral)
         fbs.VectorStart(builder)
         fbs.VectorAddIntegral(builder, positions)
         fbs.VectorAddFloat64s(builder, numbers)
         return fbs.VectorEnd(builder)
-    if arm == "item":
+    if case == "item":
         written = writer(Embedding)(builder, content)
     else:
-        written = builder.CreateNumpyVector(content) if arm in schema.ARRAYS else builder.CreateString(content)
-    return write_table(builder, "Vector", arm, written)
+        written = builder.CreateNumpyVector(content) if case in schema.ARRAYS else builder.CreateString(content)
+    return write_table(builder, "Vector", case, written)
 
 
 def _write_vectors(builder: Any, values: list[Any]) -> Any:

@@ -32,11 +32,11 @@ from serlab.codecs.base import REFUSALS, Codec, Route, reason, set_model
 from serlab.codecs.info import CodecInfo
 from serlab.codecs.schema import (
     LISTS,
-    Arm,
     Misfit,
     PlanField,
+    UnionCase,
     check_taken,
-    choose_arm,
+    choose_case,
     fitting,
     json_reader,
     plan_of,
@@ -59,16 +59,16 @@ pb: Any = llm_pb2
 Change = Callable[[Any], Any]
 LENGTH_DELIMITED = 2
 FIXED_WIDTH = {
-    arm: bytes([pb.Vector.DESCRIPTOR.fields_by_name[arm].number << 3 | LENGTH_DELIMITED])
-    for arm in ("float32s", "float64s")
+    case: bytes([pb.Vector.DESCRIPTOR.fields_by_name[case].number << 3 | LENGTH_DELIMITED])
+    for case in ("float32s", "float64s")
 }
-"""Vector arm → the tag of its packed field, where numbers have one width on the wire; `integers` are varints."""
+"""Vector case → the tag of its packed field, where numbers have one width on the wire; `integers` are varints."""
 
 
 def _write_prompt(value: Any) -> dict[str, Any]:
     """Return a Prompt's arguments: text, texts, token ids or lists of them."""
-    arm, content = schema.prompt_arm(value)
-    return {arm: [{"ids": ids} for ids in content] if arm == "token_lists" else content}
+    case, content = schema.prompt_case(value)
+    return {case: [{"ids": ids} for ids in content] if case == "token_lists" else content}
 
 
 def _read_prompt(box: Any) -> Any:
@@ -90,11 +90,11 @@ def _write_vector(value: Any) -> Any:
     """Return a Vector or its arguments: packed numbers, base64 text, an object with a vector, or JSON."""
     if type(value) is dict:
         return _write_object(value)
-    arm, content, integral = schema.vector_arm(value)
-    if arm not in FIXED_WIDTH:
-        return {arm: content.tolist() if arm == "integers" else content}
-    numbers = content.astype(schema.ARRAYS[arm], copy=False)
-    vector = pb.Vector.FromString(b"".join((FIXED_WIDTH[arm], _varint(numbers.nbytes), numbers.data)))
+    case, content, integral = schema.vector_case(value)
+    if case not in FIXED_WIDTH:
+        return {case: content.tolist() if case == "integers" else content}
+    numbers = content.astype(schema.ARRAYS[case], copy=False)
+    vector = pb.Vector.FromString(b"".join((FIXED_WIDTH[case], _varint(numbers.nbytes), numbers.data)))
     vector.integral.extend(integral)
     return vector
 
@@ -146,10 +146,10 @@ def _reader(type_: type[Part]) -> Change:
     fields, gone = descriptor.fields_by_name, dict.fromkeys(reserved_numbers(message), "")
     plan = plan_of(type_)
     # upb keeps one descriptor object for each field, so it can be a key.
-    entries = {fields[arm.name]: (field.name, _change_of(arm)) for field in plan for arm in field.arms}
+    entries = {fields[case.name]: (field.name, _change_of(case)) for field in plan for case in field.cases}
     entries |= {fields[name]: (name, None) for name in ("nulls", "empties") if name in fields}
     nulls = gone | {fields[field.schema_name].number: field.name for field in plan}
-    empties = gone | {fields[arm.name].number: field.name for field in plan for arm in field.arms if _is_list(arm)}
+    empties = gone | {fields[case.name].number: field.name for field in plan for case in field.cases if _is_list(case)}
     if issubclass(type_, Message):
         entries[fields["extra"]] = ("extra", _read_extra)
 
@@ -184,17 +184,17 @@ def reserved_numbers(message: DescriptorProto) -> set[int]:
     return {number for span in message.reserved_range for number in range(span.start, span.end)}
 
 
-def _change_of(arm: Arm) -> Change | None:
+def _change_of(case: UnionCase) -> Change | None:
     """Build what makes a value of a schema field's content; None for scalars, which come as they are."""
-    if arm.struct is not None:
-        struct = arm.struct
-        if arm.kind == "struct":
+    if case.struct is not None:
+        struct = case.struct
+        if case.kind == "struct":
             return lambda value: _reader(struct)(value)
         return lambda items: list(map(_reader(struct), items))
-    if arm.kind == "json":
-        return json_reader(arm)
-    change = READS.get(arm.kind)
-    return change if arm.hint is None or change is None else lambda content: fitting(arm, change(content))
+    if case.kind == "json":
+        return json_reader(case)
+    change = READS.get(case.kind)
+    return change if case.hint is None or change is None else lambda content: fitting(case, change(content))
 
 
 def _read_extra(items: Any) -> dict[str, Any]:
@@ -317,39 +317,39 @@ def _write_extra(extra: dict[str, Any]) -> list[dict[str, str]]:
 
 def _slots_of(field: PlanField, numbers: dict[str, int], care: Care) -> _Slots:
     """Plan a field; among plain values a struct is a dict."""
-    by_type, rest = choose_arm(field)
-    slots = {kind: _slot_of(arm, numbers, care) for kind, arm in by_type.items()}
+    by_type, rest = choose_case(field)
+    slots = {kind: _slot_of(case, numbers, care) for kind, case in by_type.items()}
     plain = {dict if issubclass(kind, Part) else kind: slot for kind, slot in slots.items()}
     return _Slots(plain, _slot_of(rest, numbers, care) if rest else None, numbers[field.schema_name], field)
 
 
-def _slot_of(arm: Arm, numbers: dict[str, int], care: Care) -> _Slot:
-    """Return an arm's slot; empty bytes have a presence of their own, an empty list needs a mark."""
-    return _Slot(arm.name, _writer_of(arm, care), numbers[arm.name] if _is_list(arm) else 0)
+def _slot_of(case: UnionCase, numbers: dict[str, int], care: Care) -> _Slot:
+    """Return a case's slot; empty bytes have a presence of their own, an empty list needs a mark."""
+    return _Slot(case.name, _writer_of(case, care), numbers[case.name] if _is_list(case) else 0)
 
 
-def _is_list(arm: Arm) -> bool:
-    """Return whether an arm holds a list that may be empty."""
-    return arm.kind in LISTS | {"vectors"} and arm.kind != "bytes"
+def _is_list(case: UnionCase) -> bool:
+    """Return whether a case holds a list that may be empty."""
+    return case.kind in LISTS | {"vectors"} and case.kind != "bytes"
 
 
-def _writer_of(arm: Arm, care: Care) -> Change | None:
+def _writer_of(case: UnionCase, care: Care) -> Change | None:
     """Build what changes a value on its way into a schema field."""
-    if arm.struct is None:
-        change = _dump_finite if arm.kind == "json" and not care.numbers else WRITES.get(arm.kind)
-        if arm.hint is not None and change is not None:
-            return partial(_change_taken, arm, change)
-        return _token_ids if care.tokens and arm.kind == "tokens" else change
-    struct = arm.struct
+    if case.struct is None:
+        change = _dump_finite if case.kind == "json" and not care.numbers else WRITES.get(case.kind)
+        if case.hint is not None and change is not None:
+            return partial(_change_taken, case, change)
+        return _token_ids if care.tokens and case.kind == "tokens" else change
+    struct = case.struct
     # Built when it is first used, since structs may hold themselves.
-    if arm.kind == "struct":
+    if case.kind == "struct":
         return lambda value: shaper(struct, care)(value)
     return lambda items: _structs(shaper(struct, care), items)
 
 
-def _change_taken(arm: Arm, change: Change, value: Any) -> Any:
+def _change_taken(case: UnionCase, change: Change, value: Any) -> Any:
     """Change a value that its field takes."""
-    check_taken(arm, value)
+    check_taken(case, value)
     return change(value)
 
 

@@ -138,7 +138,7 @@ def _fill(table: Table, descriptor: Any, known: dict[str, Table]) -> None:
 def _entry_of(field: Any) -> _Entry:
     """Return what the content of a field that is no message becomes."""
     if field.type == field.TYPE_STRING:
-        kind = _json_arms().get(field.containing_type.name, BOX_JSON).get(field.name, "")
+        kind = _json_cases().get(field.containing_type.name, BOX_JSON).get(field.name, "")
         return _Entry(None, STRING, 0 if kind else TEXT_GROWTH, kind)
     if not field.is_repeated:
         return NO_FIELD
@@ -157,14 +157,14 @@ def _struct_types() -> dict[str, type]:
 
 
 @cache
-def _json_arms() -> dict[str, dict[str, str]]:
+def _json_cases() -> dict[str, dict[str, str]]:
     """Return which fields of a type hold JSON text, and whether objects in it become structs."""
     return {
         name: {
-            arm.name: "mixed" if arm.items is not None else "json"
+            case.name: "mixed" if case.items is not None else "json"
             for field in plan_of(type_)
-            for arm in field.arms
-            if arm.kind == "json"
+            for case in field.cases
+            if case.kind == "json"
         }
         for name, type_ in _struct_types().items()
     }

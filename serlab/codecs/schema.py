@@ -1,9 +1,9 @@
 """How a message type maps onto a schema: one plan, read off the types, for every schema codec.
 
-A field with one arm keeps its name. In a union each arm has a schema field of its own: text and doubles keep the
+A field with one case keeps its name. In a union each case has a schema field of its own: text and doubles keep the
 name, the others add a suffix (`stop: str | list[str]` is `stop` and `stop_list`; `1` and `1.0` are `temperature_int`
-and `temperature`). Other JSON types that a field puts up with share one arm, `_json`, and leave the others' names
-alone. A packed list has such an arm as a spare, for values that do not pack. A null is written as the field's number
+and `temperature`). Other JSON types that a field puts up with share one case, `_json`, and leave the others' names
+alone. A packed list has such a case as a spare, for values that do not pack. A null is written as the field's number
 in `nulls`. A name once given stays: where a type was widened later, `RENAMED` says what the rule no longer does.
 """
 
@@ -30,11 +30,11 @@ from serlab.messages import (
     may_hold_float,
     pack_vector,
     struct_among,
-    union_arms,
+    union_cases,
 )
 
 SUFFIXES = {"str": "", "float": "", "int": "_int", "bool": "_bool", "struct": "_object", "json": "_json"}
-"""Schema field suffix by kind, where a union has several arms; lists add `_list`."""
+"""Schema field suffix by kind, where a union has several cases; lists add `_list`."""
 
 RENAMED = {"float": "floats", "int8": "int8s", "uint8": "uint8s"}
 """Names that are types in the FlatBuffers schema language."""
@@ -43,19 +43,19 @@ RENAMED |= {"inlineData": "inline_data_camel", "fileData": "file_data_camel"}
 """Names that Gemini's API spells in two ways, both of which are fields."""
 
 Names = Mapping[tuple[str, str], str]
-"""(field of a type, kind of its arm in the schemas) → the schema field, where a name is given already; the kind `null`
+"""(field of a type, kind of its case in the schemas) → the schema field, where a name is given already; the kind `null`
 has the one that stands for the field in `nulls`, since `Opt[str | Int]` and `Opt[Int | str]` are one type to `typing`.
 """
 
 SCALARS: dict[Any, str] = {str: "str", bool: "bool", int: "int", float: "float"}
 
 
-class Arm(NamedTuple):
+class UnionCase(NamedTuple):
     """One way to fill a field.
 
     `kind` is one of str, bool, int, float, json, strs, bytes, tokens, prompt, vector, vectors, struct, structs;
     `name` the schema field; `struct` the type of a struct or of a list's items; `types` the Python types that go to a
-    JSON arm beside others; `items` the type of the items of a list that may hold more than structs; `hint` the type of
+    JSON case beside others; `items` the type of the items of a list that may hold more than structs; `hint` the type of
     the field, where a stranger's JSON text or box could hold what it does not take.
     """
 
@@ -80,16 +80,16 @@ def _schema_kind(kind: str, struct: type[Part] | None) -> str:
 
 
 class PlanField(NamedTuple):
-    """A message's field, its name in the schema (for `nulls`), its arms, and the arm for lists that do not pack."""
+    """A message's field, its name in the schema (for `nulls`), its cases, and the case for lists that do not pack."""
 
     name: str
     schema_name: str
-    arms: tuple[Arm, ...]
-    spare: Arm | None = None
+    cases: tuple[UnionCase, ...]
+    spare: UnionCase | None = None
 
 
 class Misfit(Exception):
-    """A list that its packed arm cannot hold: its field's spare arm takes it."""
+    """A list that its packed case cannot hold: its field's spare case takes it."""
 
 
 @cache
@@ -115,30 +115,30 @@ def plan_with(type_: type[Part], given: Names) -> tuple[PlanField, ...]:
 
 def _plan_field(name: str, hint: Any, given: Names) -> PlanField:
     """Plan one field."""
-    arms = [arm for arm in union_arms(hint) if arm is not type(None) and arm is not UnsetType]
-    kinds = [_kind_of_arm(arm) for arm in arms]
+    cases = [case for case in union_cases(hint) if case is not type(None) and case is not UnsetType]
+    kinds = [_kind_of_case(case) for case in cases]
     schema_name = RENAMED.get(name, _snake(name))
     names = [
         given.get((name, _schema_kind(kind, struct)), schema_name + _suffix(kind, [other for other, _ in kinds]))
         for kind, struct in kinds
     ]
-    items = next(filter(None, map(_mixed_items, arms)), None)
+    items = next(filter(None, map(_mixed_items, cases)), None)
     planned = [
-        Arm(
+        UnionCase(
             kind,
             name_,
             struct,
-            _types_of(arm) if len(arms) > 1 else (),
+            _types_of(case) if len(cases) > 1 else (),
             items if kind in ("structs", "json") else None,
-            hint if (kind == "json" and arm != Json) or arm == OneVector else None,
+            hint if (kind == "json" and case != Json) or case == OneVector else None,
         )
-        for (kind, struct), name_, arm in zip(kinds, names, arms, strict=True)
+        for (kind, struct), name_, case in zip(kinds, names, cases, strict=True)
     ]
     null_name = given.get((name, "null"), planned[0].name)
     if not items and not {"strs", "bytes", "tokens"} & {kind for kind, _ in kinds}:
         return PlanField(name, null_name, tuple(planned))
-    made = Arm("json", given.get((name, "json"), f"{schema_name}_json"), None, (), items, hint)
-    spare = next((arm for arm in planned if arm.kind == "json"), made)
+    made = UnionCase("json", given.get((name, "json"), f"{schema_name}_json"), None, (), items, hint)
+    spare = next((case for case in planned if case.kind == "json"), made)
     arms_ = planned if spare in planned else [*planned, spare]
     return PlanField(name, null_name, tuple(arms_), spare)
 
@@ -146,18 +146,18 @@ def _plan_field(name: str, hint: Any, given: Names) -> PlanField:
 def _mixed_items(hint: Any) -> Any:
     """Return the type of a list's items where it is a union of a struct and other types."""
     item = get_args(hint)[0] if get_origin(hint) is list else None
-    return item if len(union_arms(item)) > 1 else None
+    return item if len(union_cases(item)) > 1 else None
 
 
 def _types_of(hint: Any) -> tuple[type, ...]:
-    """List the Python types of a JSON arm."""
+    """List the Python types of a JSON case."""
     inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    plain = [get_args(arm)[0] if get_origin(arm) is Annotated else arm for arm in union_arms(inner)]
-    return tuple(get_origin(arm) or arm for arm in plain)
+    plain = [get_args(case)[0] if get_origin(case) is Annotated else case for case in union_cases(inner)]
+    return tuple(get_origin(case) or case for case in plain)
 
 
 def _suffix(kind: str, kinds: list[str]) -> str:
-    """Tell the arms of a union apart; a sole arm needs nothing."""
+    """Tell the cases of a union apart; a sole case needs nothing."""
     others = [other for other in kinds if other != "json"]
     if len(kinds) == 1 or others == [kind]:
         return ""
@@ -168,11 +168,11 @@ def _suffix(kind: str, kinds: list[str]) -> str:
     return SUFFIXES.get(kind, "_list")
 
 
-def _kind_of_arm(hint: Any) -> tuple[str, type[Part] | None]:
-    """Name the kind of one arm, and the struct in it."""
+def _kind_of_case(hint: Any) -> tuple[str, type[Part] | None]:
+    """Name the kind of one case, and the struct in it."""
     if get_origin(hint) is Annotated:
         marks = [mark for mark in hint.__metadata__ if isinstance(mark, str)]
-        return (marks[0], None) if marks else _kind_of_arm(get_args(hint)[0])
+        return (marks[0], None) if marks else _kind_of_case(get_args(hint)[0])
     if get_origin(hint) is list:
         return _kind_of_list(get_args(hint)[0])
     if get_origin(hint) is dict:
@@ -186,7 +186,7 @@ def _kind_of_arm(hint: Any) -> tuple[str, type[Part] | None]:
 
 def _kind_of_list(item: Any) -> tuple[str, type[Part] | None]:
     """Name the kind of a list by its items."""
-    return "structs", struct_among(union_arms(item))
+    return "structs", struct_among(union_cases(item))
 
 
 def _snake(name: str) -> str:
@@ -200,9 +200,9 @@ def structs_of(types: list[type[Part]]) -> list[type[Part]]:
 
     def visit(type_: type[Part]) -> None:
         for field in plan_of(type_):
-            for arm in field.arms:
-                if arm.struct is not None and arm.struct not in found:
-                    visit(arm.struct)
+            for case in field.cases:
+                if case.struct is not None and case.struct not in found:
+                    visit(case.struct)
         found[type_] = None
 
     for type_ in types:
@@ -213,34 +213,34 @@ def structs_of(types: list[type[Part]]) -> list[type[Part]]:
 LISTS = {"strs", "bytes", "tokens", "structs"}
 
 
-def choose_arm(field: PlanField) -> tuple[dict[type, Arm], Arm | None]:
-    """Return which arm holds a value of which Python type.
+def choose_case(field: PlanField) -> tuple[dict[type, UnionCase], UnionCase | None]:
+    """Return which case holds a value of which Python type.
 
     Args:
         field: a planned field.
 
     Returns:
-        Python type → arm, and the arm for everything else; None where nothing else is legal, so that a bool in an
+        Python type → case, and the case for everything else; None where nothing else is legal, so that a bool in an
         integer field is refused and not written as 1.
     """
-    by_type: dict[type, Arm] = {}
+    by_type: dict[type, UnionCase] = {}
     rest = None
-    for arm in field.arms:
-        if arm.kind == "struct" and arm.struct is not None:
-            by_type[arm.struct] = arm
-        elif arm.kind in LISTS:
-            by_type[list] = arm
-        elif arm.kind in ("prompt", "vector", "vectors") or (arm.kind == "json" and len(field.arms) == 1):
-            rest = arm
-        elif arm.kind == "json":
-            by_type |= dict.fromkeys(arm.types, arm)
+    for case in field.cases:
+        if case.kind == "struct" and case.struct is not None:
+            by_type[case.struct] = case
+        elif case.kind in LISTS:
+            by_type[list] = case
+        elif case.kind in ("prompt", "vector", "vectors") or (case.kind == "json" and len(field.cases) == 1):
+            rest = case
+        elif case.kind == "json":
+            by_type |= dict.fromkeys(case.types, case)
         else:
-            by_type[{"str": str, "bool": bool, "int": int, "float": float}[arm.kind]] = arm
+            by_type[{"str": str, "bool": bool, "int": int, "float": float}[case.kind]] = case
     return by_type, rest
 
 
-def spare_of(field: PlanField) -> Arm:
-    """Return the arm that takes what the field's packed list cannot hold.
+def spare_of(field: PlanField) -> UnionCase:
+    """Return the case that takes what the field's packed list cannot hold.
 
     Raises:
         Misfit: it has none.
@@ -250,70 +250,70 @@ def spare_of(field: PlanField) -> Arm:
     return field.spare
 
 
-def check_items(arm: Arm, values: list[Any]) -> None:
-    """Send a list elsewhere that holds more than its arm's strings or structs.
+def check_items(case: UnionCase, values: list[Any]) -> None:
+    """Send a list elsewhere that holds more than its case's strings or structs.
 
     Raises:
         Misfit: it does.
     """
-    if arm.kind == "strs" and set(map(type, values)) != {str}:
+    if case.kind == "strs" and set(map(type, values)) != {str}:
         raise Misfit
-    if arm.kind == "structs" and arm.items is not None and set(map(type, values)) != {arm.struct}:
+    if case.kind == "structs" and case.items is not None and set(map(type, values)) != {case.struct}:
         raise Misfit
 
 
-def json_reader(arm: Arm, loads: Callable[[Any], Any] = jsontext.loads) -> Callable[[Any], Any]:
-    """Return what reads a JSON arm: plain values, or the structs of a list that holds other things beside them.
+def json_reader(case: UnionCase, loads: Callable[[Any], Any] = jsontext.loads) -> Callable[[Any], Any]:
+    """Return what reads a JSON case: plain values, or the structs of a list that holds other things beside them.
 
     Args:
-        arm: a JSON arm.
+        case: a JSON case.
         loads: reads the text.
     """
-    if arm.hint is None:
+    if case.hint is None:
         return loads
-    return lambda text: fitting(arm, loads(text))
+    return lambda text: fitting(case, loads(text))
 
 
-def fitting(arm: Arm, value: Any) -> Any:
+def fitting(case: UnionCase, value: Any) -> Any:
     """Return a value in the form that its field has it in.
 
     Raises:
         ValueError: the field does not take it; its place is in `extra`.
     """
-    if arm.kind != "json":
+    if case.kind != "json":
         if type(value) in (int, float, bool, dict):
-            raise ValueError(f"{arm.name}: expected a vector, got {brief(value)}")
+            raise ValueError(f"{case.name}: expected a vector, got {brief(value)}")
         return value
     try:
-        return msgspec.convert(value, arm.hint)
+        return msgspec.convert(value, case.hint)
     except msgspec.ValidationError as error:
-        if type(value) is float and not isfinite(value) and may_hold_float(arm.hint):
+        if type(value) is float and not isfinite(value) and may_hold_float(case.hint):
             return value  # JSON has none, but this format carries it wherever a float may stand.
-        raise ValueError(f"{arm.name}: {error}") from error
+        raise ValueError(f"{case.name}: {error}") from error
 
 
-def check_taken(arm: Arm, value: Any) -> None:
-    """Check that an arm's field takes a value; another has its place in `extra`, and would not be read back.
+def check_taken(case: UnionCase, value: Any) -> None:
+    """Check that a case's field takes a value; another has its place in `extra`, and would not be read back.
 
     Raises:
         EncodeError: it does not.
     """
     try:
-        fitting(arm, value)
+        fitting(case, value)
     except ValueError as error:
         raise EncodeError(str(error)) from error
 
 
-def json_writer(arm: Arm) -> Callable[[Any], str]:
-    """Return what writes a JSON arm, structs in it included."""
-    if arm.items is None:
+def json_writer(case: UnionCase) -> Callable[[Any], str]:
+    """Return what writes a JSON case, structs in it included."""
+    if case.items is None:
         return jsontext.dumps
     return lambda value: jsontext.dumps(msgspec.to_builtins(value, builtin_types=NOT_JSON))
 
 
 def wrong_type(type_: type[Part], field: PlanField, value: Any) -> EncodeError:
-    """Build the error for a value that no arm of its field holds."""
-    expected = " or ".join(arm.kind for arm in field.arms)
+    """Build the error for a value that no case of its field holds."""
+    expected = " or ".join(case.kind for case in field.cases)
     return EncodeError(f"{type_.__name__}.{field.name}: expected {expected}, got {brief(value)}")
 
 
@@ -324,15 +324,15 @@ ARRAYS: dict[str, np.dtype[Any]] = {
     "float64s": np.dtype("<f8"),
     "integers": np.dtype("<i8"),
 }
-"""Vector arm → the dtype of its packed numbers."""
+"""Vector case → the dtype of its packed numbers."""
 
-ARM_OF_DTYPE = {dtype: arm for arm, dtype in ARRAYS.items()}
+ARM_OF_DTYPE = {dtype: case for case, dtype in ARRAYS.items()}
 TOKEN = range(-(2**31), 2**31)
 EXACT = 2**53
 """Up to here every integer is a double."""
 
 
-def prompt_arm(value: Any) -> tuple[str, Any]:
+def prompt_case(value: Any) -> tuple[str, Any]:
     """Choose the schema field for a prompt.
 
     Args:
@@ -370,7 +370,7 @@ def is_tokens(value: list[Any]) -> bool:
     return set(map(type, value)) <= {int} and (not value or (min(value) in TOKEN and max(value) in TOKEN))
 
 
-def vector_arm(value: Any) -> tuple[str, Any, list[int]]:
+def vector_case(value: Any) -> tuple[str, Any, list[int]]:
     """Choose the schema field for a vector.
 
     Args:
@@ -397,19 +397,19 @@ def _is_mixed(value: list[Any]) -> bool:
     return kinds <= {int, float} and all(type(number) is float or abs(number) <= EXACT for number in value)
 
 
-def vector_of(arm: str, content: Any, integral: Any) -> Any:
+def vector_of(case: str, content: Any, integral: Any) -> Any:
     """Make the vector of its schema field's content.
 
     Args:
-        arm: the field of Vector.
+        case: the field of Vector.
         content: its numbers, text or bytes.
         integral: the positions of integers.
     """
-    if arm == "base64":
+    if case == "base64":
         return content
-    if arm == "json":
+    if case == "json":
         return pack_vector(jsontext.loads(content))
-    array = np.array(content, dtype=ARRAYS[arm])
+    array = np.array(content, dtype=ARRAYS[case])
     if not len(integral):
         return array
     values: list[Any] = array.tolist()

@@ -23,7 +23,7 @@ from serlab.messages import (
     message_type,
     set_field,
     to_document,
-    union_arms,
+    union_cases,
     with_extra,
 )
 
@@ -237,4 +237,4 @@ def document_reroute(
 def _types_of(kind: str, name: str) -> frozenset[type]:
     """List the types that a scalar field takes, none where there is no such field; other values go to `extra`."""
     field = fields_of(message_type(kind)).get(name) if kind != "document" else None
-    return frozenset(union_arms(field.type)) if field is not None else frozenset()
+    return frozenset(union_cases(field.type)) if field is not None else frozenset()

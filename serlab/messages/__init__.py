@@ -34,7 +34,7 @@ from serlab.messages.documents import (
     kind_of,
     message_type,
     struct_among,
-    union_arms,
+    union_cases,
 )
 from serlab.messages.embeddings import (
     BATCHES,
@@ -109,6 +109,6 @@ __all__ = [
     "struct_among",
     "to_document",
     "tokens",
-    "union_arms",
+    "union_cases",
     "with_extra",
 ]

@@ -266,20 +266,20 @@ def fields_of(struct: type[Part]) -> dict[str, Field]:
 
 
 def _field_of(hint: Any) -> Field:
-    """Find the struct or the list of structs among the arms of a union."""
-    arms = union_arms(hint)
-    lists = [get_args(arm)[0] for arm in arms if get_origin(arm) is list]
+    """Find the struct or the list of structs among the cases of a union."""
+    cases = union_cases(hint)
+    lists = [get_args(case)[0] for case in cases if get_origin(case) is list]
     item_type = lists[0] if lists else None
-    return Field(hint, struct_among(arms), struct_among(union_arms(item_type)), item_type)
+    return Field(hint, struct_among(cases), struct_among(union_cases(item_type)), item_type)
 
 
-def struct_among(arms: tuple[Any, ...]) -> type[Part] | None:
-    """Find the struct among the arms of a union; there is at most one."""
-    return next((arm for arm in arms if isinstance(arm, type) and issubclass(arm, Part)), None)
+def struct_among(cases: tuple[Any, ...]) -> type[Part] | None:
+    """Find the struct among the cases of a union; there is at most one."""
+    return next((case for case in cases if isinstance(case, type) and issubclass(case, Part)), None)
 
 
-def union_arms(hint: Any) -> tuple[Any, ...]:
-    """Return the arms of a union, or the one type that is none."""
+def union_cases(hint: Any) -> tuple[Any, ...]:
+    """Return the cases of a union, or the one type that is none."""
     if get_origin(hint) in (Union, UnionType):
         return get_args(hint)
     return (hint,)

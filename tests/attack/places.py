@@ -12,7 +12,7 @@ from typing import Any
 
 import msgpack
 
-from serlab.codecs.schema import Arm, plan_of
+from serlab.codecs.schema import UnionCase, plan_of
 from tests.attack.documents import ATOMS, CLAIMS, KEYS, UNITS
 from tests.attack.recipe import Node
 
@@ -118,7 +118,7 @@ class Struct(Free):
     def inside(self, node: Node, key: Any) -> "Free":
         """Return what a field may hold."""
         found = [field for field in plan_of(self.type_) if field.name == key]
-        return Field(self.binary, found[0].arms) if found else Free(self.binary)
+        return Field(self.binary, found[0].cases) if found else Free(self.binary)
 
 
 @cache
@@ -126,28 +126,28 @@ def fields_by_kind(type_: Any) -> dict[str, list[str]]:
     """Sort a type's fields by what they hold."""
     kinds = dict[str, list[str]]()
     for field in plan_of(type_):
-        for arm in field.arms:
-            kinds.setdefault(arm.kind, []).append(field.name)
+        for case in field.cases:
+            kinds.setdefault(case.kind, []).append(field.name)
     return kinds
 
 
 @dataclass(frozen=True)
 class Field(Free):
-    """A field's value: one of its arms."""
+    """A field's value: one of its cases."""
 
-    arms: tuple[Arm, ...] = ()
+    cases: tuple[UnionCase, ...] = ()
 
     def grow(self, random: Random, depth: int = 0) -> Node:
-        """Grow a value of one of the arms, or one that fits none."""
+        """Grow a value of one of the cases, or one that fits none."""
         if random.random() < 0.25:
             return Free(self.binary).grow(random, depth)
-        arm = random.choice(self.arms)
-        if arm.struct is not None:
-            inner = Struct(self.binary, arm.struct)
-            if arm.kind == "struct":
+        case = random.choice(self.cases)
+        if case.struct is not None:
+            inner = Struct(self.binary, case.struct)
+            if case.kind == "struct":
                 return inner.grow(random, depth)
             return listed(random, lambda: inner.grow(random, depth + 1))
-        return self.plain(random, arm.kind, depth)
+        return self.plain(random, case.kind, depth)
 
     def plain(self, random: Random, kind: str, depth: int) -> Node:
         """Grow a value without a struct in it."""
@@ -166,7 +166,7 @@ class Field(Free):
     def inside(self, node: Node, key: Any) -> "Free":
         """Return what may stand in an object or a list here."""
         kind = "struct" if node[0] == "dict" else "structs"
-        struct = next((arm.struct for arm in self.arms if arm.kind == kind), None)
+        struct = next((case.struct for case in self.cases if case.kind == kind), None)
         if struct is None:
             return Free(self.binary)
         inner = Struct(self.binary, struct)

@@ -332,7 +332,7 @@ def documents_of(kind: str) -> list[dict[str, Any]]:
     found = []
     for outer in plan_of(message_type(kind)):
         found += [{outer.name: value} for value in ODD]
-        for inner_type in (arm.struct for arm in outer.arms if arm.kind == "structs" and arm.struct is not None):
+        for inner_type in (case.struct for case in outer.cases if case.kind == "structs" and case.struct is not None):
             for inner in plan_of(inner_type):
                 found += [{outer.name: [{}, {inner.name: value}, {inner.name: value}]} for value in ODD]
                 found += [{outer.name: [{"index": 0, "embedding": [0.5], inner.name: value}] * 2} for value in ODD[:6]]

@@ -187,8 +187,8 @@ def test_traceback_shows_the_generated_line() -> None:
 
 
 @pytest.mark.parametrize("ids", [[2**31], [[1], None], []], ids=str)
-def test_token_ids_that_do_not_pack_take_the_spare_arm(ids: list[Any]) -> None:
-    """The first writer fails on them, the careful one finds the arm."""
+def test_token_ids_that_do_not_pack_take_the_spare_case(ids: list[Any]) -> None:
+    """The first writer fails on them, the careful one finds the case."""
     codec = open_codec("flatbuffers", GenerateRequest)
     message = GenerateRequest(prompt_token_ids=ids)
     assert codec.decode(codec.encode(message)).prompt_token_ids == ids

@@ -13,7 +13,7 @@ import pytest
 
 from schemas import generate, write
 from schemas.write import Line, Numbers, SchemaError
-from serlab.codecs.schema import Arm, plan_of, plan_with, structs_of
+from serlab.codecs.schema import UnionCase, plan_of, plan_with, structs_of
 from serlab.generated import llm_fbs, llm_pb2, llm_pb2_grpc
 from serlab.generated.llm_layout import LAYOUT
 from serlab.messages import MESSAGE_TYPES, Message
@@ -77,9 +77,9 @@ def regenerated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def arms(type_: type[Part]) -> Iterator[Arm]:
+def cases(type_: type[Part]) -> Iterator[UnionCase]:
     """List the schema fields that a type needs."""
-    return (arm for field in plan_of(type_) for arm in field.arms)
+    return (case for field in plan_of(type_) for case in field.cases)
 
 
 def protobuf_type(field: Any) -> tuple[str, bool]:
@@ -92,20 +92,20 @@ def protobuf_type(field: Any) -> tuple[str, bool]:
 
 @every("type_", TYPES, ids=lambda type_: type_.__name__)
 def test_protobuf_message_has_the_fields_of_the_type_and_no_other(type_: type[Part]) -> None:
-    """Each arm is there with its type; `nulls`, `empties` and `extra` are the only ones beside."""
+    """Each case is there with its type; `nulls`, `empties` and `extra` are the only ones beside."""
     fields = getattr(llm_pb2, type_.__name__).DESCRIPTOR.fields_by_name
     expected = {"nulls": ("uint32", True), "empties": ("uint32", True)}
     if issubclass(type_, Message):
         expected["extra"] = ("Extra", True)
-    for arm in arms(type_):
-        expected[arm.name] = (arm.struct.__name__, arm.kind == "structs") if arm.struct else PROTOBUF[arm.kind]
+    for case in cases(type_):
+        expected[case.name] = (case.struct.__name__, case.kind == "structs") if case.struct else PROTOBUF[case.kind]
     assert {name: protobuf_type(field) for name, field in fields.items()} == expected
 
 
 @every("type_", TYPES, ids=lambda type_: type_.__name__)
 def test_each_field_has_names_of_its_own_in_the_schemas(type_: type[Part]) -> None:
     """Two spellings of one name would come back as one."""
-    names = [arm.name for arm in arms(type_)]
+    names = [case.name for case in cases(type_)]
     assert len(names) == len(set(names))
 
 
@@ -132,14 +132,14 @@ def tables() -> dict[str, dict[str, str]]:
 
 @every("type_", TYPES, ids=lambda type_: type_.__name__)
 def test_flatbuffers_table_has_the_fields_of_the_type_and_no_other(type_: type[Part], tables: Any) -> None:
-    """Each arm is there with its type; scalars default to null, so absent and zero differ."""
+    """Each case is there with its type; scalars default to null, so absent and zero differ."""
     expected = {"nulls": "[ushort]"}
     if issubclass(type_, Message):
         expected["extra"] = "[Extra]"
-    for arm in arms(type_):
-        name = arm.struct.__name__ if arm.struct else FLATBUFFERS[arm.kind]
-        declared = f"[{name}]" if arm.kind == "structs" else name
-        expected[arm.name] = f"{declared} = null" if arm.kind in ("bool", "int", "float") else declared
+    for case in cases(type_):
+        name = case.struct.__name__ if case.struct else FLATBUFFERS[case.kind]
+        declared = f"[{name}]" if case.kind == "structs" else name
+        expected[case.name] = f"{declared} = null" if case.kind in ("bool", "int", "float") else declared
     assert tables[type_.__name__] == expected
 
 
@@ -329,7 +329,7 @@ def test_field_that_takes_more_keeps_its_name_and_number() -> None:
     names = write.pinned_names([as_made(Widened)], numbers)
     assert names == {"Made": {("seed", "int"): "seed", ("seed", "float"): "seed_float"}}
     planned = plan_with(as_made(Widened), names["Made"])
-    assert [[arm.name for arm in field.arms] for field in planned] == [["name"], ["seed", "seed_float"]]
+    assert [[case.name for case in field.cases] for field in planned] == [["name"], ["seed", "seed_float"]]
 
 
 def test_field_that_takes_something_else_gets_a_new_number() -> None:

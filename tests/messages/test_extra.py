@@ -16,7 +16,7 @@ from hypothesis import given
 from serlab.codecs import codec_info, codec_names, open_codec
 from serlab.codecs.flatbuffers import verify
 from serlab.codecs.flatbuffers_official import write_table
-from serlab.codecs.schema import Arm, plan_of, structs_of
+from serlab.codecs.schema import UnionCase, plan_of, structs_of
 from serlab.errors import DecodeError, DocumentError, EncodeError
 from serlab.generated import llm_pb2
 from serlab.messages import (
@@ -297,10 +297,10 @@ TEXTS = ["null", "true", "5", "1180591620717411303424", "0.5", '"a"', "[]", "[5]
 def test_json_text_that_its_field_does_not_take_is_refused(kind: str) -> None:
     """Its place would be `extra`: a field's attribute is what the document makes of it, in every codec."""
     type_, refused = MESSAGE_TYPES[kind], 0
-    arms = [(field.name, arm) for field in plan_of(type_) for arm in field.arms if arm.kind in JSON_IN]
-    for attribute, arm in arms:
+    cases = [(field.name, case) for field in plan_of(type_) for case in field.cases if case.kind in JSON_IN]
+    for attribute, case in cases:
         for text in TEXTS:
-            for name, data in with_json(kind, arm, text).items():
+            for name, data in with_json(kind, case, text).items():
                 codec = open_codec(name, kind)
                 try:
                     message = codec.decode(data)
@@ -315,18 +315,18 @@ def test_json_text_that_its_field_does_not_take_is_refused(kind: str) -> None:
 
 
 JSON_IN = {"json": "", "prompt": "Prompt", "vector": "Vector"}
-"""Kind of an arm that may hold JSON text → the box that it stands in."""
+"""Kind of a case that may hold JSON text → the box that it stands in."""
 
 
-def with_json(kind: str, arm: Arm, text: str) -> dict[str, bytes]:
-    """Write a message whose arm holds this JSON text: codec → bytes."""
-    box = JSON_IN[arm.kind]
-    protobuf = getattr(llm_pb2, kind)(**{arm.name: {"json": text} if box else text})
+def with_json(kind: str, case: UnionCase, text: str) -> dict[str, bytes]:
+    """Write a message whose case holds this JSON text: codec → bytes."""
+    box = JSON_IN[case.kind]
+    protobuf = getattr(llm_pb2, kind)(**{case.name: {"json": text} if box else text})
     builder = flatbuffers.Builder(256)
     place = builder.CreateString(text)
     if box:
         place = write_table(builder, box, "json", place)
-    builder.Finish(write_table(builder, kind, arm.name, place))
+    builder.Finish(write_table(builder, kind, case.name, place))
     return {"protobuf": protobuf.SerializeToString(), "flatbuffers": bytes(builder.Output())}
 
 
@@ -367,7 +367,7 @@ def test_nan_where_no_number_with_digits_may_stand_is_left_over(codec: str) -> N
         open_codec("orjson", "ChatResponse").encode(again)
 
 
-def test_nan_in_the_wrong_arm_of_protobuf_is_refused() -> None:
+def test_nan_in_the_wrong_case_of_protobuf_is_refused() -> None:
     """As `bytes` of a token, which orjson would write as null."""
     content = [{"token": "a", "logprob": 0.5, "bytes_json": "NaN"}]
     box = llm_pb2.ChatResponse(choices=[{"logprobs": {"content": content}}])

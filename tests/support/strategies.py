@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from serlab.messages import MESSAGE_TYPES, UNSET
 from serlab.messages.base import Part
-from serlab.messages.documents import union_arms
+from serlab.messages.documents import union_cases
 from serlab.messages.embeddings import Embedding
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -80,7 +80,7 @@ def documents(kind: str, *, surrogates: bool = True, huge: bool = True, fits: bo
 
 
 class Maker:
-    """Makes the strategy of a struct, a field or an arm.
+    """Makes the strategy of a struct, a field or a case.
 
     Args:
         surrogates: also text with lone surrogates.
@@ -109,27 +109,27 @@ class Maker:
         return draw_object()
 
     def field(self, hint: Any) -> Strategy:
-        """Draw a field's value: of one of its arms, null, or of a wrong type."""
-        arms = [arm for arm in union_arms(hint) if arm is not type(UNSET) and arm is not type(None)]
-        fitting = st.one_of(st.none(), *(st.deferred(lambda arm=arm: self.arm(arm)) for arm in arms))
+        """Draw a field's value: of one of its cases, null, or of a wrong type."""
+        cases = [case for case in union_cases(hint) if case is not type(UNSET) and case is not type(None)]
+        fitting = st.one_of(st.none(), *(st.deferred(lambda case=case: self.case(case)) for case in cases))
         return fitting if self.fits else st.one_of(fitting, fitting, fitting, self.json)
 
-    def arm(self, hint: Any) -> Strategy:
-        """Draw a value of one arm of a field's union."""
+    def case(self, hint: Any) -> Strategy:
+        """Draw a value of one case of a field's union."""
         if get_origin(hint) is Annotated:
             marks = [mark for mark in hint.__metadata__ if isinstance(mark, str)]
             inner = get_args(hint)[0]
             if marks in (["json"], ["strs"]):
-                return self.arm(inner)
-            return self.marked(marks[0]) if marks else self.arm(inner)
-        if len(union_arms(hint)) > 1:
-            return st.one_of(*map(self.arm, union_arms(hint)))
+                return self.case(inner)
+            return self.marked(marks[0]) if marks else self.case(inner)
+        if len(union_cases(hint)) > 1:
+            return st.one_of(*map(self.case, union_cases(hint)))
         if hint in (Any, object):
             return self.json
         if hint is type(None):
             return st.none()
         if get_origin(hint) is list:
-            return st.lists(st.deferred(lambda: self.arm(get_args(hint)[0])), max_size=2)
+            return st.lists(st.deferred(lambda: self.case(get_args(hint)[0])), max_size=2)
         if get_origin(hint) is dict:
             return st.dictionaries(self.text, self.json, max_size=2)
         if isinstance(hint, type) and issubclass(hint, Part):
@@ -137,7 +137,7 @@ class Maker:
         return {str: self.text, bool: st.booleans(), int: integers(False), float: floats()}[hint]
 
     def marked(self, mark: str) -> Strategy:
-        """Draw a value of an arm that the types mark by name."""
+        """Draw a value of a case that the types mark by name."""
         token = st.integers(-(2**31), 2**31 - 1)
         tokens = st.lists(token, max_size=5)
         odd = st.one_of(st.none(), integers(False))

@@ -178,16 +178,16 @@ def put_extra(extra: dict[str, Any], out: Out, pos: int, seen: Seen) -> int:
 
 def put_prompt(value: Any, out: Out, pos: int, seen: Seen) -> int:
     """Write a Prompt: text, texts, token ids or lists of them."""
-    arm, content = schema.prompt_arm(value)
-    if arm == "token_lists":
+    case, content = schema.prompt_case(value)
+    if case == "token_lists":
         place = pos = put_token_lists(content, out, pos, seen)
-    elif arm == "tokens":
+    elif case == "tokens":
         place = pos = put_numbers("i", content, out, pos)
-    elif arm == "texts":
+    elif case == "texts":
         place = pos = put_strings(content, out, pos, seen)
     else:
         place, pos = put_text(content.encode(), out, pos, seen)
-    return put_box("Prompt", {arm: place}, out, pos, seen)
+    return put_box("Prompt", {case: place}, out, pos, seen)
 
 
 def put_token_lists(lists: list[list[int]], out: Out, pos: int, seen: Seen) -> int:
@@ -225,17 +225,17 @@ def vector_writer(write_item: Write) -> Write:
 
 
 def put_any_vector(value: Any, write_item: Write, out: Out, pos: int, seen: Seen) -> int:
-    """Write a Vector of any arm."""
-    arm, content, integral = schema.vector_arm(value)
+    """Write a Vector of any case."""
+    case, content, integral = schema.vector_case(value)
     places = {}
     if integral:
         places["integral"] = pos = put_numbers("I", integral, out, pos)
-    if arm == "item":
-        places[arm] = pos = write_item(content, out, pos, seen)
-    elif arm in schema.ARRAYS:
-        places[arm] = pos = put_array(content, out, pos)
+    if case == "item":
+        places[case] = pos = write_item(content, out, pos, seen)
+    elif case in schema.ARRAYS:
+        places[case] = pos = put_array(content, out, pos)
     else:
-        places[arm], pos = put_text(content.encode(), out, pos, seen)
+        places[case], pos = put_text(content.encode(), out, pos, seen)
     return put_box("Vector", places, out, pos, seen)
 
 

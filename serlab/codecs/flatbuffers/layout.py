@@ -71,7 +71,7 @@ class Slot(NamedTuple):
 
 @cache
 def slots_of(type_: type[Part]) -> tuple[Slot, ...]:
-    """List the slots of a message type's table: the plan's arms in their order, then `nulls` and `extra`.
+    """List the slots of a message type's table: the plan's cases in their order, then `nulls` and `extra`.
 
     Args:
         type_: a message type or a struct inside one.
@@ -81,9 +81,9 @@ def slots_of(type_: type[Part]) -> tuple[Slot, ...]:
     """
     table = type_.__name__
     slots = [
-        _slot_of(table, arm.name, ARM_KINDS.get(arm.kind, arm.kind), field.name)
+        _slot_of(table, case.name, CASE_KINDS.get(case.kind, case.kind), field.name)
         for field in plan_of(type_)
-        for arm in field.arms
+        for case in field.cases
     ]
     slots.append(_slot_of(table, "nulls", "nulls", ""))
     if issubclass(type_, Message):
@@ -91,7 +91,7 @@ def slots_of(type_: type[Part]) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
-ARM_KINDS = {
+CASE_KINDS = {
     "int": "scalar",
     "float": "scalar",
     "bool": "scalar",

@@ -1,4 +1,4 @@
-"""What a reader has to know of each table: its slots by id, its fields and arms, and which vtables are legal.
+"""What a reader has to know of each table: its slots by id, its fields and cases, and which vtables are legal.
 
 Source: the FlatBuffers internals page.
 """
@@ -282,7 +282,7 @@ def bad_end(table: str, field: str, place: int, end: int) -> DecodeError:
     return bad(table, place, f"{field}: expected its end, and after text a zero, at byte {end}")
 
 
-ARMS: dict[str, tuple[str, ...]] = {
+UNION_CASES: dict[str, tuple[str, ...]] = {
     "Prompt": ("text", "texts", "tokens", "token_lists", "json"),
     "Vector": ("float32s", "float64s", "integers", "base64", "json", "item"),
 }
@@ -341,12 +341,12 @@ def tables() -> dict[str, TableInfo]:
     for type_ in structs_of([*MESSAGE_TYPES.values(), Embedding]):
         plan, slots = plan_of(type_), slots_of(type_)
         ids = {slot.name: slot.id for slot in slots}
-        fields = {field.name: tuple(arm.name for arm in field.arms) for field in plan}
+        fields = {field.name: tuple(case.name for case in field.cases) for field in plan}
         nulls = {ids[field.schema_name]: field.name for field in plan}
-        mixed = {arm.name: json_reader(arm) for field in plan for arm in field.arms if arm.items is not None}
+        mixed = {case.name: json_reader(case) for field in plan for case in field.cases if case.items is not None}
         mixed = {name: read for name, read in mixed.items() if any(s.name == name and s.kind == "json" for s in slots)}
-        arms = [arm for field in plan for arm in field.arms if arm.hint is not None and arm.name not in mixed]
-        fits: dict[str, Callable[[Any], Any]] = {arm.name: partial(fitting, arm) for arm in arms}
+        cases = [case for field in plan for case in field.cases if case.hint is not None and case.name not in mixed]
+        fits: dict[str, Callable[[Any], Any]] = {case.name: partial(fitting, case) for case in cases}
         named = type_.__name__
         found[named] = TableInfo(named, len(found), type_, slots, fields, nulls, _by_id(slots), mixed, fits)
     for table in BOXES:
@@ -384,29 +384,29 @@ def places_in(info: TableInfo, vtable: bytes) -> dict[str, int]:
         if place < end or place + slot.size > size or place % min(slot.size, 4):
             raise wrong(f"{info.name}.{slot.name}: expected a slot between {end} and {size}, got {place}")
         end = place + slot.size
-    _check_arms(info, [slot for _, slot in filled])
+    _check_cases(info, [slot for _, slot in filled])
     return {slot.name: place for place, slot in filled}
 
 
-def _check_arms(info: TableInfo, filled: list[Slot]) -> None:
-    """Check that each field has at most one arm, and a box what it must have."""
+def _check_cases(info: TableInfo, filled: list[Slot]) -> None:
+    """Check that each field has at most one case, and a box what it must have."""
     names = [slot.name for slot in filled]
     if info.type is None:
         return _check_box(info.name, names)
-    arm_of: dict[str, str] = {}
+    slot_of_field: dict[str, str] = {}
     for slot in sorted(filled, key=SLOT_ID):
-        if slot.attribute in arm_of:
-            arms = f"{arm_of[slot.attribute]} and {slot.name}"
-            raise wrong(f"{info.name}.{slot.attribute}: expected one value, got {arms}")
-        arm_of[slot.attribute] = slot.name
+        if slot.attribute in slot_of_field:
+            cases = f"{slot_of_field[slot.attribute]} and {slot.name}"
+            raise wrong(f"{info.name}.{slot.attribute}: expected one value, got {cases}")
+        slot_of_field[slot.attribute] = slot.name
     return None
 
 
 def _check_box(table: str, names: list[str]) -> None:
     """Check that a box has what it must have."""
-    filled = [arm for arm in ARMS.get(table, ()) if arm in names]
-    if table in ARMS and len(filled) != 1:
-        raise wrong(f"{table}: expected exactly one of {', '.join(ARMS[table])}, got {filled}")
+    filled = [case for case in UNION_CASES.get(table, ()) if case in names]
+    if table in UNION_CASES and len(filled) != 1:
+        raise wrong(f"{table}: expected exactly one of {', '.join(UNION_CASES[table])}, got {filled}")
     if "integral" in names and "float64s" not in names:
         raise wrong(f"{table}.integral: expected float64s beside it, got {filled}")
     missing = [name for name in REQUIRED.get(table, ()) if name not in names]
@@ -455,8 +455,8 @@ def null_fields(info: TableInfo, places: Any, ids: bytes) -> dict[str, None]:
     for id_ in unpack(f"<{len(ids) // 2}H", ids):
         if id_ in nulls:
             attribute = nulls[id_]
-            for arm in fields[attribute]:
-                if arm in places:
+            for case in fields[attribute]:
+                if case in places:
                     raise wrong(f"{info.name}.{attribute}: expected a value or null, got both")
             found[attribute] = None
         elif id_ in info.by_id:

@@ -41,7 +41,7 @@ from serlab.codecs.flatbuffers.builder import (
     put_text,
 )
 from serlab.codecs.flatbuffers.layout import OFFSETS, Form, Slot, define, make_form, slots_of
-from serlab.codecs.schema import Arm, PlanField, check_taken, choose_arm, is_tokens, plan_of, wrong_type
+from serlab.codecs.schema import PlanField, UnionCase, check_taken, choose_case, is_tokens, plan_of, wrong_type
 from serlab.errors import EncodeError
 from serlab.messages import NOT_JSON, UNSET, Embedding, Message, Part, is_sealed
 
@@ -141,7 +141,7 @@ ALIGN = ("    if not pos & 4:", "        out.append(ZEROS)", "        pos += 4")
 
 # Shapes: what a struct of one type has filled, and the function that writes such a struct.
 #
-# A shape is a bit mask: which arm of which field is set, which field is null, whether there is an `extra`. A shape
+# A shape is a bit mask: which case of which field is set, which field is null, whether there is an `extra`. A shape
 # that recurs is compiled to straight-line code that knows all of it beforehand: which texts to encode, the ids of the
 # nulls, the vtable, the one `struct` pack (measured: half the time of a loop over slots). A rare one goes through
 # `_write_slots`, so that messages of ever new shapes cost no compilation.
@@ -306,7 +306,7 @@ class Writers:
     """The generated functions; each is compiled at its first use.
 
     Args:
-        careful: look into every list for whether its arm can hold it, and take the spare arm where not. The others
+        careful: look into every list for whether its case can hold it, and take the spare case where not. The others
             trust that it can, and fail where it cannot.
         finite: for sealed messages, whose free-form values need no look for non-finite numbers.
     """
@@ -350,7 +350,7 @@ class Writers:
             null_ids = tuple(ids[field.schema_name] for field in plan)
             shapes = Shapes(name, slots, null_ids, self.functions, _source_of(type_, self.careful))
             self.functions |= {name: type_, f"shapes_{name}": shapes, f"plan_{name}": plan}
-            for struct in (arm.struct for field in plan for arm in field.arms if arm.struct is not None):
+            for struct in (case.struct for field in plan for case in field.cases if case.struct is not None):
                 self.functions[struct.__name__] = struct
                 self.late(struct, f"write_{struct.__name__}")
                 self.late(struct, f"list_{struct.__name__}")
@@ -364,7 +364,7 @@ def _put_integers(format_: str, values: list[int], out: Out, pos: int, seen: See
 
 
 def _dump_any_finite(value: Any) -> bytes:
-    """Write a JSON arm of a message that holds finite numbers only."""
+    """Write a JSON case of a message that holds finite numbers only."""
     try:
         return jsontext.dump_finite(value)
     except EncodeError:
@@ -372,7 +372,7 @@ def _dump_any_finite(value: Any) -> bytes:
 
 
 def _dump_any(value: Any) -> bytes:
-    """Write a JSON arm; structs in it, which stand in lists beside other things, become plain values first.
+    """Write a JSON case; structs in it, which stand in lists beside other things, become plain values first.
 
     Only these: msgspec would turn a set or a date into JSON that comes back as something else.
     """
@@ -400,7 +400,7 @@ FITS: dict[str, Callable[..., bool]] = {
     "tokens": is_tokens,
     "structs": lambda values, struct: set(map(type, values)) <= {struct},
 }
-"""Kind of list → whether its arm can hold it."""
+"""Kind of list → whether its case can hold it."""
 
 
 def _source_of(type_: type[Part], careful: bool) -> list[str]:
@@ -421,12 +421,12 @@ def _source_of(type_: type[Part], careful: bool) -> list[str]:
 
 
 def _field_lines(table: str, index: int, field: PlanField, bits: dict[str, int], null: int, careful: bool) -> list[str]:
-    """Generate the lines that look at one field: a branch for each arm, one for null, one for what is wrong."""
-    by_type, rest = choose_arm(field)
+    """Generate the lines that look at one field: a branch for each case, one for null, one for what is wrong."""
+    by_type, rest = choose_case(field)
     lines = [f"    if m.{field.name} is not UNSET:", f"        v = m.{field.name}"]
     word = "if"
-    for kind, arm in by_type.items():
-        bit = _spared(table, index, arm, field, bits) if careful else _bit_of(table, index, arm, field, bits)
+    for kind, case in by_type.items():
+        bit = _spared(table, index, case, field, bits) if careful else _bit_of(table, index, case, field, bits)
         lines += [f"        {word} type(v) is {kind.__name__}:", f"            mask |= {bit}"]
         word = "elif"
     lines += [f"        {word} v is None:", f"            mask |= {null}", "        else:"]
@@ -435,25 +435,25 @@ def _field_lines(table: str, index: int, field: PlanField, bits: dict[str, int],
     return [*lines, f"            raise wrong_type({table}, plan_{table}[{index}], v)"]
 
 
-def taken(bit: int, arm: Arm, value: Any) -> int:
-    """Return the bit of an arm whose field takes the value."""
-    check_taken(arm, value)
+def taken(bit: int, case: UnionCase, value: Any) -> int:
+    """Return the bit of a case whose field takes the value."""
+    check_taken(case, value)
     return bit
 
 
-def _bit_of(table: str, index: int, arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
-    """Generate the bit of an arm, after a look at the value where that may be none that the field takes."""
-    bit = str(bits[arm.name])
-    return bit if arm.hint is None else f"taken({bit}, plan_{table}[{index}].arms[{field.arms.index(arm)}], v)"
+def _bit_of(table: str, index: int, case: UnionCase, field: PlanField, bits: dict[str, int]) -> str:
+    """Generate the bit of a case, after a look at the value where that may be none that the field takes."""
+    bit = str(bits[case.name])
+    return bit if case.hint is None else f"taken({bit}, plan_{table}[{index}].cases[{field.cases.index(case)}], v)"
 
 
-def _spared(table: str, index: int, arm: Arm, field: PlanField, bits: dict[str, int]) -> str:
-    """Generate the bit of a list's arm, or that of its spare arm where it does not fit."""
-    bit = _bit_of(table, index, arm, field, bits)
-    if field.spare is None or arm.kind not in FITS:
+def _spared(table: str, index: int, case: UnionCase, field: PlanField, bits: dict[str, int]) -> str:
+    """Generate the bit of a list's case, or that of its spare case where it does not fit."""
+    bit = _bit_of(table, index, case, field, bits)
+    if field.spare is None or case.kind not in FITS:
         return bit
-    struct = f", {arm.struct.__name__}" if arm.struct is not None else ""
-    return f"{bit} if fits_{arm.kind}(v{struct}) else {_bit_of(table, index, field.spare, field, bits)}"
+    struct = f", {case.struct.__name__}" if case.struct is not None else ""
+    return f"{bit} if fits_{case.kind}(v{struct}) else {_bit_of(table, index, field.spare, field, bits)}"
 
 
 def join(pieces: list[Any]) -> bytes:
@@ -471,7 +471,7 @@ def join(pieces: list[Any]) -> bytes:
 
 TRUSTING, SEALED, CAREFUL = Writers(), Writers(finite=True), Writers(careful=True)
 MISFIT = (StructError, EncodeError, TypeError, ValueError, AttributeError, OverflowError)
-"""What a list that its arm cannot hold raises; also what nothing will save, which then raises once more."""
+"""What a list that its case cannot hold raises; also what nothing will save, which then raises once more."""
 
 
 def writer(type_: type[Message]) -> Callable[[Any], list[Any]]:
