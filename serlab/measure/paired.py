@@ -235,16 +235,16 @@ def run_paired(base: Base, job: Job, record: Emit, silence_s: float = SILENCE_S)
     Raises:
         WorkerDied: one of the workers died, hung or reported a failure.
     """
-    arms = Arms(base, job, record)
+    pair = PairRecords(base, job, record)
     deaths: list[WorkerDied] = []
-    plays: list[Future[None]] = []
-    players: list[_Player] = []
+    futures: list[Future[None]] = []
+    peers: list[_Peer] = []
     with ThreadPoolExecutor(len(ROLES)) as pool, ExitStack() as stack:
         for role, told in _jobs_of(base, job).items():
             here, there = socket.socketpair()
-            players.append(_Player(role, stack.enter_context(here)))
-            plays.append(pool.submit(_play, arms, role, told, silence_s, there, deaths))
-        hung = _conduct(players, Random(f"{job.seed}/{job.process}/{job.workload}"), silence_s)
+            peers.append(_Peer(role, stack.enter_context(here)))
+            futures.append(pool.submit(_run_peer, pair, role, told, silence_s, there, deaths))
+        hung = _schedule(peers, Random(f"{job.seed}/{job.process}/{job.workload}"), silence_s)
     if deaths:
         # The first; the others were given up because of it.
         first = deaths[0]
@@ -252,20 +252,20 @@ def run_paired(base: Base, job: Job, record: Emit, silence_s: float = SILENCE_S)
             reason = f"no sign of life for {silence_s:g} s, killed ({hung.role})"
             raise WorkerDied(reason, first.at, hung.was_stopped)
         raise first
-    for one in plays:
+    for one in futures:
         one.result()
 
 
-def _play(
-    arms: "Arms", role: str, job: Job, silence_s: float, channel: socket.socket, deaths: list[WorkerDied]
+def _run_peer(
+    pair: "PairRecords", role: str, job: Job, silence_s: float, channel: socket.socket, deaths: list[WorkerDied]
 ) -> None:
     """Run one worker; when it is gone and that is noted, close its end of the socket."""
     with channel:
         descriptor = channel.fileno()
         told = replace(job, part="turns", turns=descriptor)
-        interpreter = arms.base.interpreter if role == "base" else None
+        interpreter = pair.base.interpreter if role == "base" else None
         try:
-            run_worker(told, partial(arms.record, role), max(WAITING_S, silence_s), interpreter, (descriptor,))
+            run_worker(told, partial(pair.record, role), max(WAITING_S, silence_s), interpreter, (descriptor,))
         except WorkerDied as error:
             at = error.at.elsewhere if error.at and role == "base" else error.at
             deaths.append(WorkerDied(f"{error.reason} ({role})", at, error.passing))
@@ -279,7 +279,7 @@ def _jobs_of(base: Base, job: Job) -> dict[str, Job]:
     return dict(zip(ROLES, (head, other, replace(other, baseline="")), strict=True))
 
 
-class Arms:
+class PairRecords:
     """Tells the records of the three workers apart.
 
     Args:
@@ -329,7 +329,7 @@ class Arms:
                 self.keep(replace(found, metadata={**found.metadata, "codec_version": version}))
 
 
-class _Player:
+class _Peer:
     """One worker as the one who gives the turns sees it."""
 
     def __init__(self, role: str, channel: socket.socket) -> None:
@@ -369,29 +369,29 @@ class _Player:
                 self.channel.recv(16)
 
 
-def _conduct(players: list[_Player], random: Random, silence_s: float) -> _Player | None:
+def _schedule(peers: list[_Peer], random: Random, silence_s: float) -> _Peer | None:
     """Run the workers in turn, those first that are behind, until all are done or one is gone.
 
     Args:
-        players: the workers.
+        peers: the workers.
         random: shuffles the order of each round.
         silence_s: seconds that a worker may hold its turn.
 
     Returns:
         A worker that hung; None if none did.
     """
-    at: _Player | None = None
+    at: _Peer | None = None
     try:
-        for player in players:
+        for peer in peers:
             # Starting takes as long as it takes; of one that died the channel is closed.
-            player.pid = player.hear()
-            player.channel.settimeout(silence_s)
-        while live := [player for player in players if player.finished != DONE]:
-            due = [player for player in live if player.finished == min(one.finished for one in live)]
+            peer.pid = peer.hear()
+            peer.channel.settimeout(silence_s)
+        while live := [peer for peer in peers if peer.finished != DONE]:
+            due = [peer for peer in live if peer.finished == min(one.finished for one in live)]
             random.shuffle(due)
-            for player in due:
-                at = player
-                player.play()
+            for peer in due:
+                at = peer
+                peer.play()
     except TimeoutError:
         assert at is not None  # Nobody is waited for by the clock before the first turn.
         at.kill()
@@ -399,7 +399,7 @@ def _conduct(players: list[_Player], random: Random, silence_s: float) -> _Playe
     except ConnectionError:
         return None
     finally:
-        for player in players:
-            if player.finished != DONE:
-                player.kill()
+        for peer in peers:
+            if peer.finished != DONE:
+                peer.kill()
     return None

@@ -392,7 +392,7 @@ def open_arms(name: str, addresses: Addresses, requests: Sequence[Any]) -> list[
     """Open the ways in which a transport can leave a call; to be called in a running event loop.
 
     Args:
-        name: of a transport, one of `serlab.wire.clients.ARMS`.
+        name: of a transport, one of `serlab.wire.clients.TRANSPORTS`.
         addresses: of the server.
         requests: for answers that are long against `MOST_TOKENS` tokens.
     """

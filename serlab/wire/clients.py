@@ -34,14 +34,14 @@ try:
         Timeouts,
     )
     from serlab.wire.transport import Payload, Piece, Reply, Transport
-    from serlab.wire.transports import ARMS, AiohttpTransport, Httpx2Transport, open_transport
+    from serlab.wire.transports import TRANSPORTS, AiohttpTransport, Httpx2Transport, open_transport
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"aiohttp", "yarl", "httpx2", "h2", "grpc"}:
         raise
     raise MissingPackageError(f"serlab.wire.clients needs {error.name}: {INSTALL}") from error
 
 __all__ = [
-    "ARMS",
+    "TRANSPORTS",
     "AiohttpTransport",
     "Answer",
     "BrokenError",

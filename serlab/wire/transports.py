@@ -327,7 +327,7 @@ async def _httpx2client_guarded(work: Any, patience: CallTimeouts, began: bool) 
 
 
 Opener = Callable[[Addresses, ClientSettings], Transport]
-ARMS: dict[str, Opener] = {
+TRANSPORTS: dict[str, Opener] = {
     "http": lambda at, settings: AiohttpTransport(at.http, settings),
     "https": lambda at, settings: AiohttpTransport(at.https, settings),
     "httpx2": lambda at, settings: Httpx2Transport(at.http, settings),
@@ -337,22 +337,22 @@ ARMS: dict[str, Opener] = {
     "grpc": lambda at, settings: GrpcTransport(at.grpc, settings),
     "grpc-tls": lambda at, settings: GrpcTransport(at.grpcs, settings, secure=True),
 }
-"""Name → what opens it. HTTP/1.1 is aiohttp's, the arm that costs least, unless httpx2 is named."""
+"""Name → what opens it. HTTP/1.1 is aiohttp's, which costs least, unless httpx2 is named."""
 
 
-def open_transport(arm: str, addresses: Addresses, settings: ClientSettings | None = None) -> Transport:
+def open_transport(name: str, addresses: Addresses, settings: ClientSettings | None = None) -> Transport:
     """Open a transport to a model server; to be called in a running event loop.
 
     Args:
-        arm: one of `ARMS`.
+        name: one of `TRANSPORTS`.
         addresses: of the server, whose own authority is trusted unless the settings name another.
         settings: None for the defaults.
 
     Raises:
-        UnknownNameError: there is no such arm.
-        ServiceError: a setting that the arm does not have.
+        UnknownNameError: there is no such transport.
+        ServiceError: a setting that the transport does not have.
     """
-    if arm not in ARMS:
-        raise UnknownNameError.of("arm", arm, ARMS)
+    if name not in TRANSPORTS:
+        raise UnknownNameError.of("transport", name, TRANSPORTS)
     settings = settings or ClientSettings()
-    return ARMS[arm](addresses, settings if settings.ca_file else replace(settings, ca_file=addresses.ca_file))
+    return TRANSPORTS[name](addresses, settings if settings.ca_file else replace(settings, ca_file=addresses.ca_file))

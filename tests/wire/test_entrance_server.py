@@ -22,7 +22,7 @@ from serlab.errors import DecodeError
 from serlab.messages import from_document
 from serlab.wire import Addresses, running, spawned
 from serlab.wire.cache import Bounded, Compressed
-from serlab.wire.clients import ARMS, BrokenError, Client
+from serlab.wire.clients import TRANSPORTS, BrokenError, Client
 from serlab.wire.content import ALIASES, EVENTS, FORMATS, FRAMES, LINES, STREAM_FORMS
 from serlab.wire.echo import Echo
 from serlab.wire.transport import PATHS, Reply
@@ -137,7 +137,7 @@ async def conversation(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", TRANSPORTS)
 @pytest.mark.usefixtures("shut")
 def test_no_answer_of_a_server_is_taken(elsewhere: Addresses, arm: str) -> None:
     """By any client: whole, streamed in each form (events, lines, frames, gRPC's messages), and echoed."""

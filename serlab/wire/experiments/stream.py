@@ -39,7 +39,7 @@ class Way(NamedTuple):
     """One way of streaming.
 
     Attributes:
-        transport: one of `serlab.wire.clients.ARMS`.
+        transport: one of `serlab.wire.clients.TRANSPORTS`.
         form: one of `FORMS`.
         shape: of the pieces.
         codec: of the pieces.

@@ -68,7 +68,7 @@ def opened(runner: asyncio.Runner, addresses: Addresses, names: Iterable[str]) -
     Args:
         runner: whose loop they live in.
         addresses: of the server.
-        names: some of `serlab.wire.clients.ARMS`.
+        names: some of `serlab.wire.clients.TRANSPORTS`.
 
     Yields:
         Name → transport.
