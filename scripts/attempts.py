@@ -17,7 +17,8 @@ import pandas as pd
 from scripts import quiet
 from serlab.folders import write_atomically
 from serlab.report import build_tables
-from serlab.results import ENVIRONMENT, PARQUET, is_finished, load_environment, load_results
+from serlab.results import ENVIRONMENT, is_finished, load_environment, load_results
+from serlab.rows import PARQUET
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_ATTEMPTS = 3

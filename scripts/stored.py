@@ -30,7 +30,8 @@ from scripts.attempts import ROOT, Attempt, Job, attempts_at, best_of, described
 from serlab.folders import write_atomically
 from serlab.measure.options import OPERATIONS
 from serlab.page import write_page
-from serlab.results import ENVIRONMENT, PARQUET, is_finished, load_results
+from serlab.results import ENVIRONMENT, is_finished, load_results
+from serlab.rows import PARQUET
 
 STORED, PICTURE, EXAMPLE = ROOT / "notebooks/stored", ROOT / "docs/page.png", ROOT / "docs/decide.md"
 EXAMPLE_MARK, EXAMPLE_END = "<!-- example: written by scripts/stored.py -->", "<!-- end of example -->"

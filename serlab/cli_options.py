@@ -159,7 +159,8 @@ def recorded_options(directory: Path, given: Any, parts: tuple[str, ...]) -> Any
         ResultsError: the run had a corpus or another environment, and the command line names none.
     """
     from serlab.measure import Options
-    from serlab.results import ENVIRONMENT, load_environment, other_format
+    from serlab.results import ENVIRONMENT, load_environment
+    from serlab.rows import other_format
 
     if replace(given, corpora=(), base="") != Options(parts=parts) or not (directory / ENVIRONMENT).exists():
         return given

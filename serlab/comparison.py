@@ -169,7 +169,7 @@ def compare(
             `serlab.measure.options.Options`.
 
     Returns:
-        The tidy table, one row per figure, see `serlab.results.Row`; `attrs` holds the environment and the findings.
+        The tidy table, one row per figure, see `serlab.rows.Row`; `attrs` holds the environment and the findings.
 
     Raises:
         UnknownNameError: there is no codec, workload, operation, part or effort of that name.

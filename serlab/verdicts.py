@@ -11,7 +11,8 @@ import pandas as pd
 from serlab.cases import AA, CONTROLS, ELSEWHERE, ROLES, Case
 from serlab.errors import ResultsError
 from serlab.report import baseline_of, is_wire, paired_table
-from serlab.results import by_case, load_environment, load_results
+from serlab.results import load_environment, load_results
+from serlab.rows import by_case
 from serlab.stats import Estimate, band, margin, paired_ratio, spread, unpaired_ratio, verdict
 
 # Two runs side by side: whether they can be compared at all, and which versions changed between them.

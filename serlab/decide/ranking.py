@@ -35,7 +35,8 @@ from serlab.decide.cost import (
 )
 from serlab.decide.scenarios import Message, Scenario
 from serlab.errors import ResultsError, ScenarioError
-from serlab.results import NAMES, Row, load_environment, load_results
+from serlab.results import load_environment, load_results
+from serlab.rows import NAMES, Row
 from serlab.stats import Estimate, is_tie, paired_ratio
 
 # A run that was read once, to answer any number of scenarios.

@@ -404,5 +404,5 @@ def _evidence(decision: "Decision") -> list[str]:
     return [
         *_bullets(lines),
         "",
-        to_markdown(grouped, "The rows of results.parquet, by the columns of `serlab.results.Row`."),
+        to_markdown(grouped, "The rows of results.parquet, by their names: `place` and `case` of `load_results`."),
     ]

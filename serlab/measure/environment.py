@@ -19,7 +19,7 @@ from serlab.measure.plan import Plan
 from serlab.measure.process import physical_memory
 from serlab.measure.wire import WIRE
 from serlab.records import Base, Texts
-from serlab.results import FORMAT
+from serlab.rows import FORMAT
 
 HOME = Path(__file__).resolve().parents[2]
 """The checkout that serlab runs from, if it does."""

@@ -95,7 +95,7 @@ class Figure(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         workload, message, codec, role, operation, experiment, conditions, metric, unit, value: as in
-            `serlab.results.Row`.
+            `serlab.rows.Row`.
         codec_version: "" for an arm that is no codec; None is what is installed in the run's environment.
     """
 
@@ -156,7 +156,7 @@ class Batches(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         metadata: what pyperf is told of the process.
-        codec, role: as in `serlab.results.Row`.
+        codec, role: as in `serlab.rows.Row`.
         operation: what was timed.
         loops: passes in a batch, and messages in a pass.
         values: of each batch, in nanoseconds a message.

@@ -28,7 +28,8 @@ from serlab.measure.plan import BASELINE, Cell, Plan, Source
 from serlab.measure.process import WorkerDied, run_worker
 from serlab.measure.wire import WIRE
 from serlab.records import FAILED, UNMEASURED, Texts, why_unmeasured
-from serlab.results import ENVIRONMENT, PARQUET, Finished, Journal, Row, load_environment, make_row, write_results
+from serlab.results import ENVIRONMENT, Finished, Journal, load_environment, write_results
+from serlab.rows import PARQUET, Row, make_row
 
 # One cell, however often it takes: what a death of its worker means, and what is still to be measured of it.
 #

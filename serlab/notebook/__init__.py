@@ -16,7 +16,8 @@ from serlab.errors import MissingPackageError, ResultsError
 from serlab.measure import PARTS, WIRE, Options, make_plan, taken
 from serlab.report import readable as read_cells
 from serlab.report import show
-from serlab.results import ENVIRONMENT, PARQUET, load_environment, load_results
+from serlab.results import ENVIRONMENT, load_environment, load_results
+from serlab.rows import PARQUET
 
 STORED = "stored"
 """The folder beside the notebooks with the run that they show as they are committed."""
@@ -37,7 +38,7 @@ def open_run(corpus: str = "", rerun: bool = False, *, stored: str | Path = STOR
             takes none of a corpus's messages is left out.
 
     Returns:
-        One row per figure, with the columns of `serlab.results.Row`; `attrs["environment"]` tells machine and versions.
+        One row per figure, with the columns of `serlab.rows.Row`; `attrs["environment"]` tells machine and versions.
 
     Raises:
         ResultsError: there is no run of this corpus with these settings yet, or the stored one is missing.

@@ -29,7 +29,7 @@ from serlab.report import (
     summed,
     three_digits,
 )
-from serlab.results import NAMES
+from serlab.rows import NAMES
 from serlab.stats import TIE, Estimate, paired_difference, paired_ratio, verdict
 
 LESS, MORE = "less", "more"

@@ -40,7 +40,8 @@ from serlab.report import (
     page_figures,
     scaled,
 )
-from serlab.results import ENVIRONMENT, PARQUET
+from serlab.results import ENVIRONMENT
+from serlab.rows import PARQUET
 from serlab.visible import visible
 
 # The page's parts that need no script, as HTML: answers, method, environment and files.

@@ -12,7 +12,7 @@ from rich.text import Text
 from serlab.cases import AA, BOUND, Case, Conditions, conditions_from
 from serlab.console import literal
 from serlab.report.formatting import show
-from serlab.results import by_case
+from serlab.rows import by_case
 from serlab.stats import Estimate, paired_ratio, verdict
 
 METRICS = ("rate", "byte-rate", "lag-p50", "lag-p99", "lag-max", "lag-rate")

@@ -12,7 +12,7 @@ from serlab.records import COMMON, COMPRESSION, FAILED, UNMEASURED, body_count, 
 from serlab.report.formatting import three_digits
 from serlab.report.load_test import METRICS, load_tables
 from serlab.report.wire_tables import is_wire, wire_table
-from serlab.results import by_case
+from serlab.rows import by_case
 from serlab.stats import AGAIN, PAIRED, Estimate, geometric_mean, margin, paired_ratio, verdict
 
 # How far from the limit: which lower bound an operation has, if it has one.

@@ -16,7 +16,7 @@ import pandas as pd
 from serlab.cases import BYTES, NO_CONDITIONS, WIRE, Case, Conditions, Place
 from serlab.errors import NotMeasuredError
 from serlab.report.formatting import three_digits
-from serlab.results import by_case
+from serlab.rows import by_case
 from serlab.stats import Estimate, median_of, paired_difference, paired_ratio, verdict
 
 LOAD = "client-cpu"

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from serlab import results
+from serlab import rows
 from serlab.cases import facts_of
 from serlab.cli_options import recorded_options
 from serlab.cli_show import show_summary
@@ -35,18 +35,8 @@ from serlab.notebook import holds
 from serlab.page.build import environment_rows, title_of
 from serlab.report import write_tables
 from serlab.report.export import caption_of
-from serlab.results import (
-    ENVIRONMENT,
-    JOURNAL,
-    PARQUET,
-    Finished,
-    Journal,
-    Row,
-    load_environment,
-    load_findings,
-    load_results,
-    write_table,
-)
+from serlab.results import ENVIRONMENT, JOURNAL, Finished, Journal, load_environment, load_findings, load_results
+from serlab.rows import PARQUET, Row, write_table
 from serlab.verdicts import MACHINE, compare_runs, judge
 from tests.conftest import Run
 from tests.support.figurerows import rows_of as figure_rows
@@ -311,7 +301,7 @@ def test_a_table_whose_parts_hold_more_than_it_says_is_refused(folder: Path, mon
     """The count of all rows stands in the file beside those of its parts, and may be another."""
     table = pd.concat([load_results(folder).head(1)] * 2000)
     write_table(folder, table)
-    monkeypatch.setattr(results, "MOST_BYTES", 100)
+    monkeypatch.setattr(rows, "MOST_BYTES", 100)
     with pytest.raises(ResultsError, match="expected at most 100 bytes of columns"):
         load_results(folder)
     monkeypatch.undo()
@@ -323,7 +313,7 @@ def test_a_table_whose_parts_hold_more_than_it_says_is_refused(folder: Path, mon
     footer = data[begin:end].replace(b"\xa0\x1f", b"\x82\x00", 1)
     (folder / PARQUET).write_bytes(data[:begin] + footer + data[end:])
     assert parquet.ParquetFile(folder / PARQUET).metadata.num_rows == 1
-    monkeypatch.setattr(results, "MOST_ROWS", 1000)
+    monkeypatch.setattr(rows, "MOST_ROWS", 1000)
     with pytest.raises(ResultsError, match="expected at most 1,000 rows, got 2,000"):
         load_results(folder)
 

@@ -14,7 +14,7 @@ from serlab.notebook.overview import (
     variation,
 )
 from serlab.report.figures.points import repeats_figure, repeats_table
-from serlab.results import frame
+from serlab.rows import frame
 from tests.support.rows import named_row
 from tests.support.scenes import shown
 

@@ -17,7 +17,8 @@ from serlab.measure.run import job_of, unable
 from serlab.page import write_page
 from serlab.records import why_unmeasured
 from serlab.report import build_tables
-from serlab.results import JOURNAL, PARQUET, Finished, Journal, frame, load_results
+from serlab.results import JOURNAL, Finished, Journal, load_results
+from serlab.rows import PARQUET, frame
 from tests.conftest import Run
 from tests.support.corpora import CHAT, line, nested
 from tests.support.jobs import all_of, figures_of

@@ -15,7 +15,7 @@ from serlab.decide.scenarios import bandwidth, override, percent
 from serlab.errors import ResultsError, ScenarioError
 from serlab.report.export import escaped
 from serlab.report.formatting import lines, readable
-from serlab.results import write_table
+from serlab.rows import write_table
 from tests.conftest import Run
 from tests.support.boundaries import EVERYWHERE, scenario, table
 from tests.support.rows import renamed

@@ -10,7 +10,7 @@ from serlab.decide.ranking import Run
 from serlab.decide.scenarios import from_dict
 from serlab.errors import ScenarioError
 from serlab.page.build import answers, boundaries
-from serlab.results import frame
+from serlab.rows import frame
 from tests.support.boundaries import EVERYWHERE, scenario, table
 from tests.support.rows import named_row
 

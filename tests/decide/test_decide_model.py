@@ -8,7 +8,7 @@ import pytest
 from serlab.decide import decide, load_scenario, scenario_names
 from serlab.decide.cost import Cost, inputs, missing, parts, totals
 from serlab.errors import ScenarioError
-from serlab.results import frame
+from serlab.rows import frame
 from tests.support.boundaries import BYTES, EVERYWHERE, MACHINE, rows_of, scenario, table
 from tests.support.rows import renamed, rows_in
 

@@ -9,7 +9,8 @@ from serlab.report import build_tables
 from serlab.report.formatting import readable
 from serlab.report.tables import floor_values
 from serlab.report.wire_calls import TRANSPORTS, call_table
-from serlab.results import frame, load_results
+from serlab.results import load_results
+from serlab.rows import frame
 from tests.support.rows import named_row
 
 STORED = Path(__file__).parents[2] / "notebooks" / "stored"

@@ -25,7 +25,7 @@ from serlab.measure.load_workers import HOLDS, IDLE, RELEASES, Order, Team, Work
 from serlab.measure.options import EFFORTS, LOAD_PARTS, LOAD_WORKLOADS, TICK_NS, Options, usable_cores
 from serlab.measure.plan import make_plan
 from serlab.measure.process import is_passing
-from serlab.results import Row
+from serlab.rows import Row
 from tests.cli.test_cli import wait_for_lines
 from tests.conftest import PATIENCE_S, Run, moments
 from tests.support.jobs import job_of

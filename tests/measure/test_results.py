@@ -18,19 +18,16 @@ from serlab.measure.options import Options
 from serlab.page import write_page
 from serlab.report import write_tables
 from serlab.results import (
-    FORMAT,
     JOURNAL,
-    NAMES,
     Finished,
     Journal,
-    Row,
     load_environment,
     load_findings,
     load_results,
     unfinished,
     write_results,
-    write_table,
 )
+from serlab.rows import FORMAT, NAMES, Row, write_table
 from serlab.verdicts import load_run
 from tests.support.folders import rows_of, write
 from tests.support.rows import named_row

@@ -20,7 +20,7 @@ from serlab.measure.job import Batches, Figure, Finding
 from serlab.measure.options import Options
 from serlab.measure.plan import Cell, make_plan
 from serlab.measure.run import Collector
-from serlab.results import NAMES, ORDER, Row
+from serlab.rows import NAMES, ORDER, Row
 from tests.cli.test_cli import wait_for_lines
 from tests.conftest import QUICK, Run
 

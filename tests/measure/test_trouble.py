@@ -19,7 +19,7 @@ import pytest
 from serlab import load_findings, load_results
 from serlab.measure.process import BEAT_SIZE, CRASHES, SIZE, is_passing, is_passing_end
 from serlab.measure.time import metadata
-from serlab.results import ORDER
+from serlab.rows import ORDER
 from tests.cli.test_cli import wait_for_lines
 from tests.conftest import LATE, PLANTED, QUICK, Run, children, moments
 from tests.measure.test_pairing import install

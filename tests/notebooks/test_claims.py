@@ -24,7 +24,8 @@ from serlab.notebook.claims import (
 )
 from serlab.report import figures
 from serlab.report.wire_tables import wire_arms
-from serlab.results import frame, load_environment, load_results
+from serlab.results import load_environment, load_results
+from serlab.rows import frame
 from serlab.stats import Estimate, median_of, paired_ratio, verdict
 from tests.conftest import ROOT
 from tests.support.claimrows import OUTCOMES, made, write_run

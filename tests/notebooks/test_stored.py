@@ -13,7 +13,8 @@ from scripts.attempts import Attempt, Job, Noise, attempts_at, best_of, noise_of
 from scripts.quiet import Load, Waited
 from serlab.measure.options import OPERATIONS
 from serlab.report.figures.picture import pixels
-from serlab.results import Row, frame, is_finished, load_environment, load_results
+from serlab.results import is_finished, load_environment, load_results
+from serlab.rows import Row, frame
 from tests.support import pagerows
 from tests.support.browser import needs_browser
 from tests.support.folders import write

@@ -27,7 +27,8 @@ LAYERS: dict[str, set[str]] = {
     "records": set(),
     "messages": set(),
     "scratch": set(),
-    "results": {"cases", "folders", "records", "visible"},
+    "rows": {"cases", "folders", "records", "visible"},
+    "results": {"rows", "cases", "folders", "records"},
     "cases": set(),
     "stats": set(),
     "codecs": {"messages", "generated", "limits"},
@@ -48,6 +49,7 @@ LAYERS: dict[str, set[str]] = {
         "folders",
         "records",
         "results",
+        "rows",
         "cases",
         "stats",
         "visible",
@@ -69,11 +71,11 @@ LAYERS: dict[str, set[str]] = {
         "records",
         "scratch",
     },
-    "report": {"codecs", "folders", "results", "cases", "stats", "records", "console", "visible"},
+    "report": {"codecs", "folders", "results", "rows", "cases", "stats", "records", "console", "visible"},
     "fidelity": {"messages", "folders", "codecs", "report", "results", "console"},
-    "verdicts": {"results", "cases", "stats", "report", "console"},
-    "decide": {"codecs", "results", "cases", "stats", "records", "report", "messages", "console", "visible"},
-    "page": {"folders", "results", "cases", "stats", "records", "report", "decide", "visible"},
+    "verdicts": {"results", "rows", "cases", "stats", "report", "console"},
+    "decide": {"codecs", "results", "rows", "cases", "stats", "records", "report", "messages", "console", "visible"},
+    "page": {"folders", "results", "rows", "cases", "stats", "records", "report", "decide", "visible"},
 }
 """Part of serlab → the parts that it may import, itself, errors and doors aside. A part that is not here is at the top:
 it may import anything, and only what is at the top may import it."""

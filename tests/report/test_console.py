@@ -14,7 +14,8 @@ from rich.table import Table
 from serlab.comparison import bar
 from serlab.console import Shown, literal
 from serlab.report import terminal_tables
-from serlab.results import load_results, write_table
+from serlab.results import load_results
+from serlab.rows import write_table
 from serlab.visible import visible
 from tests.conftest import Run
 from tests.support.figurerows import run

@@ -10,7 +10,7 @@ from serlab.measure.options import BODIES_PER_S, TICK_NS
 from serlab.report import build_tables, terminal_tables
 from serlab.report.load_test import TITLES
 from serlab.report.terminal import noise_of
-from serlab.results import Row, frame
+from serlab.rows import Row, frame
 from tests.support.rows import named_row
 
 SPREAD = (0.99, 1.0, 1.01, 1.0, 0.98, 1.02)

@@ -20,7 +20,7 @@ from serlab.page.build import SCRIPTS, asset, embedded
 from serlab.page.data import DARK
 from serlab.report import build_tables
 from serlab.report.figures.look import luminance
-from serlab.results import write_table
+from serlab.rows import write_table
 from tests.conftest import ROOT, Run
 from tests.support.browser import browser, needs_browser, open_page, requests
 from tests.support.figurerows import COLOURS

@@ -14,7 +14,7 @@ from serlab.report import FORMATS, build_tables, terminal_tables, write_tables
 from serlab.report.figures import ratio_figure
 from serlab.report.formatting import show
 from serlab.report.tables import baseline_of, floor_values, without_figures
-from serlab.results import Row, frame, write_table
+from serlab.rows import Row, frame, write_table
 from tests.support.rows import named_row
 from tests.support.scenes import codecs_of
 

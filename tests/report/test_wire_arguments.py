@@ -25,7 +25,7 @@ from serlab.report.wire_reuse import (
     workloads_of,
 )
 from serlab.report.wire_tables import Arms, wire_arms
-from serlab.results import frame, write_table
+from serlab.rows import frame, write_table
 from serlab.verdicts import compare_runs
 from tests.support.folders import ENVIRONMENT
 from tests.support.scenes import shown, words

@@ -13,7 +13,8 @@ from serlab.page import write_page
 from serlab.report import build_tables, terminal_tables, wire_summary, write_tables
 from serlab.report.wire_summary import blocks, digests
 from serlab.report.wire_tables import natural, wire_table
-from serlab.results import frame, load_results, write_table
+from serlab.results import load_results
+from serlab.rows import frame, write_table
 from tests.support import wirerows
 from tests.support.folders import ENVIRONMENT
 from tests.support.pagerows import write

@@ -7,7 +7,7 @@ import pandas as pd
 
 from serlab.decide import Scenario
 from serlab.decide.scenarios import from_dict
-from serlab.results import Row, frame
+from serlab.rows import Row, frame
 from tests.support.rows import named_row
 
 MACHINE = (1.0, 1.5, 0.8, 1.2, 1.1, 0.9)

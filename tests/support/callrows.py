@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from serlab.results import Row, frame
+from serlab.rows import Row, frame
 from tests.support.rows import named_row
 
 PROCESSES = 6

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from serlab.cases import CONTROL, FLOOR
-from serlab.results import frame, load_results, write_table
+from serlab.results import load_results
+from serlab.rows import frame, write_table
 from tests.conftest import ROOT
 from tests.support.rows import named_row
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from serlab.codecs.info import BUILT_IN
-from serlab.results import Row, frame
+from serlab.rows import Row, frame
 from tests.support.rows import named_row
 
 PROCESSES = 6

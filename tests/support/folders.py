@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from serlab.results import Row, frame, write_table
+from serlab.rows import Row, frame, write_table
 from tests.support.rows import named_row
 
 PROCESSES = 10

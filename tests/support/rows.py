@@ -3,7 +3,7 @@
 import pandas as pd
 
 from serlab.cases import case_of, place_of
-from serlab.results import Row, frame, make_row
+from serlab.rows import Row, frame, make_row
 
 
 def named_row(

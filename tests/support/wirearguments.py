@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from serlab.results import Row, frame
+from serlab.rows import Row, frame
 from tests.support.rows import named_row
 
 PROCESSES = 6

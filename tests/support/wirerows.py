@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from serlab.results import Row, frame
+from serlab.rows import Row, frame
 from tests.support.rows import named_row
 
 SPREAD = (0.99, 1.0, 1.01, 1.0, 0.98, 1.02)

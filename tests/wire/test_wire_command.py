@@ -13,7 +13,7 @@ import pytest
 
 from serlab import compare, load_results
 from serlab.measure import wire
-from serlab.results import ORDER
+from serlab.rows import ORDER
 from tests.cli.test_cli import wait_for_lines
 from tests.conftest import Run
 from tests.wire.conftest import needs_service

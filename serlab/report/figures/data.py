@@ -8,7 +8,7 @@ from serlab.cases import AA, BOUNDS, CONTROLS, Case
 from serlab.errors import NotMeasuredError, UnknownNameError
 from serlab.report.figures.look import Spread
 from serlab.report.tables import baseline_of, floor_values, own
-from serlab.results import by_case
+from serlab.rows import by_case
 from serlab.stats import Estimate, paired_ratio
 
 Values = dict[int, float]
