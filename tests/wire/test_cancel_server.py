@@ -10,7 +10,7 @@ import pytest
 from serlab.messages import from_document
 from serlab.wire import Addresses, Latency, ModelServer, Settings, running, spawned
 from serlab.wire.cancelling import AT_ONCE, Sides, cancel_some, descriptors, idle_tasks, settled, watched
-from serlab.wire.clients import ARMS, Client, Http2Transport
+from serlab.wire.clients import TRANSPORTS, Client, Http2Transport
 from tests.wire.clienthelpers import messages, opened
 from tests.wire.helpers import bounded, until
 
@@ -36,7 +36,7 @@ def grown(before: Sides, after: Sides) -> bool:
     )
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", TRANSPORTS)
 def test_thousand_cancelled_calls_leave_nothing(arm: str, record_property: Any) -> None:
     """No task, no descriptor, no memory, on neither side, while the transport stays open; and it still works."""
 
@@ -69,7 +69,7 @@ def test_thousand_cancelled_calls_leave_nothing(arm: str, record_property: Any) 
         bounded(work(addresses), 900)
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", TRANSPORTS)
 def test_closed_transport_leaves_no_descriptor_and_no_task(arm: str) -> None:
     """After calls that ended and calls that were left."""
 

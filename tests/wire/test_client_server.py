@@ -19,7 +19,7 @@ from serlab.codecs import open_codec, verifying_codecs
 from serlab.errors import ServiceError, UnknownNameError
 from serlab.messages import ChatRequest, from_document
 from serlab.wire import Addresses, Faults, Latency, Settings, running, transport
-from serlab.wire.clients import ARMS, BrokenError, Client, RefusedError, open_transport
+from serlab.wire.clients import TRANSPORTS, BrokenError, Client, RefusedError, open_transport
 from serlab.wire.settings import MAX_BODY_BYTES
 from serlab.wire.timeouts import retry_after
 from tests.wire.clienthelpers import HTTP_ARMS, PROMPT, messages, opened
@@ -89,7 +89,7 @@ def test_json_comes_in_all_three_forms_of_a_stream(codec: str, form: str) -> Non
     bounded(work())
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", TRANSPORTS)
 def test_bytes_go_in_and_come_out_without_a_codec(arm: str) -> None:
     """The transport alone takes an encoded request, and gives the bytes that the codec decodes."""
 
