@@ -240,7 +240,7 @@ def _checked_record(folder: Path, record: Any, keys: Iterable[str]) -> dict[str,
     version = record.get("format", FORMATS[0])
     if type(version) is not int or version not in FORMATS:
         writer = f" of serlab {record['serlab']}" if record.get("serlab") else ""
-        raise other_format(folder, f"format {FORMAT}", f"format {version!r:.40}{writer:.40}")
+        raise other_format(folder, f"format {' or '.join(map(str, FORMATS))}", f"format {version!r:.40}{writer:.40}")
     if missing := [key for key in keys if key not in record]:
         raise other_format(
             folder, f"{ENVIRONMENT} with the keys of format {FORMAT}", f"one without {', '.join(missing)}"
