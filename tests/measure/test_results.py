@@ -148,7 +148,7 @@ def test_a_pipe_is_written_to_and_a_link_stays_one(tmp_path: Path) -> None:
     ("changed", "said"),
     [
         ({"format": FORMAT + 1, "serlab": "9.9"}, f"expected format 1 or 2, got format {FORMAT + 1} of serlab 9.9"),
-        ({"format": "1"}, f"expected format 1 or 2, got format '1' of serlab 0.1.0"),
+        ({"format": "1"}, "expected format 1 or 2, got format '1' of serlab 0.1.0"),
         ({"versions": []}, "expected environment.json with an object of versions, got list"),
     ],
 )
