@@ -5,8 +5,8 @@ A row has these facts in columns of their own. A table shows them as two names:
     case     orjson, orjson (A/A), orjson (base), floor: copy, floor: bytes of orjson, formula: kept
     place    encode, encode/threads=2, wire/stream/http/sse/full/every=1
 
-Names are made of facts. They are read in `case_of` and `place_of` only, for folders that were written before rows had
-the columns.
+Names are made of facts. They are read in `case_of` and `place_of` only: those of folders that were written before rows
+had the columns, and those of findings, which name whose they are.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,8 @@ ROLES = (MEASURED, AA, BOUND, BYTES, FORMULA, OTHER_ENV, OTHER_AA)
 """What a figure is to the others of its group: a codec's own; the baseline's once more, the A/A control; a lower bound,
 which codes no message; the bytes of a codec that nobody decodes; calculated, not measured, and beside what it predicts;
 a codec's in the other environment of a pair, and that once more."""
-BOUNDS, CONTROLS, ELSEWHERE = (BOUND, BYTES), (AA, OTHER_AA), (OTHER_ENV, OTHER_AA)
+COMPARED, BOUNDS, CONTROLS, ELSEWHERE = (MEASURED, FORMULA), (BOUND, BYTES), (AA, OTHER_AA), (OTHER_ENV, OTHER_AA)
+"""Roles of what a ranking compares; of lower bounds; of what is measured once more; of another environment's."""
 
 FLOOR = "floor: "
 BYTES_OF = FLOOR + "bytes of "
@@ -86,7 +87,7 @@ class Case(str):
     @property
     def is_compared(self) -> bool:
         """Return what a ranking compares: no bound, no second arm, not of another environment."""
-        return self.role in (MEASURED, FORMULA)
+        return self.role in COMPARED
 
     @property
     def first(self) -> "Case":
@@ -166,7 +167,12 @@ class Conditions(msgspec.Struct, frozen=True, repr_omit_defaults=True, kw_only=T
     @property
     def texts(self) -> tuple[str, ...]:
         """Return the conditions as tables name them, as in ("http", "inflight=8")."""
-        return tuple(_texts_of(self))
+        return _texts_of(self)
+
+    @property
+    def text(self) -> str:
+        """Return them as one text: "http/inflight=8"."""
+        return "/".join(self.texts)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -179,9 +185,9 @@ NO_CONDITIONS = Conditions()
 
 
 @lru_cache(NAMES)
-def _texts_of(conditions: Conditions) -> list[str]:
+def _texts_of(conditions: Conditions) -> tuple[str, ...]:
     """Write each condition that there is."""
-    return [_text_of(name, value) for name, value in facts_of(conditions).items()]
+    return tuple(_text_of(name, value) for name, value in facts_of(conditions).items())
 
 
 def _text_of(name: str, value: Any) -> str:
@@ -213,11 +219,6 @@ class Place(NamedTuple):
     conditions: Conditions = NO_CONDITIONS
 
     @property
-    def under(self) -> str:
-        """Return the conditions as one text."""
-        return "/".join(self.conditions.texts)
-
-    @property
     def name(self) -> str:
         """Return the name that tables show."""
         return "/".join(filter(None, (self.operation, self.experiment, *self.conditions.texts)))
@@ -227,7 +228,7 @@ class Place(NamedTuple):
         if self.experiment != experiment or (part and self.conditions.part != part):
             return None
         inner = msgspec.structs.replace(self.conditions, part=None) if part else self.conditions
-        return "/".join(inner.texts)
+        return inner.text
 
 
 class CallArm(NamedTuple):

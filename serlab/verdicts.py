@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from serlab.cases import AA, CONTROLS, ELSEWHERE, ROLES, Case
+from serlab.cases import AA, BOUNDS, COMPARED, Case
 from serlab.errors import ResultsError
 from serlab.report import baseline_of, is_wire, paired_table
 from serlab.results import load_environment, load_results
@@ -127,7 +127,7 @@ SAME = ("tie", "equal")
 
 SIZES = ("raw", "gzip", "zstd")
 PLACE = ("workload", "operation", "codec", "metric")
-OWN = tuple(role for role in ROLES if role not in (*CONTROLS, *ELSEWHERE))
+OWN = (*COMPARED, *BOUNDS)
 """Roles of what this environment ran, the first time."""
 
 Key = tuple[str, str, str, str]

@@ -229,7 +229,7 @@ def run_paired(base: Base, job: Job, record: Emit, silence_s: float = SILENCE_S)
     Args:
         base: the other environment.
         job: the job of a time cell.
-        record: called with each record; those of the other environment name their codecs with `BASE`.
+        record: called with each record; those of the other environment have the roles of another environment.
         silence_s: seconds that a worker may hold its turn before it is killed.
 
     Raises:
@@ -319,10 +319,8 @@ class PairRecords:
         if isinstance(sent, Finding):
             self.keep(replace(sent, codec=str(Case(sent.codec).elsewhere)))
         elif isinstance(sent, Figure | Batches):
-            found, version = (
-                replace(sent, role=Case(sent.codec, sent.role).elsewhere.role),
-                self.base.codecs[sent.codec],
-            )
+            found = replace(sent, role=Case(sent.codec, sent.role).elsewhere.role)
+            version = self.base.codecs[sent.codec]
             if isinstance(found, Figure):
                 self.keep(replace(found, codec_version=version))
             else:

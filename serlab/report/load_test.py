@@ -61,7 +61,7 @@ def _throughput_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     for (workload, operation, mode), arms in found.items():
         alone = conditions_from(dict.fromkeys(mode.counts, 1))
         ones = found.get((workload, operation, alone), {})
-        place = {"workload": workload, "operation": operation, "mode": "/".join(mode.texts)}
+        place = {"workload": workload, "operation": operation, "mode": mode.text}
         for codec, values in sorted(arms.items(), key=lambda arm: (arm[0].is_bound, -_middle(arm[1]))):
             volume = _middle(volumes.get((workload, operation, mode), {}).get(codec, {})) / 1e6
             record = {**place, "codec": str(codec), "rate_per_s": _middle(values), "megabytes_per_s": volume}
@@ -75,7 +75,7 @@ def _lag_table(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     other = {metric: {group[:3]: group[3] for group in _groups(rows, metric)} for metric in METRICS[2:]}
     records: list[dict[str, Any]] = []
     for workload, operation, way, arms in _groups(rows, "lag-p99"):
-        place = {"workload": workload, "operation": operation, "way": "/".join(way.texts)}
+        place = {"workload": workload, "operation": operation, "way": way.text}
         for codec in sorted(arms, key=lambda codec: (codec.is_bound, _middle(arms[codec]))):
             of = {name: found.get((workload, operation, way), {}) for name, found in other.items()}
             figures = {name: _middle(of[name].get(codec, {})) for name in METRICS[2:]}
@@ -124,7 +124,7 @@ def _scaling_columns(values: dict[int, float], ones: dict[int, float]) -> dict[s
 def load_summaries(rows: pd.DataFrame, baseline: str) -> list[Table]:
     """Build the terminal's summaries of the load parts; empty if none was measured."""
     tables = load_tables(rows, baseline)
-    shown, modes = [], {"/".join(one.texts): one.counts for one in rows["conditions"].unique()}
+    shown, modes = [], {one.text: one.counts for one in rows["conditions"].unique()}
     if "throughput" in tables:
         legend = _throughput_legend(tables["throughput"], modes)
         shown.append(_block(tables["throughput"], legend, partial(_rate_cells, modes)))

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from serlab import records as outcomes
-from serlab.cases import AA, BOUNDS, CONTROLS, ELSEWHERE, FLOOR_COPY, FLOOR_STRINGS, Case
+from serlab.cases import AA, BOUNDS, COMPARED, CONTROLS, ELSEWHERE, FLOOR_COPY, FLOOR_STRINGS, Case
 from serlab.codecs import codec_for
 from serlab.records import COMMON, COMPRESSION, FAILED, UNMEASURED, body_count, why_unmeasured
 from serlab.report.formatting import three_digits
@@ -328,7 +328,7 @@ def _summary_table(rows: pd.DataFrame, size: pd.DataFrame, time: pd.DataFrame, m
     Compression is left out: it is no codec's own work, and the size table has its gain.
     """
     time = time if time.empty else time[~time["operation"].isin(COMPRESSION)]
-    codecs = rows[~rows["role"].isin((*BOUNDS, *CONTROLS, *ELSEWHERE))]["case"].unique()
+    codecs = rows[rows["role"].isin(COMPARED)]["case"].unique()
     pairs = rows[["workload", "case"]].drop_duplicates()
     records = []
     for workload in pairs["workload"].unique():

@@ -64,7 +64,7 @@ def call_table(rows: pd.DataFrame, inflight: int = 1) -> pd.DataFrame:
 
 def _saved_of(row: Mapping[Any, Any], conditions: Conditions, arms: Arms) -> dict[str, float]:
     """Say what a codec saves of the baseline's call, worker by worker; nothing where a group has no baseline."""
-    under = "/".join(conditions.texts)
+    under = conditions.text
     calls = arms.figures["latency"]
     base = next((name for name in arms.codecs(under) if f"{name.second} {under}" in calls), "")
     return dict(zip(SAVED, arms.saved(f"{row['codec']} {under}", f"{base} {under}")[:3], strict=True))

@@ -75,7 +75,7 @@ def test_a_case_has_a_second_and_one_elsewhere() -> None:
 def test_any_name_comes_back(name: str, role: str) -> None:
     """A codec of a corpus or of another package may bear any name."""
     assert case_of(Case(name, role)) == Case(name, role)
-    assert place_of(f"wire/stream/{name}").under == name
+    assert place_of(f"wire/stream/{name}").conditions.text == name
 
 
 @pytest.mark.parametrize("name", PLACES)
