@@ -266,7 +266,7 @@ class WorkerGroup:
 
     def __enter__(self) -> Self:
         for pipe, process in zip(self.pipes, self.processes, strict=True):
-            _receive(pipe, process)
+            _marks_of(_receive(pipe, process))
         return self
 
     def __exit__(
@@ -294,15 +294,24 @@ class WorkerGroup:
         for pipe in self.pipes[:processes]:
             with suppress(BrokenPipeError):  # Whoever is dead is noticed when it is read from.
                 pipe.send(timed)
+        # All answers are taken before the first failure is raised: one left in a pipe would be the next order's.
         members = list(zip(self.pipes, self.processes, strict=True))[:processes]
-        return [marks for found in [_receive(*member) for member in members] for marks in found]
+        answers = [_receive(*member) for member in members]
+        return [marks for answer in answers for marks in _marks_of(answer)]
 
 
-def _receive(pipe: Connection, process: SpawnProcess) -> list[Marks]:
+def _marks_of(answer: list[Marks] | WorkerError) -> list[Marks]:
+    """Return the marks, or raise the failure that came instead."""
+    if isinstance(answer, WorkerError):
+        raise answer
+    return answer
+
+
+def _receive(pipe: Connection, process: SpawnProcess) -> list[Marks] | WorkerError:
     """Take a process's answer.
 
-    Raises:
-        WorkerError: it is dead, or could not do its work; a `PassingError` where that is no codec's.
+    Returns:
+        Its marks, or what to raise: it is dead, or could not do its work (a `PassingError` where that is no codec's).
     """
     try:
         found: list[Marks] | Failed = pipe.recv()
@@ -310,10 +319,9 @@ def _receive(pipe: Connection, process: SpawnProcess) -> list[Marks]:
         process.join()
         status = process.exitcode or 0
         kind = PassingError if is_passing_end(status, "") else WorkerError
-        # Not from the error of the pipe: it is a broken connection, which would pass.
-        raise kind(f"a load worker died ({ended_by(status)})") from None
+        return kind(f"a load worker died ({ended_by(status)})")
     if isinstance(found, Failed):
-        raise PassingError(found.reason) if found.passing else WorkerError(found.reason)
+        return PassingError(found.reason) if found.passing else WorkerError(found.reason)
     return found
 
 
@@ -330,7 +338,7 @@ def _serve(pipe: Connection, job: Job) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    with suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, ConnectionError):
         pipe.send([])
         while True:
             order = pipe.recv()
