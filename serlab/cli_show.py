@@ -45,8 +45,8 @@ def show_inventory(console: Console, found: dict[str, Any]) -> None:
         [
             codec["name"],
             codec["version"] or codec["install"],
-            yes(codec["schema"]),
-            yes(codec["lazy"]),
+            _yes(codec["schema"]),
+            _yes(codec["lazy"]),
             codec["description"],
         ]
         for codec in found["codecs"]
@@ -60,7 +60,7 @@ def show_inventory(console: Console, found: dict[str, Any]) -> None:
     _show_table(console, "Experiments on the wire", ("experiment", "asks", "of"), rows)
 
 
-def yes(value: bool) -> str:
+def _yes(value: bool) -> str:
     """Write a capability."""
     return "yes" if value else ""
 

@@ -86,7 +86,7 @@ def write_inside(folder: str | Path, name: str, data: bytes) -> Path:
     """
     path = inside(folder, name)
     try:
-        replace(path, data)
+        _replace(path, data)
     except OSError as error:
         raise _cannot_write(path, error) from error
     return path
@@ -123,12 +123,12 @@ def write_atomically(path: Path, data: bytes) -> None:
         if target.exists() and not target.is_file() and not target.is_dir():
             target.write_bytes(data)
             return
-        replace(target, data)
+        _replace(target, data)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
 
-def replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes) -> None:
     """Write a new file beside another and put it in its place.
 
     Raises:

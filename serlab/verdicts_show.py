@@ -40,25 +40,25 @@ def _diff_table(changes: list[Change], reference: str) -> Table:
         cells = (
             *change[:3],
             FIGURES.get(change.metric, change.metric),
-            before(change),
-            after(change),
+            _before(change),
+            _after(change),
             _interval(change),
         )
         table.add_row(*(literal(_told(cell)) for cell in cells), Text(change.verdict, style))
     return table
 
 
-def before(change: Change) -> str:
+def _before(change: Change) -> str:
     """Write the figure before."""
-    return figure(change.metric, change.old)
+    return _figure(change.metric, change.old)
 
 
-def after(change: Change) -> str:
+def _after(change: Change) -> str:
     """Write the figure after."""
-    return figure(change.metric, change.new)
+    return _figure(change.metric, change.new)
 
 
-def figure(metric: str, value: float) -> str:
+def _figure(metric: str, value: float) -> str:
     """Write an exact figure with all its digits, if they are few; a ratio with three."""
     if metric == "time":
         return three_digits(value)
@@ -124,7 +124,7 @@ def _sentence(change: Change) -> str:
         return (
             f"{change.name} {change.verdict}: {times}, ratio {_interval(change)}, margin {three_digits(change.margin)}"
         )
-    return f"{change.name} {change.verdict}: {before(change)} → {after(change)}" + (
+    return f"{change.name} {change.verdict}: {_before(change)} → {_after(change)}" + (
         f", ratio {_interval(change)}" if _interval(change) else ""
     )
 

@@ -188,7 +188,7 @@ def _chat_turn(random: Random) -> list[Any]:
 
 def _agent_request(random: Random) -> list[Any]:
     """Build an agent's request: tools, and a history of calls and results."""
-    tools = [tool(random, i) for i in range(20)]
+    tools = [_tool(random, i) for i in range(20)]
     turns = [_turn("system", english(random, 3000)), _turn("user", english(random, 600))]
     for _ in range(29):
         turns += _tool_exchange(random, tools)
@@ -197,7 +197,7 @@ def _agent_request(random: Random) -> list[Any]:
     return [{"model": MODEL, "messages": turns, "tools": tools, **settings}]
 
 
-def tool(random: Random, number: int) -> dict[str, Any]:
+def _tool(random: Random, number: int) -> dict[str, Any]:
     """Build a tool with a JSON Schema of 3 to 7 properties."""
     properties = {f"{_word(random)}_{i}": _schema(random) for i in range(3 + int(random.random() * 5))}
     parameters = {
@@ -314,18 +314,18 @@ def _chat_response(random: Random) -> list[Any]:
 
 def _logprobs_response(random: Random) -> list[Any]:
     """Build an answer with log probabilities of every token."""
-    entries = [{**logprob(random), "top_logprobs": [logprob(random) for _ in range(5)]} for _ in range(500)]
+    entries = [{**_logprob(random), "top_logprobs": [_logprob(random) for _ in range(5)]} for _ in range(500)]
     content = "".join(entry["token"] for entry in entries)
     return [_response(random, _answer(content), "stop", {"content": entries, "refusal": None})]
 
 
-def logprob(random: Random) -> dict[str, Any]:
+def _logprob(random: Random) -> dict[str, Any]:
     """Build one token with its log probability and bytes."""
     token, share = f" {_word(random)}", random.random()
     return {"token": token, "logprob": -12.5 * share * share * share, "bytes": list(token.encode())}
 
 
-def stream(random: Random) -> list[Any]:
+def _stream(random: Random) -> list[Any]:
     """Build the chunks of a streamed answer: the role, words, the finish reason, the usage."""
     head = {
         "id": _identifier(random, "chatcmpl-"),
@@ -383,7 +383,7 @@ TOKENS, VOCABULARY = 40_000, 128_000
 """A long prompt, and a vocabulary of the size that current models have."""
 
 
-def embeddings(random: Random) -> list[Any]:
+def _embeddings(random: Random) -> list[Any]:
     """Build an embeddings response whose values are exactly float32."""
     data = [{"object": "embedding", "index": i, "embedding": _unit_vector(random)} for i in range(VECTORS)]
     usage = {"prompt_tokens": 512, "total_tokens": 512}
@@ -432,8 +432,8 @@ WORKLOADS: dict[str, Workload] = {
     "tool-call-response": Workload("ChatResponse", "an answer with two tool calls", _tool_call_response),
     "chat-response": Workload("ChatResponse", "an answer of about 2 kB", _chat_response),
     "logprobs-response": Workload("ChatResponse", "500 tokens × 5 log probabilities", _logprobs_response),
-    "stream": Workload("ChatChunk", "500 chunks of one streamed answer", stream),
-    "embeddings": Workload("EmbeddingResponse", "32 vectors of 1,536 float32", embeddings),
+    "stream": Workload("ChatChunk", "500 chunks of one streamed answer", _stream),
+    "embeddings": Workload("EmbeddingResponse", "32 vectors of 1,536 float32", _embeddings),
     "token-ids": Workload("GenerateRequest", "a prompt of 40,000 token ids", _token_ids),
     "azure-conv": Workload(
         "ChatRequest", "16 requests, lengths as in Azure's 2023 conversation trace", _mix("azure-conv")

@@ -46,7 +46,7 @@ SHOWN = 40
 
 
 @cache
-def plugins() -> dict[str, metadata.EntryPoint]:
+def _plugins() -> dict[str, metadata.EntryPoint]:
     """Find other packages' codecs.
 
     Raises:
@@ -62,7 +62,7 @@ def plugins() -> dict[str, metadata.EntryPoint]:
 
 def codec_names() -> list[str]:
     """List all codecs: the five, msgspec's, the variants, then other packages'."""
-    return [*BUILT_IN, *sorted(plugins())]
+    return [*BUILT_IN, *sorted(_plugins())]
 
 
 def codec_infos() -> list[CodecInfo]:
@@ -94,13 +94,13 @@ def find_info(name: str) -> CodecInfo | None:
     """Look up a codec's record; None where there is no codec of that name, as in the results of another machine."""
     if name in BUILT_IN:
         return BUILT_IN[name]
-    return plugin_info(name) if name in plugins() else None
+    return _plugin_info(name) if name in _plugins() else None
 
 
 @cache
-def plugin_info(name: str) -> CodecInfo:
+def _plugin_info(name: str) -> CodecInfo:
     """Read the record of another package's codec; one that cannot be read is shown as not installed."""
-    point = plugins()[name]
+    point = _plugins()[name]
     try:
         info = point.load()
         if not isinstance(info, CodecInfo) or info.name != name:
@@ -157,7 +157,7 @@ def open_codec(name: str, message: str | type, limits: Limits | None = None) -> 
     kind = message if isinstance(message, str) else message.__name__
     if kind not in KINDS:
         raise UnknownNameError.of("message", kind, KINDS)
-    return bind(name, kind, applicable_limits(name, DEFAULT_LIMITS) if limits is None else limits)
+    return _bind(name, kind, applicable_limits(name, DEFAULT_LIMITS) if limits is None else limits)
 
 
 def applicable_limits(name: str, limits: Limits) -> Limits:
@@ -170,7 +170,7 @@ def applicable_limits(name: str, limits: Limits) -> Limits:
 
 
 @cache
-def bind(name: str, kind: str, limits: Limits) -> Codec:
+def _bind(name: str, kind: str, limits: Limits) -> Codec:
     """Import the codec's module and make the codec."""
     info = codec_info(name)
     if info.schema and kind == "document":

@@ -317,7 +317,7 @@ def make(info: CodecInfo, kind: str) -> Codec:
     type_ = message_type(kind)
     view = _view_type(type_)
     refusals = (*REFUSALS, StructError, BuilderSizeError, OffsetArithmeticError)
-    stages = (partial(_populate, writer(type_)), _serialize, view, materialize, view)
+    stages = (partial(_populate, writer(type_)), _serialize, view, _materialize, view)
     return Codec(info.name, kind, flatbuffers.__version__, *stages, refusals=refusals)
 
 
@@ -333,7 +333,7 @@ def _serialize(builder: Any) -> bytes:
     return bytes(builder.Output())
 
 
-def materialize(view: View) -> Any:
+def _materialize(view: View) -> Any:
     """Read everything behind a view into a message."""
     return view.materialize()
 

@@ -70,7 +70,7 @@ def _record(scenario: Scenario, ranking: Ranking, one: Standing, place: int | No
     costs = one.cost._asdict() if one.cost else {}
     base = next((other.cost for other in ranking.standings if other.codec == ranking.baseline), None)
     whole = one.cost.time_ns * per_call(scenario) if one.cost else math.nan
-    cells: dict[str, Any] = {"rank": place, "codec": one.codec, "verdict": verdict(ranking, one, place)}
+    cells: dict[str, Any] = {"rank": place, "codec": one.codec, "verdict": _verdict(ranking, one, place)}
     cells |= {name: costs.get(name, math.nan) for name in ("time_ns", "cpu_ns", "wire_ns", "size_bytes")}
     cells["core_hours_per_million"] = cells["cpu_ns"] * MILLION / NS_PER_HOUR
     cells["wire_gb_per_million"] = cells["size_bytes"] * scenario.wire.crossings * MILLION / 1e9
@@ -87,7 +87,7 @@ def _money_column(scenario: Scenario) -> str:
     return f"{scenario.prices.currency.lower()}_per_million"
 
 
-def verdict(ranking: Ranking, one: Standing, place: int | None) -> str:
+def _verdict(ranking: Ranking, one: Standing, place: int | None) -> str:
     """Say what a codec is in a ranking."""
     if one.codec == ranking.recommended:
         return "recommended"

@@ -328,7 +328,7 @@ def _choose(scenario: Scenario, standings: list[Standing], baseline: str, contro
     open_ = {one.codec: one for one in standings if not one.barred}
     if not open_:
         return Ranking(standings, baseline, control, "", "", "none", math.nan)
-    best = simplest([one for one in open_.values() if one.ties], baseline)
+    best = _simplest([one for one in open_.values() if one.ties], baseline)
     saving = _saving_of(scenario, open_[baseline].cost, open_[leader].cost) if baseline in open_ else math.nan
     reason: Reason = "cheapest" if best == leader else "simplest"
     if len(open_) == 1:
@@ -340,7 +340,7 @@ def _choose(scenario: Scenario, standings: list[Standing], baseline: str, contro
     return Ranking(standings, baseline, control, leader, best, reason, saving)
 
 
-def simplest(tied: list[Standing], baseline: str) -> str:
+def _simplest(tied: list[Standing], baseline: str) -> str:
     """Name the simplest of those that tie, by how much there is to change and to keep."""
     same = format_of(baseline).wire
     key = [(one.codec != baseline, one.format.wire != same, one.format.schema is not False) for one in tied]

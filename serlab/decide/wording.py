@@ -133,18 +133,18 @@ def refusing(run: Run, scenario: Scenario, ranking: Ranking) -> Iterator[str]:
     for codec in (one.codec for one in ranking.open if found[one.codec]):
         taken.setdefault(listed(list(map(str, found[codec]))), []).append(codec)
     for what, codecs in taken.items():
-        yield f"{refuse(codecs)} {what}, which max_refused_share = {limit} allows."
+        yield f"{_refuse(codecs)} {what}, which max_refused_share = {limit} allows."
     out = [one.codec for one in ranking.standings if _only_refuses(scenario, one)]
     if out:
         # Rounded up, so that what is said is enough.
         enough = math.ceil(max(one.share for codec in out for one in found[codec]) * 1e4) / 1e4
         yield (
-            f"{refuse(out)} bodies and {'is' if len(out) == 1 else 'are'} barred for that alone: max_refused_share is "
+            f"{_refuse(out)} bodies and {'is' if len(out) == 1 else 'are'} barred for that alone: max_refused_share is "
             f"{limit}; with {enough:g} they count."
         )
 
 
-def refuse(codecs: list[str]) -> str:
+def _refuse(codecs: list[str]) -> str:
     """Say that codecs refuse something."""
     return f"{listed(codecs)} {'refuses' if len(codecs) == 1 else 'refuse'}"
 

@@ -140,7 +140,7 @@ def _numbers(name: str, json: str, value: float) -> list[Foreign]:
     ]
 
 
-def content(name: str, value: str, binary: bytes, json: bytes, stated: bool = True) -> Foreign:
+def _content(name: str, value: str, binary: bytes, json: bytes, stated: bool = True) -> Foreign:
     """Write a text in a message's content."""
     expected = {"messages": [{"content": value}]} if stated else NOTHING_STATED
     return Foreign(name, CONTENT, expected, _marked_text(binary, json))
@@ -229,9 +229,9 @@ NUMBERS = (
 )
 
 TEXTS = (
-    content("invalid UTF-8", "", b"\xff\xfeRKED", b"\xff\xfeRKED", stated=False),
-    content("lone surrogate", "\ud800KED", b"\xed\xa0\x80KED", b"\\ud800KED"),
-    content("NUL", "\0ARKED", b"\0ARKED", b"\\u0000ARKED"),
+    _content("invalid UTF-8", "", b"\xff\xfeRKED", b"\xff\xfeRKED", stated=False),
+    _content("lone surrogate", "\ud800KED", b"\xed\xa0\x80KED", b"\\ud800KED"),
+    _content("NUL", "\0ARKED", b"\0ARKED", b"\\u0000ARKED"),
     Foreign("byte order mark", {"model": "m"}, {"model": "m"}, _json_as(lambda text: text.encode("utf-8-sig"))),
     Foreign("UTF-16", {"model": "m"}, {"model": "m"}, _json_as(lambda text: text.encode("utf-16"))),
 )

@@ -34,7 +34,7 @@ def make(ids: bool = False) -> Wire:
     Args:
         ids: whether the schema has `id` attributes.
     """
-    return Wire(partial(write, ids), partial(read, ids))
+    return Wire(partial(_write, ids), partial(_read, ids))
 
 
 def _slots(ids: bool, schema: Schema) -> list[tuple[int, Field]]:
@@ -42,12 +42,12 @@ def _slots(ids: bool, schema: Schema) -> list[tuple[int, Field]]:
     return [(field.number - 1 if ids else i, field) for i, field in enumerate(without_unions(schema))]
 
 
-def write(ids: bool, schema: Schema, values: Values) -> bytes:
+def _write(ids: bool, schema: Schema, values: Values) -> bytes:
     """Write a table."""
     builder, placed = flatbuffers.Builder(64), _slots(ids, schema)
     given = split_unions(schema, values)
     contents = [
-        (slot, field, content(builder, field, given[field.name])) for slot, field in placed if field.name in given
+        (slot, field, _content(builder, field, given[field.name])) for slot, field in placed if field.name in given
     ]
     builder.StartObject(1 + max(slot for slot, _ in placed))
     for slot, field, value in contents:
@@ -59,7 +59,7 @@ def write(ids: bool, schema: Schema, values: Values) -> bytes:
     return bytes(builder.Output())
 
 
-def content(builder: Any, field: Field, value: Any) -> Any:
+def _content(builder: Any, field: Field, value: Any) -> Any:
     """Return the number that stands in the table, or write what its slot points to."""
     if field.type == "string":
         return builder.CreateString(value)
@@ -77,7 +77,7 @@ def content(builder: Any, field: Field, value: Any) -> Any:
     return [symbol.name for symbol in field.symbols].index(value) if field.type == "enum" else value
 
 
-def read(ids: bool, schema: Schema, data: bytes) -> Values:
+def _read(ids: bool, schema: Schema, data: bytes) -> Values:
     """Read a table as generated accessors do: a slot that is 0 or not there is an absent field."""
     table = Table(data, int.from_bytes(data[:4], "little"))
     values: Values = {}

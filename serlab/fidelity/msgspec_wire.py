@@ -38,10 +38,10 @@ def make_plain(codec: str) -> Wire:
         codec: whose library it is.
     """
     write, read = codec_info(codec).plain_functions()
-    return Wire(lambda schema, values: write(values), partial(convert, read))
+    return Wire(lambda schema, values: write(values), partial(_convert, read))
 
 
-def convert(read: Callable[[bytes], Any], schema: Schema, data: bytes) -> Values:
+def _convert(read: Callable[[bytes], Any], schema: Schema, data: bytes) -> Values:
     """Read plain values and convert them to the reader's type."""
     return _values_of(schema, msgspec.convert(read(data), _struct_of(schema, False)))
 

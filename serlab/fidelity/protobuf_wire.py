@@ -18,10 +18,10 @@ FieldProto: Any = descriptor_pb2.FieldDescriptorProto
 
 def make() -> Wire:
     """Return the writer and the reader."""
-    return Wire(write, read)
+    return Wire(_write, _read)
 
 
-def write(schema: Schema, values: Values) -> bytes:
+def _write(schema: Schema, values: Values) -> bytes:
     """Write a message; fields are found by number."""
     target = _message_class(without_unions(schema))()
     symbols = {field.name: dict(field.symbols) for field in schema if field.type == "enum"}
@@ -34,7 +34,7 @@ def write(schema: Schema, values: Values) -> bytes:
     return data
 
 
-def read(schema: Schema, data: bytes) -> Values:
+def _read(schema: Schema, data: bytes) -> Values:
     """Read a message."""
     symbols = {field.name: {symbol.number: symbol.name for symbol in field.symbols} for field in schema}
     values: Values = {}

@@ -44,7 +44,7 @@ class Trap(NamedTuple):
         return self.message() if self.message else from_document(self.kind, self.document)
 
 
-def typed(name: str, field: str, value: Any, direct: bool = False) -> Trap:
+def _typed(name: str, field: str, value: Any, direct: bool = False) -> Trap:
     """Put a value into a field of ChatRequest; `direct` if no document has it."""
     message = (lambda: ChatRequest(**{field: value})) if direct else None
     return Trap(f"{name}, typed", "ChatRequest", TYPED, {field: value}, message)
@@ -55,13 +55,13 @@ def _free(name: str, value: Any) -> Trap:
     return Trap(f"{name}, free form", "ChatRequest", FREE, {"metadata": value})
 
 
-def text(name: str, value: str) -> list[Trap]:
+def _text(name: str, value: str) -> list[Trap]:
     """Put a text into a message's content and into the free-form metadata."""
     document = {"messages": [{"role": "user", "content": value}]}
     return [Trap(f"{name}, content", "ChatRequest", TYPED, document), _free(name, {"text": value})]
 
 
-def vector(name: str, values: list[Any], dtype: str = "") -> Trap:
+def _vector(name: str, values: list[Any], dtype: str = "") -> Trap:
     """Put numbers into an embedding; with a dtype as an array of that, for what no document has."""
     document = {"data": [{"embedding": values}]}
     return Trap(name, "EmbeddingResponse", VECTOR, document, _array_of(values, dtype) if dtype else None)
@@ -107,56 +107,56 @@ def _order_of_keys(document: Any) -> str:
 def _not_finite(name: str, value: float) -> list[Trap]:
     """Put a number that JSON has not into each kind of place."""
     return [
-        typed(name, "temperature", value, direct=True),
+        _typed(name, "temperature", value, direct=True),
         _free(name, {"n": value}),
-        vector(f"{name}, vector", [1.0, value], "float32"),
+        _vector(f"{name}, vector", [1.0, value], "float32"),
     ]
 
 
 NUMBERS = (
-    typed("2^53 + 1", "seed", 2**53 + 1),
+    _typed("2^53 + 1", "seed", 2**53 + 1),
     _free("2^53 + 1", {"n": 2**53 + 1}),
-    typed("2^63 - 1", "seed", 2**63 - 1),
-    typed("2^63", "seed", 2**63),
+    _typed("2^63 - 1", "seed", 2**63 - 1),
+    _typed("2^63", "seed", 2**63),
     _free("2^63", {"n": 2**63}),
     _free("-2^63 - 1", {"n": -(2**63) - 1}),
-    typed("2^64", "seed", 2**64),
+    _typed("2^64", "seed", 2**64),
     _free("2^64", {"n": 2**64}),
     *_not_finite("NaN", NAN),
     *_not_finite("infinity", INFINITY),
     *_not_finite("-infinity", -INFINITY),
-    typed("-0.0", "temperature", -0.0),
+    _typed("-0.0", "temperature", -0.0),
     _free("-0.0", {"n": -0.0}),
-    vector("-0.0, vector", [-0.0, 0.0]),
-    vector("1e300 in a vector", [1e300, 1.0]),
-    vector("0.1 in a vector, not a float32", [0.1, 0.2]),
-    typed("subnormal 5e-324", "temperature", 5e-324),
+    _vector("-0.0, vector", [-0.0, 0.0]),
+    _vector("1e300 in a vector", [1e300, 1.0]),
+    _vector("0.1 in a vector, not a float32", [0.1, 0.2]),
+    _typed("subnormal 5e-324", "temperature", 5e-324),
     _free("subnormal 5e-324", {"n": 5e-324}),
-    vector("subnormal float32 in a vector", [1.401298464324817e-45, 1.0]),
-    typed("1, where 1.0 may stand", "temperature", 1),
-    typed("1.0, where 1 may stand", "temperature", 1.0),
+    _vector("subnormal float32 in a vector", [1.401298464324817e-45, 1.0]),
+    _typed("1, where 1.0 may stand", "temperature", 1),
+    _typed("1.0, where 1 may stand", "temperature", 1.0),
     _free("1 beside 1.0", {"a": 1, "b": 1.0}),
-    vector("1 beside 1.0 in a vector", [1, 1.0]),
-    vector("whole numbers in a vector, 1.0", [1.0, 2.0]),
+    _vector("1 beside 1.0 in a vector", [1, 1.0]),
+    _vector("whole numbers in a vector, 1.0", [1.0, 2.0]),
 )
 
 PRESENCE = (
-    typed("null", "temperature", None),
-    typed("absent", "model", "m"),
-    typed("empty string", "model", ""),
-    typed("empty list", "messages", []),
+    _typed("null", "temperature", None),
+    _typed("absent", "model", "m"),
+    _typed("empty string", "model", ""),
+    _typed("empty list", "messages", []),
     _free("null, empty string, list, object", {"a": None, "b": "", "c": [], "d": {}}),
     Trap("empty object, free form", "ChatRequest", FREE, {"metadata": {}}),
-    vector("empty vector", []),
+    _vector("empty vector", []),
     Trap("empty message", "ChatRequest", "", {}),
     Trap("field that the type has not", "ChatRequest", "", {"model": "m", "novel_field": {"a": [1, None]}}),
 )
 
 TEXT = (
-    *text("lone surrogate", "a\ud800b"),
+    *_text("lone surrogate", "a\ud800b"),
     _free("lone surrogate in a key", {"a\udc00b": "c"}),
-    *text("astral character", "a\U0001f600b"),
-    *text("NUL", "a\0b"),
+    *_text("astral character", "a\U0001f600b"),
+    *_text("NUL", "a\0b"),
     _free("NUL in a key", {"a\0b": "c"}),
 )
 

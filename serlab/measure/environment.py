@@ -49,9 +49,9 @@ def environment(plan: Plan) -> dict[str, Any]:
             "memory_bytes": physical_memory(),
             "os": f"{platform.system()} {platform.release()}",
             "python": f"{platform.python_implementation()} {platform.python_version()}",
-            "versions": versions(plan.codecs) | _wire_versions(plan.options),
+            "versions": _versions(plan.codecs) | _wire_versions(plan.options),
             "serlab": metadata.version("serlab"),
-            "git_commit": git_commit(),
+            "git_commit": _git_commit(),
             "load_average": list(os.getloadavg()),
             "gc": DESCRIPTIONS[plan.options.gc],
             "hash_seed": 0,
@@ -77,7 +77,7 @@ def _base_record(place: str) -> dict[str, Base]:
     if not place:
         return {}
     base = base_of(place)
-    return {"base": {**base.record, "git_commit": git_commit(base.home)}}
+    return {"base": {**base.record, "git_commit": _git_commit(base.home)}}
 
 
 def _wire_versions(options: Options) -> dict[str, str]:
@@ -90,7 +90,7 @@ def _wire_record(options: Options) -> dict[str, dict[str, Texts]]:
     return {WIRE: wire.conditions(options.experiments)} if WIRE in options.parts else {}
 
 
-def versions(codecs: tuple[str, ...]) -> dict[str, str]:
+def _versions(codecs: tuple[str, ...]) -> dict[str, str]:
     """List the versions of the codecs' libraries and of what every figure rests on."""
     infos = [codec_info(name) for name in codecs]
     packages = {info.package: info.version for info in infos if info.package}
@@ -107,18 +107,18 @@ def _cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
-def git_commit(here: Path = HOME) -> str:
+def _git_commit(here: Path = HOME) -> str:
     """Name the commit of the checkout that serlab runs from, with `+` if it was changed; "" outside of one."""
     if not (here / ".git").exists():
         return ""
     try:
-        head = git(here, "rev-parse", "HEAD")
-        return head + ("+" if git(here, "status", "--porcelain", "--untracked-files=no") else "")
+        head = _git(here, "rev-parse", "HEAD")
+        return head + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return ""
 
 
-def git(folder: Path, *arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> str:
     """Ask git."""
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -56,7 +56,7 @@ def _count_up(turns: int) -> None:
         pass
 
 
-def idle(_: Any) -> None:
+def _idle(_: Any) -> None:
     """Do nothing."""
 
 
@@ -68,7 +68,7 @@ def floor(name: Case, time_ns: int) -> tuple[Callable[[Any], None], Any]:
         time_ns: what a call should take on this machine.
     """
     if name == IDLE:
-        return idle, None
+        return _idle, None
     if name == RELEASES:
         return _hash_buffer, bytes(_sized(lambda size: _hash_buffer(bytes(size)), time_ns))
     return _count_up, _sized(_count_up, time_ns)

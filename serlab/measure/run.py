@@ -144,8 +144,8 @@ class Collector:
 
     def keep_finished(self) -> None:
         """After a death that was no codec's, keep what stands by itself: the operations before the last one."""
-        last = place_in(self.rows[-1]) if self.rows and self.cell.part in WHOLE_OPERATIONS else None
-        self.rows = [row for row in self.rows if last and place_in(row) != last]
+        last = _place_in(self.rows[-1]) if self.rows and self.cell.part in WHOLE_OPERATIONS else None
+        self.rows = [row for row in self.rows if last and _place_in(row) != last]
         kept = {row.operation for row in self.rows}
         self.batches = [batches for batches in self.batches if batches.operation in kept]
 
@@ -162,7 +162,7 @@ def _row_of(run: str, process: int, figure: Figure) -> Row:
     return make_row(run, figure.case, version, *where, process, figure.value)
 
 
-def place_in(row: Row) -> Place:
+def _place_in(row: Row) -> Place:
     """Return what a row is of."""
     return Place(row.operation, row.experiment, row.conditions)
 

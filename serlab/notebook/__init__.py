@@ -48,11 +48,11 @@ def open_run(corpus: str = "", rerun: bool = False, *, stored: str | Path = STOR
     if corpus and settings.get("experiments"):
         settings |= fitting(corpus, settings)
     if rerun:
-        begun = stopped(name, settings)
-        return compare(corpus=corpus or None, directory=begun or fresh(name), resume=begun is not None, **settings)
-    source = newest(name, settings) if corpus else Path(stored)
+        begun = _stopped(name, settings)
+        return compare(corpus=corpus or None, directory=begun or _fresh(name), resume=begun is not None, **settings)
+    source = _newest(name, settings) if corpus else Path(stored)
     if source is None:
-        raise ResultsError(f"{LIVE}: no run of {corpus} that holds {wanted(settings)}; set RERUN = True once")
+        raise ResultsError(f"{LIVE}: no run of {corpus} that holds {_wanted(settings)}; set RERUN = True once")
     rows = load_results(source)
     rows.attrs["environment"] = load_environment(source)
     return rows
@@ -61,36 +61,36 @@ def open_run(corpus: str = "", rerun: bool = False, *, stored: str | Path = STOR
 def fitting(corpus: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Choose the experiments on the wire that can take a corpus's messages; without any, there is no such part."""
     named = settings.get("workloads")
-    plan = make_plan(Options(workloads=tuple(plain(named)), corpora=(corpus,)))
+    plan = make_plan(Options(workloads=tuple(_plain(named)), corpora=(corpus,)))
     kinds = {name: source.kind for name, source in plan.sources.items()}
-    found = tuple(name for name in plain(settings["experiments"]) if taken(name, kinds, by_user=True))
-    parts = tuple(part for part in plain(settings.get("parts", PARTS)) if found or part != WIRE)
+    found = tuple(name for name in _plain(settings["experiments"]) if taken(name, kinds, by_user=True))
+    parts = tuple(part for part in _plain(settings.get("parts", PARTS)) if found or part != WIRE)
     return {"experiments": found, "parts": parts}
 
 
-def fresh(name: str) -> Path:
+def _fresh(name: str) -> Path:
     """Name a folder for a new run; the date makes the newest the last."""
     return LIVE / f"notebook-{name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def runs_of(name: str) -> list[Path]:
+def _runs_of(name: str) -> list[Path]:
     """List the runs of a corpus, the newest first."""
     return sorted((path.parent for path in LIVE.glob(f"notebook-{name}-*-*/{ENVIRONMENT}")), reverse=True)
 
 
-def newest(name: str, settings: dict[str, Any]) -> Path | None:
+def _newest(name: str, settings: dict[str, Any]) -> Path | None:
     """Find the last finished run that holds what a notebook asks for: another one may have measured less."""
-    return next((run for run in runs_of(name) if (run / PARQUET).exists() and holds(run, settings)), None)
+    return next((run for run in _runs_of(name) if (run / PARQUET).exists() and holds(run, settings)), None)
 
 
-def stopped(name: str, settings: dict[str, Any]) -> Path | None:
+def _stopped(name: str, settings: dict[str, Any]) -> Path | None:
     """Find the last run if it was stopped and had the same settings, so that it can go on."""
-    last = runs_of(name)[:1]
+    last = _runs_of(name)[:1]
     if not last or (last[0] / PARQUET).exists():
         return None
     options = load_environment(last[0]).get("options", {})
     asked = {"parts": PARTS, "operations": (), "experiments": (), **settings}
-    same = all(plain(value) == options[key] for key, value in asked.items() if key in options)
+    same = all(_plain(value) == options[key] for key, value in asked.items() if key in options)
     return last[0] if same else None
 
 
@@ -102,16 +102,16 @@ def holds(run: Path, settings: dict[str, Any]) -> bool:
         "operations": record.get("effort", {}).get("operations", ()),
     }
     has["experiments"] = list(record.get("wire", ()))
-    return all(set(plain(settings.get(key, ()))) <= set(names) for key, names in has.items())
+    return all(set(_plain(settings.get(key, ()))) <= set(names) for key, names in has.items())
 
 
-def wanted(settings: dict[str, Any]) -> str:
+def _wanted(settings: dict[str, Any]) -> str:
     """Say what a notebook asks for."""
-    asked = [name for key in ("parts", "operations", "experiments") for name in plain(settings.get(key, ()))]
+    asked = [name for key in ("parts", "operations", "experiments") for name in _plain(settings.get(key, ()))]
     return ", ".join(asked) or "any figures"
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Return a setting as JSON holds it: a list for one name or several."""
     if isinstance(value, str | bool | int | float):
         return value

@@ -90,7 +90,7 @@ def _items(texts: Iterable[str]) -> str:
     return "".join(f"<li>{escape(text)}</li>" for text in texts)
 
 
-def overview(answers: Sequence[Mapping[str, Any]]) -> str:
+def _overview(answers: Sequence[Mapping[str, Any]]) -> str:
     """Write a line for each boundary."""
     return "".join(
         f'<tr><th scope="row">{escape(one["scenario"]["name"])}</th><td class="wide">{escape(one["verdict"])}</td></tr>'
@@ -98,7 +98,7 @@ def overview(answers: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def method(baseline: str, left_out: Iterable[str]) -> str:
+def _method(baseline: str, left_out: Iterable[str]) -> str:
     """Write the method as list items.
 
     Args:
@@ -109,7 +109,7 @@ def method(baseline: str, left_out: Iterable[str]) -> str:
     return _items([*lines, *left_out])
 
 
-def words() -> str:
+def _words() -> str:
     """Explain the words of the tables."""
     return "; ".join(f"<strong>{escape(word)}</strong>: {escape(text)}" for word, text in WORDS.items()) + "."
 
@@ -151,7 +151,7 @@ def _value_of(key: str, value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def files(directory: Path) -> str:
+def _files(directory: Path) -> str:
     """Link to what lies beside the page, of what is there, and say how the rows are read."""
     there = {name: text for name, text in FILES.items() if (directory / name).exists()}
     links = [f'<a href="{escape(name)}">{escape(name)}</a>: {escape(text)}' for name, text in there.items()]
@@ -355,10 +355,10 @@ def page_of(run: Run, scenarios: Sequence[str | Path] = ()) -> str:
         "hidden": " hidden" if alone else "",
         "wire": _section(wired, run.environment, alone),
         "wirelink": _link(wired),
-        "overview": overview(data["answers"]),
-        "words": words(),
-        "method": method(data["calculator"]["inputs"]["baseline"], common_lines(own(run.rows))),
-        "files": files(Path(run.place)),
+        "overview": _overview(data["answers"]),
+        "words": _words(),
+        "method": _method(data["calculator"]["inputs"]["baseline"], common_lines(own(run.rows))),
+        "files": _files(Path(run.place)),
         "environment": environment_rows(run.environment),
     }
     return Template(asset("page.html")).substitute(

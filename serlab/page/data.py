@@ -58,7 +58,7 @@ def calculator(run: Run) -> dict[str, Any]:
 
     Returns:
         `inputs` as `serlab.decide.cost.inputs` gives them; `processes`: workload → codec → operation → nanoseconds of
-        each process, null where it has none; `draws`: number of processes → which of them each resample takes, so that
+        each process, null where it has none; `_draws`: number of processes → which of them each resample takes, so that
         intervals, and with them ties, are those of `decide`; and the constants of the model.
     """
     processes = list(run.processes.values())
@@ -67,12 +67,12 @@ def calculator(run: Run) -> dict[str, Any]:
         "inputs": run.inputs,
         "processes": _by_process(processes),
         "count": len(processes),
-        "draws": {n: draws(n) for n in counts},
+        "draws": {n: _draws(n) for n in counts},
         "stretch": {n: stretch(n) for n in counts},
         "resamples": RESAMPLES,
         "control": CONTROL,
         "compressors": COMPRESSORS,
-        "stems": stems(run.inputs["formats"]),
+        "stems": _stems(run.inputs["formats"]),
         "vectors": VECTORS,
     }
 
@@ -98,13 +98,13 @@ def _sizes_of(processes: Sequence[Mapping[str, Any]]) -> list[int]:
     return [len(processes)] if whole else list(range(1, len(processes) + 1))
 
 
-def draws(n: int) -> str:
+def _draws(n: int) -> str:
     """Write the resamples that `serlab.stats.paired_ratio` takes of n processes, a character for each draw."""
     drawn = np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
     return "".join(chr(ZERO + int(one)) for one in drawn.ravel())
 
 
-def stems(codecs: Iterable[str]) -> dict[str, str]:
+def _stems(codecs: Iterable[str]) -> dict[str, str]:
     """Say which codec's figures stand in for a variant's on messages without vectors."""
     return {name: other for name in codecs if (other := substitute_of(name))}
 
@@ -128,13 +128,13 @@ def tables(built: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
         For each its name, its title, its columns as they stand in the CSV, and what is shown of them.
     """
     return [
-        {"name": name, "title": TITLES[name], "rows": len(built[name]), "columns": columns(built[name])}
+        {"name": name, "title": TITLES[name], "rows": len(built[name]), "columns": _columns(built[name])}
         for name in ORDER
         if name in built and len(built[name])
     ]
 
 
-def columns(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _columns(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Lay out the columns of a table; texts that repeat are written once."""
     return [{"name": str(name), **_look_of_column(table, str(name)), **values(table[name])} for name in table.columns]
 

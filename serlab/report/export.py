@@ -152,7 +152,7 @@ class _Fit(NamedTuple):
 def to_tex(table: pd.DataFrame, caption: str, columns: Sequence[str] | None = None) -> str:
     """Write a LaTeX table, to be included by a document that loads booktabs, longtable and pdflscape."""
     if table.empty:
-        return f"% {tex(caption)}\n{NOTHING}\n"
+        return f"% {_tex(caption)}\n{NOTHING}\n"
     fit = _fit_of([
         column._replace(heading=_spelled(column.heading), cells=[*map(_spelled, column.cells)])
         for column in readable(table, columns)
@@ -216,7 +216,7 @@ def _part(columns: list[Column], caption: str, number: int) -> str:
     """Write one table."""
     align = "".join("r" if column.is_number else "l" for column in columns)
     head = " & ".join(map(_head_of, columns)) + r" \\"
-    title = rf"\caption{{{tex(caption)}}} \\" if not number else r"\caption[]{(continued)} \\"
+    title = rf"\caption{{{_tex(caption)}}} \\" if not number else r"\caption[]{(continued)} \\"
     cells = lines([column._replace(cells=_aligned(column)) for column in columns])
     rows = [" & ".join(row) + r" \\" for row in cells]
     starts = _starts_of(columns)
@@ -236,17 +236,17 @@ def _starts_of(columns: list[Column]) -> list[bool]:
 def _aligned(column: Column) -> list[str]:
     """Write a column's cells, in line with each other where some bear the mark of a tie."""
     has_ties = any(cell.endswith(TIED) for cell in column.cells)
-    return [tex(cell) + UNTIED * (has_ties and not cell.endswith(TIED)) for cell in column.cells]
+    return [_tex(cell) + UNTIED * (has_ties and not cell.endswith(TIED)) for cell in column.cells]
 
 
 def _head_of(column: Column) -> str:
     """Write a heading."""
-    found = list(map(tex, _head_lines(column)))
+    found = list(map(_tex, _head_lines(column)))
     side = "r" if column.is_number else "l"
     return found[0] if len(found) == 1 else rf"\shortstack[{side}]{{" + r"\\".join(found) + "}"
 
 
-def tex(text: str) -> str:
+def _tex(text: str) -> str:
     """Escape what LaTeX would read as a command, and write what its fonts lack."""
     shown = "".join(SPECIAL.get(one, one) for one in _spelled(text))
     return f"{{}}{shown}" if shown.lstrip().startswith(ARGUMENTS) else shown

@@ -50,7 +50,7 @@ def leader_table(
         codecs: which; None: all. The baseline takes part in any case.
 
     Returns:
-        A row for each workload: `fastest`, `ties` (the codecs that tie with it, separated by commas), its `time_ns`,
+        A row for each workload: `_fastest`, `ties` (the codecs that tie with it, separated by commas), its `time_ns`,
         the ratio to the baseline with its interval, and `verdict`: faster, tie or baseline.
 
     Raises:
@@ -168,9 +168,9 @@ def lazy_table(rows: pd.DataFrame, views: Sequence[str], whole: str | Sequence[s
     kept.attrs = {}  # pandas copies them deeply at each selection
     records: list[dict[str, Any]] = []
     for workload in names_of(kept, "workload"):
-        plain = fastest(kept, workload, [name for name in names_of(kept, "codec") if name not in views])
+        plain = _fastest(kept, workload, [name for name in names_of(kept, "codec") if name not in views])
         for view in views:
-            rival = fastest(kept, workload, rivals or [view])
+            rival = _fastest(kept, workload, rivals or [view])
             curves = _curves_of(kept, workload, view, rival, plain)
             steps = [step for step in STEPS if step in curves.lazy and step in curves.eager]
             if len(steps) > 1:
@@ -178,7 +178,7 @@ def lazy_table(rows: pd.DataFrame, views: Sequence[str], whole: str | Sequence[s
     return pd.DataFrame(records, columns=LAZY_COLUMNS)
 
 
-def fastest(rows: pd.DataFrame, workload: str, codecs: Sequence[str]) -> str:
+def _fastest(rows: pd.DataFrame, workload: str, codecs: Sequence[str]) -> str:
     """Name the codec that decodes fastest; "" for none."""
     decode = arms(rows, workload, "decode")
     base = decode.get(Case(baseline_of(rows)), {})

@@ -43,7 +43,7 @@ def call_table(rows: pd.DataFrame, inflight: int = 1) -> pd.DataFrame:
 
     Returns:
         One row for each workload, transport and codec: `call_ns` with its interval; `codec_share` with its interval and
-        `part_verdict`, a tie where a call and its bytes alone are the same within the A/A spread; the call's
+        `_part_verdict`, a tie where a call and its bytes alone are the same within the A/A spread; the call's
         `transport_ns` and `codec_ns` by that share; ratio to the baseline's call with verdict and A/A interval;
         `saved_ns` of the baseline's call with its interval. Empty where the run lacks the experiment.
     """
@@ -75,12 +75,12 @@ def _call_of(row: dict[Any, Any], conditions: Conditions) -> dict[str, Any]:
     record: dict[str, Any] = {"workload": row["workload"], "transport": conditions.transport}
     record |= {"codec": row["codec"], "call_ns": row["value"]}
     record |= {"call_ns_low": row["value_low"], "call_ns_high": row["value_high"]}
-    record |= {name: row[name] for name in SHARE} | {"part_verdict": part_verdict(row)}
+    record |= {name: row[name] for name in SHARE} | {"part_verdict": _part_verdict(row)}
     record |= {"codec_ns": row["value"] * row["codec_share"], "transport_ns": row["value"] * (1 - row["codec_share"])}
     return record | {name: row[name] for name in COMPARED}
 
 
-def part_verdict(row: Mapping[Any, Any]) -> str:
+def _part_verdict(row: Mapping[Any, Any]) -> str:
     """Say whether a codec is to be seen in a call at all: against the A/A spread, as any other difference."""
     share, low, high = (row[name] for name in SHARE)
     if share != share:

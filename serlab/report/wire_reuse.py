@@ -208,7 +208,7 @@ def pairs_of(arms: Arms) -> list[str]:
     return [arm.under for arm in arms.of() if arm.case == FRESH]
 
 
-def pooled(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, Versus]]:
+def _pooled(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, Versus]]:
     """Yield workload, pair, variant, and how it stands to a fresh object."""
     for workload in workloads_of(rows):
         arms = wire_arms(rows, POOLING, workload)
@@ -232,7 +232,7 @@ def pooling_table(rows: pd.DataFrame) -> pd.DataFrame:
         NotMeasuredError: the run lacks the experiment.
     """
     cells: dict[str, dict[str, str]] = {}
-    for workload, pair, variant, found in pooled(rows):
+    for workload, pair, variant, found in _pooled(rows):
         mark = " =" if found.verdict == "tie" else ""
         cells.setdefault(pair, {})[f"{workload}: {variant}"] = f"{three_digits(found.ratio.value)}×{mark}"
     columns = [f"{workload}: {variant}" for workload in workloads_of(rows) for variant in VARIANTS]

@@ -61,7 +61,7 @@ VIEWED = 256
 slow to read where hundreds of vtables take turns, or where its tables list thousands of nulls."""
 
 
-def with_model(kind: str, data: bytes, model: str) -> bytes:
+def _with_model(kind: str, data: bytes, model: str) -> bytes:
     """Return a message with another model.
 
     Args:
@@ -94,13 +94,13 @@ def with_model(kind: str, data: bytes, model: str) -> bytes:
             ids = tuple(id_ for id_ in unpack_from(f"<{count}H", data, start) if id_ != model_id)
             values[slot.id], pos = put_nulls(ids, out, pos, seen)
         if slot.kind == "extra" and slot.id in values:
-            entries = entries_without_model(data, root + places[slot.name])
+            entries = _entries_without_model(data, root + places[slot.name])
             values[slot.id] = pos = put_offsets([end - place for place in entries], out, pos)
     form = form_of(tuple(slot for slot in info.slots if slot.id in values))
     return join(with_root(put_table(form, values, out, pos, seen), out))
 
 
-def entries_without_model(data: bytes, slot: int) -> list[int]:
+def _entries_without_model(data: bytes, slot: int) -> list[int]:
     """List where the entries of `extra` are, without that of a model that is no name."""
     start, count = vector_at(data, slot, 4)
     offsets = unpack_from(f"<{count}I", data, start)
@@ -117,60 +117,60 @@ def make(info: CodecInfo, kind: str) -> Codec:
     """Bind the codec to a kind of message; one that verifies does so against the limits of `within`."""
     type_ = message_type(kind)
     refusals = (*REFUSALS, StructError, BufferError)
-    stages = (writer(type_), join, bytes_of, partial(decode_unverified, kind), partial(open_unverified, kind))
+    stages = (writer(type_), join, _bytes_of, partial(_decode_unverified, kind), partial(_open_unverified, kind))
     codec = Codec(info.name, kind, version("serlab"), *stages, refusals=refusals, learns=HOT, check=legal)
-    return with_reader(codec, codec.convert)
+    return _with_reader(codec, codec.convert)
 
 
 def within(codec: Codec, limits: Limits) -> Codec:
     """Bind the codec to limits, which it looks at while it verifies; without them it trusts its bytes."""
-    verified = with_reader(codec, partial(decode_verified, codec.message, limits))
-    return length_within(replace(verified, view=partial(open_verified, codec.message, limits)), limits)
+    verified = _with_reader(codec, partial(_decode_verified, codec.message, limits))
+    return length_within(replace(verified, view=partial(_open_verified, codec.message, limits)), limits)
 
 
-def with_reader(codec: Codec, read: Callable[[bytes], Any]) -> Codec:
+def _with_reader(codec: Codec, read: Callable[[bytes], Any]) -> Codec:
     """Return the codec with the function that reads a message, also where it passes one on."""
     has_model = "model" in message_type(codec.message).__struct_fields__
-    return replace(codec, convert=read, reroute=partial(relay, codec.message, read) if has_model else None)
+    return replace(codec, convert=read, reroute=partial(_relay, codec.message, read) if has_model else None)
 
 
-def bytes_of(data: Any) -> bytes:
+def _bytes_of(data: Any) -> bytes:
     """Return bytes as they are and copy any other buffer, so that nobody can change what is being read."""
     return data if type(data) is bytes else bytes(data)
 
 
-def buffer_of(data: Any) -> Any:
+def _buffer_of(data: Any) -> Any:
     """Return short bytes as they are, and a read-only view of any other buffer, whose parts are then not copied."""
     return data if type(data) is bytes and len(data) < LARGE else memoryview(data).cast("B").toreadonly()
 
 
-def decode_verified(kind: str, limits: Limits, data: bytes) -> Any:
+def _decode_verified(kind: str, limits: Limits, data: bytes) -> Any:
     """Read a message, checking while reading."""
-    check_length(data, limits)
+    _check_length(data, limits)
     if len(data) < LARGE:
         return legal(read_root("decode", kind, Walk(data, limits)))
     return legal(read_root("large", kind, Walk(memoryview(data), limits)))
 
 
-def decode_unverified(kind: str, data: bytes) -> Any:
+def _decode_unverified(kind: str, data: bytes) -> Any:
     """Read a message from bytes that are known to be good."""
     return read_root("trust", kind, Walk(data, DEFAULT_LIMITS))
 
 
-def open_verified(kind: str, limits: Limits, data: Any) -> View:
+def _open_verified(kind: str, limits: Limits, data: Any) -> View:
     """Verify bytes once and give a view, which then reads without checks."""
-    buffer = buffer_of(data)
+    buffer = _buffer_of(data)
     verify(kind, buffer, limits)
-    return open_unverified(kind, buffer)
+    return _open_unverified(kind, buffer)
 
 
-def open_unverified(kind: str, data: Any) -> View:
+def _open_unverified(kind: str, data: Any) -> View:
     """Return a view over bytes that are known to be good, such as those that `verify` has passed."""
-    buffer = buffer_of(data)
+    buffer = _buffer_of(data)
     return view_class(kind)(buffer, root_of(buffer, kind))
 
 
-def relay(kind: str, read: Callable[[bytes], Any], data: bytes, route: Route) -> bytes:
+def _relay(kind: str, read: Callable[[bytes], Any], data: bytes, route: Route) -> bytes:
     """Choose a message's model and write it in its place, and nothing else anew.
 
     Args:
@@ -182,14 +182,14 @@ def relay(kind: str, read: Callable[[bytes], Any], data: bytes, route: Route) ->
     Raises:
         EncodeError: the chosen model is no text that UTF-8 has.
     """
-    whole = bytes_of(data)
+    whole = _bytes_of(data)
     message = read(whole)
     set_model(message, route)
     model = message.model
     # What was read is dropped before the message is copied.
     del message
     try:
-        return with_model(kind, whole, model)
+        return _with_model(kind, whole, model)
     except (UnicodeEncodeError, AttributeError) as error:
         raise EncodeError(f"flatbuffers: cannot carry the model {model!r}: {reason(error)}") from error
 
@@ -207,14 +207,14 @@ def verify(kind: str, data: Any, limits: Limits = DEFAULT_LIMITS) -> None:
     Raises:
         DecodeError: they are not, or go beyond a limit; the text names the table, the place and what was wrong.
     """
-    buffer = buffer_of(data)
-    check_length(buffer, limits)
+    buffer = _buffer_of(data)
+    _check_length(buffer, limits)
     entries = read_root("verify", kind, Walk(buffer, limits))
     if entries:
-        check_entries(kind, buffer, entries, limits)
+        _check_entries(kind, buffer, entries, limits)
 
 
-def check_entries(kind: str, buffer: Any, entries: list[tuple[str, str]], limits: Limits) -> None:
+def _check_entries(kind: str, buffer: Any, entries: list[tuple[str, str]], limits: Limits) -> None:
     """Refuse `extra` that no document is written as; JSON text is read where its value decides.
 
     Args:
@@ -227,14 +227,14 @@ def check_entries(kind: str, buffer: Any, entries: list[tuple[str, str]], limits
         if len(entries) > VIEWED:
             legal(read_root("decode" if type(buffer) is bytes else "large", kind, Walk(buffer, limits)))
         else:
-            check_extra(open_unverified(kind, buffer), once(entries), view_type, jsontext.loads)
+            check_extra(_open_unverified(kind, buffer), once(entries), view_type, jsontext.loads)
     except DecodeError:
         raise
     except DAMAGE as error:
         raise wrong(reason(error)) from error
 
 
-def check_length(data: Any, limits: Limits) -> None:
+def _check_length(data: Any, limits: Limits) -> None:
     """Refuse a message that is longer than the limit."""
     if len(data) > limits.max_bytes:
         raise wrong(f"limit max_bytes: expected at most {limits.max_bytes:,} bytes, got {len(data):,}")

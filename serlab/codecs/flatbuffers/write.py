@@ -317,7 +317,7 @@ class Writers:
         # Not a subclass of dict: the interpreter looks globals up fast in a plain one only.
         self.functions: dict[str, Any] = {**vars(builder), "PURPOSE": "writer", "UNSET": UNSET}
         self.functions |= {"dump_bytes": _dump_any_finite if finite else _dump_any, "bytes": bytes}
-        self.functions |= {"wrong_type": wrong_type, "taken": taken}
+        self.functions |= {"wrong_type": wrong_type, "taken": _taken}
         self.functions |= {f"fits_{kind}": fits for kind, fits in FITS.items()}
         self.functions |= {f"put_{format_}": partial(_put_integers, format_) for format_ in "iI"}
         self.functions["put_embeddings"] = embeddings_writer()
@@ -435,7 +435,7 @@ def _field_lines(table: str, index: int, field: PlanField, bits: dict[str, int],
     return [*lines, f"            raise wrong_type({table}, plan_{table}[{index}], v)"]
 
 
-def taken(bit: int, case: UnionCase, value: Any) -> int:
+def _taken(bit: int, case: UnionCase, value: Any) -> int:
     """Return the bit of a case whose field takes the value."""
     check_taken(case, value)
     return bit

@@ -39,7 +39,7 @@ def _whole(layers: list[Spec], **more: Any) -> Spec:
     return {"width": "container", "autosize": fit, "layer": layers, **more}
 
 
-def log(channel: str, title: str, steps: Steps, field: str, padding: int = 12) -> Spec:
+def _log(channel: str, title: str, steps: Steps, field: str, padding: int = 12) -> Spec:
     """Describe a channel on a logarithmic scale whose ends the browser finds, with pixels of room at both."""
     labels = round_ticks(steps, f"(domain('{channel}')[1] / domain('{channel}')[0])", 8)
     marks = axis(title, labels, grid=False, ticks=False, labelFlush=False)
@@ -48,13 +48,13 @@ def log(channel: str, title: str, steps: Steps, field: str, padding: int = 12) -
 
 def _ratios(baseline: str) -> Spec:
     """Draw the ratios to the baseline."""
-    x = log("x", f"time × {baseline}, log scale", RATIO, "ratio", 62)
+    x = _log("x", f"time × {baseline}, log scale", RATIO, "ratio", 62)
     return _whole(ratio_layers(x, by_codec(), _hover(codec="codec", ratio="text", interval="interval", time="time")))
 
 
 def _pareto() -> Spec:
     """Draw size against time, with the front of those that none beats in both."""
-    x, y = log("x", "bytes per message, log scale", SIZE, "bytes", 48), log("y", "time, log scale", TIME, "ns", 22)
+    x, y = _log("x", "bytes per message, log scale", SIZE, "bytes", 48), _log("y", "time, log scale", TIME, "ns", 22)
     place = {"x": x, "y": y}
     return _whole(
         [
@@ -73,7 +73,7 @@ def _access() -> Spec:
     """Draw the time to open a message and read a share of its fields."""
     x = {"field": "step", "type": "ordinal", "sort": {"field": "place"},
          "axis": axis("share of the fields that are read", "split(datum.label, '_')", labelAngle=0)}  # fmt: skip
-    place = {"x": x, "y": log("y", "time, log scale", TIME, "ns")}
+    place = {"x": x, "y": _log("y", "time, log scale", TIME, "ns")}
     reach = {"mark": {"type": "rule"}, **OWN, "encoding": {"x": x, **REACH, "color": COLOUR}}
     marks = points({**place, "tooltip": _hover(codec="codec", read="read", time="time")}, size=55)
     return _whole([band({"x": x, **REACH}), floor(place), reach, lines(place), marks | OWN], height=320)
@@ -88,9 +88,9 @@ def _memory() -> Spec:
 
 def _crossover(baseline: str) -> Spec:
     """Draw the time per message against the baseline's, by bandwidth; the page works its rows out."""
-    x = log("x", "bandwidth, log scale", RATE, "bandwidth", 0)
+    x = _log("x", "bandwidth, log scale", RATE, "bandwidth", 0)
     x["axis"]["values"] = [1e6, 1e8, 1e10]
-    place = {"x": x, "y": log("y", f"codec + wire × {baseline}, log scale", RATIO, "ratio")}
+    place = {"x": x, "y": _log("y", f"codec + wire × {baseline}, log scale", RATIO, "ratio")}
     tips = _hover(codec="codec", bandwidth="rate", ratio="text")
     return _whole(
         [
@@ -109,7 +109,7 @@ def _lag() -> Spec:
     """Draw the 99th percentile of an event loop's lag with its interval, the median and the maximum, by workload."""
     marks = axis("workload, small bodies first", labelAngle=-40)
     x = {"field": "workload", "type": "nominal", "sort": None, "axis": marks}
-    y = log("y", "lag, log scale", TIME, "ns")
+    y = _log("y", "lag, log scale", TIME, "ns")
     beside = {"x": x, "xOffset": {"field": "codec", "type": "nominal", "sort": None}}
     tips = _hover(codec="codec", workload="workload", body="size", median="median", p99="time", maximum="maximum")
     return _whole(

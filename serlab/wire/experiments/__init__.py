@@ -28,10 +28,10 @@ def run(job: Job, emit: Emit) -> None:
         emit: receives rows and findings.
     """
     module = job.experiment.replace("-", "_")
-    import_module(f"serlab.wire.experiments.{module}").run(verified(job, emit), emit)
+    import_module(f"serlab.wire.experiments.{module}").run(_verified(job, emit), emit)
 
 
-def verified(job: Job, emit: Emit) -> Job:
+def _verified(job: Job, emit: Emit) -> Job:
     """Leave out the codecs that no server takes, and tell it once a run.
 
     Raises:

@@ -132,7 +132,7 @@ async def _arms_of(job: Job, transport: Transport, messages: list[Any]) -> list[
     coded = [StallArm(name, (way,), _work_of(echo, way), messages) for name, echo in named_echoes for way in WAYS]
     data = [base.codec.encode(message) for message in messages]
     alone, nothing = Case("bytes", BOUND), Case("idle", BOUND)
-    return [*coded, StallArm(alone, WAYS, base.plain, data), StallArm(nothing, WAYS, idle, messages)]
+    return [*coded, StallArm(alone, WAYS, base.plain, data), StallArm(nothing, WAYS, _idle, messages)]
 
 
 def _work_of(echo: Echo, way: str) -> Work:
@@ -140,7 +140,7 @@ def _work_of(echo: Echo, way: str) -> Work:
     return echo.call_in_thread if way == "thread" else echo.call
 
 
-async def idle(_: Any) -> None:
+async def _idle(_: Any) -> None:
     """Send nothing."""
 
 
