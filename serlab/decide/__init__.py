@@ -18,7 +18,7 @@ from serlab.decide.scenarios import Scenario, load_scenario, scenario_names, sce
 from serlab.doors import front_door
 
 if TYPE_CHECKING:
-    from serlab.decide.cost import COMPRESSORS, VECTORS, substitute_of
+    from serlab.decide.cost import COMPRESSORS, VECTORS, Inputs, substitute_of
     from serlab.decide.decision import plain, show_decision, show_overview
     from serlab.decide.ranking import Run, read_run, stand_in
     from serlab.decide.scenarios import duration, money, parse_bandwidth, parse_seconds, parse_setting, percent, times
@@ -30,6 +30,7 @@ __all__ = [
     "COMPRESSORS",
     "VECTORS",
     "Decision",
+    "Inputs",
     "Run",
     "Scenario",
     "change",

@@ -19,7 +19,7 @@ variant for vectors (`orjson-base64`) writes other kinds as its codec does (`orj
 codec without one of the figures has no cost. Memory is Σ q(w) × n(o, w) × bytes allocated, and the highest peak, both
 without compression.
 
-`inputs` and a scenario are plain JSON values, so that the same function can be written, and checked, in JavaScript.
+`Inputs` and a scenario hold plain JSON values, so that the same function can be written, and checked, in JavaScript.
 """
 
 import math
@@ -113,8 +113,48 @@ def shortcomings(format_: Format, constraints: Constraints) -> list[str]:
 # A run's rows → the plain numbers that the cost model reads.
 
 MEMORY = {"bytes": "allocated_bytes", "peak": "peak_bytes"}
+"""Metric → the attribute of `CodecFigures` that holds it."""
 
-Inputs = dict[str, Any]
+
+class CodecFigures(msgspec.Struct):
+    """One codec's figures on one workload.
+
+    Attributes:
+        bytes: "raw", "gzip" or "zstd" → of a message.
+        time_ns: operation → nanoseconds per message.
+        allocated_bytes: operation → of a message.
+        peak_bytes: operation → the highest at a time.
+        failure: why there is no figure; "" where there are.
+        bodies: how many were tried.
+        refused: how many of these the codec refused.
+    """
+
+    bytes: dict[str, float] = {}
+    time_ns: dict[str, float] = {}
+    allocated_bytes: dict[str, float] = {}
+    peak_bytes: dict[str, float] = {}
+    failure: str = ""
+    bodies: int = 0
+    refused: int = 0
+
+
+NOT_MEASURED = CodecFigures()
+"""Of a codec that was not measured on a workload."""
+
+
+class WorkloadFigures(msgspec.Struct):
+    """A workload: the kind of its messages, and each codec's figures."""
+
+    kind: str
+    codecs: dict[str, CodecFigures] = {}
+
+
+class Inputs(msgspec.Struct):
+    """What the model reads of a run: the baseline's name, what each codec's format can do, and the workloads."""
+
+    baseline: str
+    formats: dict[str, Format] = {}
+    workloads: dict[str, WorkloadFigures] = {}
 
 
 def inputs(rows: pd.DataFrame, process: int | None = None, control: bool = False) -> Inputs:
@@ -124,56 +164,50 @@ def inputs(rows: pd.DataFrame, process: int | None = None, control: bool = False
         rows: the tidy table of one run.
         process: take times from this worker alone; None takes the median over all.
         control: give the baseline's second arm as well, as if it were a codec.
-
-    Returns:
-        `{"baseline": name, "formats": {codec: capabilities}, "workloads": {workload: {"kind": kind, "codecs": {codec:
-        {"failure": why there is no figure or "", "bodies": count, "refused": count of these, "bytes": {"raw", "gzip",
-        "zstd"}, "time_ns": {operation: ns}, "allocated_bytes": {operation: bytes}, "peak_bytes": {operation: bytes}
-        }}}}}`; JSON values throughout.
     """
     baseline = baseline_of(rows)
     rows = rows[~rows["role"].isin((*BOUNDS, *ELSEWHERE))]
-    found: Inputs = {"baseline": baseline, "formats": {}, "workloads": {}}
+    found = Inputs(baseline)
     for keys, group in rows.groupby(["workload", "message", "codec", "role"], sort=False):
         workload, kind, name, role = map(str, keys)
         codec = Case(name, role)
-        place = found["workloads"].setdefault(workload, {"kind": kind, "codecs": {}})
+        place = found.workloads.setdefault(workload, WorkloadFigures(kind))
         if codec.is_again and not control:
             continue
-        place["codecs"][str(codec)] = _figures(group, process)
-        found["formats"].setdefault(str(codec), format_of(codec)._asdict())
+        place.codecs[str(codec)] = _figures(group, process)
+        found.formats.setdefault(str(codec), format_of(codec))
     if control:
-        _add_control(found["workloads"], baseline)
+        _add_control(found.workloads, baseline)
     return found
 
 
-def _figures(group: pd.DataFrame, process: int | None) -> dict[str, Any]:
+def _figures(group: pd.DataFrame, process: int | None) -> CodecFigures:
     """Gather one codec's figures on one workload."""
-    found: dict[str, Any] = {"bytes": {}, "time_ns": {}, **{name: {} for name in MEMORY.values()}}
+    found = CodecFigures()
     times: dict[str, list[float]] = {}
     counts: dict[str, float] = {}
     for row in group.itertuples():
         if row.metric == "time" and process in (None, row.process):
             times.setdefault(str(row.place), []).append(float(row.value))  # type: ignore[arg-type]
         elif row.place == "size":
-            found["bytes"][row.metric] = row.value
+            found.bytes[str(row.metric)] = float(row.value)  # type: ignore[arg-type]
         elif row.place == "parity":
             counts[str(row.metric)] = float(row.value)  # type: ignore[arg-type]
         elif row.metric in MEMORY:
-            found[MEMORY[str(row.metric)]][row.place] = row.value
-    found["failure"] = OUTCOMES.get(why_unmeasured(counts), "")
-    found |= {"bodies": body_count(counts), "refused": round(counts.get("refused", 0))}
-    found["time_ns"] = {operation: float(pd.Series(values).median()) for operation, values in times.items()}
+            getattr(found, MEMORY[str(row.metric)])[row.place] = row.value
+    found.failure = OUTCOMES.get(why_unmeasured(counts), "")
+    found.bodies, found.refused = body_count(counts), round(counts.get("refused", 0))
+    found.time_ns = {operation: float(pd.Series(values).median()) for operation, values in times.items()}
     return found
 
 
-def _add_control(workloads: dict[str, Any], baseline: str) -> None:
+def _add_control(workloads: dict[str, WorkloadFigures], baseline: str) -> None:
     """Return the baseline's second arm, which is only timed, the baseline's sizes."""
     second = str(Case(baseline, AA))
     for place in workloads.values():
-        arm, base = place["codecs"].get(second), place["codecs"].get(baseline)
+        arm, base = place.codecs.get(second), place.codecs.get(baseline)
         if arm and base:
-            place["codecs"][second] = {**base, "time_ns": arm["time_ns"]}
+            place.codecs[second] = msgspec.structs.replace(base, time_ns=arm.time_ns)
 
 
 DAYS_PER_MONTH = 365.25 / 12
@@ -221,12 +255,12 @@ def resolve(found: Inputs, scenario: Scenario, corpora: Sequence[str] = ()) -> S
     """
     messages = {}
     for kind, message in scenario.messages.items():
-        held = [name for name, place in found["workloads"].items() if place["kind"] == kind]
+        held = [name for name, place in found.workloads.items() if place.kind == kind]
         named = {name: share for name, share in message.workloads.items() if name in held and share}
         if held and message.per_call:
             messages[kind] = msgspec.structs.replace(message, workloads=named or dict.fromkeys(held, 1.0))
     if not messages:
-        kinds = sorted({place["kind"] for place in found["workloads"].values()})
+        kinds = sorted({place.kind for place in found.workloads.values()})
         raise ScenarioError(
             f"scenario {scenario.name}: needs {' or '.join(scenario.messages)}; this run has "
             f"{', '.join(kinds) or 'nothing'}: measure with {remedy(scenario, messages, corpora)}"
@@ -269,7 +303,7 @@ def parts(found: Inputs, scenario: Scenario) -> list[Part]:
 def counted(found: Inputs, scenario: Scenario, of: list[Part]) -> Counts:
     """List the operations that count in each workload, compression among them where it was measured in all."""
     how = COMPRESSORS.get(scenario.wire.compression)
-    timed = how and all(_has_times(found["workloads"][part.workload], how) for part in of)
+    timed = how and all(_has_times(found.workloads[part.workload], how) for part in of)
     counts = {}
     for part in of:
         more = [*zip(how, (part.message.compress, part.message.decompress), strict=True)] if how and timed else []
@@ -277,17 +311,16 @@ def counted(found: Inputs, scenario: Scenario, of: list[Part]) -> Counts:
     return counts
 
 
-def _has_times(place: Mapping[str, Any], operations: tuple[str, ...]) -> bool:
+def _has_times(place: WorkloadFigures, operations: tuple[str, ...]) -> bool:
     """Return whether some codec was timed in all of some operations."""
-    return any(set(operations) <= one["time_ns"].keys() for one in place["codecs"].values())
+    return any(set(operations) <= one.time_ns.keys() for one in place.codecs.values())
 
 
-def figures_of(found: Inputs, workload: str, codec: str) -> dict[str, Any]:
-    """Look up a codec's figures on a workload, those of its `substitute_of` where it has none; empty if neither has."""
-    place = found["workloads"][workload]
-    other = substitute_of(codec) if place["kind"] != VECTORS else ""
-    mine: dict[str, Any] = place["codecs"].get(codec) or place["codecs"].get(other, {})
-    return mine
+def figures_of(found: Inputs, workload: str, codec: str) -> CodecFigures:
+    """Look up a codec's figures on a workload, or those of its `substitute_of`; `NOT_MEASURED` if neither has any."""
+    place = found.workloads[workload]
+    other = substitute_of(codec) if place.kind != VECTORS else ""
+    return place.codecs.get(codec) or place.codecs.get(other, NOT_MEASURED)
 
 
 def _lacking(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, codec: str) -> Iterator[str]:
@@ -295,11 +328,11 @@ def _lacking(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, 
     size = scenario.wire.compression.replace("none", "raw")
     for part in of:
         mine = figures_of(found, part.workload, codec)
-        if mine.get("failure"):
-            yield f"{mine['failure']} on {part.workload}"
+        if mine.failure:
+            yield f"{mine.failure} on {part.workload}"
             continue
-        absent = [name for name, _ in counts[part.workload] if name not in mine.get("time_ns", {})]
-        absent += [] if size in mine.get("bytes", {}) else [f"{size} size"]
+        absent = [name for name, _ in counts[part.workload] if name not in mine.time_ns]
+        absent += [] if size in mine.bytes else [f"{size} size"]
         if absent:
             yield f"not measured: {', '.join(absent)} on {part.workload}"
 
@@ -323,12 +356,12 @@ class Refused(NamedTuple):
 def refused(found: Inputs, scenario: Scenario, codec: str) -> list[Refused]:
     """List the bodies that a codec refuses in the workloads of a scenario."""
     figures = ((part.workload, figures_of(found, part.workload, codec)) for part in parts(found, scenario))
-    return [Refused(name, mine["refused"], mine["bodies"]) for name, mine in figures if mine.get("refused")]
+    return [Refused(name, mine.refused, mine.bodies) for name, mine in figures if mine.refused]
 
 
 def candidates(found: Inputs, of: list[Part]) -> list[str]:
     """List the codecs that were measured, under their own names, in one of a scenario's workloads at least."""
-    names = [codec for part in of for codec in found["workloads"][part.workload]["codecs"]]
+    names = [codec for part in of for codec in found.workloads[part.workload].codecs]
     return list(dict.fromkeys(names))
 
 
@@ -372,12 +405,12 @@ def _total(found: Inputs, scenario: Scenario, of: list[Part], counts: Counts, co
     metric = scenario.wire.compression.replace("none", "raw")
     for part in of:
         mine = figures_of(found, part.workload, codec)
-        size += part.share * mine["bytes"][metric]
+        size += part.share * mine.bytes[metric]
         for operation, times in counts[part.workload]:
-            cpu += part.share * times * mine["time_ns"][operation]
+            cpu += part.share * times * mine.time_ns[operation]
             if operation in part.message.operations:
-                allocated += part.share * times * mine["allocated_bytes"].get(operation, math.nan)
-                peak = _higher(peak, mine["peak_bytes"].get(operation, math.nan))
+                allocated += part.share * times * mine.allocated_bytes.get(operation, math.nan)
+                peak = _higher(peak, mine.peak_bytes.get(operation, math.nan))
     wire = scenario.wire.crossings * size * 8e9 / scenario.wire.bandwidth_bit_per_s
     return Cost(cpu, wire, cpu + wire, size, 1e6 * _money(scenario, cpu, size), allocated, peak)
 

@@ -135,10 +135,10 @@ def _selectors(run: Run, scenario: Scenario) -> pd.DataFrame:
 def _rowed(run: Run, scenario: Scenario, workload: str) -> set[str]:
     """Name the codecs whose rows on a workload are read: a variant may have its stem's read."""
     names = candidates(run.inputs, parts(run.inputs, scenario))
-    held = run.inputs["workloads"][workload]["codecs"]
+    held = run.inputs.workloads[workload].codecs
     used = {codec for codec in names if codec in held}
     used |= {codec for codec in held if any(figures_of(run.inputs, workload, name) is held[codec] for name in names)}
-    return used | {str(Case(run.inputs["baseline"], AA))}
+    return used | {str(Case(run.inputs.baseline, AA))}
 
 
 @dataclass(frozen=True)

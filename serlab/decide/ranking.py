@@ -18,6 +18,7 @@ import pandas as pd
 
 from serlab.cases import AA, Case
 from serlab.decide.cost import (
+    NOT_MEASURED,
     Cost,
     Format,
     Inputs,
@@ -137,7 +138,7 @@ def stand_in(found: Inputs, scenario: Scenario) -> StandIn:
     Returns:
         The scenario; what it does to the kinds that are stood for is done to the documents, in the same proportions.
     """
-    held = {place["kind"] for place in found["workloads"].values()}
+    held = {place.kind for place in found.workloads.values()}
     asked = {kind: message for kind, message in scenario.messages.items() if message.per_call}
     whole = {kind: message for kind, message in asked.items() if kind in WHOLE}
     if not whole or DOCUMENT not in held or held & asked.keys():
@@ -247,7 +248,7 @@ def rank(run: Run, scenario: Scenario) -> Ranking:
         raise ScenarioError(f"scenario {scenario.name}: {_unmeasured(run, scenario, absent)}")
     barred = {codec: _obstacle(run.inputs, scenario, codec) for codec in costs} | absent
     values = _by_codec(run.costs(scenario), field)
-    baseline = run.inputs["baseline"]
+    baseline = run.inputs.baseline
     # Of two that cost the same to the last digit the baseline stands first.
     names = sorted(barred, key=lambda codec: (codec != baseline, codec))
     order = sorted(names, key=lambda codec: _order_key(codec, barred[codec], costs, field))
@@ -264,14 +265,14 @@ def _unmeasured(run: Run, scenario: Scenario, absent: dict[str, str]) -> str:
     """Say why no codec has a cost: operations that nobody timed, or what is wrong with each codec."""
     of = parts(run.inputs, scenario)
     figures = [
-        (part, name, figures_of(run.inputs, part.workload, codec))
+        (name, figures_of(run.inputs, part.workload, codec))
         for part in of
         for name, _ in counted(run.inputs, scenario, of)[part.workload]
         for codec in absent
     ]
-    times = [(part, name, found["time_ns"]) for part, name, found in figures if found and not found["failure"]]
-    untimed = {name for _, name, _ in times} - {name for _, name, timed in times if name in timed}
-    kinds = {run.inputs["workloads"][part.workload]["kind"] for part in of}
+    times = [(name, one.time_ns) for name, one in figures if one is not NOT_MEASURED and not one.failure]
+    untimed = {name for name, _ in times} - {name for name, timed in times if name in timed}
+    kinds = {run.inputs.workloads[part.workload].kind for part in of}
     if kinds == {DOCUMENT} and (nameless := sorted(untimed & {*NAMED})):
         return f"needs {', '.join(nameless)}, which the bodies of this run do not have: they are of no type"
     if untimed:

@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
 from serlab.cases import CONTROL, Case
-from serlab.decide import COMPRESSORS, VECTORS, Run, substitute_of
+from serlab.decide import COMPRESSORS, VECTORS, Inputs, Run, substitute_of
 from serlab.report import (
     CUT,
     IDLE,
@@ -57,14 +58,14 @@ def calculator(run: Run) -> dict[str, Any]:
         run: the run.
 
     Returns:
-        `inputs` as `serlab.decide.cost.inputs` gives them; `processes`: workload → codec → operation → nanoseconds of
+        `inputs`, the fields of `serlab.decide.cost.Inputs`; `processes`: workload → codec → operation → nanoseconds of
         each process, null where it has none; `_draws`: number of processes → which of them each resample takes, so that
         intervals, and with them ties, are those of `decide`; and the constants of the model.
     """
-    processes = list(run.processes.values())
+    processes, formats = list(run.processes.values()), run.inputs.formats
     counts = _sizes_of(processes)
     return {
-        "inputs": run.inputs,
+        "inputs": msgspec.to_builtins(run.inputs) | {"formats": {name: one._asdict() for name, one in formats.items()}},
         "processes": _by_process(processes),
         "count": len(processes),
         "draws": {n: _draws(n) for n in counts},
@@ -72,24 +73,24 @@ def calculator(run: Run) -> dict[str, Any]:
         "resamples": RESAMPLES,
         "control": CONTROL,
         "compressors": COMPRESSORS,
-        "stems": _stems(run.inputs["formats"]),
+        "stems": _stems(formats),
         "vectors": VECTORS,
     }
 
 
-def _by_process(processes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, list[float | None]]]]:
+def _by_process(processes: Sequence[Inputs]) -> dict[str, dict[str, dict[str, list[float | None]]]]:
     """Lay the times of the processes side by side; twelve digits, far beyond what is measured, keep the page small."""
     found: dict[str, dict[str, dict[str, list[float | None]]]] = {}
     for i, inputs in enumerate(processes):
-        for workload, place in inputs["workloads"].items():
-            for codec, figures in place["codecs"].items():
+        for workload, place in inputs.workloads.items():
+            for codec, figures in place.codecs.items():
                 timed = found.setdefault(workload, {}).setdefault(codec, {})
-                for operation, value in figures["time_ns"].items():
+                for operation, value in figures.time_ns.items():
                     timed.setdefault(operation, [None] * len(processes))[i] = float(f"{value:.12g}")
     return found
 
 
-def _sizes_of(processes: Sequence[Mapping[str, Any]]) -> list[int]:
+def _sizes_of(processes: Sequence[Inputs]) -> list[int]:
     """List how many processes a ratio may rest on: all, or where one of them lacks something any smaller number."""
     arms = _by_process(processes)
     whole = all(

@@ -1,12 +1,12 @@
 """The cost model: by hand, and as plain JSON values."""
 
-import json
 import math
 
+import msgspec
 import pytest
 
 from serlab.decide import decide, load_scenario, scenario_names
-from serlab.decide.cost import Cost, inputs, missing, parts, totals
+from serlab.decide.cost import Cost, Inputs, inputs, missing, parts, totals
 from serlab.errors import ScenarioError
 from serlab.rows import frame
 from tests.support.boundaries import BYTES, EVERYWHERE, MACHINE, rows_of, scenario, table
@@ -63,7 +63,7 @@ def test_floors_and_the_second_arm_are_no_codecs() -> None:
     rows = table()
     rows.loc[rows["codec"] == "protobuf", "case"] = "floor: copy"
     found = inputs(renamed(rows))
-    assert set(found["formats"]) == set(EVERYWHERE) - {"protobuf"}
+    assert set(found.formats) == set(EVERYWHERE) - {"protobuf"}
 
 
 def test_a_variant_for_vectors_stands_on_its_stem_where_it_writes_the_same() -> None:
@@ -119,7 +119,7 @@ def test_a_run_without_the_kind_cannot_answer_and_says_what_to_measure() -> None
 def test_inputs_are_json_and_give_the_same_costs_when_they_come_back() -> None:
     """So that a page can hold them."""
     found = inputs(table())
-    back = json.loads(json.dumps(found, allow_nan=False))
+    back = msgspec.json.decode(msgspec.json.encode(found), type=Inputs)
     assert totals(back, scenario()) == totals(found, scenario())
 
 
