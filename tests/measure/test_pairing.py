@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -170,6 +171,15 @@ def test_a_worker_that_holds_its_turn_too_long_is_killed_and_named(base: Path, j
     assert error.value.at == "hang (base)" and not error.value.passing
 
 
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """Let a hang-up end who gets it: a suite under nohup ignores it, and what it starts would as well."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup")
 @pytest.mark.parametrize(("number", "ending"), [("SIGHUP", "killed by SIGHUP"), ("SIGSTOP", "no sign of life for")])
 def test_a_signal_to_one_of_the_pair_is_nobodys_failure(base: Path, job: Job, number: str, ending: str) -> None:
     """Whoever it hit, dead or stopped; the two others are ended and no file of theirs is left."""
