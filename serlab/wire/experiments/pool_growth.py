@@ -57,7 +57,7 @@ def measured(job: Job) -> dict[str, float]:
     return msgspec.json.decode(done.stdout, type=dict[str, float])
 
 
-def _measured_here(line: bytes) -> dict[str, float]:
+def measured_here(line: bytes) -> dict[str, float]:
     """Measure in this process what a job asks for: variant → bytes a use."""
     job = read_job(line)
     data = [open_codec(codec_for("grpc"), job.kind).encode(message) for message in load_messages(job)]
