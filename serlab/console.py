@@ -55,8 +55,8 @@ def literal(text: object, style: str = "") -> Text:
 
 
 def complain(text: str) -> None:
-    """Print a line for people on standard error; what it tells may come from data."""
-    print(f"serlab: {visible(text)}", file=sys.stderr)
+    """Print a line for people on standard error; what it tells may come from data, and `##[` is a command to GitHub."""
+    print(f"serlab: {visible(text).replace('##[', '## [')}", file=sys.stderr)
 
 
 def settle() -> bool:

@@ -7,10 +7,13 @@ turns what follows around, and a lone surrogate cannot be written as UTF-8 at al
 Source: Unicode's general categories; Unicode Technical Report 36, "Bidirectional Text Spoofing".
 """
 
+import re
 import unicodedata
 
 ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of what acts: controls, formats (bidirectional ones among them), surrogates, ends of lines."""
+LINKING = re.compile(r"\](?=[(:[])|:/(?=/)|www(?=\.)", re.IGNORECASE)
+"""What makes a link of what follows it in Markdown; a backslash between the two takes that away."""
 JOINERS = "\u200c\u200d"
 """Formats that scripts and emoji are written with."""
 
@@ -31,8 +34,12 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def inline(text: str) -> str:
-    """Return a text from data for a line of Markdown: no tag begins in it, no link, no picture and no other line."""
-    return visible(text).replace("<", "&lt;").replace("](", "]\\(")
+    """Return a text from data for a line of Markdown: no tag begins in it, no link, no picture and no other line.
+
+    Source of what becomes a link without brackets: GitHub Flavored Markdown, "Autolinks (extension)".
+    """
+    escaped = LINKING.sub(r"\g<0>\\", visible(text).replace("<", "&lt;"))
+    return re.sub(r"(?<=[\w.+-])@(?=\w)", "<!-- -->@", escaped)
 
 
 def _acts(character: str) -> bool:

@@ -196,7 +196,8 @@ def answers(run: Run, scenarios: Sequence[Scenario]) -> list[dict[str, Any]]:
         For each: the scenario as JSON values, the verdict, notes and reasons; of one that the run cannot answer the
         reason as the verdict, and `answered` is false.
     """
-    return [answer(run, scenario) for scenario in scenarios]
+    shown = _without_folders(run)
+    return [answer(shown, scenario) for scenario in scenarios]
 
 
 def answer(run: Run, scenario: Scenario) -> dict[str, Any]:
@@ -207,22 +208,22 @@ def answer(run: Run, scenario: Scenario) -> dict[str, Any]:
         found = decide(run, scenario)
     except ScenarioError as error:
         text = str(error).removeprefix(f"scenario {scenario.name}: ")
-        return {**record, "verdict": f"No answer: {_without_folders(text, run)}.", "answered": False, "recommended": ""}
+        return {**record, "verdict": f"No answer: {text}.", "answered": False, "recommended": ""}
     return {**record, **_said(found), "answered": True}
 
 
-def _without_folders(text: str, run: Run) -> str:
-    """Name the corpora in a command without the folders above them, as the page does elsewhere."""
-    for corpus in run.option("corpora"):
-        text = text.replace(corpus, _shareable(corpus))
-    return text
+def _without_folders(run: Run) -> Run:
+    """Name the run's corpora without the folders above them, before a command quotes them: a page is sent around."""
+    corpora = list(map(_shareable, run.option("corpora")))
+    options = {**run.environment.get("options", {}), "corpora": corpora}
+    return Run(run.rows, {**run.environment, "options": options}, run.place)
 
 
 def _said(found: Decision) -> dict[str, Any]:
     """Return a decision's sentences."""
     return {
         "verdict": found.verdict,
-        "notes": [_without_folders(note, found.run) for note in found.notes],
+        "notes": found.notes,
         "reasons": found.reasons,
         "recommended": found.recommended,
     }

@@ -1,5 +1,8 @@
 """Decisions on bodies that codecs refuse, and on bodies without a type."""
 
+import shlex
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -170,3 +173,14 @@ def test_the_page_names_corpora_without_their_folders() -> None:
     assert "--corpus other.jsonl" in found["streaming-hop"]["verdict"]
     assert "somebody" not in str(found) and found["service-hop"]["answered"]
     assert set(found["service-hop"]["scenario"]["messages"]) == {"document"}
+
+
+def test_a_corpus_of_any_name_is_one_word_of_the_command_on_the_page() -> None:
+    """Whoever copies the command runs nothing that a folder's record says."""
+    names = ["'; touch here #'", "/data/' --corpus /data/'", "$(x)", "'", "/data/'"]
+    run = Run(table(kinds={"b.jsonl": "ChatRequest"}), {"options": {"corpora": names}})
+    found = {one["scenario"]["name"]: one for one in answers(run, boundaries())}
+    command = found["streaming-hop"]["verdict"].partition("measure with `")[2].removesuffix("`.")
+    words = shlex.split(command)
+    assert words[:2] == ["serlab", "compare"] and "touch" not in words
+    assert [after for word, after in pairwise(words) if word == "--corpus"] == [Path(name).name for name in names]

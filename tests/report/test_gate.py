@@ -128,6 +128,14 @@ def test_a_name_is_no_command_to_github(tmp_path: Path) -> None:
     assert any("## [stop-commands]tok" in line for line in lines)
 
 
+def test_what_a_refusal_tells_is_no_command_to_github(serlab: Run, tmp_path: Path) -> None:
+    """A gate that cannot judge says what differs, as the folders name it."""
+    write(tmp_path / "base", rows_of("a"))
+    write(tmp_path / "head", rows_of("a"), plan={"seed": 0, "corpora": {"##[add-mask]e": "1"}})
+    done = serlab("gate", "base", "head", "--github")
+    assert done.returncode == 2 and "## [add-mask]e" in done.stderr and "##[" not in done.stderr
+
+
 def test_the_command_fails_names_and_annotates(serlab: Run, tmp_path: Path) -> None:
     """Status 1, a line for each failure, and annotations on request; status 0 and 2 otherwise."""
     write(tmp_path / "base", rows_of("a"))

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,10 @@ from tests.support.folders import ENVIRONMENT, write
 ACTS = "\x1b]0;t\x07\x1b[31m\x9b\u202e\u2066\r\n"
 TAG = "<img src=x onerror=alert(1)>"
 LINK = "[l](http://evil.example)"
-HOSTILE = [f"={ACTS}1+1{TAG}", f"@SUM(1){LINK}[/nope]", f"-2+3|x!A{TAG}", f"+1|{LINK}`[red]"]
+BARE = "https://evil.example Www.evil.example a@evil.example [x]: http://evil.example"
+"""What becomes a link without brackets around it, and what says where `[x]` leads."""
+LINKS = re.compile(r"\]\(|\]:|://evil|www\.evil|\w@evil", re.IGNORECASE)
+HOSTILE = [f"={ACTS}1+1{TAG}{BARE}", f"@SUM(1){LINK}[/nope]", f"-2+3|x!A{TAG}", f"+1|{LINK}`[red]"]
 FORMULAS = ("=", "+", "@", "-")
 
 
@@ -59,7 +63,7 @@ def test_tables_of_hostile_names_do_nothing(folder: Path) -> None:
         assert not acting(text), path
         assert path.suffix not in (".md", ".html") or TAG not in text, path
         if path.suffix == ".md":
-            assert "](http" not in text
+            assert not LINKS.search(text)
         if path.suffix == ".csv":
             cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
             assert not [cell for cell in cells if cell.startswith(FORMULAS) and not is_number(cell)]
@@ -90,7 +94,7 @@ def test_page_and_record_of_hostile_names_do_nothing(folder: Path, tmp_path: Pat
     found = decide(run, type(scenario)(question=scenario.question, messages=changed, name=HOSTILE[0]))
     record = found.to_markdown()
     assert not acting(record.split("## Scenario")[0])
-    assert TAG not in record.split("## Scenario")[0] and "](http" not in record.split("## Scenario")[0]
+    assert TAG not in record.split("## Scenario")[0] and not LINKS.search(record.split("## Scenario")[0])
     console = terminal()
     show_decision(console, found)
     assert not acting(console.file.getvalue()) and LINK in console.file.getvalue()
