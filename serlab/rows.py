@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from serlab.cases import ROLES, Case, Conditions, Place, case_of, conditions_from, facts_of, place_of
 from serlab.errors import ResultsError
-from serlab.folders import MOST_BYTES, read_inside, write_inside
+from serlab.folders import read_inside, write_inside
 from serlab.records import misfit, read_json
 from serlab.visible import visible
 
@@ -33,7 +33,10 @@ MOST_ROWS = 5_000_000
 """Rows of a table that is read; all workloads, codecs and parts together give some ten thousand for each process."""
 LONGEST_TEXT = 4096
 """Bytes of a name in a row: repeated, a few bytes of a file would fill the memory with a longer one."""
-MOST_PROCESSES = 100_000
+MOST_UNPACKED = 1 << 28
+"""Bytes of all columns of a table that is read."""
+MOST_PROCESSES = 1_000
+"""Of a run: an interval over n of them takes 2,000 n numbers, for each n that occurs."""
 MOST_CONDITIONS = 10_000
 """Whose shown texts are kept; a run has some hundred."""
 TYPED, DROPPED = "typed", "dropped"
@@ -125,6 +128,7 @@ def _renewed(row: _OldRow) -> Row:
 
 
 TEXTS = [name for name, kind in Row.__annotations__.items() if kind is str]
+TYPES = {**dict.fromkeys(TEXTS, "str"), "process": "int64", "value": "float64"}
 WORDS = {*TEXTS, *_OldRow.__annotations__, "conditions"} - {"process", "value"}
 """Columns of a file that hold texts."""
 
@@ -141,7 +145,7 @@ def read_table(folder: Path) -> pd.DataFrame:
         names = _columns_of(folder, parquet.read_schema(data))
         # A text stands once in a dictionary, however many rows have it, and is looked at there.
         file = parquet.ParquetFile(data, read_dictionary=[name for name in names if name in WORDS])
-        _refuse_size(path, file.metadata, names)
+        _refuse_size(path, file.metadata)
         table = file.read(columns=[*names], use_pandas_metadata=False)
         table.validate(full=True)
         columns = {name: _values_of(path, name, table.column(name)) for name in names}
@@ -208,21 +212,20 @@ def _told(names: "pd.Series[Any]", found: Mapping[str, Any]) -> "pd.Series[Any]"
     return pd.Series(told, names.index, dtype="str" if is_text else "object")
 
 
-def _refuse_size(path: Path, footer: Any, names: tuple[str, ...]) -> None:
+def _refuse_size(path: Path, footer: Any) -> None:
     """Refuse a table that would be larger in memory than a run's; its parts say how large, and not the whole alone.
+
+    What each column of a part says is not asked: pyarrow 26 ends the process where its statistics do not fit its pages.
 
     Raises:
         ResultsError: it has too many rows, or too many bytes once they are unpacked.
     """
-    rows, size = 0, 0
-    for group in map(footer.row_group, range(footer.num_row_groups)):
-        columns = [one for one in map(group.column, range(group.num_columns)) if one.path_in_schema in names]
-        rows += max([group.num_rows, *(one.num_values for one in columns)])
-        size += sum(one.total_uncompressed_size for one in columns)
-    if max(rows, footer.num_rows) > MOST_ROWS:
-        raise ResultsError(f"{path}: expected at most {MOST_ROWS:,} rows, got {max(rows, footer.num_rows):,}")
-    if size > MOST_BYTES:
-        raise ResultsError(f"{path}: expected at most {MOST_BYTES:,} bytes of columns, got {size:,}")
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    rows, size = max(footer.num_rows, sum(one.num_rows for one in groups)), sum(one.total_byte_size for one in groups)
+    if rows > MOST_ROWS:
+        raise ResultsError(f"{path}: expected at most {MOST_ROWS:,} rows, got {rows:,}")
+    if size > MOST_UNPACKED:
+        raise ResultsError(f"{path}: expected at most {MOST_UNPACKED:,} bytes of columns, got {size:,}")
 
 
 def _columns_of(folder: Path, schema: Any) -> tuple[str, ...]:
@@ -325,7 +328,9 @@ def frame(rows: Iterable[Row]) -> pd.DataFrame:
         [visible(one) if isinstance(one, str) else one for one in row._replace(conditions=_shown(row.conditions))]
         for row in rows
     ]
-    table = _named(pd.DataFrame(safe, columns=list(Row._fields)))
+    table = pd.DataFrame(safe, columns=list(Row._fields))
+    # Without rows a column has no type of its own, and a file of it could not be read.
+    table = _named(table.astype(TYPES) if table.empty else table)
     return table.sort_values([*ORDER], kind="stable", ignore_index=True)
 
 

@@ -164,14 +164,17 @@ def _remedy_for(origin: Origin, remedy: str) -> str:
     """Write a remedy for one file, or for what comes through a pipe."""
     stem = "" if origin.is_pipe else Path(origin.name).name.partition(".")[0]
     sender, file = origin.sender(), shlex.quote(origin.name)
+    before = ""
     if sender and remedy.startswith(SEEKING):
         file = "bodies.archive"
-        remedy = f"{sender} > {file} && {remedy}"
+        before = f"{sender} > {file} && "
     elif sender and "{file}" in remedy:
         # A filter reads what is sent to it where it is given no file; tar asks for the mark of it.
         file = "-"
-        remedy = f"{sender} | {remedy.replace(' {file}', '') if 'tar ' not in remedy else remedy}"
-    return remedy.format(file=file, stem=shlex.quote(f"{stem or 'bodies'}-utf8"))
+        remedy = remedy.replace(" {file}", "") if "tar " not in remedy else remedy
+        before = f"{sender} | "
+    # The sender has the file's name in it, which may hold braces.
+    return before + remedy.format(file=file, stem=shlex.quote(f"{stem or 'bodies'}-utf8"))
 
 
 class _Parts(io.RawIOBase):

@@ -27,6 +27,7 @@ from serlab.messages import (
     OneVector,
     Part,
     brief,
+    convert_to,
     may_hold_float,
     pack_vector,
     struct_among,
@@ -285,11 +286,12 @@ def fitting(case: UnionCase, value: Any) -> Any:
             raise ValueError(f"{case.name}: expected a vector, got {brief(value)}")
         return value
     try:
-        return msgspec.convert(value, case.hint)
+        return convert_to(case.hint, value)
     except msgspec.ValidationError as error:
         if type(value) is float and not isfinite(value) and may_hold_float(case.hint):
             return value  # JSON has none, but this format carries it wherever a float may stand.
-        raise ValueError(f"{case.name}: {error}") from error
+        reason, _, place = str(error).partition(" - at `$.held")
+        raise ValueError(f"{case.name}: {reason:.200}{place and f' in {place[:-1]:.200}'}") from error
 
 
 def check_taken(case: UnionCase, value: Any) -> None:

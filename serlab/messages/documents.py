@@ -74,7 +74,13 @@ Steps = tuple[str | int, ...]
 list of a million numbers would be, six times. It is a hint: an unknown key may bear the words that msgspec says it in.
 """
 
-STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+STEP = re.compile(r"\.(\w+)|\[(\d{1,10})\]")
+
+LONGEST_PLACE = 2_000
+"""Characters of an error's text in which it says where; a hostile name may make it as long as a message."""
+
+HELD = "held"
+"""The field of the struct that holds a value of any type while it is converted."""
 
 MISFIT: Any = object()
 """What stands for a value that does not convert."""
@@ -225,12 +231,6 @@ def _same_object(document: Any) -> Any:
     return document
 
 
-def _steps_to(error: Exception) -> Steps:
-    """Return where msgspec found what does not fit; nothing where it does not say."""
-    _, _, place = str(error).rpartition(" - at `$")
-    return tuple(int(number) if number else name for name, number in STEP.findall(place))
-
-
 def _fit(type_: type[Message], document: Any, misfit: Steps) -> Message:
     """Convert what fits and put the rest into `extra`."""
     extra: dict[str, Any] = {}
@@ -376,22 +376,29 @@ def _keep_items(field: Field, struct: type[Part], values: list[Any], pointer: st
     """
     kept: list[Any] = []
     strangers = 0
-    for start in range(0, len(values), BLOCK):
-        block = values[start : start + BLOCK]
-        if not (misfit and type(misfit[0]) is int and start <= misfit[0] < start + BLOCK):
-            fitting, inside = _converted_or_where(GenericAlias(list, (field.item_type,)), block)
-            if fitting is not MISFIT:
-                kept += fitting
-                continue
-            misfit = (start + int(inside[0]), *inside[1:]) if inside and type(inside[0]) is int else ()
-        for i, value in enumerate(block, start):
-            item, within = MISFIT, misfit[1:]
-            if not misfit or misfit[0] != i or type(value) is not dict:
+    several = GenericAlias(list, (field.item_type,))
+    ahead = [(start, min(start + BLOCK, len(values))) for start in range(0, len(values), BLOCK)][::-1]
+    while ahead:
+        start, stop = ahead.pop()
+        if stop - start > 1:
+            if not (misfit and type(misfit[0]) is int and start <= misfit[0] < stop):
+                fitting, inside = _converted_or_where(several, values[start:stop])
+                if fitting is not MISFIT:
+                    kept += fitting
+                    continue
+                at = inside[0] if inside else None
+                misfit = (start + at, *inside[1:]) if type(at) is int and start + at < stop else ()
+            # What stands before it fits, and what stands after it may: both are converted at once again.
+            place = int(misfit[0]) if misfit else (start + stop) // 2
+            ahead += [(place + 1, stop), (place, place + 1), (start, place)]
+        elif stop > start:
+            value, item, within = values[start], MISFIT, misfit[1:]
+            if not misfit or misfit[0] != start or type(value) is not dict:
                 item, within = _converted_or_where(field.item_type, value)
             if item is MISFIT and type(value) is dict:
-                item = _keep_fields(struct, value, f"{pointer}/{i}", left, within)
+                item = _keep_fields(struct, value, f"{pointer}/{start}", left, within)
             elif item is MISFIT:
-                left.extra[f"{pointer}/{i}"] = value
+                left.extra[f"{pointer}/{start}"] = value
                 left.pieces += 1
                 strangers += 1
                 item = struct()
@@ -409,9 +416,30 @@ def converted(hint: Any, value: Any) -> Any:
 def _converted_or_where(hint: Any, value: Any) -> tuple[Any, Steps]:
     """Convert a value to a field's type; `MISFIT` and the place in it if it is of another."""
     try:
-        return msgspec.convert(value, hint), ()
+        return convert_to(hint, value), ()
     except DOES_NOT_FIT as error:
-        return MISFIT, _steps_to(error)
+        return MISFIT, _steps_to(error)[1:]
+
+
+@cache
+def _holder_of(hint: Any) -> Any:
+    """Make a struct of one field: msgspec keeps what it makes of a struct's types, and of no other."""
+    return msgspec.defstruct("Holder", [(HELD, hint)])
+
+
+def convert_to(hint: Any, value: Any) -> Any:
+    """Convert a value to any type; for a union or a list ten times as fast as `msgspec.convert`.
+
+    Raises:
+        ValidationError: it does not fit; its place begins with that of `HELD`.
+    """
+    return msgspec.convert({HELD: value}, _holder_of(hint)).held
+
+
+def _steps_to(error: Exception) -> Steps:
+    """Return where msgspec found what does not fit; nothing where it does not say, or says it at length."""
+    _, found, place = str(error)[-LONGEST_PLACE:].rpartition(" - at `$")
+    return tuple(int(number) if number else name for name, number in STEP.findall(place)) if found else ()
 
 
 def kind_of(message: Any) -> str:

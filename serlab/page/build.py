@@ -279,7 +279,9 @@ def _experiment(name: str, asked: Mapping[str, str], lines: list[Digest], found:
     """Write one experiment: what differs most, and behind a fold all of it."""
     question = escape(asked.get("question", name))
     conditions = escape(asked.get("conditions", ""))
-    head = f'<h3>{question}</h3>\n<p class="note"><code>serlab wire {escape(name)}</code>: {conditions}.</p>'
+    head = (
+        f'<h3>{question}</h3>\n<p class="note"><code>serlab wire {escape(shlex.quote(name))}</code>: {conditions}.</p>'
+    )
     told = f"<ul>{''.join(f'<li>{escape(_sentence(one))}</li>' for one in lines)}</ul>"
     rest = "\n".join(map(_table, found))
     return f"{head}\n{told}\n<details><summary>All arms of {escape(name)}</summary>\n{rest}\n</details>"

@@ -79,6 +79,8 @@ def text_of(value: Any) -> bytes:
     except (ValueError, OverflowError, TypeError):
         # Integers beyond 64 bits, lone surrogates: rare, and only a hash is wanted.
         return repr(value).encode()
+    except RecursionError as error:
+        raise ApiError(400, "the message is nested too deep for this server", code="invalid_body") from error
 
 
 @lru_cache(maxsize=8)

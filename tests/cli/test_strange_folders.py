@@ -5,6 +5,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tomllib
 import tracemalloc
 from collections.abc import Iterator
@@ -36,7 +38,7 @@ from serlab.page.build import environment_rows, title_of
 from serlab.report import write_tables
 from serlab.report.export import caption_of
 from serlab.results import ENVIRONMENT, JOURNAL, Finished, Journal, load_environment, load_findings, load_results
-from serlab.rows import PARQUET, Row, write_table
+from serlab.rows import NAMES, PARQUET, Row, frame, write_table
 from serlab.verdicts import MACHINE, compare_runs, judge
 from tests.conftest import Run
 from tests.support.figurerows import rows_of as figure_rows
@@ -301,7 +303,7 @@ def test_a_table_whose_parts_hold_more_than_it_says_is_refused(folder: Path, mon
     """The count of all rows stands in the file beside those of its parts, and may be another."""
     table = pd.concat([load_results(folder).head(1)] * 2000)
     write_table(folder, table)
-    monkeypatch.setattr(rows, "MOST_BYTES", 100)
+    monkeypatch.setattr(rows, "MOST_UNPACKED", 100)
     with pytest.raises(ResultsError, match="expected at most 100 bytes of columns"):
         load_results(folder)
     monkeypatch.undo()
@@ -316,6 +318,33 @@ def test_a_table_whose_parts_hold_more_than_it_says_is_refused(folder: Path, mon
     monkeypatch.setattr(rows, "MOST_ROWS", 1000)
     with pytest.raises(ResultsError, match="expected at most 1,000 rows, got 2,000"):
         load_results(folder)
+
+
+def test_a_changed_byte_of_a_tables_footer_ends_no_process(folder: Path) -> None:
+    """Counts and lengths stand there, and pyarrow may end the process where one does not fit another."""
+    code = """
+import sys
+from serlab.errors import ResultsError
+from serlab.results import load_results
+path = sys.argv[1] + "/results.parquet"
+good = open(path, "rb").read()
+begin = len(good) - 8 - int.from_bytes(good[-8:-4], "little")
+for i in [i for i in range(begin, len(good) - 8) if good[i] == 2]:
+    open(path, "wb").write(good[:i] + bytes([127]) + good[i + 1 :])
+    try:
+        load_results(sys.argv[1])
+    except ResultsError:
+        pass
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-300:]
+
+
+def test_a_table_without_rows_is_read(folder: Path) -> None:
+    """A run in which nothing could be measured leaves one, and can be gone on with."""
+    write_table(folder, frame([]))
+    found = load_results(folder)
+    assert len(found) == 0 and {*Row._fields, *NAMES} <= {*found.columns}
 
 
 def test_a_journal_that_is_a_folder_is_one_error(folder: Path) -> None:

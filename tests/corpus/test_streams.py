@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import shlex
 import tarfile
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -135,6 +136,16 @@ def test_other_format_is_told_once_by_its_first_bytes(tmp_path: Path, data: byte
         list(read(tmp_path / "a b.jsonl", on_error=errors.append))
     assert (errors, caught.value.line) == ([], 0)
     assert what in caught.value.reason and remedy in caught.value.reason
+
+
+def test_remedy_is_one_command_whatever_the_file_is_called(tmp_path: Path) -> None:
+    """Braces, quotes and semicolons in a name are the name's."""
+    for name in ("{x}.jsonl.gz", "{0}.gz", "{stem};touch here;.gz", "{file}'.gz"):
+        (tmp_path / name).write_bytes(gzip.compress("日本".encode("utf-16")))
+        with pytest.raises(CorpusError) as caught:
+            list(read(tmp_path / name))
+        words = shlex.split(caught.value.reason.partition("; ")[2])
+        assert words[:3] == ["gzip", "-dc", str(tmp_path / name)] and "touch" not in words, caught.value.reason
 
 
 @pytest.mark.parametrize("data", [b"{", b"7", b"7\n", b'"\xc2\x80"'])

@@ -31,9 +31,10 @@ EXPECTED = 8
 CODE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from serlab.wire.experiments.pool_growth import measured_here
-print(json.dumps(measured_here(sys.stdin.buffer.read())))
+from serlab.wire.experiments import pool_growth
+print(json.dumps(pool_growth.measured_here(sys.stdin.buffer.read())))
 """
+"""What the fresh process runs."""
 
 
 def measured(job: Job) -> dict[str, float]:
