@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from copy import deepcopy
 from functools import partial
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from serlab.messages import (
     UNSET,
     ChatRequest,
     apply_extra,
+    brief,
     documents,
     extra,
     from_document,
@@ -434,3 +436,47 @@ def test_long_list_that_does_not_fit_is_converted_once_or_twice(monkeypatch: pyt
     converter.cache_clear()
     assert list(message.extra) == ["/choices/0/logprobs/content/0/top_logprobs/0/bytes"]
     assert sum("999" in text for text in asked) <= 2
+
+
+def test_what_does_not_fit_now_and_then_leaves_the_rest_of_a_list_to_be_converted_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A part that is none in each of fifty blocks costs a few conversions, not one for each part of its block."""
+    parts: list[Any] = [{"type": "text", "text": "a"}] * 12_800
+    for i in range(100, 12_800, 256):
+        parts[i] = {"type": "text", "text": "a", "": 1} | ({} if i % 512 > 255 else {"text": 5})
+    document = {"model": "m", "messages": [{"role": "user", "content": parts}]}
+    asked: list[int] = []
+
+    def convert(value: Any, type: Any, **options: Any) -> Any:
+        asked.append(1)
+        return msgspec.convert(value, type, **options)
+
+    monkeypatch.setattr("serlab.messages.documents.msgspec", SimpleNamespace(**vars(msgspec) | {"convert": convert}))
+    converter.cache_clear()
+    message = from_document("ChatRequest", document)
+    monkeypatch.undo()
+    converter.cache_clear()
+    assert to_document(message) == document
+    assert len(message.messages[0].content) == len(parts) and len(asked) < 1000
+
+
+@pytest.mark.parametrize("name", [".aa" * 1_000_000, f"x - at `$[{'1' * 4301}]", " - at `$[99999999999999999999]"])
+def test_a_name_that_reads_like_a_place_is_a_name(name: str) -> None:
+    """However long it is, it costs no more memory than other names, and no number is read of it."""
+    document = {"model": "m", "messages": [5], name: 1}
+    tracemalloc.start()
+    message = from_document("ChatRequest", document)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert to_document(message) == document and peak < 8 * len(name) + 100_000
+
+
+@pytest.mark.parametrize("value", [tuple(range(10**6)), ("a" * 10**7,), [tuple(range(10**6))]])
+def test_no_value_is_shown_whole(value: Any) -> None:
+    """An array that was a key in MessagePack is a tuple."""
+    tracemalloc.start()
+    text = brief(value)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(text) < 80 and peak < 100_000

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import grpc
 import httpx2
+import msgpack
 import pytest
 
 from serlab.codecs import codec_info, open_codec, verifying_codecs
@@ -18,6 +19,7 @@ from serlab.wire.settings import MAX_BODY_BYTES
 from tests.wire.helpers import CHAT, HANG_S, HELLO, PATH, bounded, client, until
 
 BODY = json.dumps(CHAT).encode()
+BINARY = msgpack.packb(CHAT)
 ODD = json.dumps({**CHAT, "model": "\ud800"}).encode()
 """A model's name that JSON has and UTF-8 has not."""
 
@@ -231,6 +233,24 @@ def test_bad_bytes_are_a_400_with_one_line(media: str) -> None:
                 assert text.isprintable() and 20 < len(text) <= 1000 and "Traceback" not in text
                 assert text.startswith((f"{codec}: ", "model: ", "messages: ")), text
             assert server.stats.failed == server.stats.active == 0
+            assert (await http.post(PATH, json=CHAT)).status_code == 200
+
+    bounded(work())
+
+
+def test_body_as_deep_as_a_codec_takes_is_no_fault_of_the_server() -> None:
+    """It is answered, or refused as a body: what an answer is made from looks at all levels, too."""
+    open_json, open_msgpack = BODY[:-1] + b', "metadata": ', bytes([BINARY[0] + 1]) + BINARY[1:] + b"\xa8metadata"
+
+    async def work() -> None:
+        async with running() as server, client(server) as http:
+            for levels in (300, 900, 980, 990, 1000, 1010, 1020):
+                for media, data in {
+                    "application/json": open_json + b"[" * levels + b"]" * levels + b"}",
+                    "application/msgpack": open_msgpack + b"\x91" * levels + b"\x05",
+                }.items():
+                    answer = await http.post(PATH, content=data, headers={"content-type": media})
+                    assert answer.status_code in (200, 400), (levels, answer.text)
             assert (await http.post(PATH, json=CHAT)).status_code == 200
 
     bounded(work())
