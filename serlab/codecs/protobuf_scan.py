@@ -47,6 +47,9 @@ PACKED = 250
 TEXT_GROWTH = 4
 """Bytes that one byte of text becomes at most: one wide character widens a whole string."""
 
+LISTED = 10
+"""Bytes that one of a token's bytes becomes, which stand in a list of numbers."""
+
 
 class _Entry(NamedTuple):
     """What a field's content becomes.
@@ -140,6 +143,8 @@ def _entry_of(field: Any) -> _Entry:
     if field.type == field.TYPE_STRING:
         kind = _json_cases().get(field.containing_type.name, BOX_JSON).get(field.name, "")
         return _Entry(None, STRING, 0 if kind else TEXT_GROWTH, kind)
+    if field.type == field.TYPE_BYTES:
+        return _Entry(None, UNKNOWN, LISTED)
     if not field.is_repeated:
         return NO_FIELD
     width = {field.TYPE_FLOAT: 4, field.TYPE_DOUBLE: 8}.get(field.type)
@@ -295,7 +300,7 @@ def scan_protobuf(descriptor: Any, data: bytes, limits: Limits) -> str:
                 if growth:
                     size -= weight + growth * length
                     items -= length >> 3 if table is not None else 0
-                    if large and length > jsontext.JSONWEIGHT_LONG:
+                    if large and growth <= TEXT_GROWTH and length > jsontext.JSONWEIGHT_LONG:
                         size -= (TEXT_COPIES[jsontext.width(data[place:stop])] - growth) * length
                 elif kind == "json" and length < SHORT_JSON and not counted:
                     size -= weight + jsontext.WORST * length

@@ -406,6 +406,9 @@ def vector_of(case: str, content: Any, integral: Any) -> Any:
         case: the field of Vector.
         content: its numbers, text or bytes.
         integral: the positions of integers.
+
+    Raises:
+        ValueError: a number there is no integer that a list of both may hold, or the position comes twice.
     """
     if case == "base64":
         return content
@@ -416,5 +419,8 @@ def vector_of(case: str, content: Any, integral: Any) -> Any:
         return array
     values: list[Any] = array.tolist()
     for position in integral:
-        values[position] = int(values[position])
+        number = values[position]
+        if type(number) is not float or not number.is_integer() or abs(number) > EXACT:
+            raise ValueError(f"integral: expected an integer at {position}, got {number!r}")
+        values[position] = int(number)
     return values

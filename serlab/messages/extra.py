@@ -122,6 +122,8 @@ def check_extra(
         if parent in objects and "~" not in name and name not in objects[parent][0]:
             for around in objects[parent][1]:
                 pieces[around] = pieces.get(around, 0) + 1
+                if pieces[around] > PIECES:
+                    raise _too_many(around, pieces[around])
             continue
         path = path_of(type_, pointer) if len(pointer) <= KEPT_LENGTH else _find_path(type_, pointer)
         holder = None if path is None else _holder_at(root, path, extra, type_of)
@@ -133,15 +135,21 @@ def check_extra(
                 objects[parent] = fields_of(type_of(holder)), path.lists
         elif type(path.last) is int:
             count = _check_item(holder, path, pointer, load(value) if load else value, type_of)
-            strangers[path.lists[-1]] = strangers.get(path.lists[-1], 0) + 1
+            around = path.lists[-1]
+            strangers[around] = strangers.get(around, 0) + 1
+            if strangers[around] >= MANY:
+                raise _too_many(around, strangers[around])
         else:
             count = _check_field(holder, path, pointer, value, load)
         for around in path.lists:
             pieces[around] = pieces.get(around, 0) + count
-    if pieces and (max(pieces.values()) > PIECES or max(strangers.values(), default=0) >= MANY):
-        around = max(pieces, key=lambda around: (strangers.get(around, 0) >= MANY, pieces[around]))
-        got = f"got {pieces[around]} entries for its parts"
-        raise DocumentError(f"extra: {brief(around)}: expected the whole list, {got}")
+            if pieces[around] > PIECES:
+                raise _too_many(around, pieces[around])
+
+
+def _too_many(pointer: str, count: int) -> DocumentError:
+    """Make the error for a list that is left over whole where so many of its parts are."""
+    return DocumentError(f"extra: {brief(pointer)}: expected the whole list, got {count} entries for its parts")
 
 
 def _nowhere(pointer: str) -> DocumentError:

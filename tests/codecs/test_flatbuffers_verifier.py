@@ -11,6 +11,7 @@ import pytest
 from serlab.codecs import open_codec
 from serlab.codecs.flatbuffers import VIEWED, read, verify
 from serlab.errors import DecodeError
+from serlab.generated import llm_pb2
 from serlab.generated.llm_layout import LAYOUT
 from serlab.limits import DEFAULT_LIMITS, Limits
 from serlab.messages import MESSAGE_TYPES, from_document
@@ -145,11 +146,14 @@ def test_prompt_holds_exactly_one_form(arms: list[str]) -> None:
     refused("EmbeddingRequest", bytes(builder.Output()), "Prompt: expected exactly one of text, texts")
 
 
-@pytest.mark.parametrize("positions", [[2], [0, 0], [1]], ids=["outside", "twice", "a-fraction"])
+NUMBERS = [1.0, 0.5, 1e308]
+
+
+@pytest.mark.parametrize("positions", [[3], [0, 0], [1], [2]], ids=["outside", "twice", "a-fraction", "beyond-2^53"])
 def test_mixed_vector_names_integers_only(positions: list[int]) -> None:
     """`integral` lists the places of integers."""
     builder = flatbuffers.Builder(64)
-    numbers = builder.CreateNumpyVector(np.array([1.0, 0.5]))
+    numbers = builder.CreateNumpyVector(np.array(NUMBERS))
     integral = builder.CreateNumpyVector(np.array(positions, np.uint32))
     builder.StartObject(7)
     builder.PrependUOffsetTRelativeSlot(LAYOUT["Vector"]["float64s"][0], numbers, 0)
@@ -159,6 +163,9 @@ def test_mixed_vector_names_integers_only(positions: list[int]) -> None:
     builder.PrependUOffsetTRelativeSlot(LAYOUT["EmbeddingResponse"]["embedding"][0], vector, 0)
     builder.Finish(builder.EndObject())
     refused("EmbeddingResponse", bytes(builder.Output()), "integral|IndexError")
+    mixed = llm_pb2.EmbeddingResponse(embedding=llm_pb2.Vector(float64s=NUMBERS, integral=positions))
+    with pytest.raises(DecodeError, match=r"integral|IndexError"):
+        open_codec("protobuf", "EmbeddingResponse").decode(mixed.SerializeToString())
 
 
 @pytest.mark.parametrize("writer", damage.WRITERS)

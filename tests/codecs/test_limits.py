@@ -369,3 +369,11 @@ def test_more_unknown_fields_than_can_be_read_in_time_are_refused(codec: str) ->
         bound.decode(plain.encode({f"x{i:06}": 1 for i in range(600_000)}))
     bound.decode(plain.encode({"model": "m", "logit_bias": {f"{i + 100_000}": -100 for i in range(200_000)}}))
     bound.decode(plain.encode({f"x{i:06}": 1 for i in range(100_000)}))
+
+
+def test_bytes_of_a_token_count_as_the_numbers_that_they_become() -> None:
+    """A list of them takes eight bytes for each, beside the message."""
+    message = llm_pb2.ChatResponse(model="m")
+    message.choices.add().logprobs.content.add().bytes = bytes(30_000_000)
+    with pytest.raises(DecodeError, match="max_materialized_bytes"):
+        open_codec("protobuf", "ChatResponse").decode(message.SerializeToString())

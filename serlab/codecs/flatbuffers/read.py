@@ -95,7 +95,8 @@ class Readers:
         Raises:
             DecodeError: there is no vtable, or none that is legal for this table.
         """
-        vtable = walk.vtable_at(place, info.name)
+        # What stands beyond the schema's ids is not looked at: a stranger may send ever new ones of 65 kB.
+        vtable = walk.vtable_at(place, info.name)[: info.longest]
         read = self.found[info.name].get(vtable)
         if read is None:
             walk.items -= NEW_VTABLE_ITEMS

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from serlab.codecs import jsontext
+from serlab.codecs.schema import EXACT
 from serlab.limits import MIB
 
 WIDEST = 400
@@ -66,7 +67,7 @@ def mixed(values: Any, integral: Any) -> list[Any]:
     found: list[Any] = values.tolist()
     for position in integral:
         number = found[position]
-        if type(number) is not float or not number.is_integer():
+        if type(number) is not float or not number.is_integer() or abs(number) > EXACT:
             raise ValueError(f"integral: expected an integer at {position}, got {number!r}")
         found[position] = int(number)
     return found
