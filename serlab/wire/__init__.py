@@ -10,6 +10,7 @@ The extra `service` brings what it needs. Without it this package can be importe
 (`serlab.wire.pools`); the names of this page then raise `MissingPackageError`.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from serlab.errors import MissingPackageError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from serlab.measure import Emit, Job
 
 INSTALL = "pip install 'serlab[service]'"
+
+# grpc writes to the terminal what the other side says, control characters and all; it asks when it is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 try:
     from serlab.wire.api_errors import Stats

@@ -73,6 +73,27 @@ def stopping_s(process: "subprocess.Popen[bytes]", number: signal.Signals) -> fl
     return took_s
 
 
+def frame(kind: int, payload: bytes) -> bytes:
+    """Return a frame of HTTP/2 that is of the whole connection."""
+    return len(payload).to_bytes(3, "big") + bytes((kind, 0, 0, 0, 0, 0)) + payload
+
+
+def test_words_of_a_stranger_over_grpc_are_not_written_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A farewell (GOAWAY) may have any text; the answer to the ping behind it says that it was read."""
+    monkeypatch.delenv("GRPC_VERBOSITY", raising=False)
+    settings, farewell, ping = frame(4, b""), frame(7, bytes(7) + b"\x0b\x1b[31mfarewell\n"), frame(6, b"12345678")
+    with command() as (process, addresses):
+        host, _, port = addresses["grpc"].rpartition(":")
+        with socket.create_connection((host, int(port)), HANG_S) as stranger:
+            stranger.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + farewell + ping)
+            found = b""
+            while b"12345678" not in found:
+                data = stranger.recv(65_536)
+                assert data
+                found += data
+        stopping_s(process, signal.SIGTERM)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     """It prints where it listens, answers, and ends with status 0 and its folder gone.
