@@ -114,6 +114,8 @@ class Tracked:
         """Return why a request is refused before anybody looks at it."""
         if self.peers.underway > self.peers.bounds.requests:
             return overloaded(f"the server is at {self.peers.bounds.requests} requests already")
+        if "\n" in scope["path"]:  # at its end, starlette takes the path for the one without
+            return ApiError(404, "Not Found")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
             return ApiError(431, f"headers: expected at most {MAX_HEADER_BYTES} bytes", code="headers_too_large")
         return None
