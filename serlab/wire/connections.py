@@ -218,7 +218,7 @@ class Peers:
 
     def begin(self, address: Address, task: "asyncio.Task[Any] | None") -> Underway:
         """Note a request whose headers have come."""
-        now = time.monotonic()
+        now, address = time.monotonic(), _plain(address)
         peer = self.peers.get(address)
         if peer is None:
             peer = self.peers[address] = Peer(now)
@@ -329,7 +329,12 @@ def _client_of(descriptor: int, ports: set[int]) -> Address | None:
             host, port, *_ = held.getpeername()
         except OSError:  # it listens
             return None
-        return host.removeprefix("::ffff:"), port
+        return _plain((host, port))
+
+
+def _plain(address: Address) -> Address:
+    """Return an address as it is written by all: one of IPv4 that comes to a port of IPv6 may have a prefix."""
+    return address[0].removeprefix("::ffff:"), address[1]
 
 
 # Ports for a server that binds its own sockets: free ones, or those asked for, never shared by accident.

@@ -84,6 +84,32 @@ def test_connection_that_never_asks_is_closed(which: str, says: bytes) -> None:
     bounded(work())
 
 
+def test_client_by_ipv4_is_known_to_a_server_on_ipv6() -> None:
+    """Who has asked is the client of a connection, over HTTP and gRPC."""
+
+    async def work() -> None:
+        settings = Settings(host="::", exposed=True, latency=Latency(first_token_s=HANG_S))
+        async with running(settings) as server:
+            port, grpc_port = port_of(server.addresses.http), port_of(server.addresses.grpc)
+            async with (
+                httpx2.AsyncClient(timeout=HANG_S, trust_env=False) as http,
+                grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel,
+            ):
+                stub: Any = llm_pb2_grpc.LLMServiceStub(channel)
+                calls = [
+                    asyncio.ensure_future(http.post(f"http://127.0.0.1:{port}{PATH}", json=CHAT)),
+                    asyncio.ensure_future(stub.Generate(llm_pb2.GenerateRequest(model="m"))),
+                ]
+                assert await until(lambda: server.stats.active == 2)
+                served = {address for address, peer in server.peers.peers.items() if peer.served}
+                assert len(served) == 2 and served <= {*await server.peers.connections()}
+                for call in calls:
+                    call.cancel()
+                await asyncio.gather(*calls, return_exceptions=True)
+
+    bounded(work())
+
+
 @pytest.mark.parametrize("http2", [False, True])
 def test_connection_that_has_asked_may_stand_longer_but_not_for_ever(http2: bool) -> None:
     """As long as one that is idle may; a request that is at work does not count as idle."""
