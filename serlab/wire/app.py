@@ -99,8 +99,8 @@ class Tracked:
         """Answer a request."""
         task = asyncio.current_task()
         assert task is not None
-        host, port = scope["client"]
-        request = self.peers.begin((host, int(port)), task)
+        (host, port), (_, here) = scope["client"], scope["server"]
+        request = self.peers.begin((host, int(port), int(here)), task)
         scope[UNDERWAY] = request
         self.tasks.add(task)
         try:

@@ -116,7 +116,8 @@ def raise_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-Address = tuple[str, int]
+Address = tuple[str, int, int]
+"""Host and port of a client, and the port of the server: one port of a client may lead to several of the server's."""
 DESCRIPTORS = "/dev/fd"
 LOOK_S = 0.25
 """From one look at the sockets to the next. One costs 5 µs a descriptor that is known, 25 µs for a new one."""
@@ -248,9 +249,10 @@ class Peers:
         begun = time.monotonic()
         found = await self.connections()
         now = time.monotonic()
-        self.peers = {address: peer for address, peer in self.peers.items() if address in found or peer.requests}
+        known = {address for address, _ in found}
+        self.peers = {address: peer for address, peer in self.peers.items() if address in known or peer.requests}
         waiting = []
-        for address, descriptor in found.items():
+        for address, descriptor in found:
             peer = self.peers.setdefault(address, Peer(self.sockets[descriptor].seen))
             part = peer.patience(now, self.bounds)
             if part is not None and part > 1 and not peer.requests:
@@ -272,10 +274,10 @@ class Peers:
                     request.is_late = True
                     request.task.cancel()
 
-    async def connections(self) -> dict[Address, int]:
-        """Find the connections to the server's ports: client → descriptor."""
+    async def connections(self) -> list[tuple[Address, int]]:
+        """Find the connections to the server's ports: the client and the descriptor of each."""
         now = time.monotonic()
-        known, found = {}, {}
+        known, found = {}, []
         for number, descriptor in enumerate(_open_descriptors()):
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
@@ -288,13 +290,13 @@ class Peers:
                     before = _Connection(status.st_ino, _client_of(descriptor, self.ports), now)
                 known[descriptor] = before
                 if before.address is not None:
-                    found[before.address] = descriptor
+                    found.append((before.address, descriptor))
         self.sockets = known
         return found
 
     async def close_all(self) -> None:
         """Close whatever connection still stands."""
-        for descriptor in (await self.connections()).values():
+        for _, descriptor in await self.connections():
             self.close(descriptor)
 
     def close(self, descriptor: int) -> None:
@@ -323,18 +325,19 @@ def _client_of(descriptor: int, ports: set[int]) -> Address | None:
     with socket.socket(fileno=os.dup(descriptor)) as held:
         if held.family not in (socket.AF_INET, socket.AF_INET6) or held.type != socket.SOCK_STREAM:
             return None
-        if held.getsockname()[1] not in ports:
+        here = held.getsockname()[1]
+        if here not in ports:
             return None
         try:
             host, port, *_ = held.getpeername()
         except OSError:  # it listens
             return None
-        return _plain((host, port))
+        return _plain((host, port, here))
 
 
 def _plain(address: Address) -> Address:
     """Return an address as it is written by all: one of IPv4 that comes to a port of IPv6 may have a prefix."""
-    return address[0].removeprefix("::ffff:"), address[1]
+    return address[0].removeprefix("::ffff:"), *address[1:]
 
 
 # Ports for a server that binds its own sockets: free ones, or those asked for, never shared by accident.

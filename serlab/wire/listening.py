@@ -27,7 +27,6 @@ from serlab.wire.connections import (
     MAX_HEADER_BYTES,
     MAX_STREAMS,
     SEND_BUFFER_BYTES,
-    Address,
     Peers,
     Underway,
     grpc_listener,
@@ -196,11 +195,13 @@ class _Watched(grpc.GenericRpcHandler):  # type: ignore[misc]
     Args:
         handlers: what answers.
         peers: where to note.
+        ports: without TLS and with it.
     """
 
-    def __init__(self, handlers: Any, peers: Peers) -> None:
+    def __init__(self, handlers: Any, peers: Peers, ports: tuple[int, int]) -> None:
         self.handlers = handlers
         self.peers = peers
+        self.ports = ports
         self.known: dict[str, Any] = {}
 
     def service(self, details: Any) -> Any:
@@ -221,7 +222,9 @@ class _Watched(grpc.GenericRpcHandler):  # type: ignore[misc]
     @contextmanager
     def call(self, context: Any) -> Iterator[Underway]:
         """Note a call whose request has come."""
-        found = self.peers.begin(_address_of(context.peer()), asyncio.current_task())
+        secure = context.auth_context()["transport_security_type"] == [b"ssl"]
+        address = *_client_of(context.peer()), self.ports[secure]
+        found = self.peers.begin(address, asyncio.current_task())
         found.works()
         try:
             yield found
@@ -272,7 +275,7 @@ class _Watched(grpc.GenericRpcHandler):  # type: ignore[misc]
             call.waits(self.peers.bounds.idle_s)
 
 
-def _address_of(peer: str) -> Address:
+def _client_of(peer: str) -> tuple[str, int]:
     """Read a peer as gRPC writes it: ipv4:127.0.0.1:4000, ipv6:%5B::1%5D:4000."""
     host, _, port = unquote(peer).partition(":")[2].rpartition(":")
     return host.strip("[]"), int(port) if port.isdecimal() else 0
@@ -316,8 +319,6 @@ async def start_grpc(engine: Engine, settings: Settings, certificates: Certifica
         ServiceError: a port cannot be had.
     """
     server = grpc.aio.server(options=_bounded(engine.peers), maximum_concurrent_rpcs=settings.bounds.requests)
-    handlers = (Service(engine).handler(), grpc_handler(engine.heavy))
-    server.add_generic_rpc_handlers(tuple(_Watched(handler, engine.peers) for handler in handlers))
     credentials = grpc.ssl_server_credentials([(certificates.private, certificates.chain.read_bytes())])
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
@@ -326,6 +327,8 @@ async def start_grpc(engine: Engine, settings: Settings, certificates: Certifica
     except RuntimeError as error:
         ports = f"{settings.grpc_port} or {settings.grpcs_port}"
         raise ServiceError(f"gRPC cannot listen on port {ports} of {host}; choose another, or 0") from error
+    handlers = (Service(engine).handler(), grpc_handler(engine.heavy))
+    server.add_generic_rpc_handlers(tuple(_Watched(one, engine.peers, (plain, secure)) for one in handlers))
     await server.start()
     engine.peers.ports |= {plain, secure}
     return server, f"{host}:{plain}", f"{host}:{secure}"

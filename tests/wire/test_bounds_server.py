@@ -5,11 +5,12 @@ import os
 import platform
 import socket
 import threading
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
+import h2.connection
 import hpack
 import httpx2
 import orjson
@@ -34,7 +35,7 @@ from tests.wire.boundhelpers import (
     port_of,
     strangers,
 )
-from tests.wire.helpers import CHAT, HANG_S, PATH, asking, bounded, client, leaping, resident_mb, until
+from tests.wire.helpers import CHAT, HANG_S, PATH, asking, bounded, client, leaping, resident_mb, trust, until
 
 FEW = Bounds(connections=32)
 WAYS = [SILENT, SLOW_HEADERS, SLOW_BODY, SLOW_HTTP2]
@@ -102,12 +103,64 @@ def test_client_by_ipv4_is_known_to_a_server_on_ipv6() -> None:
                 ]
                 assert await until(lambda: server.stats.active == 2)
                 served = {address for address, peer in server.peers.peers.items() if peer.served}
-                assert len(served) == 2 and served <= {*await server.peers.connections()}
+                assert len(served) == 2 and served <= {address for address, _ in await server.peers.connections()}
                 for call in calls:
                     call.cancel()
                 await asyncio.gather(*calls, return_exceptions=True)
 
     bounded(work())
+
+
+ASKS = {
+    "http": (PATH, "application/json", orjson.dumps(CHAT)),
+    "grpc": ("/serlab.LLMService/Generate", "application/grpc", bytes(5)),
+}
+
+
+@pytest.mark.parametrize(
+    ("silent", "busy"), [("https", "http"), ("http", "https"), ("http", "grpc"), ("http", "grpcs")]
+)
+def test_connection_that_never_asks_is_closed_beside_one_of_the_same_address(silent: str, busy: str) -> None:
+    """One port of a client may lead to several of the server's; another that is at work stands."""
+
+    async def work() -> None:
+        settings = Settings(bounds=Bounds(first_request_s=0.2), latency=Latency(first_token_s=HANG_S))
+        async with running(settings) as server, AsyncExitStack() as stack:
+            first = tied(port_of(getattr(server.addresses, silent)))
+            second = tied(port_of(getattr(server.addresses, busy)), first.getsockname())
+            context = trust(server.addresses)
+            context.set_alpn_protocols(["h2"])
+            tls: dict[str, Any] = {"ssl": context, "server_hostname": "localhost"} if busy.endswith("s") else {}
+            reader, writer = await asyncio.open_connection(sock=first)
+            stack.callback(writer.close)
+            _, writer = await asyncio.open_connection(sock=second, **tls)
+            stack.callback(writer.transport.abort)
+            writer.write(asked(*ASKS[busy.removesuffix("s")]))
+            assert await until(lambda: server.stats.active == 1)
+            async with strangers(port_of(server.addresses.http), 1) as found:
+                assert await ended(found[0][0])  # who came before has had more time
+            assert await until(reader.at_eof) and server.stats.active == 1
+
+    bounded(work())
+
+
+def tied(port: int, here: tuple[str, int] = ("127.0.0.1", 0)) -> socket.socket:
+    """Connect from an address that may have other connections."""
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind(here)
+    found.connect(("127.0.0.1", port))
+    return found
+
+
+def asked(path: str, media: str, body: bytes) -> bytes:
+    """Write a request as the first of a connection of HTTP/2."""
+    connection = h2.connection.H2Connection()
+    connection.initiate_connection()
+    fields = {":method": "POST", ":path": path, ":scheme": "http", ":authority": "x"}
+    connection.send_headers(1, [*fields.items(), ("content-type", media), ("te", "trailers")])
+    connection.send_data(1, body, end_stream=True)
+    return connection.data_to_send()
 
 
 @pytest.mark.parametrize("http2", [False, True])
@@ -269,7 +322,7 @@ def test_the_more_connections_there_are_the_less_is_given_away_at_once() -> None
     departures = app.Departures(Stats(), peers, lambda _: None)
     found = []
     for _ in range(2000):
-        peers.begin(("a", len(peers.peers)), None)
+        peers.begin(("a", len(peers.peers), 80), None)
         requests = [Request({"type": "http", "headers": [], "http_version": version}) for version in ("1.1", "2")]
         found.append([departures.at_once(request) for request in requests])
     assert found[0] == [1 << 20, (1 << 29) // 4 // 200] and found[-1] == [(1 << 29) // 4 // 2000, 5 << 10]
@@ -423,7 +476,7 @@ def test_connection_whose_descriptor_is_another_is_left_alone() -> None:
             peers.ports = server.peers.ports
             while not (standing := await peers.connections()):  # the server may not have accepted it yet
                 continue
-            descriptor = next(iter(standing.values()))
+            descriptor = standing[0][1]
             peers.sockets[descriptor] = peers.sockets[descriptor]._replace(inode=Path(__file__).stat().st_ino)
             peers.close(descriptor)
             found[0][1].write(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
