@@ -528,7 +528,7 @@ class _Handlers:
         self, request: Request, kinds: Kinds, codec: str, writes: str, parts: Sequence[bytes], deadline: Deadline | None
     ) -> Any:
         """Have a large request read, and a large answer made, by another process while its client is there."""
-        await self.engine.heavy.place()
+        await self.engine.heavy.place(request.scope[UNDERWAY].task)
         answer = kinds.whole if writes else ""
         prepare = partial(self.engine.heavy.prepared, kinds.request, codec, parts, answer, writes)
         return await before(deadline, lambda: self.run_until_disconnect(request, prepare()), self.engine.stats)
@@ -554,7 +554,7 @@ class _Handlers:
         try:
             self.departures.hold(size_of(parts))
             if content != BYTES and is_large(parts, content_of(content).codec):
-                await self.engine.heavy.place()
+                await self.engine.heavy.place(request.scope[UNDERWAY].task)
                 work = returned(self.engine.heavy, content, kind, parts)
                 pieces = await self.run_until_disconnect(request, work)
             else:

@@ -61,7 +61,7 @@ def grpc_handler(heavy: Heavy) -> Any:
         content, kind = str(told.get(CONTENT_HEADER, BYTES)), str(told.get(KIND_HEADER, ""))
         try:
             if content != BYTES and is_large((data,), content_of(content).codec):
-                await heavy.place()
+                await heavy.place(asyncio.current_task())
             return joined(await returned(heavy, content, kind, (data,)))
         except Exception as error:
             refusal = api_error_for(error)

@@ -87,8 +87,8 @@ class Service:
                     yield piece
 
     async def pieces(self, asked: str, answered: str, request: bytes, context: Any) -> AsyncGenerator[bytes, None]:
-        """Answer one request piece by piece."""
-        encode = self.codecs[answered].encode
+        """Answer one request piece by piece; a call may have others, so its place is given up after each."""
+        encode, task = self.codecs[answered].encode, asyncio.current_task()
         try:
             message, fault, takes_turns = await self.admitted(asked, "", request, context)
             async with aclosing(self.engine.pieces(message, fault, takes_turns=takes_turns)) as pieces:
@@ -100,6 +100,8 @@ class Service:
             raise
         except Exception as error:
             await self.refuse(context, error)
+        finally:
+            self.engine.heavy.leave(task)
 
     async def admitted(self, kind: str, answer: str, data: bytes, context: Any) -> tuple[Any, Fault, bool]:
         """Decode a request and let it in; have a child do what is large.
@@ -119,14 +121,14 @@ class Service:
         heavy, parts = self.engine.heavy, (data,)
         prepare = partial(heavy.prepared, kind, GRPC, parts, answer, GRPC if answer else "")
         if is_large(parts, GRPC):
-            await heavy.place()
+            await heavy.place(asyncio.current_task())
             message = await prepare()
             return message, self.admit(message, context), False
         message = await heavy.decoded(self.codecs[kind], parts)
         fault = await heavy.by_turns(partial(self.admit, message, context), is_long(parts))
         size = self.engine.size(message)
         if size > LARGE_NUMBERS:
-            await heavy.place()
+            await heavy.place(asyncio.current_task())
             message = await prepare()
         return message, fault, is_long(parts) or size > LONG_NUMBERS
 

@@ -91,6 +91,7 @@ class Heavy:
         self.settings = (seed, tokens, dimensions)
         self.turn = asyncio.Lock()
         self.places = asyncio.Semaphore(PLACES)
+        self.placed: set[asyncio.Task[Any]] = set()
         self.idle: dict[Process, asyncio.TimerHandle] = {}
         self.busy: set[Process] = set()
         self.workers = asyncio.Semaphore(CHILDREN)
@@ -119,8 +120,8 @@ class Heavy:
         data = joined(parts)
         return await self.by_turns(lambda: codecs.decode_untrusted(codec, data), is_long(parts))
 
-    async def place(self) -> None:
-        """Take a place until the task that asks for it, the whole request, has ended.
+    async def place(self, task: "asyncio.Task[Any] | None") -> None:
+        """Take a place for a task, that of a whole request, until it has ended or leaves it.
 
         Raises:
             ApiError: there is none for too long.
@@ -130,9 +131,16 @@ class Heavy:
                 await self.places.acquire()
         except TimeoutError as error:
             raise overloaded(f"the server is at {PLACES} requests of this size already") from error
-        task = asyncio.current_task()
         assert task is not None
-        task.add_done_callback(lambda _: self.places.release())
+        self.placed.add(task)
+        task.add_done_callback(self.leave)
+
+    def leave(self, task: "asyncio.Task[Any] | None") -> None:
+        """Give up the place of a task, if it has one."""
+        if task in self.placed:
+            self.placed.remove(task)
+            task.remove_done_callback(self.leave)
+            self.places.release()
 
     async def prepared(
         self, kind: str, codec: str, parts: Sequence[bytes], answer: str = "", written: str = ""

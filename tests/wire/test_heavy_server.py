@@ -20,7 +20,7 @@ from serlab.wire import app as http_application
 from serlab.wire.answers import MOST_NUMBERS, MOST_TOKENS
 from serlab.wire.client import content_for
 from serlab.wire.echo import KIND_HEADER
-from tests.wire.helpers import CHAT, PATH, asking, bounded, client, until
+from tests.wire.helpers import CHAT, PATH, asking, bounded, client, request, until
 
 EMBED = "/v1/embeddings"
 DEAREST = {"model": "m", "input": ["t"] * 2048, "dimensions": MOST_NUMBERS // 2048}
@@ -219,6 +219,29 @@ def test_answer_to_many_prompts_over_grpc_is_made_by_a_child(monkeypatch: pytest
     count, found = bounded(work())
     monkeypatch.setattr(grpc_server, "LARGE_NUMBERS", 1 << 30)
     assert count == 1 and bounded(work()) == (0, found)
+
+
+def test_conversation_over_grpc_gives_up_its_place_after_each_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call may have more large requests than there are places, and keeps none while it asks for nothing."""
+    small(monkeypatch)
+
+    async def work() -> None:
+        async with (
+            running() as server,
+            grpc.aio.insecure_channel(server.addresses.grpc) as channel,
+            client(server) as http,
+        ):
+            stub: Any = llm_pb2_grpc.LLMServiceStub(channel)
+            call = stub.Chat()
+            for _ in range(heavy.PLACES + 1):
+                await call.write(open_codec("protobuf", "ChatRequest").populate(request(max_tokens=1)))
+                pieces = [await call.read() for _ in range(3)]
+                assert pieces[-1].choices[0].finish_reason
+            assert (await http.post(PATH, json=CHAT)).status_code == 200
+            await call.done_writing()
+            assert await call.read() is grpc.aio.EOF
+
+    bounded(work())
 
 
 def test_client_that_leaves_ends_the_child() -> None:
