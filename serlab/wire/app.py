@@ -27,7 +27,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serlab.codecs import open_codec
+from serlab.codecs import Codec, open_codec
 from serlab.wire.api_errors import BAD_BODY, ApiError, ClientDisconnected, Stats, api_error_for, overloaded
 from serlab.wire.connections import MAX_HEADER_BYTES, MAX_STREAMS, Bounds, Peers, Underway
 from serlab.wire.content import SHOWN, STREAM_FORMS, Content, Shape, answer_content, content_of, whole_codec
@@ -503,8 +503,8 @@ class _Handlers:
                 message = await self.prepared(request, kinds, content.codec, writes, parts, deadline)
                 fault = self.engine.admit(message, forced)
             else:
-                message = await self.engine.heavy.decoded(open_codec(content.codec, kinds.request), parts)
-                fault = await self.engine.heavy.by_turns(partial(self.engine.admit, message, forced), is_long(parts))
+                admitted = partial(self.admitted, open_codec(content.codec, kinds.request), parts, forced)
+                message, fault = await self.in_turn(request, parts, admitted)
                 if self.engine.size(message) > LARGE_NUMBERS:
                     message = await self.prepared(request, kinds, content.codec, writes, parts, deadline)
         finally:
@@ -528,10 +528,29 @@ class _Handlers:
         self, request: Request, kinds: Kinds, codec: str, writes: str, parts: Sequence[bytes], deadline: Deadline | None
     ) -> Any:
         """Have a large request read, and a large answer made, by another process while its client is there."""
-        await self.engine.heavy.place(request.scope[UNDERWAY].task)
         answer = kinds.whole if writes else ""
         prepare = partial(self.engine.heavy.prepared, kinds.request, codec, parts, answer, writes)
-        return await before(deadline, lambda: self.run_until_disconnect(request, prepare()), self.engine.stats)
+        return await before(deadline, lambda: self.in_place(request, prepare), self.engine.stats)
+
+    async def admitted(self, codec: Codec, parts: Sequence[bytes], forced: str) -> tuple[Any, Fault]:
+        """Decode a request that is not large, and let it in."""
+        message = await self.engine.heavy.decoded(codec, parts)
+        admit = partial(self.engine.admit, message, forced)
+        return message, await self.engine.heavy.by_turns(admit, is_long(parts))
+
+    async def in_turn(self, request: Request, parts: Sequence[bytes], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do work on a message that is not large; where it has to wait for its turn, while its client is there."""
+        waits = is_long(parts) and self.engine.heavy.turn.locked()
+        return await (self.run_until_disconnect(request, work()) if waits else work())
+
+    async def in_place(self, request: Request, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Wait for a place and do work while the client is there; the place is the request's until that has ended."""
+
+        async def placed() -> T:
+            await self.engine.heavy.place(request.scope[UNDERWAY].task)
+            return await work()
+
+        return await self.run_until_disconnect(request, placed())
 
     async def run_until_disconnect(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
         """Do work that is no answer of the engine's while its client is there, and count a client that goes."""
@@ -553,12 +572,11 @@ class _Handlers:
         parts = await self.arrivals.body(request)
         try:
             self.departures.hold(size_of(parts))
+            work = partial(returned, self.engine.heavy, content, kind, parts)
             if content != BYTES and is_large(parts, content_of(content).codec):
-                await self.engine.heavy.place(request.scope[UNDERWAY].task)
-                work = returned(self.engine.heavy, content, kind, parts)
-                pieces = await self.run_until_disconnect(request, work)
+                pieces = await self.in_place(request, work)
             else:
-                pieces = await returned(self.engine.heavy, content, kind, parts)
+                pieces = await self.in_turn(request, parts, work)
         finally:
             self.arrivals.forget(size_of(parts))
         self.departures.hold(size_of(pieces))

@@ -15,7 +15,7 @@ import pytest
 from serlab.codecs import open_codec
 from serlab.generated import llm_pb2, llm_pb2_grpc
 from serlab.messages import from_document
-from serlab.wire import Latency, ModelServer, Settings, grpc_server, heavy, running
+from serlab.wire import Engine, Latency, ModelServer, Settings, grpc_server, heavy, running
 from serlab.wire import app as http_application
 from serlab.wire.answers import MOST_NUMBERS, MOST_TOKENS
 from serlab.wire.client import content_for
@@ -258,6 +258,40 @@ def test_client_that_leaves_ends_the_child() -> None:
                 assert await until(lambda: server.stats.cancelled == count)  # noqa: B023
             answer = await http.post(EMBED, json={"model": "m", "input": ["t"] * 64, "dimensions": 4096})
             assert answer.status_code == 200
+
+    bounded(work())
+
+
+@pytest.mark.parametrize("path", [PATH, "/echo"])
+@pytest.mark.parametrize("large", [False, True])
+def test_client_that_leaves_while_it_waits_for_its_turn_or_a_place_is_forgotten(path: str, large: bool) -> None:
+    """At once, although the others go on: its body is not held, and nobody decodes it."""
+    body = orjson.dumps(asking(user="x" * (heavy.LARGE_BYTES if large else heavy.LONG_BYTES)))
+    headers = [(b"content-type", b"application/json"), (KIND_HEADER.encode(), b"ChatRequest")]
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "http_version": "1.1"}
+    statuses, left = [], asyncio.Event()
+    messages = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop()
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    async def work() -> None:
+        engine = Engine(Settings())
+        app = http_application.application(engine)
+        await engine.heavy.turn.acquire()
+        for _ in range(heavy.PLACES):
+            await engine.heavy.places.acquire()
+        call = asyncio.ensure_future(app({**scope, "client": ("a", 1), "server": ("b", 2)}, receive, send))
+        assert await until(lambda: engine.stats.held == len(body))
+        left.set()
+        assert await until(call.done)
+        assert statuses[0] == http_application.GONE and engine.stats.held == 0 and engine.stats.cancelled == 1
 
     bounded(work())
 
