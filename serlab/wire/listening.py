@@ -222,7 +222,7 @@ class _Watched(grpc.GenericRpcHandler):  # type: ignore[misc]
     @contextmanager
     def call(self, context: Any) -> Iterator[Underway]:
         """Note a call whose request has come."""
-        secure = context.auth_context()["transport_security_type"] == [b"ssl"]
+        secure = context.auth_context().get("transport_security_type") == [b"ssl"]
         address = *_client_of(context.peer()), self.ports[secure]
         found = self.peers.begin(address, asyncio.current_task())
         found.works()
