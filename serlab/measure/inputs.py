@@ -332,11 +332,17 @@ def scan(
 def _scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, strict: bool, max_body_mb: int) -> Corpus:
     """Count a corpus by kind and sample it."""
     reservoirs: dict[str, Reservoir] = {}
-    errors: list[CorpusError] = []
+    reasons: list[str] = []
     hints: list[str] = []
     lines = partial(read, corpus.path, name=corpus.file, longest=longest_line(max_body_mb))
+
+    def note_first(error: CorpusError) -> None:
+        # Its words alone: an error holds its line, and a file may be of such lines.
+        if not reasons:
+            reasons.append(f"line {error.line:,}: {error.reason}")
+
     try:
-        for body in lines(strict=strict, on_error=errors.append, on_hint=hints.append):
+        for body in lines(strict=strict, on_error=note_first, on_hint=hints.append):
             if body.kind not in reservoirs:
                 reservoirs[body.kind] = Reservoir(bodies, Random(f"{name}/{body.kind}/{seed}"))
             reservoirs[body.kind].add(body.document)
@@ -345,7 +351,7 @@ def _scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, stric
         if strict or not reservoirs:
             raise
     if not reservoirs:
-        why = f"the first reason: line {errors[0].line:,}: {errors[0].reason}" if errors else "it is empty"
+        why = f"the first reason: {reasons[0]}" if reasons else "it is empty"
         raise CorpusError(corpus.file, 0, f"holds no body that can be read; {why}")
     kinds = Counter({kind: reservoir.seen for kind, reservoir in reservoirs.items()})
     samples = {kind: reservoir.take(size) for kind, reservoir in reservoirs.items()}

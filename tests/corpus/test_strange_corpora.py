@@ -14,10 +14,11 @@ import zstandard
 
 from serlab.corpus import read
 from serlab.kinds import PER_BYTE, is_heavy, weight
+from serlab.measure.inputs import scan
 from serlab.measure.parity import MOST_FIELDS
 from serlab.streams import EASY, MAX_LINE
 from tests.conftest import moments
-from tests.support.corpora import CHAT, line, read_bytes
+from tests.support.corpora import CHAT, line, peak_bytes, read_bytes
 
 MIB = 1 << 20
 MOST_MIB = 900
@@ -84,6 +85,13 @@ def test_memory_stays_flat_however_many_lines_there_are(tmp_path: Path, name: st
     done = subprocess.run([sys.executable, "-c", GROWTH, str(path)], capture_output=True, text=True, check=True)
     grown, fields = map(int, done.stdout.split())
     assert grown < 3 * MIB and fields <= MOST_FIELDS + 1
+
+
+def test_a_scan_keeps_no_line_that_cannot_be_read(tmp_path: Path) -> None:
+    """A run's first reading of a corpus: what was raised for a line goes with it."""
+    path = tmp_path / "many.jsonl"
+    path.write_bytes(line(CHAT) + b"{]\n" * 3000)
+    assert peak_bytes(lambda: scan((str(path),), 5, 1000, 0, False)) < 2 * MIB
 
 
 def test_a_corpus_of_millions_of_lines_is_left_at_once(tmp_path: Path) -> None:
