@@ -397,7 +397,8 @@ class Report:
         """Count a line that cannot be read; only the first ones are kept, since a whole file may be of another kind."""
         self.unreadable_lines += 1
         if self.unreadable_lines <= MOST_UNREADABLE:
-            self.unreadable.append(error)
+            # Made anew: what was raised holds the line, once more with each error that it came of.
+            self.unreadable.append(CorpusError(error.file, error.line, error.reason))
 
     def weigh_extra(self, body: Item) -> None:
         """Count the bytes of a body as compact JSON, and those of the fields that its type does not cover."""

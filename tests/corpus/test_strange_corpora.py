@@ -15,7 +15,7 @@ import zstandard
 from serlab.corpus import read
 from serlab.kinds import PER_BYTE, is_heavy, weight
 from serlab.measure.inputs import scan
-from serlab.measure.parity import MOST_FIELDS
+from serlab.measure.parity import MOST_FIELDS, Report, recorded
 from serlab.streams import EASY, MAX_LINE
 from tests.conftest import moments
 from tests.support.corpora import CHAT, line, peak_bytes, read_bytes
@@ -92,6 +92,19 @@ def test_a_scan_keeps_no_line_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "many.jsonl"
     path.write_bytes(line(CHAT) + b"{]\n" * 3000)
     assert peak_bytes(lambda: scan((str(path),), 5, 1000, 0, False)) < 2 * MIB
+
+
+def test_a_report_keeps_no_line_that_cannot_be_read(tmp_path: Path) -> None:
+    """It keeps where each is and why, whether few lines are long or many short."""
+    path, report = tmp_path / "long.jsonl", Report(["orjson"])
+    path.write_bytes(b"".join(b'{"a": "%b"]\n' % (b"A" * MIB) for _ in range(20)))
+    assert peak_bytes(lambda: list(recorded(str(path), False, report.cannot_read))) < 12 * MIB
+    assert [error.line for error in report.unreadable] == list(range(1, 21))
+    assert report.to_dict()["unreadable"][0] == {
+        "file": str(path),
+        "line": 1,
+        "reason": "not JSON: Expecting ',' delimiter at column 1048585",
+    }
 
 
 def test_a_corpus_of_millions_of_lines_is_left_at_once(tmp_path: Path) -> None:
