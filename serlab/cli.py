@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
-from errno import ENOMEM, ENOSPC
+from errno import EDQUOT, EFBIG, ENOMEM, ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -432,6 +432,14 @@ app = typer.Typer(
 )
 
 
+NO_ROOM = {
+    ENOSPC: "the disk is full; make room",
+    EDQUOT: "the quota of the disk is used up; make room",
+    EFBIG: "a file may not be that large; allow more (ulimit -f)",
+}
+"""Why a file takes no more, and what to do about it."""
+
+
 def main() -> None:
     """Run the command; an error that serlab raises on purpose is one line and status 2."""
     if not settle():
@@ -460,13 +468,13 @@ def main() -> None:
         complain(SHORT)
         sys.exit(USAGE)
     except OSError as error:
-        if error.errno not in (ENOMEM, ENOSPC):
-            raise
         if error.errno == ENOMEM:
             complain(SHORT)
             sys.exit(USAGE)
+        if error.errno not in NO_ROOM:
+            raise
         sys.stdout = None
-        complain("the output cannot be written: the disk is full; make room or choose another place")
+        complain(f"the output cannot be written: {NO_ROOM[error.errno]} or choose another place")
         sys.exit(USAGE)
 
 

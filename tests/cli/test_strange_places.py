@@ -4,7 +4,7 @@ import os
 import resource
 import subprocess
 import sys
-from errno import ENOMEM
+from errno import EDQUOT, EFBIG, ENOMEM, ENOSPC
 from functools import partial
 from pathlib import Path
 
@@ -111,6 +111,24 @@ def test_lack_of_memory_is_one_line(
         cli.main()
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.startswith("serlab: out of memory; allow more") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("number", "why"), [(EFBIG, "(ulimit -f)"), (EDQUOT, "quota"), (ENOSPC, "disk is full")])
+def test_an_output_that_takes_no_more_is_one_line(
+    number: int, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what to do about it."""
+
+    def full() -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(cli, "app", full)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert said.startswith("serlab: the output cannot be written: ") and why in said and said.count("\n") == 1
+    assert ended.value.code == 2
 
 
 def test_another_failure_to_import_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
