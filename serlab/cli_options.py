@@ -53,6 +53,8 @@ def run(
     effort = "quick" if quick else "rigorous" if rigorous else "default"
     names = (split(codec), split(workload), split_files(corpus), split(operation))
     options = Options(*names, parts, effort, seed, strict, **settings)
+    if wrong := options.beyond_bounds():
+        raise typer.BadParameter(wrong)
     directory = _choose_folder(output, resume)
     refuse_folder(directory, resume)
     if resume:

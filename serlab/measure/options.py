@@ -16,9 +16,9 @@ VARIANT_KIND = "EmbeddingResponse"
 
 MOST_BODY_MB = 1 << 20
 """MiB of a body: more than any machine's memory."""
-BOUNDS = {"max_body_mb": (1, MOST_BODY_MB), "memory_limit_mb": (0, 1 << 40), "batch_ms": (0, 1e6)}
-BOUNDS |= {"time_limit_s": (0, 1e9)}
-"""What a number of a folder's record must lie between."""
+BOUNDS = {"max_body_mb": (1, MOST_BODY_MB), "memory_limit_mb": (0, 1 << 40), "batch_ms": (0, 1_000_000)}
+BOUNDS |= {"time_limit_s": (0, 1_000_000)}
+"""What a number must lie between, in a folder's record too; the system waits for no more than 2 million seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,16 @@ class Options:
         if wrong := misfit(record, cls):
             raise ResultsError(f"options: {wrong}")
         options = msgspec.convert(record, cls)
-        for name, (low, high) in BOUNDS.items():
-            if not low <= getattr(options, name) <= high:
-                raise ResultsError(f"options.{name}: expected {low:,} to {high:,}, got {getattr(options, name)!r:.40}")
+        if wrong := options.beyond_bounds():
+            raise ResultsError(f"options.{wrong}")
         return options
+
+    def beyond_bounds(self) -> str:
+        """Return which number is beyond its bounds, or is none; "" where all are within."""
+        for name, (low, high) in BOUNDS.items():
+            if not low <= getattr(self, name) <= high:
+                return f"{name}: expected {low:,} to {high:,}, got {getattr(self, name)!r:.40}"
+        return ""
 
 
 # How much a run measures, and about how long each part of it takes.

@@ -63,8 +63,9 @@ class Faults:
                 raise ServiceError(f"faults: {name}: expected a share of 0 to 1, got {getattr(self, name)}")
         if sum(self.shares()) > 1 + 1e-9:
             raise ServiceError(f"faults: expected shares of 1 at most together, got {sum(self.shares()):g}")
-        if min(self.stall_s, self.retry_after_s) < 0:
-            raise ServiceError("faults: expected stall_s and retry_after_s of 0 or more seconds")
+        for name in ("stall_s", "retry_after_s"):
+            if not 0 <= getattr(self, name) <= 86_400:
+                raise ServiceError(f"faults: {name}: expected 0 to 86400, got {getattr(self, name)}")
 
     def shares(self) -> tuple[float, float, float, float]:
         """List the shares in the order of `KINDS`."""

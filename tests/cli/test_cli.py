@@ -189,6 +189,9 @@ def test_json_output_is_rows(serlab: Run) -> None:
         (("export", "absent"), "serlab: absent: no such folder; expected a results folder: make one with"),
         (("compare", "--quick", "--rigorous"), "exclude each other"),
         (("compare", "--resume"), "no run there was stopped"),
+        (("time", "--batch-ms", "nan"), "batch_ms: expected 0 to 1,000,000, got nan"),
+        (("wire", "--time-limit", "inf"), "time_limit_s: expected 0 to 1,000,000, got inf"),
+        (("memory", "--memory-limit", "-1"), "memory_limit_mb: expected 0 to"),
         (("frobnicate",), "No such command"),
     ],
 )

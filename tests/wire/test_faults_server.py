@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from math import inf, nan
 
 import httpx2
 import pytest
@@ -25,9 +26,11 @@ def test_faults_repeat_with_the_seed_and_have_their_shares() -> None:
     assert all(0.06 < counts[kind] / 2000 < 0.14 for kind in ("error", "stall", "cut"))
 
 
-@pytest.mark.parametrize("shares", [{"error": 1.1}, {"error": 0.6, "cut": 0.6}, {"stall_s": -1}])
+@pytest.mark.parametrize(
+    "shares", [{"error": 1.1}, {"error": 0.6, "cut": 0.6}, {"stall_s": -1}, {"stall_s": nan}, {"retry_after_s": inf}]
+)
 def test_wrong_shares_are_refused(shares: dict[str, float]) -> None:
-    """Each is a share, and together they are one."""
+    """Each is a share, and together they are one; a time is a number of seconds, of a day at most."""
     with pytest.raises(ServiceError, match="expected"):
         Faults(**shares)
 
