@@ -213,31 +213,48 @@ def _base_of(corpus: Given) -> str:
 # Corpora for measuring: which kinds a file holds, and a bounded sample of each.
 #
 # Parity and size stream every body. Timing and memory need the same messages in hand in every process, so they take a
-# seeded reservoir sample: each body of the file is equally likely to be in it, and it never grows with the file.
+# seeded reservoir sample: each body of the file is equally likely to be in it, and it never grows with the file. Where
+# bodies are so long that the samples pass `MOST_KEPT` bytes, fewer are kept.
 #
 # Source: Vitter, Random Sampling with a Reservoir (1985), algorithm R.
 
 CHUNK = 1 << 20
+MOST_KEPT = 64 << 20
+"""Bytes of a file's samples together: 16 times what is measured of a kind, since bodies may be left out of it."""
 
 
 class Reservoir:
-    """Keeps a random sample of a stream of unknown length."""
+    """Keeps a random sample of a stream of unknown length.
+
+    Attributes:
+        size: documents that are kept at most.
+        seen: how many there were.
+        kept: number and text of each that is kept.
+        bytes: of the texts.
+    """
 
     def __init__(self, size: int, random: Random) -> None:
         self.size = size
         self.random = random
         self.seen = 0
         self.kept: list[tuple[int, str]] = []
+        self.bytes = 0
 
     def add(self, document: Any) -> None:
         """Offer one document."""
         self.seen += 1
-        if len(self.kept) < self.size:
-            self.kept.append((self.seen, _compact(document)))
+        place = len(self.kept) if len(self.kept) < self.size else self.random.randrange(self.seen)
+        if place >= self.size:
             return
-        place = self.random.randrange(self.seen)
-        if place < self.size:
-            self.kept[place] = (self.seen, _compact(document))
+        text = _compact(document)
+        self.bytes += len(text) - sum(len(old) for _, old in self.kept[place : place + 1])
+        self.kept[place : place + 1] = [(self.seen, text)]
+
+    def shrink(self) -> None:
+        """Drop one document, each as likely, and keep one less from now on."""
+        _, text = self.kept.pop(self.random.randrange(len(self.kept)))
+        self.bytes -= len(text)
+        self.size = len(self.kept)
 
     def take(self, limit: int) -> "Sample":
         """Return what was kept, in random order."""
@@ -272,6 +289,15 @@ class Sample(NamedTuple):
                 break
             taken.append((number, text))
         return [json.loads(text) for _, text in sorted(taken)]
+
+
+def _bound(reservoirs: Collection[Reservoir]) -> None:
+    """Make the samples of a file smaller until they fit: the longest first, one document at a time, never the last."""
+    while sum(one.bytes for one in reservoirs) > MOST_KEPT:
+        many = [one for one in reservoirs if len(one.kept) > 1]
+        if not many:
+            return
+        max(many, key=lambda one: one.bytes).shrink()
 
 
 def _compact(document: Any) -> str:
@@ -313,7 +339,7 @@ def scan(
 
     Args:
         files: paths, or `-` for standard input.
-        bodies: documents to keep per file and kind.
+        bodies: documents to keep per file and kind; fewer where the file's samples would pass `MOST_KEPT` bytes.
         size: bytes of compact JSON to keep per file and kind.
         seed: of the sample.
         strict: raise at the first line that cannot be read.
@@ -346,6 +372,7 @@ def _scan_one(name: str, corpus: Given, bodies: int, size: int, seed: int, stric
             if body.kind not in reservoirs:
                 reservoirs[body.kind] = Reservoir(bodies, Random(f"{name}/{body.kind}/{seed}"))
             reservoirs[body.kind].add(body.document)
+            _bound(reservoirs.values())
     except CorpusError:
         # A file that breaks off is measured as far as it can be read; the parity cell reports where it ends.
         if strict or not reservoirs:

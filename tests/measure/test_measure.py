@@ -316,6 +316,31 @@ def test_a_reservoir_is_seeded_and_bounded() -> None:
     assert max(sample(seed)[-1] for seed in range(20)) > 900
 
 
+def test_a_sample_of_long_bodies_is_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer of them are kept, the same ones each time, from all of the file; short bodies of another kind stay."""
+    monkeypatch.setattr(inputs, "MOST_KEPT", 100_000)
+    long = [f'{{"x": "{i:03d}{"A" * 10_000}"}}\n' for i in range(300)]
+    short = '{"model": "m", "messages": []}\n' * 50
+    (tmp_path / "t.jsonl").write_text(short + "".join(long))
+
+    def kept(seed: int) -> dict[str, list[int]]:
+        samples = scan((str(tmp_path / "t.jsonl"),), 200, 1000, seed, False)["t.jsonl"].samples
+        assert sum(len(text) for sample in samples.values() for _, text in sample.kept) <= 100_000
+        return {kind: [number for number, _ in sample.kept] for kind, sample in samples.items()}
+
+    assert kept(1) == kept(1) != kept(2)
+    assert len(kept(1)["ChatRequest"]) == 50 and len(kept(1)["document"]) == 9
+    assert max(max(kept(seed)["document"]) for seed in range(5)) > 200
+
+
+def test_one_body_beyond_the_bound_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a corpus of such would have nothing to measure."""
+    monkeypatch.setattr(inputs, "MOST_KEPT", 100)
+    (tmp_path / "t.jsonl").write_text(f'{{"x": "{"A" * 1000}"}}\n' * 3)
+    found = scan((str(tmp_path / "t.jsonl"),), 200, 1000, 0, False)["t.jsonl"]
+    assert found.kinds == {"document": 3} and len(found.samples["document"].kept) == 1
+
+
 def test_a_scanned_corpus_names_a_workload_for_each_kind(tmp_path: Path) -> None:
     """Two files of one name get their paths as names."""
     for folder in ("a", "b"):
