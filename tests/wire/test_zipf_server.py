@@ -1,6 +1,8 @@
 """Hit rate against capacity, and what a cache costs."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +11,14 @@ import pytest
 from serlab import workloads
 from serlab.cases import CONTROL, FLOOR
 from serlab.errors import ServiceError
+from serlab.measure.job import Record
+from serlab.measure.process import PassingError
 from serlab.measure.wire import METRICS
-from serlab.wire.cache import Cache
+from serlab.wire.cache import Cache, redis_server
+from serlab.wire.experiments import base, cache, run
 from serlab.wire.experiments import cache_costs as costs
 from serlab.wire.experiments.cache_costs import Popularity, curves, hit_rate
+from tests.support.jobs import wire_job
 from tests.wire.cachehelpers import EMBEDDED, RESPONSE, Figures, answer, arms_in, measured, needs_redis
 from tests.wire.helpers import bounded
 
@@ -153,3 +159,23 @@ def test_an_answer_that_does_not_come_back_stops_the_experiment() -> None:
     lossy = replace(RESPONSE, convert=lambda data: answer("red"))
     with pytest.raises(ServiceError, match="expected the answer that was put"):
         bounded(costs.fill("memory", Cache(EMBEDDED["memory"](1 << 20), lossy), [answer()], [b""]))
+
+
+@needs_redis
+def test_a_redis_that_dies_while_it_is_timed_leaves_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its failures would be the fastest hits of all; the worker is started again."""
+    stop, sent = ExitStack(), list[Record]()
+
+    @contextmanager
+    def mortal(capacity: int) -> Iterator[str]:
+        yield stop.enter_context(redis_server(capacity))
+
+    def timed(*given: Any) -> None:
+        stop.close()
+        base.timed(*given)
+
+    monkeypatch.setattr(costs, "redis_server", mortal)
+    monkeypatch.setattr(cache, "timed", timed)
+    with pytest.raises(PassingError, match=r"cache in redis: expected hits alone while it was timed, got .* failed"):
+        run(wire_job("cache", "chat-response", ["orjson"]), sent.append)
+    assert not sent

@@ -23,14 +23,14 @@ from serlab import workloads
 from serlab.cases import AA, BOUND, CallArm, Case, call_place
 from serlab.codecs import Codec, codec_for, open_codec
 from serlab.errors import MissingPackageError, ServiceError
-from serlab.measure import Emit, Finding, Job, bind, load_messages
+from serlab.measure import Emit, Finding, Job, PassingError, Record, bind, load_messages
 from serlab.messages import UNSET, same, to_document
 from serlab.wire import Settings, spawned
 from serlab.wire.cache import Cache, Compressed, find_redis_server
 from serlab.wire.clients import Client, Transport, open_transport
 from serlab.wire.experiments import cache_costs
 from serlab.wire.experiments.base import WireArm, again, awaited, row, timed
-from serlab.wire.experiments.cache_costs import Popularity, curves, distinct
+from serlab.wire.experiments.cache_costs import Filled, Popularity, curves, distinct
 from serlab.wire.settings import Addresses
 from serlab.workloads import CHARACTERS_PER_TOKEN
 
@@ -62,11 +62,18 @@ def run(job: Job, emit: Emit) -> None:
         runner = stack.enter_context(asyncio.Runner())
         arms = [*cache_costs.key_arms([request], [open_codec(job.baseline, "ChatRequest").encode(request)])]
         arms += cache_costs.decode_arms([one.codec for one in kept], [one.encoded for one in kept])
+        caches: list[Filled] = []
         for backend in _available(job, emit):
-            arms += _backend_arms(stack, runner, backend, kept, messages)
+            filled = _filled(stack, runner, backend, kept, messages)
+            arms += _backend_arms(runner, filled)
+            caches += filled
         transport = _connected(stack, runner, _answer_tokens(kept[0].encoded))
         arms += _call_arms(runner, transport, names, request)
-        timed(job, emit, arms)
+        found: list[Record] = []
+        timed(job, found.append, arms)
+        _require_hits(caches)
+    for record in found:
+        emit(record)
     _send_hit_rates(job, emit, names)
 
 
@@ -99,14 +106,30 @@ def _available(job: Job, emit: Emit) -> list[str]:
     return list(cache_costs.BACKENDS)
 
 
-def _backend_arms(
+def _filled(
     stack: ExitStack, runner: asyncio.Runner, name: str, kept: Sequence[_Kept], messages: list[Any]
-) -> list[WireArm]:
-    """Fill a backend with the answers in every way, and make its arms."""
+) -> list[Filled]:
+    """Fill a backend with the answers in every way."""
     backend = stack.enter_context(cache_costs.opened(runner, name, [one.encoded for one in kept]))
-    filled = [runner.run(cache_costs.fill(name, Cache(backend, one.codec), messages, one.encoded)) for one in kept]
+    return [runner.run(cache_costs.fill(name, Cache(backend, one.codec), messages, one.encoded)) for one in kept]
+
+
+def _backend_arms(runner: asyncio.Runner, filled: Sequence[Filled]) -> list[WireArm]:
+    """Make the arms of a backend, whose first cache is the baseline's."""
     arms = cache_costs.baseline_arms(runner, filled[0])
     return [*arms, *(arm for one in filled[1:] for arm in cache_costs.arms_of(runner, one))]
+
+
+def _require_hits(caches: Sequence[Filled]) -> None:
+    """See that every look-up found its answer and every put was kept: what fails or misses is soon done.
+
+    Raises:
+        PassingError: a backend was away, or had no room.
+    """
+    for one in caches:
+        wrong = ", ".join(f"{count} {name}" for name, count in one.cache.counts().items() if count and name != "hits")
+        if wrong:
+            raise PassingError(f"cache in {one.name}: expected hits alone while it was timed, got {wrong}")
 
 
 def _answer_tokens(encoded: Sequence[bytes]) -> int:
