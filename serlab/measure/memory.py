@@ -16,6 +16,7 @@ Never time what is traced.
 
 import gc
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +31,7 @@ from serlab.folders import file_name, write_inside
 from serlab.measure.inputs import Bound, bind, load_messages, row
 from serlab.measure.job import Emit, Finding, Job
 from serlab.measure.parity import carries
-from serlab.measure.process import reraise_passing
+from serlab.measure.process import PassingError, reraise_passing
 from serlab.scratch import Scratch
 
 # memray's tracker around one operation: what it allocates, and what is alive afterwards.
@@ -44,6 +45,11 @@ from serlab.scratch import Scratch
 FREES = {memray.AllocatorType.FREE, memray.AllocatorType.MUNMAP, memray.AllocatorType.PYMALLOC_FREE}
 ARENAS = {memray.AllocatorType.MMAP}
 """What Python's allocator takes in steps of 1 MiB for objects that are counted themselves."""
+MARK, MARKED_WITHIN = 457, 4
+"""Length of a value that is made last, and among how many allocations it is looked for: memray stops where a capture
+cannot grow. Every trace has it, so that a slope has not."""
+ROOM = 65_536
+"""Bytes that must be free in the folder of captures; the head of one, and all of one that is summed up, take 4,096."""
 
 
 class _Trace(NamedTuple):
@@ -60,8 +66,29 @@ def run_all(call: Callable[[Any], Any], items: Iterable[Any]) -> None:
         call(item)
 
 
+def _require_room(folder: Path) -> None:
+    """See that a capture has room to begin, or had room to end: memray says on standard error only that it had none.
+
+    Raises:
+        PassingError: the disk is full, or a limit is reached.
+    """
+    page = folder / "room.bin"
+    try:
+        page.write_bytes(bytes(ROOM))
+    except OSError as error:
+        where = f"{folder}: {error.strerror}; make room or set TMPDIR"
+        raise PassingError(f"memory: no room for a trace in {where}") from error
+    finally:
+        page.unlink(missing_ok=True)
+
+
 def _trace(call: Callable[[Any], Any], items: list[Any], folder: Path) -> _Trace:
-    """Run a function on some items under a tracker and sum up what was allocated."""
+    """Run a function on some items under a tracker and sum up what was allocated.
+
+    Raises:
+        PassingError: there was no room for the whole trace.
+    """
+    _require_room(folder)
     capture = folder / "capture.bin"
     # The iterator is made out here, so that what is traced is the operation alone.
     work = iter(items)
@@ -69,16 +96,29 @@ def _trace(call: Callable[[Any], Any], items: list[Any], folder: Path) -> _Trace
     with memray.Tracker(capture, trace_python_allocators=True):
         sys.setprofile(None)
         run_all(call, work)
+        bytes(MARK)
+    allocations = size = 0
+    last = deque[int](maxlen=MARKED_WITHIN)
     with memray.FileReader(capture) as reader:
-        records = reader.get_allocation_records()
-        made = [(one.n_allocations, one.size) for one in records if one.allocator not in FREES | ARENAS]
+        for one in reader.get_allocation_records():
+            if one.allocator not in FREES | ARENAS:
+                allocations += one.n_allocations
+                size += one.size
+                last.append(one.size)
         peak = reader.metadata.peak_memory
     capture.unlink()
-    return _Trace(sum(n for n, _ in made), sum(size for _, size in made), peak)
+    if sys.getsizeof(bytes(MARK)) not in last:
+        raise PassingError(f"memory: a trace was cut short: no room in {folder}; make room or set TMPDIR")
+    return _Trace(allocations, size, peak)
 
 
 def _live(call: Callable[[Any], Any], items: list[Any], folder: Path) -> int:
-    """Run a function on some items under a tracker and count the bytes that are still allocated afterwards."""
+    """Run a function on some items under a tracker and count the bytes that are still allocated afterwards.
+
+    Raises:
+        PassingError: there was no room for the trace, which memray writes at the end.
+    """
+    _require_room(folder)
     capture = folder / "capture.bin"
     work = iter(items)
     form = memray.FileFormat.AGGREGATED_ALLOCATIONS
@@ -88,6 +128,7 @@ def _live(call: Callable[[Any], Any], items: list[Any], folder: Path) -> int:
         run_all(call, work)
         # A full collection empties CPython's free lists, whose objects would count as alive.
         gc.collect()
+    _require_room(folder)
     with memray.FileReader(capture) as reader:
         records = reader.get_leaked_allocation_records()
         left: int = sum(one.size for one in records if one.allocator not in ARENAS)

@@ -1,6 +1,9 @@
 """Memory: what is counted of functions that allocate what is known."""
 
+import resource
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +12,7 @@ from serlab.codecs import codec_names
 from serlab.measure import memory
 from serlab.measure.job import Record
 from serlab.measure.memory import write_flamegraph
-from serlab.measure.process import run_worker
+from serlab.measure.process import PassingError, run_worker
 from serlab.messages import from_document
 from tests.support.jobs import figures_of, job_of
 
@@ -49,6 +52,22 @@ def test_what_a_codec_learns_is_no_cost_of_a_message(tmp_path: Path) -> None:
     assert found["allocations"] == pytest.approx(1, abs=1) and found["bytes"] == pytest.approx(BLOCK, rel=0.05)
     calls[0], kept[:] = 0, []
     assert memory.retained(learn, [None], 16, tmp_path) == pytest.approx(BLOCK, rel=0.05)
+
+
+@pytest.mark.parametrize("most", [20_000, 100_000])
+@pytest.mark.parametrize("measure", [memory.per_operation, memory.growth])
+def test_a_trace_without_room_gives_no_figure(measure: Callable[..., Any], most: int, tmp_path: Path) -> None:
+    """Whether it cannot begin or cannot go on; it is measured again. What needs little room is measured."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        if measure is memory.growth and most == 100_000:
+            assert measure(str, list(range(20_000)), 1, tmp_path) == 0
+        else:
+            with pytest.raises(PassingError, match="no room"):
+                measure(str, list(range(20_000)), 1, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("workload", ["chat-turn", "tool-call-response"])
