@@ -6,6 +6,7 @@ that became worse at the gate); 2 usage, or input that cannot be used; 130 inter
 
 import asyncio
 import json
+import math
 import sys
 from dataclasses import asdict
 from errno import EDQUOT, EFBIG, ENOMEM, ENOSPC
@@ -206,7 +207,7 @@ def diff(
 
     with agreeing(old, new):
         found = compare_runs(old, new)
-    print(_dump(found.to_dict())) if as_json else show_diff(console(), found)
+        print(_dump(found.to_dict())) if as_json else show_diff(console(), found)
 
 
 def gate(
@@ -228,28 +229,28 @@ def gate(
         raise typer.BadParameter("expected BASE and HEAD, or one folder")
     with agreeing(*directories):
         found = judge(directories, tuple(allow or ()))
-    lines = (
-        [_dump(found.to_dict())]
-        if as_json
-        else [*map(visible, (*gate_lines(found), *(github_lines(found) if github else ())))]
-    )
+        lines = (
+            [_dump(found.to_dict())]
+            if as_json
+            else [*map(visible, (*gate_lines(found), *(github_lines(found) if github else ())))]
+        )
     print("\n".join(lines))
     if found.failures:
         raise typer.Exit(JUDGING_FINDING)
 
 
 def _dump(found: dict[str, object]) -> str:
-    """Write JSON, where a figure that is missing is null."""
-    return json.dumps(_without_nan(found), allow_nan=False)
+    """Write JSON, where a figure that is missing, or beyond all numbers, is null."""
+    return json.dumps(_finite(found), allow_nan=False)
 
 
-def _without_nan(value: object) -> object:
-    """Put None for what is not a number, which JSON cannot say."""
+def _finite(value: object) -> object:
+    """Put None for what is no finite number, which JSON cannot say."""
     if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
+        return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and value != value else value
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 # The subcommands that show a run to others: report, export and figures.

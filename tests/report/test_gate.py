@@ -149,3 +149,16 @@ def test_the_command_fails_names_and_annotates(serlab: Run, tmp_path: Path) -> N
     assert allowed.returncode == 0 and json.loads(allowed.stdout)["passed"] is True
     assert serlab("gate", "base").returncode == 2
     assert serlab("gate", "base", "head", "head").returncode == 2
+
+
+def test_a_figure_beyond_all_numbers_is_null(serlab: Run, tmp_path: Path) -> None:
+    """A folder may hold figures so small that a ratio to them is none."""
+    least = [
+        row._replace(value=5e-324) if row.metric == "time-paired" and "other_env" in row.role else row
+        for row in rows_of("a") + paired_rows("a", {"msgpack": 1.3})
+    ]
+    write(tmp_path / "head", least)
+    for command in (("gate", "head", "--json"), ("diff", "head", "head", "--json")):
+        done = serlab(*command)
+        assert done.returncode in (0, 1) and json.loads(done.stdout), done.stderr
+        assert "Infinity" not in done.stdout and "Traceback" not in done.stderr
