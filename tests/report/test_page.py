@@ -22,7 +22,7 @@ from serlab.report import build_tables
 from serlab.report.figures.look import luminance
 from serlab.rows import write_table
 from tests.conftest import ROOT, Run
-from tests.support.browser import browser, needs_browser, open_page, requests
+from tests.support.browser import browser, needs_browser, open_address, open_page, requests
 from tests.support.figurerows import COLOURS
 from tests.support.figurerows import run as figure_rows
 from tests.support.folders import ENVIRONMENT
@@ -234,8 +234,7 @@ def test_setting_ranks_again_and_stands_in_the_address(page: Any, run: Read) -> 
     assert "--set wire.bandwidth_bit_per_s=2000000" in text_of(page, "#command")
     address = page.current_url
     assert "wire.bandwidth_bit_per_s=2000000" in address
-    page.get("about:blank")
-    page.get(address)
+    open_address(page, address)
     assert text_of(page, "#verdict") == decision.verdict
     assert find(page, "#set-wire\\.bandwidth_bit_per_s").get_attribute("value") == "2"
     page.execute_script("document.getElementById('reset').click()")

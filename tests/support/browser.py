@@ -42,12 +42,17 @@ def browser(downloads: Path) -> Iterator[Any]:
 
 def open_page(driver: Any, page: Path, hash_: str = "") -> None:
     """Open a page and wait until its figures stand."""
+    open_address(driver, page.as_uri() + (f"#{hash_}" if hash_ else ""))
+
+
+def open_address(driver: Any, address: str) -> None:
+    """Open the address of a page afresh and wait until its figures stand: on a busy machine it is there before them."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     driver.get("about:blank")
-    driver.get(page.as_uri() + (f"#{hash_}" if hash_ else ""))
+    driver.get(address)
     drawn = "return document.getElementById('all-figures').dataset.drawn && document.querySelector('.crossover svg')"
-    WebDriverWait(driver, 20).until(lambda one: one.execute_script(drawn))
+    WebDriverWait(driver, 120).until(lambda one: one.execute_script(drawn))
 
 
 def answer(driver: Any, hash_: str) -> dict[str, Any]:
