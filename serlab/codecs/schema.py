@@ -399,6 +399,26 @@ def _is_mixed(value: list[Any]) -> bool:
     return kinds <= {int, float} and all(type(number) is float or abs(number) <= EXACT for number in value)
 
 
+def mixed(values: Any, integral: Any) -> list[Any]:
+    """Make the list of floats and integers that a Vector with `integral` stands for.
+
+    Args:
+        values: the numbers, an array.
+        integral: the positions whose JSON was an integer.
+
+    Raises:
+        IndexError: a position is outside.
+        ValueError: a number there is no integer that a list of both may hold, or the position comes twice.
+    """
+    found: list[Any] = values.tolist()
+    for position in integral:
+        number = found[position]
+        if type(number) is not float or not number.is_integer() or abs(number) > EXACT:
+            raise ValueError(f"integral: expected an integer at {position}, got {number!r}")
+        found[position] = int(number)
+    return found
+
+
 def vector_of(case: str, content: Any, integral: Any) -> Any:
     """Make the vector of its schema field's content.
 
@@ -408,7 +428,7 @@ def vector_of(case: str, content: Any, integral: Any) -> Any:
         integral: the positions of integers.
 
     Raises:
-        ValueError: a number there is no integer that a list of both may hold, or the position comes twice.
+        ValueError, IndexError: as `mixed` does.
     """
     if case == "base64":
         return content
@@ -417,10 +437,4 @@ def vector_of(case: str, content: Any, integral: Any) -> Any:
     array = np.array(content, dtype=ARRAYS[case])
     if not len(integral):
         return array
-    values: list[Any] = array.tolist()
-    for position in integral:
-        number = values[position]
-        if type(number) is not float or not number.is_integer() or abs(number) > EXACT:
-            raise ValueError(f"integral: expected an integer at {position}, got {number!r}")
-        values[position] = int(number)
-    return values
+    return mixed(array, integral)

@@ -215,6 +215,8 @@ def answer(run: Run, scenario: Scenario) -> dict[str, Any]:
 def _without_folders(run: Run) -> Run:
     """Name the run's corpora without the folders above them, before a command quotes them: a page is sent around."""
     corpora = list(map(_shareable, run.option("corpora")))
+    if corpora == run.option("corpora"):
+        return run
     options = {**run.environment.get("options", {}), "corpora": corpora}
     return Run(run.rows, {**run.environment, "options": options}, run.place)
 

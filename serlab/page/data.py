@@ -59,7 +59,7 @@ def calculator(run: Run) -> dict[str, Any]:
 
     Returns:
         `inputs`, the fields of `serlab.decide.cost.Inputs`; `processes`: workload → codec → operation → nanoseconds of
-        each process, null where it has none; `_draws`: number of processes → which of them each resample takes, so that
+        each process, null where it has none; `draws`: number of processes → which of them each resample takes, so that
         intervals, and with them ties, are those of `decide`; and the constants of the model.
     """
     processes, formats = list(run.processes.values()), run.inputs.formats

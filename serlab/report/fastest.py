@@ -50,7 +50,7 @@ def leader_table(
         codecs: which; None: all. The baseline takes part in any case.
 
     Returns:
-        A row for each workload: `_fastest`, `ties` (the codecs that tie with it, separated by commas), its `time_ns`,
+        A row for each workload: `fastest`, `ties` (the codecs that tie with it, separated by commas), its `time_ns`,
         the ratio to the baseline with its interval, and `verdict`: faster, tie or baseline.
 
     Raises:

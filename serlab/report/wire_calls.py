@@ -43,7 +43,7 @@ def call_table(rows: pd.DataFrame, inflight: int = 1) -> pd.DataFrame:
 
     Returns:
         One row for each workload, transport and codec: `call_ns` with its interval; `codec_share` with its interval and
-        `_part_verdict`, a tie where a call and its bytes alone are the same within the A/A spread; the call's
+        `part_verdict`, a tie where a call and its bytes alone are the same within the A/A spread; the call's
         `transport_ns` and `codec_ns` by that share; ratio to the baseline's call with verdict and A/A interval;
         `saved_ns` of the baseline's call with its interval. Empty where the run lacks the experiment.
     """

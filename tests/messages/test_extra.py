@@ -418,24 +418,30 @@ def test_unknown_field_that_bears_the_converters_words_misleads_nobody(words: st
     assert set(message.extra) == {f"/{key}", f"/messages/0/{key}"}
 
 
+def converted_with(patch: pytest.MonkeyPatch, kind: str, document: Any) -> tuple[Any, list[Any]]:
+    """Convert a document; return the message and what msgspec was asked to convert on the way."""
+    asked = []
+
+    def convert(value: Any, type: Any, **options: Any) -> Any:
+        asked.append(value)
+        return msgspec.convert(value, type, **options)
+
+    patch.setattr("serlab.messages.documents.msgspec", SimpleNamespace(**vars(msgspec) | {"convert": convert}))
+    converter.cache_clear()
+    message = from_document(kind, document)
+    patch.undo()
+    converter.cache_clear()
+    return message, asked
+
+
 def test_long_list_that_does_not_fit_is_converted_once_or_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not once more at each level above it."""
     numbers = [*range(1000), "x"]
     token = {"token": "a", "top_logprobs": [{"token": "b", "bytes": numbers}]}
     document = {"choices": [{"logprobs": {"content": [token]}}]}
-    asked: list[str] = []
-
-    def convert(value: Any, type: Any, **options: Any) -> Any:
-        asked.append(json.dumps(value))
-        return msgspec.convert(value, type, **options)
-
-    monkeypatch.setattr("serlab.messages.documents.msgspec", SimpleNamespace(**vars(msgspec) | {"convert": convert}))
-    converter.cache_clear()
-    message = from_document("ChatResponse", document)
-    monkeypatch.undo()
-    converter.cache_clear()
+    message, asked = converted_with(monkeypatch, "ChatResponse", document)
     assert list(message.extra) == ["/choices/0/logprobs/content/0/top_logprobs/0/bytes"]
-    assert sum("999" in text for text in asked) <= 2
+    assert sum("999" in json.dumps(value) for value in asked) <= 2
 
 
 def test_what_does_not_fit_now_and_then_leaves_the_rest_of_a_list_to_be_converted_at_once(
@@ -446,17 +452,7 @@ def test_what_does_not_fit_now_and_then_leaves_the_rest_of_a_list_to_be_converte
     for i in range(100, 12_800, 256):
         parts[i] = {"type": "text", "text": "a", "": 1} | ({} if i % 512 > 255 else {"text": 5})
     document = {"model": "m", "messages": [{"role": "user", "content": parts}]}
-    asked: list[int] = []
-
-    def convert(value: Any, type: Any, **options: Any) -> Any:
-        asked.append(1)
-        return msgspec.convert(value, type, **options)
-
-    monkeypatch.setattr("serlab.messages.documents.msgspec", SimpleNamespace(**vars(msgspec) | {"convert": convert}))
-    converter.cache_clear()
-    message = from_document("ChatRequest", document)
-    monkeypatch.undo()
-    converter.cache_clear()
+    message, asked = converted_with(monkeypatch, "ChatRequest", document)
     assert to_document(message) == document
     assert len(message.messages[0].content) == len(parts) and len(asked) < 1000
 

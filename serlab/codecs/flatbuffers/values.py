@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from serlab.codecs import jsontext
-from serlab.codecs.schema import EXACT
+from serlab.codecs.schema import mixed
 from serlab.limits import MIB
 
 WIDEST = 400
@@ -51,26 +51,6 @@ def listed(buffer: Any, start: int, count: int, format_: str) -> list[Any]:
     """List a vector's numbers."""
     values: list[Any] = array_over(buffer, start, count, format_).tolist()
     return values
-
-
-def mixed(values: Any, integral: Any) -> list[Any]:
-    """Make the list of floats and integers that a Vector with `integral` stands for.
-
-    Args:
-        values: the numbers as doubles.
-        integral: the positions whose JSON was an integer.
-
-    Raises:
-        IndexError: a position is outside.
-        ValueError: a number there is no integer, or the position comes twice.
-    """
-    found: list[Any] = values.tolist()
-    for position in integral:
-        number = found[position]
-        if type(number) is not float or not number.is_integer() or abs(number) > EXACT:
-            raise ValueError(f"integral: expected an integer at {position}, got {number!r}")
-        found[position] = int(number)
-    return found
 
 
 def box_value(values: dict[str, Any]) -> Any:

@@ -34,7 +34,8 @@ from serlab.codecs.flatbuffers.tables import (
     two_u16,
     u32,
 )
-from serlab.codecs.flatbuffers.values import array_over, mixed
+from serlab.codecs.flatbuffers.values import array_over
+from serlab.codecs.schema import mixed
 from serlab.errors import DecodeError
 from serlab.limits import UNLIMITED
 from serlab.messages import NO_EXTRA, UNSET, Part, equal_vectors
